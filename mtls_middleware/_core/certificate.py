@@ -1,0 +1,133 @@
+"""Certificates, from unbelieved to believed: ``PresentedChain`` → ``VerifiedChain``."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import NameOID
+
+from mtls_middleware._core.decision import Evidence, Reason, Rejection
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+    Warning,  # under `python -W error` cryptography's complaints about odd encodings arrive as exceptions
+)
+"""What cryptography raises on hostile bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentedChain:
+    """Hold what a caller presented: well-formed, and otherwise unbelieved.
+
+    Attributes:
+        leaf: the caller's own certificate.
+        leaf_der: its bytes.
+        intermediates: what came with it, in any order, related to it or not.
+        dns_names: dNSNames of the subject alternative name; None where the certificate has no such extension.
+        common_names: CNs of the subject.
+        key_usage: None where the extension is absent.
+        extended_key_usage: None where the extension is absent.
+        is_ca: basicConstraints says CA.
+    """
+
+    leaf: x509.Certificate
+    leaf_der: bytes
+    intermediates: tuple[x509.Certificate, ...]
+    dns_names: tuple[str, ...] | None
+    common_names: tuple[str, ...]
+    key_usage: x509.KeyUsage | None
+    extended_key_usage: frozenset[x509.ObjectIdentifier] | None
+    is_ca: bool
+
+    @property
+    def evidence(self) -> Evidence:
+        """Return what an operator needs to recognise the certificate."""
+        return Evidence(
+            fingerprint_sha256=fingerprint(self.leaf_der),
+            subject=self.leaf.subject.rfc4514_string(),
+            issuer=self.leaf.issuer.rfc4514_string(),
+            dns_names=self.dns_names or (),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedChain:
+    """Hold a chain that was verified up to an anchor.
+
+    Attributes:
+        leaf: the caller's certificate.
+        path: the leaf first, the anchor last.
+        not_before: when the youngest certificate of the path became valid.
+        not_after: when the first certificate of the path ends.
+    """
+
+    leaf: PresentedChain
+    path: tuple[x509.Certificate, ...]
+    not_before: datetime
+    not_after: datetime
+
+    @property
+    def anchor(self) -> x509.Certificate:
+        """Return the anchor that vouched."""
+        return self.path[-1]
+
+
+def fingerprint(der: bytes) -> str:
+    """Return the SHA-256 of a certificate's DER in lower-case hex."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def parse_chain(ders: Sequence[bytes]) -> PresentedChain:
+    """Read certificates, the leaf first.
+
+    Raises:
+        Rejection: ``certificate_malformed``.
+    """
+    try:
+        leaf, *others = (x509.load_der_x509_certificate(der) for der in ders)
+        return _read(leaf, ders[0], tuple(others))
+    except UNREADABLE as error:
+        raise Rejection(Reason.CERTIFICATE_MALFORMED, f"not a readable certificate: {error}") from error
+
+
+def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certificate, ...]) -> PresentedChain:
+    if leaf.serial_number < 1:  # RFC 5280 §4.1.2.2; cryptography only warns
+        raise Rejection(Reason.CERTIFICATE_MALFORMED, "the serial number is below 1")
+    dns_names: tuple[str, ...] | None = None
+    key_usage: x509.KeyUsage | None = None
+    extended_key_usage: frozenset[x509.ObjectIdentifier] | None = None
+    is_ca = False
+    for extension in leaf.extensions:
+        match extension.value:
+            case x509.SubjectAlternativeName() as names:
+                dns_names = tuple(names.get_values_for_type(x509.DNSName))
+            case x509.KeyUsage() as key_usage:
+                pass
+            case x509.ExtendedKeyUsage() as purposes:
+                extended_key_usage = frozenset(purposes)
+            case x509.BasicConstraints(ca=is_ca):
+                pass
+            case _:
+                pass
+    # Names and dates are decoded late by cryptography; asking now keeps every complaint inside `parse_chain`.
+    leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
+    leaf.not_valid_before_utc, leaf.not_valid_after_utc  # noqa: B018
+    return PresentedChain(
+        leaf=leaf,
+        leaf_der=der,
+        intermediates=intermediates,
+        dns_names=dns_names,
+        common_names=tuple(str(name.value) for name in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)),
+        key_usage=key_usage,
+        extended_key_usage=extended_key_usage,
+        is_ca=is_ca,
+    )

@@ -1,0 +1,117 @@
+"""What the gate says: ``Accepted`` or ``Rejected`` with one of a closed set of reasons."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mtls_middleware.identity import ClientIdentity
+
+
+class Reason(StrEnum):
+    """Name why a call was refused, in the order in which reasons are looked for: the first that applies is told.
+
+    The names are stable: they stand in responses, logs and metrics.
+    """
+
+    TRUST_UNAVAILABLE = "trust_unavailable"
+    SOURCE_UNTRUSTED = "source_untrusted"
+    CERTIFICATE_TOO_LARGE = "certificate_too_large"
+    CERTIFICATE_MISSING = "certificate_missing"
+    PROXY_VERIFICATION_FAILED = "proxy_verification_failed"
+    CERTIFICATE_MALFORMED = "certificate_malformed"
+    ISSUER_UNTRUSTED = "issuer_untrusted"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    PURPOSE_MISMATCH = "purpose_mismatch"
+    REGION_MISMATCH = "region_mismatch"
+    NOT_PINNED = "not_pinned"
+    CERTIFICATE_REVOKED = "certificate_revoked"
+    REVOCATION_UNKNOWN = "revocation_unknown"
+    ORGANIZATION_MISMATCH = "organization_mismatch"
+    CALLER_SECRET_MISMATCH = "caller_secret_mismatch"  # noqa: S105 - a reason, not a secret
+    INTERNAL_ERROR = "internal_error"
+
+    @property
+    def order(self) -> int:
+        """Return the place in the order of reasons, from 0."""
+        return _ORDER[self]
+
+
+_ORDER = {reason: place for place, reason in enumerate(Reason)}
+
+
+class Disposition(StrEnum):
+    """Say what becomes of a rejected call."""
+
+    REFUSED = "refused"
+    """Answer with the refusal; the application never sees the call."""
+    REPORTED = "reported"
+    """Let it through, logged and counted as a refusal that report mode held back."""
+    UNPROTECTED = "unprotected"
+    """Let it through without an identity: this path asks for no certificate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """Let the call through as `identity`.
+
+    Attributes:
+        identity: who called.
+        protected: whether the path asked for an identity.
+        cached: whether the verdict on the certificate was known from an earlier call.
+    """
+
+    identity: ClientIdentity
+    protected: bool
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Show an operator which certificate was refused. All of it is unbelieved text from a caller."""
+
+    fingerprint_sha256: str
+    subject: str
+    issuer: str
+    dns_names: tuple[str, ...]
+
+
+def evidence_of(identity: ClientIdentity) -> Evidence:
+    """Return what an operator needs to recognise a certificate that was believed, in a call that was refused."""
+    return Evidence(
+        fingerprint_sha256=identity.fingerprint_sha256,
+        subject=identity.subject,
+        issuer=identity.issuer,
+        dns_names=identity.dns_names,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Say why the call may not pass.
+
+    Attributes:
+        reason: what the caller is told.
+        detail: what the operator is told, in the log only.
+        disposition: whether the call is refused, or let through all the same.
+        evidence: the certificate, where one could be read.
+        error: the unforeseen exception behind ``internal_error``.
+    """
+
+    reason: Reason
+    detail: str
+    disposition: Disposition
+    evidence: Evidence | None = None
+    error: BaseException | None = None
+
+
+Decision = Accepted | Rejected
+
+
+class Rejection(Exception):  # noqa: N818 - not an error of ours: it is what is wrong with a call
+    """Carry a reason from where it is found up to the gate, the only place that catches it."""
+
+    def __init__(self, reason: Reason, detail: str, evidence: Evidence | None = None) -> None:
+        self.reason = reason
+        self.detail = detail
+        self.evidence = evidence
+        super().__init__(f"{reason}: {detail}")

@@ -1,0 +1,171 @@
+"""The one way through: every request comes in here, and leaves with a decision.
+
+It is total. Whatever goes wrong on the way, foreseen or not, ends in a refusal.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mtls_middleware._core import path, policy
+from mtls_middleware._core.certificate import PresentedChain, parse_chain
+from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected, Rejection, evidence_of
+from mtls_middleware._core.fields import Fields, collect
+from mtls_middleware._core.policy import CallerPolicy
+from mtls_middleware._core.protection import Protection
+from mtls_middleware._core.proxies import Boundary
+from mtls_middleware._core.snapshot import TrustSnapshot
+from mtls_middleware._core.sources.headers import HeaderSource
+from mtls_middleware._core.sources.presented import Presented, Source
+from mtls_middleware._core.verdicts import Verdict
+
+
+class Mode(StrEnum):
+    """Say what becomes of refusals."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
+    """Let them through, except ``internal_error``: for a rollout with open eyes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Judge requests by a configuration. Trust and time come with each call.
+
+    Attributes:
+        source: where the certificate comes from.
+        boundary: who may write its headers.
+        protection: which paths need an identity.
+        callers: what is asked for beside the certificate.
+        max_header_bytes: of all certificate and chain bytes of a request together, before decoding.
+        max_chain: certificates, the leaf included.
+        mode: what becomes of refusals.
+    """
+
+    source: Source
+    boundary: Boundary
+    protection: Protection
+    callers: CallerPolicy
+    max_header_bytes: int
+    max_chain: int
+    mode: Mode = Mode.ENFORCE
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Return the canonical names of the headers that the application must not see."""
+        return self.source.headers | self.boundary.headers | self.callers.hidden
+
+    def decide(self, connection: Connection, snapshot: TrustSnapshot | None, now: datetime) -> Decision:
+        """Judge one request.
+
+        Args:
+            connection: the request; nothing in it is believed.
+            snapshot: the trust of this moment; None where there is none.
+            now: aware, UTC.
+        """
+        protected = True
+        try:
+            protected = self.protection.covers(connection)
+            return self._judge(connection, snapshot, now, protected=protected)
+        except Rejection as rejection:
+            return self._rejected(rejection, protected=protected)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - fail closed; cryptography's panics are no Exception
+            return self._rejected(Rejection(Reason.INTERNAL_ERROR, repr(error)), protected=protected, error=error)
+
+    def _judge(
+        self, connection: Connection, snapshot: TrustSnapshot | None, now: datetime, *, protected: bool
+    ) -> Accepted:
+        # 1. Is there anything to judge by?
+        if snapshot is None or not snapshot.is_available(now):
+            raise Rejection(Reason.TRUST_UNAVAILABLE, "no anchor (or pin) of any region or authority is valid now")
+        # 2. May the headers be believed?
+        fields = collect(connection, self.source.headers | self.boundary.headers | self.callers.headers)
+        shape = self.source.shape if isinstance(self.source, HeaderSource) else None
+        self.boundary.check(connection, fields, shape)
+        # 3. Is there a certificate, and does it fit?
+        presented = self.source.read(connection, fields, self.max_chain)
+        if presented is None:
+            raise Rejection(Reason.CERTIFICATE_MISSING, self._missing(connection))
+        if presented.size > self.max_header_bytes:
+            raise Rejection(
+                Reason.CERTIFICATE_TOO_LARGE,
+                f"{presented.size} bytes, but MTLS_MAX_HEADER_BYTES is {self.max_header_bytes}",
+            )
+        # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its path is valid.
+        verdict = snapshot.verdicts.find(presented.parts, now)
+        cached = verdict is not None
+        if verdict is None:
+            verdict = self._verify(connection, fields, presented, snapshot, now)
+            snapshot.verdicts.keep(presented.parts, verdict)
+        else:
+            self._require_content(connection, fields)
+        # 5. Whose call is it?
+        try:
+            identity = self.callers.admit(verdict.identity, fields)
+        except Rejection as rejection:
+            rejection.evidence = evidence_of(verdict.identity)
+            raise
+        return Accepted(identity=identity, protected=protected, cached=cached)
+
+    def _verify(
+        self, connection: Connection, fields: Fields, presented: Presented, snapshot: TrustSnapshot, now: datetime
+    ) -> Verdict:
+        # A bad encoding is told only after the proxy's own complaint, so it is kept until then.
+        undecodable: Rejection | None = None
+        ders: tuple[bytes, ...] = ()
+        try:
+            ders = self.source.decode(presented, self.max_chain)
+        except Rejection as rejection:
+            undecodable = rejection
+        if len(ders) > self.max_chain:
+            raise Rejection(Reason.CERTIFICATE_TOO_LARGE, f"more certificates than MTLS_MAX_CHAIN={self.max_chain}")
+        self._require_content(connection, fields)
+        if undecodable is not None:
+            raise undecodable
+        chain = parse_chain(ders)
+        try:
+            return self._identify(chain, snapshot, now)
+        except Rejection as rejection:
+            rejection.evidence = chain.evidence
+            raise
+
+    def _identify(self, chain: PresentedChain, snapshot: TrustSnapshot, now: datetime) -> Verdict:
+        """Try each authority; of several refusals, tell the one that came furthest."""
+        furthest = Rejection(Reason.ISSUER_UNTRUSTED, "no authority is configured")
+        for trust in snapshot.trusts:
+            try:
+                verified = path.verify(chain, trust, now)
+                identity = policy.identify(verified, trust, self.source.name)
+            except Rejection as rejection:
+                if rejection.reason.order >= furthest.reason.order:
+                    furthest = rejection
+            else:
+                return Verdict(identity=identity, not_before=verified.not_before, not_after=verified.not_after)
+        raise furthest
+
+    def _require_content(self, connection: Connection, fields: Fields) -> None:
+        complaint = self.source.complaint(connection, fields)
+        if complaint is not None:
+            raise Rejection(Reason.PROXY_VERIFICATION_FAILED, complaint)
+
+    def _missing(self, connection: Connection) -> str:
+        if isinstance(self.source, HeaderSource):
+            return f"{self.source.shape.certificate} is absent or says that there is none"
+        return "the caller sent no certificate" if connection.tls is not None else "no TLS extension in the scope"
+
+    def _rejected(self, rejection: Rejection, *, protected: bool, error: BaseException | None = None) -> Rejected:
+        disposition = Disposition.REFUSED
+        if not protected:
+            disposition = Disposition.UNPROTECTED
+        elif self.mode is Mode.REPORT and rejection.reason is not Reason.INTERNAL_ERROR:
+            disposition = Disposition.REPORTED
+        return Rejected(
+            reason=rejection.reason,
+            detail=rejection.detail,
+            disposition=disposition,
+            evidence=rejection.evidence,
+            error=error,
+        )

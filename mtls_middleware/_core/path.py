@@ -1,0 +1,122 @@
+"""From a presented chain, anchors and a time to a verified chain (RFC 5280 §6), or to the reason why there is none."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import VerificationError
+
+from mtls_middleware._core.certificate import UNREADABLE, PresentedChain, VerifiedChain
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.snapshot import AuthorityTrust
+
+RSA_BITS = range(2048, 8192 + 1)
+"""Below is weak (NIST SP 800-131A); above only costs time."""
+
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+
+SIGNATURES_TRIED = 8
+"""Verifications spent on telling an expired certificate of ours from a stranger's: refusals must be bounded."""
+
+
+def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> VerifiedChain:
+    """Build and verify a path from the leaf to an anchor of `trust`.
+
+    What is not checked here: names, pins, revocation.
+
+    Raises:
+        Rejection: ``issuer_untrusted``, ``certificate_expired``, ``certificate_not_yet_valid``, ``purpose_mismatch``.
+    """
+    # 1. Keys that anybody may have factored vouch for nobody.
+    _require_strong_keys(chain)
+    # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's.
+    problem = _time_problem(chain, now) or _purpose_problem(chain)
+    if problem is not None:
+        if _is_vouched_for(chain, trust):
+            raise problem
+        raise Rejection(Reason.ISSUER_UNTRUSTED, f"no anchor of {trust.authority} signed it")
+    # 3. Signatures, validity, constraints and extensions along the path.
+    builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names or trust.verifier
+    if builder is None:
+        raise Rejection(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
+    intermediates = [*trust.intermediates, *(chain.intermediates if trust.takes_intermediates else ())]
+    try:
+        path = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, intermediates).chain)
+    except (VerificationError, *UNREADABLE) as error:
+        raise Rejection(Reason.ISSUER_UNTRUSTED, f"no path to an anchor of {trust.authority}: {error}") from error
+    return VerifiedChain(
+        leaf=chain,
+        path=path,
+        not_before=max(certificate.not_valid_before_utc for certificate in path),
+        not_after=min(certificate.not_valid_after_utc for certificate in path),
+    )
+
+
+def _require_strong_keys(chain: PresentedChain) -> None:
+    for certificate in (chain.leaf, *chain.intermediates):
+        try:
+            key = certificate.public_key()
+        except UNREADABLE as error:
+            raise Rejection(Reason.ISSUER_UNTRUSTED, f"a key of an unknown kind: {error}") from error
+        match key:
+            case rsa.RSAPublicKey() if key.key_size in RSA_BITS:
+                pass
+            case ec.EllipticCurvePublicKey() if key.curve.name in CURVES:
+                pass
+            case _:
+                size = getattr(key, "key_size", "")
+                raise Rejection(Reason.ISSUER_UNTRUSTED, f"a weak or unusual key: {type(key).__name__} {size}".rstrip())
+
+
+def _time_problem(chain: PresentedChain, now: datetime) -> Rejection | None:
+    if now > chain.leaf.not_valid_after_utc:
+        return Rejection(Reason.CERTIFICATE_EXPIRED, f"it ended at {chain.leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}")
+    if now < chain.leaf.not_valid_before_utc:
+        begins = f"it begins at {chain.leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%SZ}"
+        return Rejection(Reason.CERTIFICATE_NOT_YET_VALID, f"{begins}; is the clock of this machine right?")
+    return None
+
+
+def _purpose_problem(chain: PresentedChain) -> Rejection | None:
+    """Say why the leaf may not sign a TLS client handshake (RFC 5280 §4.2.1.3, §4.2.1.9, §4.2.1.12)."""
+    problem = None
+    if chain.is_ca:
+        problem = "it is a CA's certificate"
+    elif chain.key_usage is not None and chain.key_usage.key_cert_sign:
+        problem = "its key usage has keyCertSign, as a CA's"
+    elif chain.key_usage is not None and not chain.key_usage.digital_signature:
+        problem = "its key usage lacks digitalSignature"
+    elif chain.extended_key_usage is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in chain.extended_key_usage:
+        problem = "its extended key usage lacks clientAuth"
+    return None if problem is None else Rejection(Reason.PURPOSE_MISMATCH, problem)
+
+
+def _is_vouched_for(chain: PresentedChain, trust: AuthorityTrust) -> bool:
+    """Follow signatures from the leaf to an anchor, and look at nothing else: it decides between two refusals only."""
+    tries = iter(range(SIGNATURES_TRIED))
+    anchors = [anchor.certificate for anchor in trust.anchors]
+    helpers = [*trust.intermediates, *chain.intermediates] if trust.takes_intermediates else []
+    current = chain.leaf
+    while True:
+        if next(_issuers(current, anchors, tries), None) is not None:
+            return True
+        issuer = next(_issuers(current, helpers, tries), None)
+        if issuer is None:
+            return False
+        helpers.remove(issuer)
+        current = issuer
+
+
+def _issuers(
+    certificate: x509.Certificate, candidates: list[x509.Certificate], tries: Iterator[int]
+) -> Iterator[x509.Certificate]:
+    for candidate in candidates:
+        if candidate.subject == certificate.issuer and next(tries, None) is not None:
+            try:
+                certificate.verify_directly_issued_by(candidate)
+            except (InvalidSignature, *UNREADABLE):
+                continue
+            yield candidate

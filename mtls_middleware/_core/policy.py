@@ -1,0 +1,119 @@
+"""Who may call: the name that belongs to the anchor or the pin that names the region; the organisation; its secret."""
+
+from dataclasses import dataclass, replace
+
+from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.certificate import VerifiedChain, fingerprint
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.fields import Fields, canonical
+from mtls_middleware._core.secret import Secret
+from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware.identity import Authority, ClientIdentity
+
+
+def identify(chain: VerifiedChain, trust: AuthorityTrust, source: str) -> ClientIdentity:
+    """Find out which region, or which ``custom`` caller, a verified chain stands for.
+
+    Raises:
+        Rejection: ``region_mismatch``, ``not_pinned``.
+    """
+    leaf = chain.leaf
+    region = _pinned_region(chain, trust) if trust.authority is Authority.DIGICERT else _named_region(chain, trust)
+    return ClientIdentity(
+        region=region,
+        authority=trust.authority,
+        dns_names=leaf.dns_names or (),
+        subject=leaf.leaf.subject.rfc4514_string(),
+        issuer=leaf.leaf.issuer.rfc4514_string(),
+        serial_number=leaf.leaf.serial_number,
+        fingerprint_sha256=fingerprint(leaf.leaf_der),
+        not_before=leaf.leaf.not_valid_before_utc,
+        not_after=leaf.leaf.not_valid_after_utc,
+        organization_id=None,
+        source=source,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerPolicy:
+    """Ask for what the certificate cannot prove: whose call it is. Empty means: any organisation of the region.
+
+    Attributes:
+        organization_ids: allowed ones, lower-case UUIDs; empty where none is asked for.
+        organization_header: where the caller names its organisation.
+        secret: what the integration's credentials add; None where none is asked for.
+    """
+
+    organization_ids: frozenset[str] = frozenset()
+    organization_header: str = "ININ-Organization-Id"
+    secret: Secret | None = None
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Return the names of the headers that are read, in canonical form."""
+        return self.hidden | ({canonical(self.organization_header)} if self.organization_ids else frozenset())
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Return the names of those that the application must not see."""
+        return frozenset({canonical(self.secret.header)} if self.secret else ())
+
+    def admit(self, identity: ClientIdentity, fields: Fields) -> ClientIdentity:
+        """Check organisation and caller secret, and add the organisation to the identity.
+
+        Raises:
+            Rejection: ``organization_mismatch``, ``caller_secret_mismatch``.
+        """
+        if self.organization_ids:
+            presented = (fields[self.organization_header].only or b"").decode("latin-1").lower()
+            if presented not in self.organization_ids:
+                raise Rejection(
+                    Reason.ORGANIZATION_MISMATCH,
+                    f"{self.organization_header} must be one of MTLS_ORGANIZATION_IDS, once; it is {presented[:64]!r}",
+                )
+            identity = replace(identity, organization_id=presented)
+        if self.secret is not None and not self.secret.matches(fields[self.secret.header].only):
+            sent = "wrong" if fields[self.secret.header].came else "missing"
+            raise Rejection(Reason.CALLER_SECRET_MISMATCH, f"{self.secret.header} is {sent}")
+        return identity
+
+
+def _pinned_region(chain: VerifiedChain, trust: AuthorityTrust) -> str:
+    presented = fingerprint(chain.leaf.leaf_der)
+    pin = trust.pins.get(presented)
+    if pin is None:
+        raise Rejection(
+            Reason.NOT_PINNED,
+            f"DigiCert signed it, but its SHA-256 {presented} is not in MTLS_PINS; the same intermediate "
+            "signs for strangers",
+        )
+    return pin.region
+
+
+def _named_region(chain: VerifiedChain, trust: AuthorityTrust) -> str | None:
+    """Match the certificate's names with those of what the anchor is bound to (RFC 6125 §6.4.1, without wildcards)."""
+    presented = _names(chain, trust.authority)
+    bindings = trust.bindings(chain.anchor)
+    for binding, names in trust.names.items():
+        if binding in bindings and not names.isdisjoint(presented):
+            return binding.region
+    raise Rejection(Reason.REGION_MISMATCH, _mismatch(presented, bindings, trust))
+
+
+def _names(chain: VerifiedChain, authority: Authority) -> frozenset[str]:
+    if chain.leaf.dns_names is not None:
+        return frozenset(name.lower() for name in chain.leaf.dns_names)
+    if authority is Authority.GENESYS and len(chain.leaf.common_names) == 1:
+        return frozenset(name.lower() for name in chain.leaf.common_names)
+    return frozenset()
+
+
+def _mismatch(presented: frozenset[str], bindings: frozenset[Binding], trust: AuthorityTrust) -> str:
+    wanted = sorted(name for binding in bindings for name in trust.names.get(binding, ()))
+    bound = ", ".join(sorted(map(str, bindings)))
+    seen = ", ".join(sorted(presented)[:4]) or "no usable name"
+    hint = "; ".join(f"MTLS_CERT_NAMES={binding}={name}" for binding in bindings for name in sorted(presented)[:1])
+    return (
+        f"its name is {seen}, but its anchor is bound to {bound}, whose name is {' or '.join(wanted) or 'unknown'}. "
+        f"If that is the new name of {bound}: {hint or 'ask for a certificate with a DNS name'}"
+    )

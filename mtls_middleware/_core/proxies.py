@@ -1,0 +1,204 @@
+"""Who may speak for a client: the boundary between the headers of a proxy and those of a stranger.
+
+Client certificates are public, so a header by itself proves nothing. What proves something is the peer that sent it, or
+a secret that only the proxy knows.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mtls_middleware._core.connection import Connection, Interface
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.fields import Fields, canonical
+from mtls_middleware._core.secret import Secret
+from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+FORWARDED_ENTRIES = 100
+"""Addresses looked at in X-Forwarded-For and Forwarded; no honest request comes through more proxies."""
+
+_LISTS = (Encoding.XFCC, Encoding.B64_DER_LIST)
+"""Encodings in which a comma has a meaning of its own."""
+
+_DROPS_UNDERSCORES = ("gunicorn", "waitress", "werkzeug")
+_PREFERS_UNDERSCORES = ("granian", "cheroot", "cherrypy")
+
+_FORWARDED_FOR = re.compile(rb'(?:^|[;,\s])for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
+
+_CURE_PORT_0 = (
+    "start uvicorn with --no-proxy-headers, use the protocol classes of mtls_middleware.servers.uvicorn, "
+    "or let the proxy add MTLS_PROXY_SECRET"
+)
+_CURE_REWRITTEN = "use the protocol classes of mtls_middleware.servers.uvicorn, or let the proxy add MTLS_PROXY_SECRET"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boundary:
+    """Decide whether the headers of a request may be believed.
+
+    Attributes:
+        networks: of the direct peers that may speak for a client; IPv4-mapped forms reduced to IPv4.
+        unix_socket: so may a peer on a unix socket.
+        secret: what the proxy adds to each request.
+        drops_underscores: the operator says that the WSGI server drops header names with an underscore.
+    """
+
+    networks: tuple[Network, ...] = ()
+    unix_socket: bool = False
+    secret: Secret | None = None
+    drops_underscores: bool = False
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Return the names of all headers that are read and hidden, in canonical form."""
+        return frozenset({canonical(self.secret.header)} if self.secret else ())
+
+    def check(self, connection: Connection, fields: Fields, shape: HeaderShape | None) -> None:
+        """Refuse a request whose headers somebody else than the proxy may have written.
+
+        Args:
+            connection: the request.
+            fields: its headers.
+            shape: the headers in which the certificate comes; None where it comes in no header.
+
+        Raises:
+            Rejection: ``source_untrusted``.
+        """
+        self._refuse_doubles(connection, fields, shape)
+        if shape is None:
+            return
+        if connection.trailers_are_headers and _is_chunked(connection):
+            raise _untrusted(
+                "uvicorn's own httptools protocol turns request trailers into headers, so a chunked request cannot be "
+                "believed: use mtls_middleware.servers.uvicorn:HttpToolsProtocol, or --http h11"
+            )
+        if any(fields[name].came for name in shape.headers):
+            self._require_known_spellings(connection, shape)
+            self._require_proxy(connection, fields)
+
+    def _refuse_doubles(self, connection: Connection, fields: Fields, shape: HeaderShape | None) -> None:
+        certificates = shape.certificates if shape else ()
+        secrets = (self.secret.header,) if self.secret else ()
+        markers = tuple(marker.header for marker in shape.markers) if shape else ()
+        for name in (*certificates, *secrets, *markers):
+            if fields[name].twin:
+                raise _untrusted(f"{name} came in another spelling too")
+        for name in (*certificates, *secrets):
+            if len(fields[name].values) > 1:
+                raise _untrusted(f"{name} came twice")
+        if connection.interface is Interface.WSGI and shape and shape.encoding not in _LISTS:
+            # A WSGI server joins the copies of a header with a comma, or keeps only one of them.
+            lists = shape.chain if shape.encoding is Encoding.RFC9440 else ()
+            for name in certificates:
+                if name not in lists and b"," in b"".join(fields[name].values):
+                    raise _untrusted(f"{name} came twice")
+
+    def _require_known_spellings(self, connection: Connection, shape: HeaderShape) -> None:
+        """In WSGI ``X_Client_Cert`` may have become the environ key of ``X-Client-Cert``, and nobody sees it there."""
+        if connection.interface is not Interface.WSGI or self.drops_underscores:
+            return
+        software = connection.server_software.lower()
+        if any(name in software for name in _PREFERS_UNDERSCORES):
+            believed = False
+        else:
+            believed = shape.has_marker or connection.drops_underscores or software.startswith(_DROPS_UNDERSCORES)
+        if not believed:
+            raise _untrusted(
+                f"the WSGI server {connection.server_software or 'without a name'!r} takes '_' and '-' in header names "
+                "for the same: drop names with '_' in the proxy and set MTLS_PROXY_DROPS_UNDERSCORES=yes"
+            )
+
+    def _require_proxy(self, connection: Connection, fields: Fields) -> None:
+        secret_matches = self.secret is not None and self.secret.matches(fields[self.secret.header].only)
+        if self.secret is not None and not secret_matches:
+            sent = "wrong" if fields[self.secret.header].came else "missing"
+            raise _untrusted(f"{self.secret.header} is {sent}")
+        if not self.networks and not self.unix_socket:
+            if self.secret is None:
+                raise _untrusted("neither trusted proxies nor a proxy secret are configured")
+            return
+        doubt = self._doubt_about_peer(connection)
+        if doubt is not None and not secret_matches:
+            raise _untrusted(doubt)
+
+    def _doubt_about_peer(self, connection: Connection) -> str | None:
+        """Return None for a trusted peer, why it is unknown for an unknown one; refuse a known, untrusted one."""
+        if connection.transport is not None:
+            peer = connection.transport.peer
+            self._require_trusted(peer[0] if peer else "")
+            return None
+        host, port = connection.client or (None, None)
+        if not host:
+            if self.unix_socket:
+                return None
+            return "the server does not tell the peer's address; if it is a unix socket, MTLS_TRUSTED_PROXIES=unix"
+        if not (_is_port(port) or (port is None and connection.interface is Interface.WSGI)):
+            return f"the peer {host!r} has the port {port!r}: something rewrote it; {_CURE_PORT_0}"
+        if _stands_in_forwarded(host, connection):
+            return f"the peer {host!r} stands in X-Forwarded-For or Forwarded too: {_CURE_REWRITTEN}"
+        self._require_trusted(host)
+        return None
+
+    def _require_trusted(self, host: object) -> None:
+        if not host and self.unix_socket:
+            return
+        address = parse_address(host)
+        if address is None or not any(address in network for network in self.networks):
+            raise _untrusted(f"the peer {host or 'on a unix socket'!r} is not one of MTLS_TRUSTED_PROXIES")
+
+
+def parse_address(host: object) -> Address | None:
+    """Return an address in its shortest form, IPv4-mapped ones as IPv4; None where the text is no address."""
+    try:
+        address = ipaddress.ip_address(str(host).partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_port(port: object) -> bool:
+    if isinstance(port, str) and port.isascii() and port.isdecimal() and len(port) <= 5:  # noqa: PLR2004 - 65535
+        port = int(port)
+    return isinstance(port, int) and not isinstance(port, bool) and 1 <= port <= 65535  # noqa: PLR2004
+
+
+def _is_chunked(connection: Connection) -> bool:
+    return any(canonical(name.decode("latin-1")) == "transfer-encoding" for name, _ in connection.headers)
+
+
+def _stands_in_forwarded(host: object, connection: Connection) -> bool:
+    address = parse_address(host)
+    for place, entry in enumerate(_forwarded(connection)):
+        if place >= FORWARDED_ENTRIES:
+            return True
+        if entry == host or (address is not None and parse_address(_without_port(entry)) == address):
+            return True
+    return False
+
+
+def _forwarded(connection: Connection) -> Iterator[str]:
+    for raw_name, value in connection.headers:
+        name = canonical(raw_name.decode("latin-1"))
+        if name == "x-forwarded-for":
+            entries = value.split(b",")
+        elif name == "forwarded":
+            entries = _FORWARDED_FOR.findall(value)
+        else:
+            continue
+        for entry in entries:
+            yield entry.decode("latin-1").strip().strip('"').strip()
+
+
+def _without_port(entry: str) -> str:
+    """Cut the port off ``10.0.0.1:80`` and ``[::1]:80``, but nothing off ``::1``."""
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
+
+
+def _untrusted(detail: str) -> Rejection:
+    return Rejection(Reason.SOURCE_UNTRUSTED, detail)

@@ -1,0 +1,25 @@
+"""A secret that a header carries."""
+
+from dataclasses import dataclass
+from hmac import compare_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """Compare a header with a secret, or with either of two while it is rotated.
+
+    Attributes:
+        header: the header's name.
+        values: the secrets that are right.
+    """
+
+    header: str
+    values: tuple[bytes, ...]
+
+    def matches(self, presented: bytes | None) -> bool:
+        """Compare in constant time, and with every value, so that time does not tell which one came close."""
+        return sum(compare_digest(value, presented or b"") for value in self.values) > 0
+
+    def __repr__(self) -> str:
+        """Show the header's name only."""
+        return f"Secret(header={self.header!r})"

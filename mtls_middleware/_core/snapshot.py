@@ -1,0 +1,190 @@
+"""Everything that is trusted at one moment: immutable, built aside, swapped at once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store
+
+from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.certificate import fingerprint
+from mtls_middleware._core.verdicts import Verdicts
+from mtls_middleware.identity import Authority
+
+DIGICERT_DEPTH = 2
+"""Intermediates between a DigiCert root and the leaf: one today, one to spare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """Trust one CA certificate for what it is bound to.
+
+    Attributes:
+        certificate: as read from the operator's file.
+        binding: what it vouches for.
+        origin: the file, for messages.
+    """
+
+    certificate: x509.Certificate
+    binding: Binding
+    origin: str
+
+    @property
+    def not_before(self) -> datetime:
+        """Return the start of its life."""
+        return self.certificate.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        """Return the end of its life."""
+        return self.certificate.not_valid_after_utc
+
+    @property
+    def fingerprint_sha256(self) -> str:
+        """Return the SHA-256 of the DER in lower-case hex."""
+        return fingerprint(self.certificate.public_bytes(Encoding.DER))
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether `now` lies in its life."""
+        return self.not_before <= now <= self.not_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Trust one ``digicert`` client certificate explicitly, in one region.
+
+    Attributes:
+        fingerprint_sha256: of the whole DER: the same key with a new name is another certificate.
+        region: AWS region name.
+        not_before: None where only the fingerprint is known.
+        not_after: None where only the fingerprint is known.
+        origin: the file or setting, for messages.
+    """
+
+    fingerprint_sha256: str
+    region: str
+    not_before: datetime | None
+    not_after: datetime | None
+    origin: str
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether it can still identify a caller at `now`."""
+        return (self.not_before is None or self.not_before <= now) and (self.not_after is None or now <= self.not_after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityTrust:
+    """Hold what one authority's callers are judged by.
+
+    Attributes:
+        authority: whose callers.
+        anchors: all of them, in and out of their lives; the verifier looks at the clock of each request.
+        intermediates: configured ones, which help to build a path.
+        takes_intermediates: whether the caller's own may help too.
+        names: allowed certificate names (lower case) by binding.
+        pins: by fingerprint; for ``digicert`` only.
+        verifier: the path policy with its store; None where there is no anchor (an empty store is refused).
+        verifier_without_names: the same for a leaf without a subject alternative name; ``genesys`` only.
+    """
+
+    authority: Authority
+    anchors: tuple[Anchor, ...]
+    intermediates: tuple[x509.Certificate, ...]
+    takes_intermediates: bool
+    names: Mapping[Binding, frozenset[str]]
+    pins: Mapping[str, Pin]
+    verifier: PolicyBuilder | None = field(compare=False)
+    verifier_without_names: PolicyBuilder | None = field(compare=False)
+    _by_key: Mapping[bytes, frozenset[Binding]]
+
+    def bindings(self, anchor: x509.Certificate) -> frozenset[Binding]:
+        """Return what the key of this anchor vouches for: a root and its reissue with the same key vouch alike."""
+        return self._by_key.get(_key_of(anchor), frozenset())
+
+    def is_available(self, now: datetime) -> bool:
+        """Return whether any caller of this authority could be accepted at `now`."""
+        if self.authority is Authority.DIGICERT and not any(pin.is_valid(now) for pin in self.pins.values()):
+            return False
+        return any(anchor.is_valid(now) for anchor in self.anchors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSnapshot:
+    """Hold one version of all trust, together with the verdicts reached under it.
+
+    Attributes:
+        version: counts up from 1.
+        built_at: by the guard's clock, UTC.
+        trusts: one for each configured authority.
+        verdicts: the cache; it can never outlive the trust it came from.
+    """
+
+    version: int
+    built_at: datetime
+    trusts: tuple[AuthorityTrust, ...]
+    verdicts: Verdicts = field(default_factory=Verdicts)
+
+    @property
+    def anchors(self) -> tuple[Anchor, ...]:
+        """Return the anchors of every authority."""
+        return tuple(anchor for trust in self.trusts for anchor in trust.anchors)
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """Return the pins of every region."""
+        return tuple(pin for trust in self.trusts for pin in trust.pins.values())
+
+    def is_available(self, now: datetime) -> bool:
+        """Return whether any caller at all could be accepted at `now`."""
+        return any(trust.is_available(now) for trust in self.trusts)
+
+
+def build_trust(
+    authority: Authority,
+    *,
+    anchors: Iterable[Anchor],
+    names: Mapping[Binding, frozenset[str]],
+    intermediates: Iterable[x509.Certificate] = (),
+    pins: Iterable[Pin] = (),
+    max_chain: int,
+) -> AuthorityTrust:
+    """Prepare what one authority's callers are judged by.
+
+    A regional root signs its leaf directly, so ``genesys`` allows no intermediate at all; ``custom`` allows as many
+    as `max_chain` (leaf included) leaves room for.
+    """
+    anchors = tuple(anchors)
+    by_key: defaultdict[bytes, set[Binding]] = defaultdict(set)
+    for anchor in anchors:
+        by_key[_key_of(anchor.certificate)].add(anchor.binding)
+    depth = {Authority.GENESYS: 0, Authority.DIGICERT: DIGICERT_DEPTH, Authority.CUSTOM: max_chain - 1}[authority]
+    verifier: PolicyBuilder | None = None
+    verifier_without_names: PolicyBuilder | None = None
+    if anchors:
+        verifier = PolicyBuilder().store(Store([anchor.certificate for anchor in anchors])).max_chain_depth(depth)
+    if verifier is not None and authority is Authority.GENESYS:
+        verifier_without_names = verifier.extension_policies(
+            ca_policy=ExtensionPolicy.webpki_defaults_ca(),
+            ee_policy=ExtensionPolicy.webpki_defaults_ee().may_be_present(
+                x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
+            ),
+        )
+    return AuthorityTrust(
+        authority=authority,
+        anchors=anchors,
+        intermediates=tuple(intermediates),
+        takes_intermediates=authority is not Authority.GENESYS,
+        names=names,
+        pins={pin.fingerprint_sha256: pin for pin in pins},
+        verifier=verifier,
+        verifier_without_names=verifier_without_names,
+        _by_key={key: frozenset(bindings) for key, bindings in by_key.items()},
+    )
+
+
+def _key_of(certificate: x509.Certificate) -> bytes:
+    public_key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return certificate.subject.public_bytes() + public_key

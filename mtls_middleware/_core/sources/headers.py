@@ -1,0 +1,93 @@
+"""A certificate in request headers, set by the proxy that ended TLS."""
+
+from dataclasses import dataclass
+
+from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.fields import Field, Fields
+from mtls_middleware._core.sources import base64der, pem, rfc9440, xfcc
+from mtls_middleware._core.sources.presented import Presented, malformed
+from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.sources.urlpem import unquoted
+
+_NONE = (b"", b'""', b"(null)", b"-", b"::")
+_PLACEHOLDER = b"{http.request.tls.client"
+"""Caddy sends the text of its own placeholder where there is no certificate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderSource:
+    """Read what a proxy wrote into headers. Whether it may be believed is decided elsewhere (``proxies``)."""
+
+    name: str
+    shape: HeaderShape
+    xfcc_elements: int = 1
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Return the names of all headers that are read."""
+        return self.shape.headers
+
+    def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
+        """Return the raw header values; None in each way in which a proxy says "none"."""
+        values = [_value(fields[name]) for name in self.shape.certificates]
+        if not values[0]:
+            return None
+        return Presented(parts=tuple(values))
+
+    def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:
+        """Return the DER certificates, the leaf first."""
+        leaf, *chain = presented.parts
+        if self.shape.encoding is Encoding.XFCC:
+            return xfcc.certificates(leaf, self.xfcc_elements, limit)
+        ders = self._several(leaf, limit) if self.shape.bundled else (self._one(leaf),)
+        for value in filter(None, chain):
+            if len(ders) > limit:
+                break
+            ders += self._several(value, limit)
+        return ders
+
+    def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
+        """Return which marker does not say success."""
+        for marker in self.shape.markers:
+            field = fields[marker.header]
+            if not field.came and not marker.always_set:
+                continue
+            if field.only != marker.value.encode():
+                says = b", ".join(field.values).decode("latin-1") or ("empty" if field.values else "absent")
+                return f"{marker.header} must be {marker.value or 'empty'!r}, but is {says!r}"
+        return None
+
+    def _one(self, value: bytes) -> bytes:
+        match self.shape.encoding:
+            case Encoding.RFC9440:
+                return rfc9440.item(value)
+            case Encoding.B64_DER:
+                return base64der.base64_strict(value)
+            case _:
+                ders = self._several(value, 1)
+        if len(ders) != 1:
+            raise malformed("two certificates where one belongs")
+        return ders[0]
+
+    def _several(self, value: bytes, limit: int) -> tuple[bytes, ...]:
+        match self.shape.encoding:
+            case Encoding.URL_PEM:
+                return pem.certificates(unquoted(value), limit)
+            case Encoding.PEM_SPACES:
+                return pem.certificates(value, limit, pem.WHITE_SPACE)
+            case Encoding.B64_PEM:
+                return pem.certificates(base64der.base64_strict(value), limit)
+            case Encoding.B64_DER:
+                return base64der.concatenated(base64der.base64_strict(value), limit)
+            case Encoding.B64_DER_LIST:
+                return base64der.base64_list(value, limit)
+            case Encoding.RFC9440:
+                return rfc9440.chain(value, limit)
+            case Encoding.XFCC:
+                return xfcc.certificates(value, self.xfcc_elements, limit)
+
+
+def _value(field: Field) -> bytes:
+    """Return the field's value, empty where it says "none". The boundary has refused doubles before."""
+    value = field.values[0] if field.values else b""
+    return b"" if value in _NONE or value.lstrip(b":").startswith(_PLACEHOLDER) else value

@@ -1,0 +1,54 @@
+"""What a caller presented, as raw bytes: read, but not decoded, and believed by nobody."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.fields import Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """Hold the bytes of one request's certificates.
+
+    Attributes:
+        parts: as presented, the leaf's first; the key under which a verdict is remembered.
+    """
+
+    parts: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all parts together, before decoding."""
+        return sum(map(len, self.parts))
+
+
+class Source(Protocol):
+    """Read a client certificate from where one kind of server or proxy puts it."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the row in the contract's table, such as ``nginx``."""
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Return the names of all headers that are read."""
+
+    def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:
+        """Return what was presented, `limit` + 1 certificates of it at most; None where the source says "none"."""
+
+    def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:
+        """Return the DER certificates, the leaf first; `limit` + 1 of them at most.
+
+        Raises:
+            Rejection: ``certificate_malformed``.
+        """
+
+    def complaint(self, connection: Connection, fields: Fields) -> str | None:
+        """Return what the server's or proxy's own verification says against the certificate; None if it is content."""
+
+
+def malformed(detail: str) -> Rejection:
+    """Make the refusal of something that is no certificate."""
+    return Rejection(Reason.CERTIFICATE_MALFORMED, detail)

@@ -1,0 +1,150 @@
+"""What each proxy sends: a table. It is configured, never sniffed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from mtls_middleware._core.fields import canonical
+
+TLS = "tls"
+AWS_API_GATEWAY = "aws-api-gateway"
+CUSTOM = "custom"
+
+
+class Encoding(StrEnum):
+    """Name how a header holds a certificate."""
+
+    URL_PEM = "url-pem"
+    PEM_SPACES = "pem-spaces"
+    B64_PEM = "b64-pem"
+    B64_DER = "b64-der"
+    B64_DER_LIST = "b64-der-list"
+    RFC9440 = "rfc9440"
+    XFCC = "xfcc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """Name a header by which the proxy says whether its own verification succeeded.
+
+    Attributes:
+        header: its name.
+        value: what it says on success, exactly.
+        always_set: the proxy sends it with every request; else it may be absent or empty, and must not say more.
+    """
+
+    header: str
+    value: str
+    always_set: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderShape:
+    """Describe the headers of one kind of proxy.
+
+    Attributes:
+        certificate: the header with the leaf.
+        encoding: of the certificate and of the chain.
+        chain: the headers with what came beside the leaf.
+        markers: all must say success.
+        bundled: the certificate's own header may hold the chain, the leaf first.
+    """
+
+    certificate: str
+    encoding: Encoding
+    chain: tuple[str, ...] = ()
+    markers: tuple[Marker, ...] = ()
+    bundled: bool = False
+
+    @property
+    def certificates(self) -> tuple[str, ...]:
+        """Return the names of the headers that hold certificates."""
+        return (self.certificate, *self.chain)
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Return the names of all headers, in canonical form."""
+        return frozenset(map(canonical, (*self.certificates, *(marker.header for marker in self.markers))))
+
+    @property
+    def has_marker(self) -> bool:
+        """Return whether the proxy sets a marker with every request."""
+        return any(marker.always_set for marker in self.markers)
+
+
+def _verified(header: str, value: str = "SUCCESS") -> tuple[Marker, ...]:
+    return (Marker(header=header, value=value),)
+
+
+_ENVOY = HeaderShape(certificate="X-Forwarded-Client-Cert", encoding=Encoding.XFCC, bundled=True)
+
+PRESETS: Mapping[str, HeaderShape] = MappingProxyType(
+    {
+        "nginx": HeaderShape(
+            certificate="X-SSL-Client-Cert", encoding=Encoding.URL_PEM, markers=_verified("X-SSL-Client-Verify")
+        ),
+        "ingress-nginx": HeaderShape(
+            certificate="ssl-client-cert", encoding=Encoding.URL_PEM, markers=_verified("ssl-client-verify")
+        ),
+        "apache": HeaderShape(
+            certificate="X-SSL-Client-Cert",
+            encoding=Encoding.PEM_SPACES,
+            chain=tuple(f"X-SSL-Client-Cert-Chain-{place}" for place in range(4)),
+            markers=_verified("X-SSL-Client-Verify"),
+        ),
+        "haproxy": HeaderShape(
+            certificate="X-SSL-Client-Cert",
+            encoding=Encoding.B64_DER,
+            chain=("X-SSL-Client-Chain-DER",),
+            # Without a certificate HAProxy's verify says 0 as well: only both together mean something.
+            markers=_verified("X-SSL-Client-Used", "1") + _verified("X-SSL-Client-Verify", "0"),
+        ),
+        "envoy": _ENVOY,
+        "azure-container-apps": _ENVOY,
+        "traefik": HeaderShape(certificate="X-Forwarded-Tls-Client-Cert", encoding=Encoding.B64_DER_LIST, bundled=True),
+        "caddy": HeaderShape(certificate="X-SSL-Client-Cert", encoding=Encoding.B64_DER),
+        "kong": HeaderShape(certificate="X-Client-Cert", encoding=Encoding.URL_PEM),
+        "aws-alb": HeaderShape(certificate="X-Amzn-Mtls-Clientcert-Leaf", encoding=Encoding.URL_PEM),
+        "aws-alb-passthrough": HeaderShape(
+            certificate="X-Amzn-Mtls-Clientcert", encoding=Encoding.URL_PEM, bundled=True
+        ),
+        "cloudfront": HeaderShape(
+            certificate="CloudFront-Viewer-Cert-Pem",
+            encoding=Encoding.URL_PEM,
+            markers=_verified("CloudFront-Viewer-Cert-Present", "1"),
+        ),
+        "gcp": HeaderShape(
+            certificate="X-Client-Cert-Leaf",
+            encoding=Encoding.RFC9440,
+            chain=("X-Client-Cert-Chain",),
+            markers=(
+                *_verified("X-Client-Cert-Present", "true"),
+                *_verified("X-Client-Cert-Chain-Verified", "true"),
+                Marker(header="X-Client-Cert-Error", value="", always_set=False),
+            ),
+        ),
+        "azure-app-service": HeaderShape(certificate="X-ARR-ClientCert", encoding=Encoding.B64_DER),
+        "azure-application-gateway": HeaderShape(
+            certificate="X-Client-Cert", encoding=Encoding.URL_PEM, markers=_verified("X-Client-Cert-Verification")
+        ),
+        "cloudflare": HeaderShape(
+            certificate="Cf-Client-Cert-Der-Base64",
+            encoding=Encoding.B64_DER,
+            # "Verified" is true for a revoked certificate too.
+            markers=(
+                *_verified("Cf-Cert-Presented", "true"),
+                *_verified("Cf-Cert-Verified", "true"),
+                *_verified("Cf-Cert-Revoked", "false"),
+            ),
+        ),
+        "cloud-foundry": HeaderShape(
+            certificate="X-Forwarded-Client-Cert", encoding=Encoding.B64_DER, chain=("X-Forwarded-Client-Chain",)
+        ),
+        "rfc9440": HeaderShape(certificate="Client-Cert", encoding=Encoding.RFC9440, chain=("Client-Cert-Chain",)),
+    }
+)
+"""Every source that is a set of headers, `CUSTOM` apart."""
+
+NAMES = (TLS, *PRESETS, AWS_API_GATEWAY, CUSTOM)
+"""Every value of ``MTLS_SOURCE``."""

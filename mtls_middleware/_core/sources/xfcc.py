@@ -1,0 +1,78 @@
+"""Envoy's ``X-Forwarded-Client-Cert``, by its grammar.
+
+Envoy writes the certificate's own URI and DNS names unquoted, so a hostile certificate can inject pairs and whole
+elements. Identity is therefore never taken from text: only from ``Cert`` and ``Chain``, only where each key stands
+once, ``Hash`` is the SHA-256 of ``Cert``, and the number of elements is exactly the expected one.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from mtls_middleware._core.sources import pem
+from mtls_middleware._core.sources.presented import malformed
+from mtls_middleware._core.sources.urlpem import unquoted
+
+_MANY = (b"uri", b"dns")
+_KEYS = (b"by", b"hash", b"cert", b"chain", b"subject", *_MANY)
+
+
+def certificates(text: bytes, elements: int, limit: int) -> tuple[bytes, ...]:
+    """Return the client's certificate and what came with it, from the first of exactly `elements` elements."""
+    found = [_pairs(element) for element in _split(text, b",")]
+    if len(found) != elements:
+        raise malformed(f"{len(found)} elements, but MTLS_XFCC_ELEMENTS is {elements}")
+    pairs = found[0]
+    if b"hash" not in pairs or not (b"cert" in pairs or b"chain" in pairs):
+        raise malformed(
+            "Hash, or both Cert and Chain, are missing: let the proxy set them (set_current_client_cert_details)"
+        )
+    chain = pem.certificates(unquoted(pairs[b"chain"]), limit) if b"chain" in pairs else ()
+    leaf = pem.single(unquoted(pairs[b"cert"])) if b"cert" in pairs else chain[0]
+    if pairs[b"hash"].lower() != hashlib.sha256(leaf).hexdigest().encode():
+        raise malformed("Hash is not the SHA-256 of Cert")
+    if chain and chain[0] != leaf:
+        raise malformed("Chain does not begin with Cert")
+    return chain or (leaf,)
+
+
+def _pairs(element: bytes) -> dict[bytes, bytes]:
+    pairs: dict[bytes, bytes] = {}
+    for pair in _split(element.strip(b" \t").removesuffix(b";"), b";"):  # Azure Container Apps ends with ";"
+        key, equals, value = pair.partition(b"=")
+        key = key.strip(b" \t").lower()
+        if not equals or key not in _KEYS:
+            raise malformed("not a pair of a known key and a value")
+        if key in pairs and key not in _MANY:
+            raise malformed(f"{key.decode().capitalize()} stands there twice")
+        pairs[key] = _unquoted_value(value)
+    return pairs
+
+
+def _unquoted_value(value: bytes) -> bytes:
+    if not value.startswith(b'"'):
+        if b'"' in value:
+            raise malformed("a quote inside an unquoted value")
+        return value
+    if len(value) < 2 or not value.endswith(b'"'):  # noqa: PLR2004 - two quotes
+        raise malformed("text behind a quoted value")
+    return value[1:-1].replace(b'\\"', b'"')
+
+
+def _split(text: bytes, separator: bytes) -> Iterator[bytes]:
+    r"""Split at separators outside of double quotes; ``\"`` inside quotes is part of the value."""
+    start = 0
+    quoted = False
+    position = 0
+    while position < len(text):
+        byte = text[position : position + 1]
+        if quoted and byte == b"\\":
+            position += 1
+        elif byte == b'"':
+            quoted = not quoted
+        elif byte == separator and not quoted:
+            yield text[start:position]
+            start = position + 1
+        position += 1
+    if quoted:
+        raise malformed("an unbalanced quote")
+    yield text[start:]

@@ -1,0 +1,29 @@
+"""What holds locks or threads must learn of a fork: the child has the locks as they stood, and no threads."""
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+
+class FollowsForks(Protocol):
+    """Renew what does not survive a fork."""
+
+    def after_fork(self) -> None:
+        """Run in the child, before anything else does."""
+
+
+_followers: WeakSet[FollowsForks] = WeakSet()
+
+
+def follow_forks(follower: FollowsForks) -> None:
+    """Call `follower.after_fork()` in each child, for as long as the follower lives."""
+    _followers.add(follower)
+
+
+def _after_fork() -> None:
+    for follower in tuple(_followers):
+        follower.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,39 @@
+"""The trust of this moment: one writer, many readers."""
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+
+from mtls_middleware._core.snapshot import AuthorityTrust, TrustSnapshot
+from mtls_middleware._trust.forks import follow_forks
+
+
+class Holder:
+    """Hold the current snapshot. Readers take no lock: they read one reference, and keep what they read."""
+
+    def __init__(self) -> None:
+        self._current: TrustSnapshot | None = None
+        self._writing = threading.Lock()
+        follow_forks(self)
+
+    @property
+    def current(self) -> TrustSnapshot | None:
+        """Return the newest snapshot; None before the first."""
+        return self._current
+
+    def replace(self, trusts: Iterable[AuthorityTrust], built_at: datetime) -> TrustSnapshot:
+        """Make the next version current, and return it.
+
+        Args:
+            trusts: one for each configured authority.
+            built_at: by the guard's clock, UTC.
+        """
+        trusts = tuple(trusts)
+        with self._writing:
+            version = self._current.version + 1 if self._current is not None else 1
+            self._current = snapshot = TrustSnapshot(version=version, built_at=built_at, trusts=trusts)
+        return snapshot
+
+    def after_fork(self) -> None:
+        """Forget a lock that a thread of the parent may have held."""
+        self._writing = threading.Lock()

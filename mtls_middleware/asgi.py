@@ -1,0 +1,200 @@
+"""The ASGI door: translates between ASGI and the guard, and holds no logic of its own."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import tee
+from typing import Any
+
+from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport
+from mtls_middleware._core.decision import Accepted, Disposition, Reason
+from mtls_middleware._core.fields import without
+from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware.errors import MTLSError
+from mtls_middleware.guard import Guard
+from mtls_middleware.identity import Authority, ClientIdentity
+from mtls_middleware.settings import Settings
+
+IDENTITY_SCOPE_KEY = "mtls.identity"
+
+_POLICY_VIOLATION = 1008
+"""WebSocket close code (RFC 6455 §7.4.1)."""
+
+_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+
+
+class DataActionUser(BaseUser):
+    """Show an accepted caller as Starlette's ``request.user``."""
+
+    def __init__(self, client: ClientIdentity) -> None:
+        self.client = client
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """Return the region, or the authority where there is none."""
+        return self.client.region or str(self.client.authority)
+
+    @property
+    def identity(self) -> str:
+        """Return the SHA-256 of the certificate."""
+        return self.client.fingerprint_sha256
+
+
+class MTLSMiddleware:
+    """Refuse every protected call that no accepted certificate came with.
+
+    Add it last, so that it is outermost. A configuration error is kept and told through the lifespan protocol, because
+    an exception here would make servers believe that the application has no lifespan, and serve on.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: Settings | None = None, guard: Guard | None = None) -> None:
+        self.app = app
+        self._guard = guard
+        self._closes_guard = guard is None
+        self._error: MTLSError | None = None
+        try:
+            if self._guard is None:
+                self._guard = Guard.from_settings(settings if settings is not None else Settings.from_env())
+            self._guard.start()
+        except MTLSError as error:
+            self._error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Judge http and websocket, pass lifespan on, and refuse what nobody knows."""
+        match scope["type"]:
+            case "http" | "websocket":
+                await self._judge(scope, receive, send)
+            case "lifespan":
+                await self._lifespan(scope, receive, send)
+            case unknown:
+                raise RuntimeError(
+                    f"mtls-middleware cannot judge the scope type {unknown!r}, and lets nothing else through"
+                )
+
+    async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = _with_readable_twice(scope)
+        connection = _connection(scope)
+        if self._guard is None:
+            # The settings are unknown, and so is which paths are exempt: nothing passes.
+            await _refuse(refusal(Reason.TRUST_UNAVAILABLE, correlation_id(connection)), scope, receive, send)
+            return
+        decision = self._guard.decide(connection)
+        identity: ClientIdentity | None = None
+        if isinstance(decision, Accepted):
+            identity = decision.identity
+            if decision.protected:
+                send = _not_stored(send)
+        elif decision.disposition is Disposition.REFUSED:
+            await _refuse(refusal(decision.reason, correlation_id(connection)), scope, receive, send)
+            return
+        await self.app(_downstream(scope, identity, self._guard.hidden), receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._guard is not None and self._error is None:
+            try:
+                self._guard.start()
+            except MTLSError as error:
+                self._error = error
+        if self._error is not None:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(self._error)})
+            return
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if self._guard is not None and self._closes_guard:
+                self._guard.close()
+
+
+def _connection(scope: Scope) -> Connection:
+    extensions = scope.get("extensions")
+    transport = scope.get(TRANSPORT_SCOPE_KEY)
+    client = scope.get("client")
+    return Connection(
+        interface=Interface.ASGI,
+        path=scope.get("path", ""),
+        raw_path=scope.get("raw_path"),
+        root_path=scope.get("root_path", ""),
+        headers=tuple(scope.get("headers", ())),
+        client=tuple(client) if client and len(client) == 2 else None,  # noqa: PLR2004 - host and port
+        transport=transport if isinstance(transport, Transport) else None,
+        tls=extensions.get("tls") if isinstance(extensions, Mapping) else None,
+        secure=scope.get("scheme") in {"https", "wss"},
+        event=scope.get("aws.event"),
+        trailers_are_headers=not isinstance(transport, Transport) and _UVICORN_HTTPTOOLS in sys.modules,
+    )
+
+
+def _with_readable_twice(scope: Scope) -> Scope:
+    """Let the application read a one-shot chain too. Servers may share dicts between requests, so none is changed."""
+    extensions = scope.get("extensions")
+    if not isinstance(extensions, Mapping):
+        return scope
+    tls = extensions.get("tls")
+    if not (isinstance(tls, Mapping) and isinstance(chain := tls.get("client_cert_chain"), Iterator)):
+        return scope
+    return {**scope, "extensions": {**extensions, "tls": {**tls, "client_cert_chain": _Twice(chain)}}}
+
+
+class _Twice:
+    """Iterate any number of times over what an iterator gives once."""
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self._iterator = iterator
+
+    def __iter__(self) -> Iterator[Any]:
+        self._iterator, copy = tee(self._iterator)
+        return copy
+
+
+def _downstream(scope: Scope, identity: ClientIdentity | None, hidden: frozenset[str]) -> Scope:
+    """Return a new scope, with the identity and without the headers that we read."""
+    scope = {**scope, "headers": list(without(scope.get("headers", ()), hidden)), IDENTITY_SCOPE_KEY: identity}
+    if identity is not None:
+        scope["user"] = DataActionUser(identity)
+        scope["auth"] = AuthCredentials(_scopes(identity))
+    else:
+        scope.setdefault("user", UnauthenticatedUser())
+        scope.setdefault("auth", AuthCredentials())
+    return scope
+
+
+def _scopes(identity: ClientIdentity) -> list[str]:
+    if identity.authority is Authority.CUSTOM:
+        return ["mtls:custom"]
+    return ["data_action", f"region:{identity.region}"]
+
+
+def _not_stored(send: Send) -> Send:
+    """Keep shared caches from giving one caller's answer to another (RFC 9440 §2.4)."""
+
+    async def send_not_stored(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if not any(bytes(name).lower() == b"cache-control" for name, _ in headers):
+                message = {**message, "headers": [*headers, (b"cache-control", b"no-store")]}
+        await send(message)
+
+    return send_not_stored
+
+
+async def _refuse(answer: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    start = {"status": answer.status.value, "headers": list(answer.headers)}
+    if scope["type"] == "http":
+        body = b"" if scope.get("method") == "HEAD" else answer.body
+        await send({"type": "http.response.start", **start})
+        await send({"type": "http.response.body", "body": body})
+        return
+    await receive()
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await send({"type": "websocket.http.response.start", **start})
+        await send({"type": "websocket.http.response.body", "body": answer.body})
+    else:
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})

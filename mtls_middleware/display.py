@@ -1,0 +1,25 @@
+"""Text from callers, certificates and files, made safe to look at: it is data, wherever it is shown."""
+
+import unicodedata
+
+LIMIT = 256
+"""Characters shown of one text."""
+
+_HARMLESS = {"Zs"}
+_DANGEROUS = ("C", "Z")
+"""Unicode categories: control, format (bidirectional ones too), surrogates, unassigned; and line separators."""
+
+
+def displayed(text: str, limit: int = LIMIT) -> str:
+    """Escape whatever is not plainly visible, and cut what is too long."""
+    shown = "".join(map(_visible, text[: limit + 1]))
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if character == "\\":
+        return "\\\\"
+    if category[0] not in _DANGEROUS or category in _HARMLESS:
+        return character
+    return character.encode("unicode_escape").decode("ascii")

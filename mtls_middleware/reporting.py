@@ -1,0 +1,126 @@
+"""What an operator sees of a guard: trust, its age, what was decided, and what is not in force."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypedDict, Unpack
+
+from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, Pin, TrustSnapshot
+from mtls_middleware.identity import Authority
+
+
+class Life(StrEnum):
+    """Say in which state trust is."""
+
+    MISSING = "missing"
+    """Nothing was ever loaded: every protected call is refused."""
+    FRESH = "fresh"
+    STALE = "stale"
+    """The last refresh failed; the last good trust serves on."""
+    EXPIRED = "expired"
+    """Nothing that is valid now is left: every protected call is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionStatus:
+    """Describe what callers of one region, or of ``custom``, are judged by.
+
+    Attributes:
+        name: AWS region name, or the authority's.
+        authority: who vouches.
+        names: allowed certificate names.
+        anchors: CA certificates, in and out of their lives.
+        pins: trusted client certificates.
+        available: whether its callers can be accepted now.
+    """
+
+    name: str
+    authority: str
+    names: tuple[str, ...]
+    anchors: tuple[Anchor, ...]
+    pins: tuple[Pin, ...]
+    available: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Describe a guard at one moment.
+
+    Attributes:
+        life: of trust as a whole.
+        version: of the snapshot in force; 0 where there is none.
+        built_at: when it was built, UTC; None where there is none.
+        regions: one for each binding that is configured.
+        mode: ``enforce`` or ``report``.
+        source: name of the configured source.
+        last_refresh: when trust was last read, successfully or not, UTC.
+        problems: why the last refresh failed; empty where it did not.
+        warnings: what was left out of the trust in force, and why.
+        notes: what is configured, or default, but not in force.
+        decisions: how often each reason, or ``accepted``, was decided on protected paths.
+        verdicts: certificates whose verdict is kept.
+    """
+
+    life: Life
+    version: int
+    built_at: datetime | None
+    regions: tuple[RegionStatus, ...]
+    mode: str
+    source: str
+    last_refresh: datetime | None
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    decisions: Mapping[str, int]
+    verdicts: int
+
+
+class Facts(TypedDict):
+    """Name what a guard knows about itself, beside its trust."""
+
+    mode: str
+    source: str
+    last_refresh: datetime | None
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    decisions: Mapping[str, int]
+
+
+def status_of(snapshot: TrustSnapshot | None, now: datetime, **facts: Unpack[Facts]) -> Status:
+    """Describe the trust of this moment, and what a guard knows about itself."""
+    return Status(
+        life=_life(snapshot, now, failed=bool(facts["problems"])),
+        version=snapshot.version if snapshot else 0,
+        built_at=snapshot.built_at if snapshot else None,
+        regions=tuple(region for trust in snapshot.trusts for region in _regions(trust, now)) if snapshot else (),
+        verdicts=len(snapshot.verdicts) if snapshot else 0,
+        **facts,
+    )
+
+
+def _life(snapshot: TrustSnapshot | None, now: datetime, *, failed: bool) -> Life:
+    if snapshot is None:
+        return Life.MISSING
+    if not snapshot.is_available(now):
+        return Life.EXPIRED
+    return Life.STALE if failed else Life.FRESH
+
+
+def _regions(trust: AuthorityTrust, now: datetime) -> Iterator[RegionStatus]:
+    pinned = [Binding(trust.authority, region) for region in dict.fromkeys(pin.region for pin in trust.pins.values())]
+    for binding in trust.names or pinned:
+        shared = trust.authority is Authority.DIGICERT
+        anchors = tuple(anchor for anchor in trust.anchors if shared or anchor.binding == binding)
+        pins = tuple(pin for pin in trust.pins.values() if pin.region == binding.region)
+        yield RegionStatus(
+            name=str(binding),
+            authority=str(trust.authority),
+            names=tuple(sorted(trust.names.get(binding, ()))),
+            anchors=anchors,
+            pins=pins,
+            available=any(anchor.is_valid(now) for anchor in anchors)
+            and (not shared or any(pin.is_valid(now) for pin in pins)),
+        )

@@ -1,0 +1,240 @@
+"""The settings as a whole."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from platformdirs import user_cache_path
+
+from mtls_middleware._core.binding import Binding, Bound
+from mtls_middleware._core.gate import Mode
+from mtls_middleware._core.proxies import Network
+from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.identity import Authority
+from mtls_middleware.settings import values
+from mtls_middleware.settings.authorities import read_authorities
+from mtls_middleware.settings.reader import Reader, Value, as_text
+from mtls_middleware.settings.secrets import SecretSetting, read_secret
+from mtls_middleware.settings.shapes import header_shape, require_distinct, source_name
+from mtls_middleware.settings.values import Revocation
+from mtls_middleware.settings.variables import DEFAULT_PREFIX, VARIABLES
+
+UNIX = "unix"
+OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+class Settings:
+    """Hold what the operator wants. Nothing in it was read from a file: a guard does that when it starts.
+
+    Each variable of the environment is a keyword in lower case, without the prefix: ``Settings(regions="us-east-1",
+    trust="/etc/genesys/US-East-1.zip")``. Lists may be given as lists, numbers as numbers, paths as paths.
+
+    Attributes:
+        regions: AWS region names.
+        authorities: whose callers are judged.
+        trust: files and folders with anchors; unbound ones bind by their names.
+        cert_names: allowed certificate names by binding, in lower case; the table's where the operator gave none.
+        pins: for ``digicert``: files, or SHA-256 in lower-case hex.
+        source: the name of the source.
+        shape: its headers; None where it reads none.
+        xfcc_elements: exactly how many elements Envoy's header has.
+        trusted_proxies: networks of the direct peers that may speak for a client.
+        trusts_unix_socket: whether a peer on a unix socket may.
+        proxy_secret: what the proxy adds.
+        proxy_drops_underscores: the operator's word that the WSGI server drops header names with an underscore.
+        protect: path prefixes that need an identity.
+        exempt: path prefixes that do not.
+        revocation: what becomes of certificates without a known revocation list.
+        organization_ids: allowed organisations, lower-case UUIDs; empty for any.
+        organization_header: where the caller names its organisation.
+        caller_secret: what the integration's credentials add.
+        mode: whether refusals are enforced.
+        state: the folder for what should survive a restart; None for none.
+        refresh_seconds: how often trust is refreshed.
+        max_header_bytes: of all certificates of a request together, before decoding.
+        max_chain: certificates of a request, the leaf included.
+        notes: what these settings ask for that is not in force yet.
+
+    Raises:
+        ConfigurationError: everything that is wrong, at once.
+    """
+
+    regions: tuple[str, ...]
+    authorities: tuple[Authority, ...]
+    trust: tuple[Bound[Path], ...]
+    cert_names: Mapping[Binding, frozenset[str]]
+    pins: tuple[Bound[Path | str], ...]
+    source: str
+    shape: HeaderShape | None
+    xfcc_elements: int
+    trusted_proxies: tuple[Network, ...]
+    trusts_unix_socket: bool
+    proxy_secret: SecretSetting | None
+    proxy_drops_underscores: bool
+    protect: tuple[str, ...]
+    exempt: tuple[str, ...]
+    revocation: Revocation
+    organization_ids: frozenset[str]
+    organization_header: str
+    caller_secret: SecretSetting | None
+    mode: Mode
+    state: Path | None
+    refresh_seconds: int
+    max_header_bytes: int
+    max_chain: int
+    notes: tuple[str, ...]
+
+    def __init__(self, **keywords: Value) -> None:
+        given = {name.upper(): as_text(value) for name, value in keywords.items() if value is not None}
+        self._read(Reader(given, DEFAULT_PREFIX))
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = DEFAULT_PREFIX) -> Self:
+        """Read the environment.
+
+        Args:
+            environ: ``os.environ`` where it is None.
+            prefix: of the names that are ours; every such name must be known.
+
+        Raises:
+            ConfigurationError: everything that is wrong, at once.
+        """
+        if not prefix:
+            raise ConfigurationError(["prefix: must not be empty, or every variable of the environment would be ours"])
+        given = os.environ if environ is None else environ
+        ours = {name.removeprefix(prefix): text for name, text in given.items() if name.startswith(prefix)}
+        settings = cls.__new__(cls)
+        settings._read(Reader(ours, prefix))  # noqa: SLF001 - our own instance
+        return settings
+
+    def _read(self, reader: Reader) -> None:
+        parsed = _parse(reader)
+        if reader.problems:
+            raise ConfigurationError(dict.fromkeys(reader.problems))
+        for name, value in parsed.items():
+            object.__setattr__(self, name, value)
+
+
+def _parse(reader: Reader) -> dict[str, Any]:
+    whom = read_authorities(reader)
+    source = reader.one("SOURCE", source_name)
+    shape = header_shape(reader, source)
+    proxy_secret = read_secret(reader, "PROXY_SECRET", _header(reader, "PROXY_SECRET_HEADER"))
+    caller_secret = read_secret(reader, "CALLER_SECRET", _header(reader, "CALLER_SECRET_HEADER"))
+    organization_header = _header(reader, "ORGANIZATION_HEADER")
+    organization_ids = frozenset(reader.each("ORGANIZATION_IDS", values.organization_id))
+    networks = reader.each("TRUSTED_PROXIES", _proxy)
+    if shape is not None and not (networks or proxy_secret or reader.is_set("TRUSTED_PROXIES")):
+        reader.say(
+            "SOURCE",
+            f"'{source}' needs {reader.prefix}PROXY_SECRET or {reader.prefix}TRUSTED_PROXIES: certificates are public, "
+            "so a header by itself proves nothing",
+        )
+    _require_distinct_headers(
+        reader, shape, proxy_secret, caller_secret, organization_header if organization_ids else ""
+    )
+    parsed = {
+        "regions": whom.regions,
+        "authorities": whom.authorities,
+        "trust": whom.trust,
+        "cert_names": whom.cert_names,
+        "pins": whom.pins,
+        "source": source,
+        "shape": shape,
+        "xfcc_elements": _xfcc_elements(reader, shape),
+        "trusted_proxies": tuple(network for network in networks if not isinstance(network, str)),
+        "trusts_unix_socket": UNIX in networks,
+        "proxy_secret": proxy_secret,
+        "proxy_drops_underscores": reader.one("PROXY_DROPS_UNDERSCORES", values.yes_or_no),
+        "protect": reader.each("PROTECT", values.path_prefix),
+        "exempt": reader.each("EXEMPT", _exempt),
+        "revocation": reader.one("REVOCATION", values.choice(Revocation)),
+        "organization_ids": organization_ids,
+        "organization_header": organization_header,
+        "caller_secret": caller_secret,
+        "mode": reader.one("MODE", values.choice(Mode)),
+        "state": _state(reader),
+        "refresh_seconds": reader.one("REFRESH_SECONDS", values.whole_number(1, 86_400)),
+        "max_header_bytes": reader.one("MAX_HEADER_BYTES", values.whole_number(1_024, 1_048_576)),
+        "max_chain": reader.one("MAX_CHAIN", values.whole_number(1, 128)),
+    }
+    reader.each("CRL_URLS", values.crl_location)
+    reader.each("CRL_NETWORKS", values.network)
+    read_secret(reader, "STATE_SECRET", header="")
+    _refuse_what_is_not_built(reader, parsed)
+    parsed["notes"] = _notes(parsed)
+    return parsed
+
+
+def _header(reader: Reader, name: str) -> str:
+    return reader.one(name, values.header_name) or VARIABLES[name].default
+
+
+def _proxy(text: str) -> Network | str:
+    return UNIX if text.lower() == UNIX else values.network(text)
+
+
+def _exempt(text: str) -> str:
+    prefix = values.path_prefix(text)
+    if prefix == "/":
+        raise ValueError("would exempt everything")
+    return prefix
+
+
+def _xfcc_elements(reader: Reader, shape: HeaderShape | None) -> int | None:
+    elements = reader.one("XFCC_ELEMENTS", values.whole_number(1, 16))
+    if elements != 1 and (shape is None or shape.encoding is not Encoding.XFCC):
+        reader.say("XFCC_ELEMENTS", "has a meaning only for the encoding xfcc")
+    return elements
+
+
+def _state(reader: Reader) -> Path | None:
+    default = user_cache_path("mtls-middleware")
+    if not reader.is_set("STATE"):
+        return default
+    return None if reader.text("STATE").lower() == OFF else Path(reader.text("STATE"))
+
+
+def _require_distinct_headers(
+    reader: Reader,
+    shape: HeaderShape | None,
+    proxy_secret: SecretSetting | None,
+    caller_secret: SecretSetting | None,
+    organization_header: str,
+) -> None:
+    roles: list[tuple[str, str]] = []
+    if shape is not None:
+        roles.append((shape.certificate, "HEADER"))
+        roles += [(header, "CHAIN_HEADER") for header in shape.chain]
+        roles += [(marker.header, "VERIFY_HEADER") for marker in shape.markers]
+    if proxy_secret is not None:
+        roles.append((proxy_secret.header, "PROXY_SECRET_HEADER"))
+    if caller_secret is not None:
+        roles.append((caller_secret.header, "CALLER_SECRET_HEADER"))
+    if organization_header:
+        roles.append((organization_header, "ORGANIZATION_HEADER"))
+    require_distinct(reader, roles)
+
+
+def _refuse_what_is_not_built(reader: Reader, parsed: Mapping[str, Any]) -> None:
+    unbuilt = [name for name, variable in VARIABLES.items() if not variable.available and reader.is_set(name)]
+    if parsed["revocation"] is Revocation.REQUIRE:
+        unbuilt.append("REVOCATION")
+    if parsed["state"] not in {None, user_cache_path("mtls-middleware")}:
+        unbuilt.append("STATE")
+    for name in unbuilt:
+        shown = "" if VARIABLES[name].secret else f"'{reader.text(name)}' "
+        reader.say(name, f"{shown}is not available yet: remove it")
+
+
+def _notes(parsed: Mapping[str, Any]) -> tuple[str, ...]:
+    notes = []
+    if parsed["revocation"] is Revocation.CHECK:
+        notes.append("revocation lists are not read yet: MTLS_REVOCATION=check acts as if no CRL were known")
+    if parsed["state"] is not None:
+        notes.append("nothing is kept between restarts yet: MTLS_STATE is not used")
+    return tuple(notes)

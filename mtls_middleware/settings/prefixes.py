@@ -1,0 +1,68 @@
+"""``REGION=``, ``custom=`` and ``digicert=`` in front of entries: what an entry is bound to."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from mtls_middleware import regions
+from mtls_middleware._core.binding import Binding, Bound
+from mtls_middleware.identity import Authority
+from mtls_middleware.settings.reader import Reader
+
+Value = TypeVar("Value")
+
+_PREFIXED = re.compile(r"([A-Za-z0-9.-]+)\s*=\s*(.+)", re.DOTALL)
+"""A path with "=" in it has a "/" before that, or a "./" put there."""
+
+
+def bound_entries(
+    reader: Reader,
+    name: str,
+    parser: Callable[[str], Value],
+    possible: tuple[Binding, ...],
+    *,
+    prefix_needed: bool = True,
+) -> tuple[Bound[Value], ...]:
+    """Return the entries of a list with what they are bound to.
+
+    Args:
+        reader: the operator's values.
+        name: of the variable.
+        parser: of what stands behind the prefix.
+        possible: what an entry of this variable may be bound to.
+        prefix_needed: whether an entry without prefix is a problem where several bindings are possible.
+    """
+    entries: list[Bound[Value]] = []
+    for item in reader.items(name):
+        written, text = _split(item)
+        binding = possible[0] if len(possible) == 1 else None
+        if written is not None:
+            binding = reader.parsed(name, written, lambda prefix: _binding(prefix, possible))
+            if binding is None:
+                continue
+        elif binding is None and (prefix_needed or not possible):
+            reader.say(name, f"'{item}' needs a prefix: {_prefixes(possible)}")
+            continue
+        value = reader.parsed(name, text, parser)
+        if value is not None:
+            entries.append(Bound(binding, value))
+    return tuple(entries)
+
+
+def _split(item: str) -> tuple[str | None, str]:
+    match = _PREFIXED.fullmatch(item)
+    return (match[1], match[2]) if match else (None, item)
+
+
+def _binding(prefix: str, possible: tuple[Binding, ...]) -> Binding:
+    region = regions.find(prefix)
+    for binding in possible:
+        if prefix.lower() == str(binding) or (region is not None and region.aws_region == binding.region):
+            return binding
+    if region is not None or prefix.lower() in set(Authority):
+        raise ValueError(f"is a prefix of something that is not configured here; configured are {_prefixes(possible)}")
+    raise ValueError(f"is no prefix that is possible here: write {_prefixes(possible)}, or ./ before a path with '='")
+
+
+def _prefixes(possible: Iterable[Binding]) -> str:
+    return " or ".join(f"{binding}=" for binding in possible) or "none: no authority that uses this is configured"

@@ -1,0 +1,116 @@
+"""The headers of the configured source: a preset, and what the operator overrides of it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from mtls_middleware._core.fields import canonical
+from mtls_middleware._core.sources.presets import CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderShape, Marker
+from mtls_middleware.settings.reader import Reader
+from mtls_middleware.settings.values import choice, header_name, visible_text
+
+_OVERRIDES = ("HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE")
+
+_SELF_CONTAINED = (Encoding.XFCC, Encoding.B64_DER_LIST)
+"""Encodings that hold the chain together with the leaf."""
+
+_TAKEN = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "forwarded",
+        "host",
+        "inin-correlation-id",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    }
+)
+"""Headers with a meaning of their own: none of ours can be one of them."""
+
+
+def source_name(text: str) -> str:
+    """Return the name of a source."""
+    if text.lower() not in NAMES:
+        raise ValueError(f"must be one of {', '.join(NAMES)}")
+    return text.lower()
+
+
+def header_shape(reader: Reader, source: str | None) -> HeaderShape | None:
+    """Return the headers of the configured source; None where it reads none."""
+    preset = PRESETS.get(source or TLS)
+    if source is None or (preset is None and source != CUSTOM):
+        _refuse_overrides(reader, source)
+        return None
+    header = reader.one("HEADER", header_name)
+    encoding = reader.one("HEADER_ENCODING", choice(Encoding))
+    if preset is None:
+        for name in ("HEADER", "HEADER_ENCODING"):
+            if not reader.is_set(name):
+                reader.say(name, f"is required for {reader.prefix}SOURCE={CUSTOM}")
+        shape = HeaderShape(certificate=header or "X-Client-Cert", encoding=encoding or Encoding.URL_PEM)
+    else:
+        shape = replace(preset, certificate=header or preset.certificate, encoding=encoding or preset.encoding)
+    shape = replace(shape, bundled=shape.bundled or shape.encoding in _SELF_CONTAINED)
+    return _with_markers(reader, source, _with_chain(reader, shape))
+
+
+def require_distinct(reader: Reader, roles: Iterable[tuple[str, str]]) -> None:
+    """Refuse a header that has two roles, or a meaning of its own.
+
+    Args:
+        reader: takes the problems.
+        roles: each header that is in use, and the variable that would change it.
+    """
+    seen: dict[str, str] = {}
+    for header, name in roles:
+        form = canonical(header)
+        if form in _TAKEN:
+            reader.say(name, f"'{header}' has a meaning of its own: choose another header")
+        elif form in seen:
+            reader.say(name, f"'{header}' is the header of {reader.prefix}{seen[form]} too: choose another")
+        seen.setdefault(form, name)
+
+
+def _refuse_overrides(reader: Reader, source: str | None) -> None:
+    for name in _OVERRIDES:
+        if source is not None and reader.is_set(name):
+            reader.say(name, f"has no meaning here, because {reader.prefix}SOURCE={source} reads no header")
+
+
+def _with_chain(reader: Reader, shape: HeaderShape) -> HeaderShape:
+    chain = reader.one("CHAIN_HEADER", header_name)
+    if chain is None:
+        return shape
+    if shape.bundled:
+        reader.say("CHAIN_HEADER", f"has no meaning here, because {shape.certificate} holds the chain itself")
+    return replace(shape, chain=(chain,))
+
+
+def _with_markers(reader: Reader, source: str, shape: HeaderShape) -> HeaderShape:
+    header = reader.one("VERIFY_HEADER", header_name)
+    value = reader.one("VERIFY_VALUE", visible_text)
+    if not (reader.is_set("VERIFY_HEADER") or reader.is_set("VERIFY_VALUE")):
+        return shape
+    lender = shape.markers[0] if len(shape.markers) == 1 else None
+    header = header or (lender.header if lender else None)
+    value = value or (lender.value if lender else None)
+    if header is None and not reader.is_set("VERIFY_HEADER"):
+        reader.say(
+            "VERIFY_HEADER", f"is required beside {reader.prefix}VERIFY_VALUE, for {source} has no single marker"
+        )
+    if value is None and not reader.is_set("VERIFY_VALUE"):
+        reader.say(
+            "VERIFY_VALUE", f"is required beside {reader.prefix}VERIFY_HEADER, for {source} has no single marker"
+        )
+    if header is None or value is None:
+        return shape
+    return replace(shape, markers=(Marker(header=header, value=value),))

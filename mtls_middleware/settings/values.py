@@ -1,0 +1,152 @@
+"""Parsers of single values. Each returns a good value, or raises ValueError with what would be right."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from mtls_middleware import regions
+from mtls_middleware._core.proxies import Network
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+$){_LABEL}")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ALMOST_SHA256 = re.compile(r"[0-9a-f]{32,}")
+_BAD_IN_PREFIX = ("..", "//", ";", "%", "\\", "*", "?", "#")
+_MAPPED = 96
+"""Length of the prefix ``::ffff:0:0`` of IPv4-mapped addresses."""
+
+
+class Revocation(StrEnum):
+    """Say what becomes of certificates of which no revocation list is known."""
+
+    REQUIRE = "require"
+    CHECK = "check"
+    OFF = "off"
+
+
+def choice(options: type[Choice]) -> Callable[[str], Choice]:
+    """Return a parser of an enum's values, without case."""
+
+    def parse(text: str) -> Choice:
+        try:
+            return options(text.lower())
+        except ValueError:
+            raise ValueError(f"must be one of {', '.join(options)}") from None
+
+    return parse
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser of decimal numbers within bounds."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def yes_or_no(text: str) -> bool:
+    """Parse a switch."""
+    if text.lower() in {"yes", "true", "1", "on"}:
+        return True
+    if text.lower() in {"no", "false", "0", "off"}:
+        return False
+    raise ValueError("must be yes or no")
+
+
+def region(text: str) -> str:
+    """Return the AWS region name of a region, given by that, its login domain or its zip label."""
+    found = regions.find(text)
+    if found is None:
+        close = regions.nearest(text)
+        raise ValueError(f"is no region; did you mean '{close}'?" if close else "is no region of Genesys Cloud")
+    return found.aws_region
+
+
+def dns_name(text: str) -> str:
+    """Return an exact DNS name in lower case."""
+    if _DNS_NAME.fullmatch(text.lower()) is None:
+        raise ValueError("must be an exact DNS name, without wildcard, and no address")
+    return text.lower()
+
+
+def pin(text: str) -> Path | str:
+    """Return the SHA-256 of a certificate in lower-case hex, or the path of a file that holds it."""
+    digits = text.replace(":", "").lower()
+    if _SHA256.fullmatch(digits):
+        return digits
+    if _ALMOST_SHA256.fullmatch(digits):
+        raise ValueError(f"has {len(digits)} hex digits, but a SHA-256 has 64; a file of that name would be ./{text}")
+    return Path(text)
+
+
+def network(text: str) -> Network:
+    """Return a network; IPv4-mapped ones as IPv4."""
+    if text == "*":
+        raise ValueError("would trust everybody: name the proxy's address")
+    try:
+        parsed = ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(_right_network(text)) from None
+    mapped = getattr(parsed.network_address, "ipv4_mapped", None)
+    if mapped is not None and parsed.prefixlen >= _MAPPED:
+        parsed = ipaddress.ip_network((mapped, parsed.prefixlen - _MAPPED))
+    if parsed.prefixlen == 0:
+        raise ValueError("would trust everybody: name the proxy's address")
+    return parsed
+
+
+def _right_network(text: str) -> str:
+    try:
+        return f"has host bits set; did you mean '{ipaddress.ip_network(text, strict=False)}'?"
+    except ValueError:
+        return "must be an address, a network such as 10.0.0.0/24, or unix"
+
+
+def header_name(text: str) -> str:
+    """Return a header's name (RFC 9110 §5.1)."""
+    if _TOKEN.fullmatch(text) is None:
+        raise ValueError("is no name of a header")
+    return text
+
+
+def visible_text(text: str) -> str:
+    """Return the value that a header must have."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("must be printable ASCII")
+    return text
+
+
+def path_prefix(text: str) -> str:
+    """Return a path prefix without its final slash."""
+    if not text.startswith("/") or any(bad in text for bad in _BAD_IN_PREFIX) or not text.isprintable():
+        raise ValueError("must be a path such as /actions, without query, wildcards, '..', '//', ';', '%' or '\\'")
+    return text.rstrip("/") or "/"
+
+
+def organization_id(text: str) -> str:
+    """Return an organisation's UUID in lower case."""
+    try:
+        parsed = str(UUID(text))
+    except ValueError:
+        parsed = ""
+    if parsed != text.lower():
+        raise ValueError("must be a UUID such as 0b0e4a5c-1f7d-4c2e-9a55-2f3f7c1d8e90")
+    return parsed
+
+
+def crl_location(text: str) -> str:
+    """Return the address or the path of a revocation list."""
+    scheme, colon, rest = text.partition("://")
+    if colon and (scheme.lower() not in {"http", "https"} or not rest):
+        raise ValueError("must be an http or https address, or a path")
+    return text

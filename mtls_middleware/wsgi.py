@@ -1,0 +1,148 @@
+"""The WSGI door: translates between WSGI (PEP 3333) and the guard, and holds no logic of its own."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport
+from mtls_middleware._core.decision import Accepted, Disposition
+from mtls_middleware._core.fields import canonical
+from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware.guard import Guard
+from mtls_middleware.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+IDENTITY_ENVIRON_KEY = "mtls.identity"
+
+CHAIN_KEYS = 10
+"""``SSL_CLIENT_CERT_CHAIN_n`` looked for: OpenSSL's default depth, and then some."""
+
+_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+_OTHER_SERVERS = ("gunicorn", "waitress", "werkzeug", "cheroot", "granian", "apache", "uwsgi", "wsgiserver")
+
+
+class MTLSWSGIMiddleware:
+    """Refuse every protected call that no accepted certificate came with.
+
+    Raises:
+        ConfigurationError: at once, before the server can serve anything.
+    """
+
+    def __init__(
+        self, application: "WSGIApplication", *, settings: Settings | None = None, guard: Guard | None = None
+    ) -> None:
+        self.application = application
+        if guard is None:
+            guard = Guard.from_settings(settings if settings is not None else Settings.from_env())
+        self._guard = guard
+        self._guard.start()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Judge one request."""
+        connection = _connection(environ)
+        decision = self._guard.decide(connection)
+        identity = None
+        if isinstance(decision, Accepted):
+            identity = decision.identity
+            if decision.protected:
+                start_response = _not_stored(start_response)
+        elif decision.disposition is Disposition.REFUSED:
+            answer = refusal(decision.reason, correlation_id(connection))
+            return _refuse(answer, environ, start_response)
+        hidden = self._guard.hidden
+        downstream = {key: value for key, value in environ.items() if _header_name(key) not in hidden}
+        downstream[IDENTITY_ENVIRON_KEY] = identity
+        return self.application(downstream, start_response)
+
+
+def _connection(environ: "WSGIEnvironment") -> Connection:
+    scope = environ.get("asgi.scope")  # a2wsgi: the WSGI application runs inside an ASGI server
+    transport = scope.get(TRANSPORT_SCOPE_KEY) if isinstance(scope, Mapping) else None
+    software = str(environ.get("SERVER_SOFTWARE", ""))
+    raw_path = environ.get("RAW_URI", environ.get("REQUEST_URI"))
+    return Connection(
+        interface=Interface.WSGI,
+        path=_text(environ.get("PATH_INFO", "")),
+        raw_path=raw_path.encode("latin-1", "replace") if isinstance(raw_path, str) else None,
+        root_path=_text(environ.get("SCRIPT_NAME", "")),
+        headers=tuple(_headers(environ)),
+        client=(environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")),
+        transport=transport if isinstance(transport, Transport) else None,
+        tls=_tls(environ, scope),
+        event=None,
+        server_software=software,
+        drops_underscores="mod_wsgi.version" in environ,
+        trailers_are_headers=(
+            not isinstance(transport, Transport)
+            and _UVICORN_HTTPTOOLS in sys.modules
+            and "mod_wsgi.version" not in environ
+            and not software.lower().startswith(_OTHER_SERVERS)
+        ),
+    )
+
+
+def _text(value: str) -> str:
+    """Undo PEP 3333's latin-1, which stands for bytes."""
+    return value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _headers(environ: "WSGIEnvironment") -> Iterator[tuple[bytes, bytes]]:
+    for key, value in environ.items():
+        name = _header_name(key)
+        if name is not None:
+            yield name.encode("latin-1", "replace"), str(value).encode("latin-1", "replace")
+
+
+def _header_name(key: str) -> str | None:
+    return canonical(key[5:]) if key.startswith("HTTP_") else None
+
+
+def _tls(environ: "WSGIEnvironment", scope: Any) -> dict[str, Any] | None:  # noqa: ANN401 - whatever a bridge put there
+    """Return what a WSGI server knows of the client's certificate, by the keys of the ASGI TLS extension."""
+    if isinstance(scope, Mapping):
+        extensions = scope.get("extensions")
+        return extensions.get("tls") if isinstance(extensions, Mapping) else None
+    socket = environ.get("gunicorn.socket")
+    if socket is not None and hasattr(socket, "getpeercert"):
+        leaf = socket.getpeercert(True)
+        chain = getattr(socket, "get_unverified_chain", list) if leaf else list  # public from Python 3.13 on
+        return {"client_cert_chain": chain() or ([leaf] if leaf else [])}
+    text = _own(environ, "SSL_CLIENT_CERT") or _own(environ, "HTTPS_CC")
+    if text:
+        intermediates = (_own(environ, f"SSL_CLIENT_CERT_CHAIN_{place}") for place in range(CHAIN_KEYS))
+        verified = _own(environ, "SSL_CLIENT_VERIFY")
+        return {
+            "client_cert_chain": [text, *filter(None, intermediates)],
+            "client_cert_error": None if verified in {None, "SUCCESS"} else f"SSL_CLIENT_VERIFY is {verified}",
+        }
+    der = _own(environ, "HTTPS_CLIENT_CERTIFICATE")
+    if der:
+        return {"client_cert_chain": [der.encode("latin-1", "replace")]}
+    hands_over = "SSL_CLIENT_VERIFY" in environ or "SSL_CLIENT_CERT" in environ or "werkzeug.socket" in environ
+    return {} if hands_over else None
+
+
+def _own(environ: "WSGIEnvironment", key: str) -> str | None:
+    """Return a key that the server set; some servers copy the process's own environment into every request's."""
+    value = environ.get(key)
+    return value if isinstance(value, str) and value != os.environ.get(key) else None
+
+
+def _not_stored(start_response: "StartResponse") -> "StartResponse":
+    """Keep shared caches from giving one caller's answer to another (RFC 9440 §2.4)."""
+
+    def start_not_stored(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:  # noqa: ANN401 - PEP 3333
+        if not any(name.lower() == "cache-control" for name, _ in headers):
+            headers = [*headers, ("Cache-Control", "no-store")]
+        return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+    return start_not_stored
+
+
+def _refuse(answer: Refusal, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    headers = [(name.decode("ascii").title(), value.decode("ascii")) for name, value in answer.headers]
+    start_response(f"{answer.status.value} {answer.status.phrase}", headers)
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]

@@ -1,0 +1,181 @@
+"""Zips are unpacked in memory, within bounds, and never lead anywhere."""
+
+import io
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtls_middleware._trust import archive
+from mtls_middleware._trust.archive import Entry, is_zip, unpack
+from mtls_middleware._trust.report import Unusable
+
+Zipped = Callable[..., bytes]
+
+
+def test_files_in_folders_are_found(zipped: Zipped) -> None:
+    data = zipped({"roots/": b"", "roots/a.pem": b"a", "roots/old/b.pem": b"b", "c.pem": b"c"})
+    assert unpack(data) == (
+        Entry(name="roots/a.pem", data=b"a"),
+        Entry(name="roots/old/b.pem", data=b"b"),
+        Entry(name="c.pem", data=b"c"),
+    )
+
+
+@pytest.mark.parametrize("name", ["__MACOSX/._a.pem", ".DS_Store", "roots/.DS_Store", "._a.pem", ".git/config"])
+def test_debris_is_passed_over(name: str, zipped: Zipped) -> None:
+    assert unpack(zipped({name: b"x", "a.pem": b"a"})) == (Entry(name="a.pem", data=b"a"),)
+
+
+def test_two_entries_of_one_name_are_both_read() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        target.writestr("a.pem", b"first")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            target.writestr("a.pem", b"second")
+    assert [entry.data for entry in unpack(buffer.getvalue())] == [b"first", b"second"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../a.pem",
+        "roots/../../a.pem",
+        "/etc/a.pem",
+        "..\\a.pem",
+        "C:/a.pem",
+        "c:a.pem",
+        "__MACOSX/../a.pem",
+        "..",
+    ],
+)
+def test_a_name_that_leads_outside_is_refused(name: str, zipped: Zipped) -> None:
+    with pytest.raises(Unusable, match="leads outside"):
+        unpack(zipped({"a.pem": b"a", name: b"x"}))
+
+
+def test_a_name_is_shown_without_its_control_characters(zipped: Zipped) -> None:
+    with pytest.raises(Unusable) as raised:
+        unpack(zipped({"../\x1b[2J\u202e\n" + "x" * 1000: b"x"}))
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
+def test_links_and_devices_are_refused(kind: int, zipped: Zipped) -> None:
+    info = zipfile.ZipInfo("a.pem")
+    info.external_attr = (kind | 0o777) << 16
+    with pytest.raises(Unusable, match="a link or a device"):
+        unpack(zipped({info: b"/etc/ssl/certs/ca.pem"}))
+
+
+@pytest.mark.parametrize("flag", [0x1, 0x40, 0x2000], ids=["encrypted", "strong", "masked"])
+def test_encrypted_entries_are_refused(flag: int, zipped: Zipped) -> None:
+    data = bytearray(zipped({"a.pem": b"a"}))
+    _patch_central_directory(data, 8, struct.pack("<H", flag))
+    with pytest.raises(Unusable, match="encrypted"):
+        unpack(bytes(data))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_unusual_compression_is_refused(method: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as target:
+        target.writestr("a.pem", b"a" * 100)
+    with pytest.raises(Unusable, match="unusual"):
+        unpack(buffer.getvalue())
+
+
+def test_too_many_entries_are_refused(zipped: Zipped) -> None:
+    with pytest.raises(Unusable, match="257 entries; at most 256"):
+        unpack(zipped({f"{number}.pem": b"" for number in range(archive.ENTRIES + 1)}))
+
+
+def test_an_entry_that_is_too_large_is_refused(noise: bytes, zipped: Zipped) -> None:
+    assert len(noise) > archive.ENTRY_BYTES
+    with pytest.raises(Unusable, match="larger than 262,144 bytes"):
+        unpack(zipped({"a.pem": noise}))
+
+
+def test_entries_that_are_too_large_together_are_refused(noise: bytes, zipped: Zipped) -> None:
+    count = archive.TOTAL_BYTES // archive.ENTRY_BYTES + 1
+    with pytest.raises(Unusable, match="more than 2,097,152 bytes"):
+        unpack(zipped({f"{number}.pem": noise[: archive.ENTRY_BYTES] for number in range(count)}))
+
+
+def test_a_bomb_is_refused(zipped: Zipped) -> None:
+    with pytest.raises(Unusable, match="inflates more than 100 times"):
+        unpack(zipped({"a.pem": b"\0" * archive.ENTRY_BYTES}))
+
+
+@pytest.mark.parametrize("claimed", [0, 10, 2**32 - 2])
+def test_a_lie_about_the_size_does_not_help_a_bomb(claimed: int, zipped: Zipped) -> None:
+    data = bytearray(zipped({"a.pem": b"\0" * (64 * archive.ENTRY_BYTES)}))
+    _patch_central_directory(data, 24, struct.pack("<I", claimed))
+    with pytest.raises(Unusable):
+        unpack(bytes(data))
+
+
+@pytest.mark.parametrize("cut", [5, 30, 60, -1, -10, -30])
+def test_a_cut_off_zip_is_refused(cut: int, zipped: Zipped) -> None:
+    with pytest.raises(Unusable, match="not a readable zip"):
+        unpack(zipped({"a.pem": b"a"})[:cut])
+
+
+def test_a_wrong_checksum_is_refused(zipped: Zipped) -> None:
+    data = bytearray(zipped({"a.pem": b"certificate"}))
+    _patch_central_directory(data, 16, b"\1\2\3\4")
+    with pytest.raises(Unusable, match="not a readable zip"):
+        unpack(bytes(data))
+
+
+def test_an_empty_zip_is_refused(zipped: Zipped) -> None:
+    assert is_zip(zipped({}))
+    with pytest.raises(Unusable, match="empty zip"):
+        unpack(zipped({}))
+
+
+@given(data=st.data())
+def test_a_mutated_zip_gives_entries_or_unusable(data: st.DataObject, sample: bytes) -> None:
+    content = bytearray(sample)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(4, len(content)))
+        content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    try:
+        entries = unpack(bytes(content))
+    except Unusable:
+        return
+    assert sum(len(entry.data) for entry in entries) <= archive.TOTAL_BYTES
+
+
+@given(place=st.integers(0, 45), value=st.integers(0, 255), second=st.booleans())
+def test_each_byte_of_a_directory_may_lie(place: int, value: int, second: bool, zipped: Zipped) -> None:
+    content = bytearray(zipped({"a.pem": b"a" * 99, "b.pem": b"b"}))
+    start = content.index(b"PK\1\2")
+    start = content.index(b"PK\1\2", start + 4) if second else start
+    content[start + place] = value
+    try:
+        unpack(bytes(content))
+    except Unusable:
+        return
+
+
+@pytest.fixture(scope="module")
+def sample(certify: Callable[..., x509.Certificate], pem: Callable[..., bytes], zipped: Zipped) -> bytes:
+    return zipped({"roots/": b"", "roots/a.pem": pem(certify()), "README": b"read me"})
+
+
+@pytest.fixture(scope="module")
+def noise() -> bytes:
+    """Make bytes that hardly shrink."""
+    return b"".join(struct.pack("<I", number * 2654435761 % 2**32) for number in range(archive.ENTRY_BYTES // 4 + 1))
+
+
+def _patch_central_directory(data: bytearray, offset: int, value: bytes) -> None:
+    place = data.index(b"PK\1\2") + offset
+    data[place : place + len(value)] = value
