@@ -26,7 +26,7 @@ class Authorities:
 
 def read_authorities(reader: Reader) -> Authorities:
     """Read everything that a certificate is judged by."""
-    authorities = reader.each("AUTHORITIES", values.choice(Authority))
+    authorities = tuple(dict.fromkeys(reader.each("AUTHORITIES", values.choice(Authority))))
     uses_regions = authorities != (Authority.CUSTOM,)
     if uses_regions and authorities and not reader.is_set("REGIONS"):
         reader.say("REGIONS", "is required: write the region of your organisation, such as us-east-1 or mypurecloud.ie")
@@ -53,7 +53,7 @@ def _bindings(
 def _read_trust(
     reader: Reader, authorities: tuple[Authority, ...], required: tuple[Binding, ...], shared: tuple[Binding, ...]
 ) -> tuple[Bound[Path], ...]:
-    entries = bound_entries(reader, "TRUST", _path, (*required, *shared), prefix_needed=False)
+    entries = bound_entries(reader, "TRUST", values.path, (*required, *shared), prefix_needed=False)
     if not reader.is_set("TRUST") and not {Authority.GENESYS, Authority.CUSTOM}.isdisjoint(authorities):
         reader.say("TRUST", "is required: write the path of the region's root certificate, a zip as downloaded will do")
     elif entries and all(entry.binding for entry in entries):
@@ -62,12 +62,6 @@ def _read_trust(
             if binding not in given:
                 reader.say("TRUST", f"has no entry for {binding}: add {binding}=PATH")
     return entries
-
-
-def _path(text: str) -> Path:
-    if "\0" in text:
-        raise ValueError("is no path")
-    return Path(text)
 
 
 def _read_names(

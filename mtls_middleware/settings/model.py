@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from platformdirs import user_cache_path
@@ -12,11 +13,12 @@ from mtls_middleware._core.binding import Binding, Bound
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.proxies import Network
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
 from mtls_middleware.settings.authorities import read_authorities
-from mtls_middleware.settings.reader import Reader, Value, as_text
+from mtls_middleware.settings.reader import Reader, Value
 from mtls_middleware.settings.secrets import SecretSetting, read_secret
 from mtls_middleware.settings.shapes import header_shape, require_distinct, source_name
 from mtls_middleware.settings.values import Revocation
@@ -49,6 +51,8 @@ class Settings:
         protect: path prefixes that need an identity.
         exempt: path prefixes that do not.
         revocation: what becomes of certificates without a known revocation list.
+        crl_urls: addresses and paths of revocation lists to preload.
+        crl_networks: of private hosts from which they may be fetched.
         organization_ids: allowed organisations, lower-case UUIDs; empty for any.
         organization_header: where the caller names its organisation.
         caller_secret: what the integration's credentials add.
@@ -78,6 +82,8 @@ class Settings:
     protect: tuple[str, ...]
     exempt: tuple[str, ...]
     revocation: Revocation
+    crl_urls: tuple[str, ...]
+    crl_networks: tuple[Network, ...]
     organization_ids: frozenset[str]
     organization_header: str
     caller_secret: SecretSetting | None
@@ -89,8 +95,7 @@ class Settings:
     notes: tuple[str, ...]
 
     def __init__(self, **keywords: Value) -> None:
-        given = {name.upper(): as_text(value) for name, value in keywords.items() if value is not None}
-        self._read(Reader(given, DEFAULT_PREFIX))
+        self._read(Reader.from_keywords(keywords, DEFAULT_PREFIX))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = DEFAULT_PREFIX) -> Self:
@@ -128,7 +133,7 @@ def _parse(reader: Reader) -> dict[str, Any]:
     organization_header = _header(reader, "ORGANIZATION_HEADER")
     organization_ids = frozenset(reader.each("ORGANIZATION_IDS", values.organization_id))
     networks = reader.each("TRUSTED_PROXIES", _proxy)
-    if shape is not None and not (networks or proxy_secret or reader.is_set("TRUSTED_PROXIES")):
+    if shape is not None and not (any(map(reader.is_set, ("PROXY_SECRET", "PROXY_SECRET_FILE", "TRUSTED_PROXIES")))):
         reader.say(
             "SOURCE",
             f"'{source}' needs {reader.prefix}PROXY_SECRET or {reader.prefix}TRUSTED_PROXIES: certificates are public, "
@@ -141,7 +146,7 @@ def _parse(reader: Reader) -> dict[str, Any]:
         "regions": whom.regions,
         "authorities": whom.authorities,
         "trust": whom.trust,
-        "cert_names": whom.cert_names,
+        "cert_names": MappingProxyType(dict(whom.cert_names)),
         "pins": whom.pins,
         "source": source,
         "shape": shape,
@@ -153,6 +158,8 @@ def _parse(reader: Reader) -> dict[str, Any]:
         "protect": reader.each("PROTECT", values.path_prefix),
         "exempt": reader.each("EXEMPT", _exempt),
         "revocation": reader.one("REVOCATION", values.choice(Revocation)),
+        "crl_urls": reader.each("CRL_URLS", values.crl_location),
+        "crl_networks": reader.each("CRL_NETWORKS", values.network),
         "organization_ids": organization_ids,
         "organization_header": organization_header,
         "caller_secret": caller_secret,
@@ -162,11 +169,9 @@ def _parse(reader: Reader) -> dict[str, Any]:
         "max_header_bytes": reader.one("MAX_HEADER_BYTES", values.whole_number(1_024, 1_048_576)),
         "max_chain": reader.one("MAX_CHAIN", values.whole_number(1, 128)),
     }
-    reader.each("CRL_URLS", values.crl_location)
-    reader.each("CRL_NETWORKS", values.network)
     read_secret(reader, "STATE_SECRET", header="")
     _refuse_what_is_not_built(reader, parsed)
-    parsed["notes"] = _notes(parsed)
+    parsed["notes"] = _notes(parsed, reader.prefix)
     return parsed
 
 
@@ -227,14 +232,14 @@ def _refuse_what_is_not_built(reader: Reader, parsed: Mapping[str, Any]) -> None
     if parsed["state"] not in {None, user_cache_path("mtls-middleware")}:
         unbuilt.append("STATE")
     for name in unbuilt:
-        shown = "" if VARIABLES[name].secret else f"'{reader.text(name)}' "
+        shown = "" if VARIABLES[name].secret else f"'{displayed(reader.text(name))}' "
         reader.say(name, f"{shown}is not available yet: remove it")
 
 
-def _notes(parsed: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes(parsed: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
     notes = []
     if parsed["revocation"] is Revocation.CHECK:
-        notes.append("revocation lists are not read yet: MTLS_REVOCATION=check acts as if no CRL were known")
+        notes.append(f"revocation lists are not read yet: {prefix}REVOCATION=check acts as if no CRL were known")
     if parsed["state"] is not None:
-        notes.append("nothing is kept between restarts yet: MTLS_STATE is not used")
+        notes.append(f"nothing is kept between restarts yet: {prefix}STATE is not used")
     return tuple(notes)

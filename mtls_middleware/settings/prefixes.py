@@ -11,7 +11,7 @@ from mtls_middleware.settings.reader import Reader
 
 Value = TypeVar("Value")
 
-_PREFIXED = re.compile(r"([A-Za-z0-9.-]+)\s*=\s*(.+)", re.DOTALL)
+_PREFIXED = re.compile(r"([A-Za-z0-9.-]+)\s*=\s*(.*)", re.DOTALL)
 """A path with "=" in it has a "/" before that, or a "./" put there."""
 
 
@@ -32,16 +32,24 @@ def bound_entries(
         possible: what an entry of this variable may be bound to.
         prefix_needed: whether an entry without prefix is a problem where several bindings are possible.
     """
+    if not possible and reader.is_bad("REGIONS", "AUTHORITIES"):
+        return ()
+    if not possible and reader.is_set(name):
+        reader.say(name, f"has no use here, because no authority among {reader.prefix}AUTHORITIES reads it: remove it")
+        return ()
     entries: list[Bound[Value]] = []
     for item in reader.items(name):
         written, text = _split(item)
         binding = possible[0] if len(possible) == 1 else None
         if written is not None:
-            binding = reader.parsed(name, written, lambda prefix: _binding(prefix, possible))
+            binding = reader.parsed(name, written, lambda prefix: _binding(prefix, possible, reader))
             if binding is None:
                 continue
-        elif binding is None and (prefix_needed or not possible):
+        elif binding is None and prefix_needed:
             reader.say(name, f"'{item}' needs a prefix: {_prefixes(possible)}")
+            continue
+        if not text:
+            reader.say(name, f"'{item}' has nothing behind its prefix")
             continue
         value = reader.parsed(name, text, parser)
         if value is not None:
@@ -54,15 +62,17 @@ def _split(item: str) -> tuple[str | None, str]:
     return (match[1], match[2]) if match else (None, item)
 
 
-def _binding(prefix: str, possible: tuple[Binding, ...]) -> Binding:
+def _binding(prefix: str, possible: tuple[Binding, ...], reader: Reader) -> Binding:
     region = regions.find(prefix)
     for binding in possible:
         if prefix.lower() == str(binding) or (region is not None and region.aws_region == binding.region):
             return binding
+    if region is not None and any(binding.region for binding in possible):
+        raise ValueError(f"is {region.aws_region}, which is not configured: add it to {reader.prefix}REGIONS")
     if region is not None or prefix.lower() in set(Authority):
         raise ValueError(f"is a prefix of something that is not configured here; configured are {_prefixes(possible)}")
     raise ValueError(f"is no prefix that is possible here: write {_prefixes(possible)}, or ./ before a path with '='")
 
 
 def _prefixes(possible: Iterable[Binding]) -> str:
-    return " or ".join(f"{binding}=" for binding in possible) or "none: no authority that uses this is configured"
+    return " or ".join(f"{binding}=" for binding in possible)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from mtls_middleware.display import displayed
 from mtls_middleware.settings.variables import VARIABLES, is_injected, nearest
@@ -10,23 +10,41 @@ from mtls_middleware.settings.variables import VARIABLES, is_injected, nearest
 Value = str | int | PurePath | Iterable["str | int | PurePath"] | None
 """What a keyword takes: the text of the environment, or what reads better in code."""
 
+Given = str | tuple[str, ...]
+"""A text as in the environment, or the entries of a list, which may hold commas."""
+
 Parsed = TypeVar("Parsed")
 
 
 class Reader:
     """Hold the operator's values, and the problems found so far."""
 
-    def __init__(self, values: Mapping[str, str], prefix: str) -> None:
+    def __init__(self, values: Mapping[str, Given], prefix: str) -> None:
         self.prefix = prefix
         self.problems: list[str] = []
-        self._values: dict[str, str] = {}
-        for name, text in values.items():
-            if name not in VARIABLES:
+        self._values: dict[str, Given] = {}
+        for name, given in values.items():
+            if name in VARIABLES:
+                self._take(name, given)
+            elif not is_injected(name):
                 self._complain_of_unknown(name)
-            elif not text.strip(" \t\r\n,"):
-                self.say(name, "is set, but empty: give it a value, or remove it")
-            else:
-                self._values[name] = text.strip()
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, Value], prefix: str) -> Self:
+        """Take what was given in code. Kubernetes injects no keyword, so an unknown one is always a problem."""
+        reader = cls({}, prefix)
+        for keyword, value in keywords.items():
+            name = keyword.upper()
+            if keyword != keyword.lower():
+                reader.say(displayed(keyword), "keywords are written in lower case")
+            elif name not in VARIABLES:
+                reader._complain_of_unknown(name)
+            elif value is not None:
+                try:
+                    reader._take(name, as_given(value))
+                except TypeError as error:
+                    reader.say(name, str(error))
+        return reader
 
     def is_set(self, name: str) -> bool:
         """Return whether the operator gave a value."""
@@ -34,11 +52,13 @@ class Reader:
 
     def text(self, name: str) -> str:
         """Return the value, or the default."""
-        return self._values.get(name, VARIABLES[name].default)
+        given = self._values.get(name, VARIABLES[name].default)
+        return given if isinstance(given, str) else ",".join(given)
 
     def items(self, name: str) -> tuple[str, ...]:
         """Return the entries of a list, each once."""
-        entries = (entry.strip() for entry in self.text(name).split(","))
+        given = self._values.get(name, VARIABLES[name].default)
+        entries = (entry.strip() for entry in (given.split(",") if isinstance(given, str) else given))
         return tuple(dict.fromkeys(entry for entry in entries if entry))
 
     def one(self, name: str, parser: Callable[[str], Parsed]) -> Parsed | None:
@@ -64,21 +84,39 @@ class Reader:
         """Add a problem."""
         self.problems.append(f"{self.prefix}{name}: {what}")
 
+    def is_bad(self, *names: str) -> bool:
+        """Return whether one of these has a problem, so that what follows from it need not be told too."""
+        return any(problem.startswith(f"{self.prefix}{name}: ") for name in names for problem in self.problems)
+
+    def _take(self, name: str, given: Given) -> None:
+        texts = (given,) if isinstance(given, str) else given
+        if not any(text.strip(" \t\r\n,") for text in texts):
+            self.say(name, "is set, but empty: give it a value, or remove it")
+        else:
+            self._values[name] = given.strip() if isinstance(given, str) else given
+
     def _complain_of_unknown(self, name: str) -> None:
-        if not is_injected(name):
-            close = nearest(name)
-            hint = f"; did you mean {self.prefix}{close}?" if close else ""
-            self.say(displayed(name), f"there is no such setting{hint}")
+        close = nearest(name)
+        hint = f"; did you mean {self.prefix}{close}?" if close else ""
+        self.say(displayed(name), f"there is no such setting{hint}")
 
 
-def as_text(value: Value) -> str:
-    """Return what would stand in the environment for a value given in code."""
+def as_given(value: object) -> Given:
+    """Return what would stand in the environment for a value given in code.
+
+    Raises:
+        TypeError: of another type. The value itself is not told, for it may be a secret.
+    """
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | PurePath):
+        return tuple(_as_text(entry) for entry in value)
+    return _as_text(value)
+
+
+def _as_text(value: object) -> str:
     match value:
-        case str():
-            return str(value)
         case bool():
             return "yes" if value else "no"
-        case int() | PurePath():
+        case str() | int() | PurePath():
             return str(value)
         case _:
-            return ",".join(as_text(entry) for entry in value or ())
+            raise TypeError(f"holds a value of type {type(value).__name__}: give text, a number or a path")

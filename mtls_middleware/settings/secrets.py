@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 from mtls_middleware._core.secret import Secret
 from mtls_middleware.display import displayed
@@ -54,6 +55,8 @@ class SecretSetting:
 
 
 def _lines(path: Path) -> tuple[str, ...]:
+    if not S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for somebody to write
+        raise ValueError("is not a regular file")
     with path.open("rb") as file:
         content = file.read(_FILE_BYTES + 1)
     if len(content) > _FILE_BYTES:

@@ -17,7 +17,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+$){_LABEL}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ALMOST_SHA256 = re.compile(r"[0-9a-f]{32,}")
+_ALMOST_SHA256 = re.compile(r"[0-9a-f]{32,}|[0-9a-f]{2}(?::[0-9a-f]{2})+")
 _BAD_IN_PREFIX = ("..", "//", ";", "%", "\\", "*", "?", "#")
 _MAPPED = 96
 """Length of the prefix ``::ffff:0:0`` of IPv4-mapped addresses."""
@@ -84,8 +84,15 @@ def pin(text: str) -> Path | str:
     digits = text.replace(":", "").lower()
     if _SHA256.fullmatch(digits):
         return digits
-    if _ALMOST_SHA256.fullmatch(digits):
+    if _ALMOST_SHA256.fullmatch(text.lower()) or _ALMOST_SHA256.fullmatch(digits):
         raise ValueError(f"has {len(digits)} hex digits, but a SHA-256 has 64; a file of that name would be ./{text}")
+    return path(text)
+
+
+def path(text: str) -> Path:
+    """Return a path of the file system."""
+    if "\0" in text:
+        raise ValueError("is no path")
     return Path(text)
 
 
@@ -128,8 +135,9 @@ def visible_text(text: str) -> str:
 
 def path_prefix(text: str) -> str:
     """Return a path prefix without its final slash."""
-    if not text.startswith("/") or any(bad in text for bad in _BAD_IN_PREFIX) or not text.isprintable():
-        raise ValueError("must be a path such as /actions, without query, wildcards, '..', '//', ';', '%' or '\\'")
+    bad = any(part in text for part in _BAD_IN_PREFIX) or "." in text.split("/")
+    if bad or not text.startswith("/") or not text.isprintable():
+        raise ValueError("must be a path such as /actions, without query, wildcards, '.', '..', '//', ';', '%' or '\\'")
     return text.rstrip("/") or "/"
 
 
