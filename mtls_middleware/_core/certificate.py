@@ -119,8 +119,9 @@ def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certific
             case _:
                 pass
     # Names and dates are decoded late by cryptography; asking now keeps every complaint inside `parse_chain`.
-    leaf.subject.rfc4514_string(), leaf.issuer.rfc4514_string()
-    leaf.not_valid_before_utc, leaf.not_valid_after_utc  # noqa: B018
+    for certificate in (leaf, *intermediates):
+        certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
+        certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
     return PresentedChain(
         leaf=leaf,
         leaf_der=der,

@@ -16,7 +16,12 @@ from mtls_middleware._core.snapshot import AuthorityTrust
 RSA_BITS = range(2048, 8192 + 1)
 """Below is weak (NIST SP 800-131A); above only costs time."""
 
+RSA_EXPONENT_BITS = 64
+"""OpenSSL's limit for long keys, here for all: an exponent as long as the key makes a verification 100 times slower."""
+
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
+
+HASHES = ("sha256", "sha384", "sha512")
 
 SIGNATURES_TRIED = 8
 """Verifications spent on telling an expired certificate of ours from a stranger's: refusals must be bounded."""
@@ -35,24 +40,39 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's.
     problem = _time_problem(chain, now) or _purpose_problem(chain)
     if problem is not None:
-        if _is_vouched_for(chain, trust):
+        if _is_vouched_for(chain, trust, now):
             raise problem
         raise Rejection(Reason.ISSUER_UNTRUSTED, f"no anchor of {trust.authority} signed it")
     # 3. Signatures, validity, constraints and extensions along the path.
-    builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names or trust.verifier
+    builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names
     if builder is None:
         raise Rejection(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
     intermediates = [*trust.intermediates, *(chain.intermediates if trust.takes_intermediates else ())]
     try:
         path = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, intermediates).chain)
     except (VerificationError, *UNREADABLE) as error:
-        raise Rejection(Reason.ISSUER_UNTRUSTED, f"no path to an anchor of {trust.authority}: {error}") from error
+        hint = _hint(chain, trust, now)
+        raise Rejection(
+            Reason.ISSUER_UNTRUSTED, f"no path to an anchor of {trust.authority}: {hint or error}"
+        ) from error
     return VerifiedChain(
         leaf=chain,
         path=path,
         not_before=max(certificate.not_valid_before_utc for certificate in path),
         not_after=min(certificate.not_valid_after_utc for certificate in path),
     )
+
+
+def _hint(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> str | None:
+    """Say what an operator can do about a missing path, where that is known."""
+    issuers = [certificate.issuer for certificate in (chain.leaf, *chain.intermediates)]
+    for anchor in trust.anchors:
+        if anchor.certificate.subject in issuers and not anchor.is_valid(now):
+            return f"the anchor from {anchor.origin} is valid from {anchor.not_before} to {anchor.not_after} only"
+    known = [anchor.certificate.subject for anchor in trust.anchors] + [one.subject for one in trust.intermediates]
+    if trust.takes_intermediates and not chain.intermediates and chain.leaf.issuer not in known:
+        return "its issuer is unknown, and no intermediate came with it (a resumed TLS session does not bring any)"
+    return None
 
 
 def _require_strong_keys(chain: PresentedChain) -> None:
@@ -62,7 +82,9 @@ def _require_strong_keys(chain: PresentedChain) -> None:
         except UNREADABLE as error:
             raise Rejection(Reason.ISSUER_UNTRUSTED, f"a key of an unknown kind: {error}") from error
         match key:
-            case rsa.RSAPublicKey() if key.key_size in RSA_BITS:
+            case rsa.RSAPublicKey() if (
+                key.key_size in RSA_BITS and key.public_numbers().e.bit_length() <= RSA_EXPONENT_BITS
+            ):
                 pass
             case ec.EllipticCurvePublicKey() if key.curve.name in CURVES:
                 pass
@@ -94,10 +116,10 @@ def _purpose_problem(chain: PresentedChain) -> Rejection | None:
     return None if problem is None else Rejection(Reason.PURPOSE_MISMATCH, problem)
 
 
-def _is_vouched_for(chain: PresentedChain, trust: AuthorityTrust) -> bool:
-    """Follow signatures from the leaf to an anchor, and look at nothing else: it decides between two refusals only."""
+def _is_vouched_for(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> bool:
+    """Follow signatures from the leaf to a valid anchor, and no more: it decides between two refusals only."""
     tries = iter(range(SIGNATURES_TRIED))
-    anchors = [anchor.certificate for anchor in trust.anchors]
+    anchors = [anchor.certificate for anchor in trust.anchors if anchor.is_valid(now)]
     helpers = [*trust.intermediates, *chain.intermediates] if trust.takes_intermediates else []
     current = chain.leaf
     while True:
@@ -114,9 +136,12 @@ def _issuers(
     certificate: x509.Certificate, candidates: list[x509.Certificate], tries: Iterator[int]
 ) -> Iterator[x509.Certificate]:
     for candidate in candidates:
-        if candidate.subject == certificate.issuer and next(tries, None) is not None:
-            try:
-                certificate.verify_directly_issued_by(candidate)
-            except (InvalidSignature, *UNREADABLE):
+        try:
+            if candidate.subject != certificate.issuer or next(tries, None) is None:
                 continue
+            certificate.verify_directly_issued_by(candidate)
+            algorithm = certificate.signature_hash_algorithm
+        except (InvalidSignature, *UNREADABLE):
+            continue
+        if algorithm is not None and algorithm.name in HASHES:
             yield candidate

@@ -102,10 +102,15 @@ def _named_region(chain: VerifiedChain, trust: AuthorityTrust) -> str | None:
 
 def _names(chain: VerifiedChain, authority: Authority) -> frozenset[str]:
     if chain.leaf.dns_names is not None:
-        return frozenset(name.lower() for name in chain.leaf.dns_names)
+        return frozenset(map(_folded, chain.leaf.dns_names))
     if authority is Authority.GENESYS and len(chain.leaf.common_names) == 1:
-        return frozenset(name.lower() for name in chain.leaf.common_names)
+        return frozenset(map(_folded, chain.leaf.common_names))
     return frozenset()
+
+
+def _folded(name: str) -> str:
+    """Ignore the case of ASCII letters only (RFC 4343): Unicode would make a Kelvin sign a ``k``."""
+    return name.lower() if name.isascii() else name
 
 
 def _mismatch(presented: frozenset[str], bindings: frozenset[Binding], trust: AuthorityTrust) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from mtls_middleware._core.connection import Connection, Interface
 
 _AMBIGUOUS = re.compile(r"\.\.|//|;|%2f|%5c|\\", re.IGNORECASE)
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ORIGIN = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _PARAMETERS = re.compile(r";[^/]*")
 
 
@@ -33,8 +33,10 @@ class Protection:
         """Return whether the request needs an accepted identity."""
         if "/" in self.protected and not self.exempt:
             return True
-        raw = frozenset(_as_given(connection))
-        readings = raw | frozenset(_understood(raw))
+        readings = frozenset(_understood(_as_given(connection)))
+        if connection.root_path:
+            mounted = frozenset(_with_root(readings, connection))
+            readings |= mounted | frozenset(_understood(mounted))
         if not any(_lies_in(reading, self.protected) for reading in readings):
             return False
         exempt = all(_lies_in(reading, self.exempt) and not _AMBIGUOUS.search(reading) for reading in readings)
@@ -47,27 +49,25 @@ def _as_given(connection: Connection) -> Iterator[str]:
         raw = re.split(r"[?#]", connection.raw_path.decode("latin-1"), maxsplit=1)[0]
         paths += [raw, unquote(raw)]
     for path in paths:
-        for form in {path, _ORIGIN.sub("", path, count=1) or "/"}:
-            yield form
-            yield from _with_root(form, connection)
-
-
-def _with_root(path: str, connection: Connection) -> Iterator[str]:
-    """Read the path with and without the prefix under which the application is mounted."""
-    root = connection.root_path.rstrip("/")
-    if not root:
-        return
-    if connection.interface is Interface.ASGI and (path == root or path.startswith(root + "/")):
-        yield path[len(root) :] or "/"
-    else:
-        yield root + "/" + path.lstrip("/")
+        yield path
+        yield _ORIGIN.sub("", path, count=1) or "/"
 
 
 def _understood(paths: Iterable[str]) -> Iterator[str]:
-    for path in paths:
+    for path in frozenset(paths):
         for form in (path, unquote(path)):
             yield form
             yield _normalised(form)
+
+
+def _with_root(paths: Iterable[str], connection: Connection) -> Iterator[str]:
+    """Read paths with or without the prefix under which the application is mounted, whatever they hold."""
+    root = connection.root_path.rstrip("/")
+    for path in paths:
+        if connection.interface is Interface.ASGI and (path == root or path.startswith(root + "/")):
+            yield path[len(root) :] or "/"
+        else:
+            yield root + "/" + path.lstrip("/")
 
 
 def _normalised(path: str) -> str:

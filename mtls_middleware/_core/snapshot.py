@@ -86,8 +86,9 @@ class AuthorityTrust:
         takes_intermediates: whether the caller's own may help too.
         names: allowed certificate names (lower case) by binding.
         pins: by fingerprint; for ``digicert`` only.
-        verifier: the path policy with its store; None where there is no anchor (an empty store is refused).
-        verifier_without_names: the same for a leaf without a subject alternative name; ``genesys`` only.
+        verifier: the path policy with its store; None where there is no anchor.
+        verifier_without_names: the same for a leaf without a subject alternative name, which webpki would not have:
+            ``genesys`` may fall back to the CN, and ``digicert`` needs no name beside the pin.
     """
 
     authority: Authority
@@ -163,9 +164,8 @@ def build_trust(
     depth = {Authority.GENESYS: 0, Authority.DIGICERT: DIGICERT_DEPTH, Authority.CUSTOM: max_chain - 1}[authority]
     verifier: PolicyBuilder | None = None
     verifier_without_names: PolicyBuilder | None = None
-    if anchors:
+    if anchors:  # an empty store is refused
         verifier = PolicyBuilder().store(Store([anchor.certificate for anchor in anchors])).max_chain_depth(depth)
-    if verifier is not None and authority is Authority.GENESYS:
         verifier_without_names = verifier.extension_policies(
             ca_policy=ExtensionPolicy.webpki_defaults_ca(),
             ee_policy=ExtensionPolicy.webpki_defaults_ee().may_be_present(

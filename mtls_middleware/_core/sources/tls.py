@@ -16,6 +16,8 @@ from mtls_middleware._core.sources import pem
 from mtls_middleware._core.sources.presented import Presented, malformed
 from mtls_middleware._core.sources.presets import TLS
 
+_BYTES = (bytes, bytearray, memoryview)
+_TEXT = (str, *_BYTES)
 _PEM = b"-----"
 _BETWEEN = re.compile(r"(?<=-----END CERTIFICATE-----)\s*")
 
@@ -39,7 +41,7 @@ class TLSSource:
         extension = connection.tls or {}
         parts = tuple(_part(entry) for entry in islice(_entries(extension.get("client_cert_chain")), limit + 1))
         if not parts:
-            parts = tuple(_part(entry) for entry in _entries(extension.get("client_cert")))
+            parts = tuple(_part(entry) for entry in islice(_entries(extension.get("client_cert")), limit + 1))
         return Presented(parts=parts) if parts else None
 
     def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:  # noqa: ARG002 - protocol
@@ -55,16 +57,16 @@ class TLSSource:
 def _entries(chain: Any) -> Iterable[Any]:  # noqa: ANN401 - whatever a server put there
     if isinstance(chain, str):
         chain = _BETWEEN.split(chain)
-    if isinstance(chain, bytes | bytearray | memoryview):
+    if isinstance(chain, _BYTES):
         chain = (chain,)
     if chain is None or not isinstance(chain, Iterable):
         return ()
-    return (entry for entry in chain if entry is not None and entry not in {"", b""})
+    return (entry for entry in chain if entry is not None and not (isinstance(entry, _TEXT) and len(entry) == 0))
 
 
 def _part(entry: Any) -> bytes:  # noqa: ANN401 - whatever a server put there
     if isinstance(entry, str):
         return entry.encode("utf-8", "surrogatepass")
-    if isinstance(entry, bytes | bytearray | memoryview):
+    if isinstance(entry, _BYTES):
         return bytes(entry)
     raise malformed(f"the TLS extension holds a {type(entry).__name__} where PEM or DER belongs")

@@ -6,6 +6,7 @@ once, ``Hash`` is the SHA-256 of ``Cert``, and the number of elements is exactly
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 from mtls_middleware._core.sources import pem
@@ -14,6 +15,9 @@ from mtls_middleware._core.sources.urlpem import unquoted
 
 _MANY = (b"uri", b"dns")
 _KEYS = (b"by", b"hash", b"cert", b"chain", b"subject", *_MANY)
+
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[",;]', re.DOTALL)
+"""A quoted value, in which ``\\"`` stands for a quote; a quote without its twin; a separator. It never backtracks."""
 
 
 def certificates(text: bytes, elements: int, limit: int) -> tuple[bytes, ...]:
@@ -59,20 +63,12 @@ def _unquoted_value(value: bytes) -> bytes:
 
 
 def _split(text: bytes, separator: bytes) -> Iterator[bytes]:
-    r"""Split at separators outside of double quotes; ``\"`` inside quotes is part of the value."""
+    """Split at separators outside of double quotes."""
     start = 0
-    quoted = False
-    position = 0
-    while position < len(text):
-        byte = text[position : position + 1]
-        if quoted and byte == b"\\":
-            position += 1
-        elif byte == b'"':
-            quoted = not quoted
-        elif byte == separator and not quoted:
-            yield text[start:position]
-            start = position + 1
-        position += 1
-    if quoted:
-        raise malformed("an unbalanced quote")
+    for token in _TOKENS.finditer(text):
+        if token[0] == b'"':
+            raise malformed("an unbalanced quote")
+        if token[0] == separator:
+            yield text[start : token.start()]
+            start = token.end()
     yield text[start:]

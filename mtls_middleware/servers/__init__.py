@@ -1,0 +1,1 @@
+"""Adapters for servers that keep the client certificate and the real peer to themselves: one file for each server."""

@@ -1,0 +1,200 @@
+"""A TLS context for servers on asyncio that asks for a client certificate and follows live trust.
+
+The handshake is a first filter; every request is judged again. What the filter cannot do: switch off the resumption of
+TLS 1.2 sessions, for which the standard library has no switch. A caller whose root is removed may go on resuming such a
+session, without a new check in the handshake. So adapters keep the leaf, never a verdict.
+"""
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from mtls_middleware.display import displayed
+from mtls_middleware.errors import ConfigurationError
+
+LOGGER = logging.getLogger("mtls_middleware.tls")
+
+LINES_PER_MINUTE = 30
+"""Refused handshakes that get a line of their own; anybody who can connect can cause them."""
+
+RETRY_AFTER = 10.0
+"""Seconds between attempts to build a context from trust that could not be used."""
+
+_MINUTE = 60.0
+
+Clock = Callable[[], float]
+"""Returns seconds from any beginning, never going back."""
+
+
+class TrustView(Protocol):
+    """Tell what the TLS layer must know about trust."""
+
+    def __call__(self) -> tuple[int, tuple[x509.Certificate, ...]]:
+        """Return the version of trust, and the CA certificates that handshakes are verified with.
+
+        It is called for each handshake, so it waits for nothing. Each certificate is an anchor of the handshake,
+        intermediates too: so all of them must be CA certificates, no caller's own.
+        """
+
+
+def server_context(
+    view: TrustView,
+    *,
+    certificate: Path,
+    private_key: Path,
+    password: str | None = None,
+    clock: Clock = time.monotonic,
+) -> ssl.SSLContext:
+    """Return a context whose new handshakes are verified by the trust of that moment.
+
+    A certificate is asked for and not required. One that does not lead to a CA certificate ends the handshake, with
+    one line in the log; where there is no CA certificate, every one does. The server's own certificate is read again
+    when trust changes.
+
+    Args:
+        view: the trust to follow.
+        certificate: PEM file with the server's certificate and its intermediates.
+        private_key: PEM file.
+        password: of the private key.
+        clock: for the rate of log lines and of attempts.
+
+    Raises:
+        ConfigurationError: the server's certificate or key, or a CA certificate, cannot be used.
+    """
+    credentials = _Credentials(certificate=certificate, private_key=private_key, password=password or "")
+    try:
+        following = _Following(view, credentials, clock)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            [f"TLS cannot be served with the certificate {certificate} and the key {private_key}: {error}"]
+        ) from error
+    # Only certificate, CA certificates and ALPN are taken from the inner context; everything else is set out here.
+    # The outer one has neither certificate nor CA: if it were ever used by itself, no handshake would succeed.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an anchor may be signed by a CA that is not trusted
+    context.options |= ssl.OP_NO_RENEGOTIATION  # the certificate is read once for each connection
+    context.num_tickets = 0  # no resumption in TLS 1.3
+    context.sni_callback = following
+    context.sslobject_class = _logging_refusals(RefusalLog(clock))
+    return context
+
+
+class RefusalLog:
+    """Write one line for each refused handshake, and count those beyond `LINES_PER_MINUTE`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._lines = 0
+        self._suppressed = 0
+
+    def add(self, error: ssl.SSLError) -> None:
+        """Write the reason that OpenSSL gives."""
+        now = self._clock()
+        if now - self._began >= _MINUTE:
+            self._began, self._lines = now, 0
+        if self._lines >= LINES_PER_MINUTE:
+            self._suppressed += 1
+            return
+        self._lines += 1
+        suppressed, self._suppressed = self._suppressed, 0
+        more = f" suppressed={suppressed}" if suppressed else ""
+        LOGGER.warning("refused in the TLS handshake %s%s", _facts(error), more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Credentials:
+    """Name the server's own certificate and key.
+
+    An empty password does not open an encrypted key; without any, OpenSSL would ask on the terminal and wait.
+    """
+
+    certificate: Path
+    private_key: Path
+    password: str = field(repr=False)
+
+
+class _Following:
+    """Give each handshake the context of the trust of that moment.
+
+    Several threads may build the same context; none waits for another, and each uses trust that is not older than its
+    handshake.
+    """
+
+    def __init__(self, view: TrustView, credentials: _Credentials, clock: Clock) -> None:
+        self._view = view
+        self._credentials = credentials
+        self._clock = clock
+        version, authorities = view()
+        self._current = (version, _inner_context(credentials, authorities))
+        self._failed: tuple[int, float] | None = None
+
+    def __call__(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _outer: ssl.SSLContext) -> None:
+        """Swap the context of a handshake that has just begun; OpenSSL asks with and without a server name."""
+        connection.context = self._context()
+
+    def _context(self) -> ssl.SSLContext:
+        version, authorities = self._view()
+        current_version, context = self._current
+        if version == current_version or self._has_just_failed(version):
+            return context
+        try:
+            context = _inner_context(self._credentials, authorities)
+        except (OSError, ValueError) as error:
+            self._failed = (version, self._clock())
+            LOGGER.error(  # noqa: TRY400 - the traceback says nothing more
+                "handshakes go on with trust version %d, version %d cannot be used: %s",
+                current_version,
+                version,
+                displayed(str(error)),
+            )
+            return context
+        self._current = (version, context)
+        return context
+
+    def _has_just_failed(self, version: int) -> bool:
+        if self._failed is None:
+            return False
+        failed_version, failed_at = self._failed
+        return failed_version == version and self._clock() - failed_at < RETRY_AFTER
+
+
+def _inner_context(credentials: _Credentials, authorities: tuple[x509.Certificate, ...]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(credentials.certificate, credentials.private_key, credentials.password)
+    context.set_alpn_protocols(["http/1.1"])
+    if authorities:
+        context.load_verify_locations(cadata=b"".join(one.public_bytes(Encoding.DER) for one in authorities))
+    return context
+
+
+def _logging_refusals(refusals: RefusalLog) -> type[ssl.SSLObject]:
+    """Return a class of TLS objects that log why a handshake failed; asyncio and uvloop drop the reason."""
+
+    class LoggedHandshake(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                refusals.add(error)
+                raise
+
+    return LoggedHandshake
+
+
+def _facts(error: ssl.SSLError) -> str:
+    reason = displayed(str(getattr(error, "reason", None) or type(error).__name__).lower())
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f'reason={reason} verify_code={error.verify_code} verify_message="{displayed(error.verify_message)}"'
+    return f"reason={reason}"

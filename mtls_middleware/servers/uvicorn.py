@@ -1,0 +1,68 @@
+"""Protocol classes for uvicorn: they hand over the client certificate and the real peer, and ignore request trailers.
+
+On the command line ``--http mtls_middleware.servers.uvicorn:HttpToolsProtocol`` (or ``:H11Protocol``), in code
+``uvicorn.run(app, http=HttpToolsProtocol)``. Both go with every WebSocket implementation of uvicorn, both event loops,
+``--workers`` and unix sockets. `HttpToolsProtocol` exists where httptools is installed.
+"""
+
+import asyncio
+import copy
+from importlib.util import find_spec
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol as _UvicornH11Protocol
+
+from mtls_middleware.servers.scope import peer_of, with_connection_facts
+from mtls_middleware.servers.tls import tls_extension
+
+
+class _TellsConnectionFacts(asyncio.Protocol):
+    """Wrap the application once for each connection, before anything of it is read."""
+
+    config: Config
+    app: Any
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls_object = transport.get_extra_info("ssl_object")
+        # A protocol that takes over for a WebSocket is given the configuration, and takes the application from there.
+        # Both are the outermost application, so uvicorn's proxy headers are applied to our copy of the scope.
+        self.config = copy.copy(self.config)
+        self.config.loaded_app = self.app = with_connection_facts(
+            self.config.loaded_app,
+            peer_of(transport),
+            None if tls_object is None else tls_extension(tls_object),
+        )
+        super().connection_made(transport)
+
+
+class H11Protocol(_TellsConnectionFacts, _UvicornH11Protocol):
+    """Serve HTTP/1.1 by h11, which keeps request trailers apart by itself."""
+
+
+if find_spec("httptools") is not None:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _UvicornHttpToolsProtocol
+
+    class HttpToolsProtocol(_TellsConnectionFacts, _UvicornHttpToolsProtocol):
+        """Serve HTTP/1.1 by httptools.
+
+        The parser gives trailers to the same callback as headers, and uvicorn 0.54 appends them to the list that the
+        application already has: a caller could add a certificate header behind the back of a proxy.
+        """
+
+        _headers_are_complete = False
+
+        def on_message_begin(self) -> None:
+            """Begin a request."""
+            self._headers_are_complete = False
+            super().on_message_begin()
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            """Take a header, drop a trailer."""
+            if not self._headers_are_complete:
+                super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            """Let no header in after this one."""
+            self._headers_are_complete = True
+            super().on_headers_complete()

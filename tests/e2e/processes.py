@@ -1,0 +1,137 @@
+"""Real servers as processes: started, waited for, always ended, and their output kept."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+ROOT = Path(__file__).parents[2]
+
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+_LOOK_EVERY = 0.02
+
+Ready = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Hold a server that runs.
+
+    Attributes:
+        process: its own; workers are its children.
+        output: what it writes, stdout and stderr.
+    """
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def log(self) -> str:
+        """Return what it has written so far."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+
+class ServerFailedError(Exception):
+    """Say that a server did not start, with its output."""
+
+
+@contextmanager
+def run_server(
+    argv: Sequence[str | Path],
+    *,
+    output: Path,
+    env: Mapping[str, str] | None = None,
+    port: int | None = None,
+    ready: Ready | None = None,
+) -> Iterator[Server]:
+    """Run a server until the block ends. pytest shows its output if the test fails.
+
+    Args:
+        argv: the program and its arguments.
+        output: file for its output.
+        env: variables beside those of this process.
+        port: on loopback; the server is ready when it accepts connections there.
+        ready: returns whether the server is ready; instead of a port.
+    """
+    if ready is None:
+        if port is None:
+            raise ValueError("either a port or a readiness check is needed")
+        ready = accepts(port)
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})}
+    with output.open("ab") as file:
+        process = subprocess.Popen(
+            [str(argument) for argument in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            start_new_session=True,
+        )
+    server = Server(process=process, output=output)
+    try:
+        _wait_until(ready, server)
+        yield server
+    finally:
+        _stop(process)
+        print(f"--- output of {argv[0]} ---\n{server.log}")  # noqa: T201 - pytest shows it where the test failed
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+def accepts(port: int) -> Ready:
+    """Return a check that a TCP port on loopback accepts connections."""
+
+    def ready() -> bool:
+        try:
+            socket.create_connection((HOST, port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    return ready
+
+
+def accepts_unix(path: Path) -> Ready:
+    """Return a check that a unix socket accepts connections."""
+
+    def ready() -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(path)) == 0
+
+    return ready
+
+
+def _wait_until(ready: Ready, server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        try:
+            status = server.process.wait(timeout=_LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise ServerFailedError(f"not ready after {START_SECONDS} s:\n{server.log}") from None
+        else:
+            raise ServerFailedError(f"ended with status {status}:\n{server.log}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGCONT)  # a test may have stopped it
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # its own session: the server and its workers, nobody else
+        process.wait(timeout=STOP_SECONDS)
