@@ -106,10 +106,19 @@ class MTLSMiddleware:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(self._error)})
             return
+        shutting_down = False
+
+        async def receive_and_notice() -> Message:
+            nonlocal shutting_down
+            message = await receive()
+            shutting_down = message["type"] == "lifespan.shutdown"
+            return message
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive_and_notice, send)
         finally:
-            if self._guard is not None and self._closes_guard:
+            # An application without lifespan raises here, and is served all the same: its trust must stay current.
+            if shutting_down and self._guard is not None and self._closes_guard:
                 self._guard.close()
 
 
@@ -123,7 +132,7 @@ def _connection(scope: Scope) -> Connection:
         raw_path=scope.get("raw_path"),
         root_path=scope.get("root_path", ""),
         headers=tuple(scope.get("headers", ())),
-        client=tuple(client) if client and len(client) == 2 else None,  # noqa: PLR2004 - host and port
+        client=(client[0], client[1]) if isinstance(client, list | tuple) and len(client) >= 2 else None,  # noqa: PLR2004 - host and port
         transport=transport if isinstance(transport, Transport) else None,
         tls=extensions.get("tls") if isinstance(extensions, Mapping) else None,
         secure=scope.get("scheme") in {"https", "wss"},

@@ -1,5 +1,6 @@
 """The composition root: settings, trust, clock and hooks become one guard that judges calls."""
 
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from threading import RLock
@@ -10,7 +11,7 @@ from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reas
 from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.proxies import Boundary
+from mtls_middleware._core.proxies import TRAILERS_ARE_HEADERS, Boundary
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import TrustSnapshot
@@ -21,7 +22,7 @@ from mtls_middleware._trust.holder import Holder
 from mtls_middleware._trust.loading import LoadedTrust, TrustSources, fingerprint_of_files, load_trust
 from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware.counters import Counters
-from mtls_middleware.errors import ConfigurationError, TrustError
+from mtls_middleware.errors import ConfigurationError, MTLSError, TrustError
 from mtls_middleware.events import (
     CallAccepted,
     CallRejected,
@@ -40,6 +41,9 @@ Clock = Callable[[], datetime]
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
+
+_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+_OUR_UVICORN = "mtls_middleware.servers.uvicorn"
 
 
 def utc_now() -> datetime:
@@ -63,13 +67,19 @@ class Guard:
         self._sources = _trust_sources(settings)
         self._files: object = None
         self._started = False
+        self._loaded = False
         self._warnings: tuple[str, ...] = ()
         self._problems: tuple[str, ...] = ()
         self._last_refresh: datetime | None = None
         self._last_report: datetime | None = None
         self._said: set[str] = set()
-        # Without trust every protected call is refused, so until the start no secret is missed; and no mode lets it by.
-        self._gate = _gate(settings, proxy_secret=None, caller_secret=None, mode=Mode.ENFORCE)
+        # Until everything is loaded no secret is the right one, and no mode lets a refusal by.
+        self._gate = _gate(
+            settings,
+            proxy_secret=_never_right(settings.proxy_secret),
+            caller_secret=_never_right(settings.caller_secret),
+            mode=Mode.ENFORCE,
+        )
         self._refresher = Refresher(
             refresh=self._refresh, changed=self._files_changed, interval=float(settings.refresh_seconds)
         )
@@ -85,11 +95,21 @@ class Guard:
         """
         return cls(settings, clock=clock, hooks=(log,))
 
+    @classmethod
+    def silent(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
+        """Make a guard that tells nobody what happens: a second one, beside one that does."""
+        return cls(settings, clock=clock, hooks=())
+
     def decide(self, connection: Connection) -> Accepted | Rejected:
         """Judge one request; waits for nothing and raises nothing."""
-        now = self._clock()
-        decision = self._gate.decide(connection, self._holder.current, now)
-        self._tell_decision(connection, decision, now)
+        try:
+            now = self._clock()
+        except Exception as error:  # noqa: BLE001 - without a time nothing can be valid
+            decision: Decision = _unforeseen(error)
+        else:
+            decision = self._gate.decide(connection, self._holder.current, now)
+            self._tell_report_mode(decision, now)
+        self._tell_decision(connection, decision)
         return decision
 
     def start(self) -> None:
@@ -99,14 +119,17 @@ class Guard:
             ConfigurationError: a secret's file, or a file of trust, cannot be used; every problem at once.
         """
         with self._lock:
-            if self._started:
-                return
-            self._load()
-            self._started = True
-            self._refresher.start()
+            if not self._started:
+                self._load()
+                self._started = True
+                self._refresher.start()
+        self._warn_of_trailers()
 
     def refresh(self) -> Status:
-        """Read trust again, now. What fails keeps the last good trust, and stands in the status."""
+        """Read trust again, now. What fails keeps the last good trust, and stands in the status.
+
+        A guard that never started, or failed to, reads its secrets too: they come into force together or not at all.
+        """
         self._refresher.refresh_now()
         return self.status()
 
@@ -162,6 +185,7 @@ class Guard:
         )
         self._files = files
         self._adopt(loaded, now)
+        self._loaded = True
         for note in self._settings.notes:
             self._say_once(Severity.INFO, note)
 
@@ -169,13 +193,14 @@ class Guard:
         now = self._clock()
         self._files = fingerprint_of_files(self._sources)
         try:
-            loaded = load_trust(self._sources, now)
-        except TrustError as error:
+            if self._loaded:
+                self._adopt(load_trust(self._sources, now), now)
+            else:
+                self._load()
+        except MTLSError as error:
             self._last_refresh = now
-            self._problems = error.problems
-            self._tell(RefreshFailed(problems=error.problems))
-        else:
-            self._adopt(loaded, now)
+            self._problems = getattr(error, "problems", (str(error),))
+            self._tell(RefreshFailed(problems=self._problems))
 
     def _files_changed(self) -> bool:
         return fingerprint_of_files(self._sources) != self._files
@@ -197,7 +222,7 @@ class Guard:
             )
         )
 
-    def _tell_decision(self, connection: Connection, decision: Decision, now: datetime) -> None:
+    def _tell_decision(self, connection: Connection, decision: Decision) -> None:
         if isinstance(decision, Accepted):
             if decision.protected:
                 self._counters.add("accepted")
@@ -216,8 +241,6 @@ class Guard:
             )
         )
         self._tell_what_the_server_hides(connection, decision)
-        if decision.disposition is Disposition.REPORTED:
-            self._tell_report_mode(now)
 
     def _tell_what_the_server_hides(self, connection: Connection, decision: Rejected) -> None:
         if decision.reason is Reason.CERTIFICATE_MISSING and self._settings.source == TLS and connection.tls is None:
@@ -228,7 +251,15 @@ class Guard:
                 "mtls_middleware.servers; behind a proxy that ends TLS, set MTLS_SOURCE",
             )
 
-    def _tell_report_mode(self, now: datetime) -> None:
+    def _warn_of_trailers(self) -> None:
+        """Name the cure at start-up: a caller's chunked request would be the first to tell otherwise."""
+        if self._settings.shape is not None and _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
+            self._say_once(Severity.WARNING, TRAILERS_ARE_HEADERS)
+
+    def _tell_report_mode(self, decision: Decision, now: datetime) -> None:
+        protected = decision.protected if isinstance(decision, Accepted) else decision.is_protected
+        if self._gate.mode is not Mode.REPORT or not protected:
+            return
         if self._last_report is None or now - self._last_report >= REPORT_EVERY:
             self._last_report = now
             self._tell(
@@ -249,6 +280,17 @@ class Guard:
                 hook(event)
             except Exception:  # noqa: BLE001 - a decision stands, whatever becomes of its line in a log
                 LOGGER.exception("a hook failed")
+
+
+def _unforeseen(error: Exception) -> Rejected:
+    return Rejected(
+        reason=Reason.INTERNAL_ERROR, detail=repr(error), disposition=Disposition.REFUSED, evidence=None, error=error
+    )
+
+
+def _never_right(setting: SecretSetting | None) -> Secret | None:
+    """Return a secret that nothing matches; its header is hidden from the application all the same."""
+    return Secret(header=setting.header, values=()) if setting is not None else None
 
 
 def _read_secret(setting: SecretSetting | None, problems: list[str]) -> Secret | None:

@@ -1,57 +1,45 @@
-"""A regional root in the shape of AWS Private CA, made on the spot: no openssl, no network, about a millisecond."""
+"""A regional root in the shape of AWS Private CA, made on the spot: no openssl, no network, under a millisecond."""
 
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from copy import copy
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from mtls_middleware import regions
-from mtls_middleware.testing.certificates import ClientCertificate
 from mtls_middleware.testing.keys import KeyKind, generate
-from mtls_middleware.testing.signing import (
-    Hash,
-    authority_builder,
-    builder_for,
-    distribution_points,
-    hash_for,
-    key_identifier,
-    key_usage_of,
-    name_of,
-    self_signed,
-    with_serial_number,
-)
+from mtls_middleware.testing.leaves import LeafSigner
+from mtls_middleware.testing.revocation import Revoked, revocation_list
+from mtls_middleware.testing.signing import authority_builder, key_identifier, name_of, sign
 
 ROOT_LIFE = timedelta(days=3650)
-CLIENT_LIFE = timedelta(days=365)
+ROOT_AGE = timedelta(days=30)
+"""How long before `now` a root began to live."""
 
-_CLIENT_USES = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
-_SERVER_USES = (ExtendedKeyUsageOID.SERVER_AUTH,)
+CRL_LIFE = timedelta(days=7)
 
-_DIGITAL_SIGNATURE = frozenset({"digital_signature", "key_encipherment"})
-
-
-class Unchanged(Enum):
-    """Stand for "as the CA does it", where None means "leave it out"."""
-
-    AS_USUAL = auto()
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
 
 
-AS_USUAL = Unchanged.AS_USUAL
+class RegionalCA(LeafSigner):
+    """Sign certificates as the private root of a region does: directly, without intermediate.
 
+    Attributes:
+        region: AWS region name, or the text that was given where no region has it.
+        cert_name: DNS name of its clients.
+        now: the time that everything is made around.
+        certificate: its own.
+        private_key: belongs to it.
+        chain: its own certificate and those above, without the root; empty for a root.
+    """
 
-class RegionalCA:
-    """Sign certificates as the private root of a region does: directly, without intermediate."""
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
         region: str = "us-east-1",
         *,
@@ -59,6 +47,7 @@ class RegionalCA:
         key: KeyKind = KeyKind.P256,
         subject: x509.Name | None = None,
         now: datetime | None = None,
+        valid: timedelta = ROOT_LIFE,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> None:
@@ -66,26 +55,33 @@ class RegionalCA:
 
         Args:
             region: AWS region name, login domain or zip label; any other text for a CA of no region.
-            cert_name: DNS name of its clients; the regional table's where it is None.
+            cert_name: DNS name of its clients; where it is None the regional table's, or a made-up one.
             key: kind of its key.
             subject: its name.
             now: the time that everything is made around, aware; the present where it is None.
-            not_before: start of its life.
-            not_after: end of it.
+            valid: how long it lives from `now` on.
+            not_before: start of its life; 30 days before `now` where it is None.
+            not_after: end of its life, instead of `valid`.
+
+        Raises:
+            ValueError: `now` is naive.
         """
         known = regions.find(region)
         self.region = known.aws_region if known else region
-        self.cert_name = cert_name or (known.cert_name if known else None) or f"client.{region}.test"
-        self._label = (known.zip_label if known else None) or region
+        self.cert_name = cert_name or (known.cert_name if known else None) or f"client.{self.region}.test"
         self.now = now or datetime.now(UTC)
+        if self.now.tzinfo is None:
+            raise ValueError("now has no time zone: write datetime(…, tzinfo=UTC)")
         self.private_key = generate(key)
-        self.certificate = self_signed(
+        self.chain: tuple[x509.Certificate, ...] = ()
+        self._key = key
+        self._label = (known.zip_label if known else None) or self.region
+        self._issuer: RegionalCA | None = None
+        self.certificate = self._certified(
             subject or name_of(f"Genesys Cloud {self.region} Root CA"),
-            self.private_key,
-            not_before or self.now - timedelta(days=30),
-            not_after or self.now + ROOT_LIFE,
+            not_before or self.now - ROOT_AGE,
+            not_after or self.now + valid,
         )
-        self._chain: tuple[x509.Certificate, ...] = ()
 
     @property
     def pem(self) -> str:
@@ -94,156 +90,104 @@ class RegionalCA:
 
     @property
     def der(self) -> bytes:
-        """Return its DER."""
+        """Return the DER of the CA's certificate."""
         return self.certificate.public_bytes(Encoding.DER)
 
-    def write(self, directory: Path) -> Path:
-        """Write the PEM into a folder, under the label of the region's download, and return the path."""
-        path = directory / f"{self._label}.pem"
-        path.write_text(self.pem, encoding="ascii")
-        return path
+    def write(self, path: Path) -> Path:
+        """Write the PEM to a file, and return its path.
+
+        Args:
+            path: a file, or a folder that exists: the file in it is named by the label of the region's download.
+        """
+        file = path / f"{self._label}.pem" if path.is_dir() else path
+        file.write_text(self.pem, encoding="ascii")
+        return file
 
     def zip_bytes(self) -> bytes:
-        """Return a zip as it is downloaded."""
+        """Return a zip as it is downloaded: a folder with the PEM in it."""
         archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-            file.writestr(f"{self._label}/{self._label}.pem", self.pem)
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr(zipfile.ZipInfo(f"{self._label}/{self._label}.pem"), self.pem)
         return archive.getvalue()
 
-    def renewed(self, *, same_key: bool = False) -> Self:
-        """Return the root that follows on this one: the same subject, another life and, unless wanted, another key."""
+    def renewed(
+        self, *, same_key: bool = False, not_before: datetime | None = None, not_after: datetime | None = None
+    ) -> Self:
+        """Return the CA that follows on this one, with the same subject.
+
+        Args:
+            same_key: the default is a new key of the same kind.
+            not_before: start of its life; a day before `now` where it is None.
+            not_after: end of its life; where it is None, as long after that as this CA lives.
+        """
+        own = self.certificate
+        start = not_before or self.now - _DAY
         successor = copy(self)
         if not same_key:
-            successor.private_key = generate(KeyKind.P256)
-        successor.certificate = self_signed(
-            self.certificate.subject,
-            successor.private_key,
-            self.now - timedelta(days=1),
-            self.now + ROOT_LIFE + timedelta(days=1),
-        )
+            successor.private_key = generate(self._key)
+        end = not_after or start + (own.not_valid_after_utc - own.not_valid_before_utc)
+        successor.certificate = successor._certified(own.subject, start, end)  # noqa: SLF001 - one of us
+        successor.chain = (successor.certificate, *self.chain[1:]) if self.chain else ()
         return successor
 
-    def intermediate(self, subject: str = "Intermediate CA", *, key: KeyKind = KeyKind.P256) -> Self:
-        """Return a CA that this one signed; its clients carry it in their chain."""
-        lower = copy(self)
-        lower.private_key = generate(key)
-        builder = authority_builder(
-            name_of(subject), lower.private_key, self.now - timedelta(days=1), self.now + ROOT_LIFE
-        )
-        builder = builder.issuer_name(self.certificate.subject)
-        builder = builder.add_extension(key_identifier(self.private_key), critical=False)
-        lower.certificate = builder.sign(self.private_key, hash_for(self.private_key))
-        lower._chain = (lower.certificate, *self._chain)  # noqa: SLF001 - one of us
-        return lower
-
-    def client(  # noqa: PLR0913 - each keyword makes one thing bad
+    def intermediate(
         self,
+        common_name: str | None = None,
         *,
-        names: Sequence[str] | Unchanged | None = AS_USUAL,
-        common_names: Sequence[str] | Unchanged = AS_USUAL,
-        other_sans: Sequence[x509.GeneralName] = (),
-        subject: x509.Name | None = None,
         key: KeyKind = KeyKind.P256,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
-        expired: bool = False,
-        not_yet_valid: bool = False,
-        extended_key_usage: Sequence[ObjectIdentifier] | None = _CLIENT_USES,
-        key_usage: Iterable[str] | None = _DIGITAL_SIGNATURE,
-        server_only: bool = False,
-        is_ca: bool = False,
-        serial_number: int | None = None,
-        extra_extensions: Sequence[x509.ExtensionType] = (),
-        with_authority_key_identifier: bool = True,
-        hash_algorithm: Hash | None = None,
-        crl_url: str | None = None,
-        issuer_name: x509.Name | None = None,
-        public_key_of: ClientCertificate | None = None,
-    ) -> ClientCertificate:
-        """Sign a client certificate: good, unless a keyword says otherwise.
+    ) -> Self:
+        """Return a CA that this one signed; its clients carry it in their chain.
 
         Args:
-            names: dNSNames; None for no subject alternative name at all.
-            common_names: CNs of the subject.
-            other_sans: further names, of any type.
-            subject: instead of what `common_names` would make.
+            common_name: its CN; a name that tells its depth where it is None.
             key: kind of its key.
-            not_before: start of its life.
-            not_after: end of it.
-            expired: its life ended yesterday.
-            not_yet_valid: its life begins tomorrow.
-            extended_key_usage: None for no such extension.
-            key_usage: names as of `x509.KeyUsage`; None for no such extension.
-            server_only: its extended key usage has serverAuth alone.
-            is_ca: basicConstraints say CA.
-            serial_number: random where it is None; may be 0 or below.
-            extra_extensions: not critical.
-            with_authority_key_identifier: False leaves it out.
-            hash_algorithm: of the signature.
-            crl_url: where its CRL would be.
-            issuer_name: instead of the CA's own: a forgery.
-            public_key_of: certify another certificate's key.
+            not_before: start of its life; this CA's where it is None.
+            not_after: end of its life; this CA's where it is None.
         """
-        day = timedelta(days=1)
-        start = not_before or self.now + (day if not_yet_valid else -2 * day)
-        end = not_after or (self.now - day if expired else self.now + CLIENT_LIFE)
-        private_key = public_key_of.private_key if public_key_of else generate(key)
-        dns_names = (self.cert_name,) if names is AS_USUAL else names
-        cns = (self.cert_name,) if common_names is AS_USUAL else common_names
-        builder = (
-            builder_for(subject or name_of(*cns), private_key, start, end)
-            .issuer_name(issuer_name or self.certificate.subject)
-            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=is_ca)
+        lower = copy(self)
+        lower.private_key = generate(key)
+        lower._key, lower._issuer = key, self  # noqa: SLF001 - one of us
+        lower.certificate = lower._certified(  # noqa: SLF001 - one of us
+            name_of(common_name or f"Intermediate CA {len(self.chain) + 1}"),
+            not_before or self.certificate.not_valid_before_utc,
+            not_after or self.certificate.not_valid_after_utc,
         )
-        if dns_names is not None or other_sans:
-            sans = [*map(x509.DNSName, dns_names or ()), *other_sans]
-            builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
-        uses = _SERVER_USES if server_only else extended_key_usage
-        if uses is not None:
-            builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-        if key_usage is not None:
-            builder = builder.add_extension(key_usage_of(key_usage), critical=True)
-        if with_authority_key_identifier:
-            builder = builder.add_extension(key_identifier(self.private_key), critical=False)
-        if crl_url is not None:
-            builder = builder.add_extension(distribution_points(crl_url), critical=False)
-        for extension in extra_extensions:
-            builder = builder.add_extension(extension, critical=False)
-        certificate = builder.sign(self.private_key, hash_algorithm or hash_for(self.private_key))
-        if serial_number is not None:
-            certificate = with_serial_number(certificate, serial_number, self.private_key)
-        return ClientCertificate(certificate=certificate, private_key=private_key, chain=self._chain)
-
-    def server(self, *names: str) -> ClientCertificate:
-        """Sign a certificate for a TLS server; for ``localhost`` and 127.0.0.1 where no name is given."""
-        return self.client(
-            names=names or ("localhost",),
-            common_names=names[:1] or ("localhost",),
-            other_sans=() if names else (x509.IPAddress(ip_address("127.0.0.1")),),
-            server_only=True,
-        )
+        lower.chain = (lower.certificate, *self.chain)
+        return lower
 
     def crl(
         self,
-        revoked: Iterable[int | ClientCertificate] = (),
+        revoked: Iterable[Revoked] = (),
         *,
         number: int = 1,
         this_update: datetime | None = None,
         next_update: datetime | None = None,
     ) -> bytes:
-        """Sign a revocation list, and return its DER."""
-        start = this_update or self.now - timedelta(hours=1)
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.certificate.subject)
-            .last_update(start)
-            .next_update(next_update or start + timedelta(days=7))
-            .add_extension(x509.CRLNumber(number), critical=False)
-            .add_extension(key_identifier(self.private_key), critical=False)
+        """Sign a revocation list, and return its DER.
+
+        Args:
+            revoked: serial numbers, or the certificates themselves.
+            number: its CRL number.
+            this_update: an hour before `now` where it is None; a week before `next_update` if that is earlier.
+            next_update: a week after `this_update` where it is None.
+        """
+        start = this_update or min(self.now - _HOUR, (next_update or self.now + CRL_LIFE) - CRL_LIFE)
+        return revocation_list(
+            self.certificate.subject,
+            self.private_key,
+            revoked,
+            number=number,
+            this_update=start,
+            next_update=next_update or start + CRL_LIFE,
         )
-        for entry in revoked:
-            serial = entry.certificate.serial_number if isinstance(entry, ClientCertificate) else entry
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(start).build()
-            )
-        return builder.sign(self.private_key, hash_for(self.private_key)).public_bytes(Encoding.DER)
+
+    def _certified(self, subject: x509.Name, start: datetime, end: datetime) -> x509.Certificate:
+        """Sign this CA's own certificate: by its issuer, or by itself."""
+        builder = authority_builder(subject, self.private_key, start, end)
+        if self._issuer is None:
+            return sign(builder.issuer_name(subject), self.private_key)
+        builder = builder.issuer_name(self._issuer.certificate.subject)
+        builder = builder.add_extension(key_identifier(self._issuer.private_key), critical=False)
+        return sign(builder, self._issuer.private_key)

@@ -1,6 +1,6 @@
 """What a test's caller, or its server, holds: a certificate, its chain and its key."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -21,7 +21,7 @@ class ClientCertificate:
     """
 
     certificate: x509.Certificate
-    private_key: PrivateKey
+    private_key: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
 
     @property
@@ -55,9 +55,13 @@ class ClientCertificate:
         return fingerprint(self.der)
 
     def write(self, directory: Path, name: str = "client") -> tuple[Path, Path]:
-        """Write chain and key into a folder, and return their paths."""
+        """Write leaf and chain to one file of a folder and the key to another, and return their paths.
+
+        Only the owner may read the key, also where the file was there before.
+        """
         certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
         certificate.write_text(self.chain_pem, encoding="ascii")
         key.touch(mode=0o600)
+        key.chmod(0o600)
         key.write_text(self.key_pem, encoding="ascii")
         return certificate, key

@@ -43,7 +43,7 @@ class HeaderSource:
         for value in filter(None, chain):
             if len(ders) > limit:
                 break
-            ders += self._several(value, limit)
+            ders += self._several(value, limit - len(ders))
         return ders
 
     def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol

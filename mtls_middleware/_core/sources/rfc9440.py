@@ -13,5 +13,6 @@ def item(text: bytes) -> bytes:
 
 def chain(text: bytes, limit: int) -> tuple[bytes, ...]:
     """Return the certificates of a list, or of one item that holds them in a row, as HAProxy writes it."""
-    items = [item(member.strip(b" \t")) for member in text.split(b",", limit + 1)[: limit + 1]]
-    return concatenated(items[0], limit) if len(items) == 1 else tuple(items)
+    members = text.split(b",", limit + 1)
+    items = [item(member.strip(b" \t")) for member in members[: limit + 1]]
+    return concatenated(items[0], limit) if len(members) == 1 else tuple(items)

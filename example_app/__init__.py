@@ -1,0 +1,1 @@
+"""Example applications: what a customer's web service behind data actions looks like."""

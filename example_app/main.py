@@ -1,0 +1,73 @@
+"""A web service that Genesys Cloud's data actions call: customer look-up and order status.
+
+Start it with::
+
+    export MTLS_REGIONS=us-east-1 MTLS_TRUST=/etc/genesys/US-East-1.zip MTLS_EXEMPT=/health
+    mtls-middleware serve example_app.main:app --ssl-certfile server.pem --ssl-keyfile server.key
+"""
+
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel, Field
+
+from mtls_middleware import ClientIdentity, MTLSMiddleware
+
+app = FastAPI(title="Customer service for data actions")
+
+
+class LookupRequest(BaseModel):
+    """Ask for a customer by telephone number, E.164."""
+
+    phone: Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")]
+
+
+class Customer(BaseModel):
+    """Tell an agent, or a call flow, who is calling."""
+
+    customer_id: str
+    name: str
+    tier: Literal["standard", "gold"]
+
+
+class Order(BaseModel):
+    """Tell where an order is."""
+
+    order_id: str
+    state: Literal["packed", "shipped", "delivered"]
+
+
+CUSTOMERS = {"+13175550100": Customer(customer_id="c-1", name="A. Customer", tier="gold")}
+ORDERS = {"o-1001": Order(order_id="o-1001", state="shipped")}
+
+
+@app.post("/actions/customer-lookup")
+def look_up_customer(lookup: LookupRequest) -> Customer:
+    """Find the customer behind a telephone number."""
+    if lookup.phone not in CUSTOMERS:
+        raise HTTPException(404, "no such customer")
+    return CUSTOMERS[lookup.phone]
+
+
+@app.get("/actions/orders/{order_id}")
+def order_status(order_id: str) -> Order:
+    """Tell where an order is."""
+    if order_id not in ORDERS:
+        raise HTTPException(404, "no such order")
+    return ORDERS[order_id]
+
+
+@app.get("/actions/caller")
+def caller(request: Request) -> dict[str, str | None]:
+    """Tell which region called: handy when an integration is set up."""
+    identity: ClientIdentity = request.scope["mtls.identity"]
+    return {"region": identity.region, "certificate_ends": identity.not_after.date().isoformat()}
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    """Answer load balancers, which have no certificate."""
+    return {"status": "ok"}
+
+
+app.add_middleware(MTLSMiddleware)  # last, so that it is outermost

@@ -1,0 +1,22 @@
+"""``mtls-middleware``, and ``python -m mtls_middleware``."""
+
+import sys
+
+MISSING_EXTRA = 2
+"""Exit status: the same as for a wrong command line."""
+
+
+def main() -> None:
+    """Run the command line, or say how to install it."""
+    try:
+        from mtls_middleware.cli.app import run  # noqa: PLC0415 - typer and rich may be missing
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"typer", "rich"}:
+            raise
+        sys.stderr.write("the command line is not installed: pip install 'mtls-middleware[cli]'\n")
+        sys.exit(MISSING_EXTRA)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""``serve``: uvicorn with our protocol classes, and a TLS context that follows trust."""
+
+import copy
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+
+from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.guard import Guard
+from mtls_middleware.servers.context import server_context
+from mtls_middleware.servers.trust import trust_of
+from mtls_middleware.settings import Settings
+
+_CLASSES = {"h11": "H11Protocol", "httptools": "HttpToolsProtocol"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Say where and how to listen; the attributes are the options of the verb."""
+
+    host: str
+    port: int
+    uds: Path | None
+    workers: int
+    http: str
+    loop: str
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTLS:
+    """Make the TLS context in each worker: workers are new processes, so this travels, and a context cannot.
+
+    Attributes:
+        certificate: PEM of the server's certificate and its chain.
+        private_key: PEM of its key.
+        password: of the key.
+    """
+
+    certificate: Path
+    private_key: Path
+    password: str | None = field(default=None, repr=False)
+
+    def __call__(self, _config: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """Return a context that follows the trust of the environment, for as long as the process lives."""
+        # The application has a guard of its own, which tells what there is to tell.
+        guard = Guard.silent(Settings.from_env())
+        guard.start()
+        return self.context(guard)
+
+    def context(self, guard: Guard) -> ssl.SSLContext:
+        """Return a context that follows the trust of a guard."""
+        return server_context(
+            trust_of(guard), certificate=self.certificate, private_key=self.private_key, password=self.password
+        )
+
+
+def run_server(application: str, listening: Listening, tls: ServerTLS | None, *, factory: bool, app_dir: Path) -> None:
+    """Serve until the process is told to end.
+
+    Raises:
+        ConfigurationError: before anything listens.
+    """
+    settings = Settings.from_env()
+    if settings.shape is None and tls is None:
+        problem = (
+            f"MTLS_SOURCE is {settings.source}, so this server ends TLS itself: give --ssl-certfile and --ssl-keyfile; "
+            "behind a proxy that ends TLS, set MTLS_SOURCE to its name"
+        )
+        raise ConfigurationError([problem])
+    guard = Guard.silent(settings)
+    guard.start()
+    if tls is not None:
+        tls.context(guard)
+    guard.close()
+    parser = listening.http if listening.http in _CLASSES else "httptools" if find_spec("httptools") else "h11"
+    uvicorn.run(
+        application,
+        host=listening.host,
+        port=listening.port,
+        uds=str(listening.uds) if listening.uds else None,
+        workers=listening.workers,
+        http=f"mtls_middleware.servers.uvicorn:{_CLASSES[parser]}",
+        loop=listening.loop,
+        log_level=listening.log_level,
+        log_config=_log_config(listening.log_level),
+        ssl_context_factory=tls,
+        proxy_headers=False,
+        factory=factory,
+        app_dir=str(app_dir),
+    )
+
+
+def _log_config(level: str) -> dict[str, Any]:
+    """Return uvicorn's logging with our lines in the same form: a refused handshake must be seen."""
+    config = copy.deepcopy(LOGGING_CONFIG)
+    config["loggers"]["mtls_middleware"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    return config
