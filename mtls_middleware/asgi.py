@@ -1,7 +1,7 @@
 """The ASGI door: translates between ASGI and the guard, and holds no logic of its own."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import tee
 from typing import Any
 
@@ -94,7 +94,7 @@ class MTLSMiddleware:
         elif decision.disposition is Disposition.REFUSED:
             await _refuse(refusal(decision.reason, correlation_id(connection)), scope, receive, send)
             return
-        await self.app(_downstream(scope, identity, self._guard.hidden), receive, send)
+        await self.app(_downstream(scope, connection, identity, self._guard.hidden), receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._guard is not None and self._error is None:
@@ -111,7 +111,7 @@ class MTLSMiddleware:
         async def receive_and_notice() -> Message:
             nonlocal shutting_down
             message = await receive()
-            shutting_down = message["type"] == "lifespan.shutdown"
+            shutting_down = shutting_down or message["type"] == "lifespan.shutdown"
             return message
 
         try:
@@ -124,32 +124,43 @@ class MTLSMiddleware:
 
 def _connection(scope: Scope) -> Connection:
     extensions = scope.get("extensions")
+    tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
     transport = scope.get(TRANSPORT_SCOPE_KEY)
-    client = scope.get("client")
     return Connection(
         interface=Interface.ASGI,
         path=scope.get("path", ""),
         raw_path=scope.get("raw_path"),
         root_path=scope.get("root_path", ""),
-        headers=tuple(scope.get("headers", ())),
-        client=(client[0], client[1]) if isinstance(client, list | tuple) and len(client) >= 2 else None,  # noqa: PLR2004 - host and port
+        headers=tuple((bytes(name), bytes(value)) for name, value in scope.get("headers") or ()),
+        client=_client(scope.get("client")),
         transport=transport if isinstance(transport, Transport) else None,
-        tls=extensions.get("tls") if isinstance(extensions, Mapping) else None,
+        tls=tls if isinstance(tls, Mapping) else None,
         secure=scope.get("scheme") in {"https", "wss"},
         event=scope.get("aws.event"),
         trailers_are_headers=not isinstance(transport, Transport) and _UVICORN_HTTPTOOLS in sys.modules,
     )
 
 
+def _client(client: Any) -> tuple[Any, Any] | None:  # noqa: ANN401 - whatever a server put there
+    """Return host and port. There is no peer only where the server says so; what it says otherwise is one."""
+    if not client:
+        return None
+    if isinstance(client, Sequence) and not isinstance(client, str | bytes) and len(client) > 1:
+        return client[0], client[1]
+    return repr(client), None
+
+
 def _with_readable_twice(scope: Scope) -> Scope:
-    """Let the application read a one-shot chain too. Servers may share dicts between requests, so none is changed."""
+    """Copy the dicts that servers may share between requests, and let the application read a one-shot chain too."""
     extensions = scope.get("extensions")
     if not isinstance(extensions, Mapping):
         return scope
-    tls = extensions.get("tls")
-    if not (isinstance(tls, Mapping) and isinstance(chain := tls.get("client_cert_chain"), Iterator)):
-        return scope
-    return {**scope, "extensions": {**extensions, "tls": {**tls, "client_cert_chain": _Twice(chain)}}}
+    extensions = {**extensions}
+    if isinstance(tls := extensions.get("tls"), Mapping):
+        extensions["tls"] = tls = {**tls}
+        if isinstance(chain := tls.get("client_cert_chain"), Iterator):
+            tls["client_cert_chain"] = _Twice(chain)
+    return {**scope, "extensions": extensions}
 
 
 class _Twice:
@@ -163,9 +174,12 @@ class _Twice:
         return copy
 
 
-def _downstream(scope: Scope, identity: ClientIdentity | None, hidden: frozenset[str]) -> Scope:
-    """Return a new scope, with the identity and without the headers that we read."""
-    scope = {**scope, "headers": list(without(scope.get("headers", ()), hidden)), IDENTITY_SCOPE_KEY: identity}
+def _downstream(scope: Scope, connection: Connection, identity: ClientIdentity | None, hidden: frozenset[str]) -> Scope:
+    """Return a new scope, with the identity and without the headers that we read.
+
+    Its headers are those that were judged: a server may append to its own list at any time.
+    """
+    scope = {**scope, "headers": list(without(connection.headers, hidden)), IDENTITY_SCOPE_KEY: identity}
     if identity is not None:
         scope["user"] = DataActionUser(identity)
         scope["auth"] = AuthCredentials(_scopes(identity))
@@ -185,10 +199,11 @@ def _not_stored(send: Send) -> Send:
     """Keep shared caches from giving one caller's answer to another (RFC 9440 §2.4)."""
 
     async def send_not_stored(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
             headers = list(message.get("headers", ()))
             if not any(bytes(name).lower() == b"cache-control" for name, _ in headers):
-                message = {**message, "headers": [*headers, (b"cache-control", b"no-store")]}
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
         await send(message)
 
     return send_not_stored

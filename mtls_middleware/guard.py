@@ -1,8 +1,7 @@
 """The composition root: settings, trust, clock and hooks become one guard that judges calls."""
 
-import sys
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import RLock
 from typing import Self
 
@@ -11,39 +10,23 @@ from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reas
 from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.proxies import TRAILERS_ARE_HEADERS, Boundary
-from mtls_middleware._core.response import correlation_id
+from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources import source_of
-from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware._trust.forks import follow_forks
 from mtls_middleware._trust.holder import Holder
 from mtls_middleware._trust.loading import LoadedTrust, TrustSources, fingerprint_of_files, load_trust
 from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware.counters import Counters
-from mtls_middleware.errors import ConfigurationError, MTLSError, TrustError
-from mtls_middleware.events import (
-    CallAccepted,
-    CallRejected,
-    Event,
-    Hook,
-    Notice,
-    RefreshFailed,
-    Severity,
-    TrustReplaced,
-)
-from mtls_middleware.instrumentation.logging import LOGGER, log
+from mtls_middleware.errors import ConfigurationError, TrustError
+from mtls_middleware.events import Hook, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.instrumentation.logging import log
+from mtls_middleware.instrumentation.telling import Telling
 from mtls_middleware.reporting import Status, status_of
 from mtls_middleware.settings import SecretSetting, Settings
 
 Clock = Callable[[], datetime]
-
-REPORT_EVERY = timedelta(minutes=1)
-"""How often report mode says that it lets refusals through."""
-
-_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
-_OUR_UVICORN = "mtls_middleware.servers.uvicorn"
 
 
 def utc_now() -> datetime:
@@ -60,7 +43,7 @@ class Guard:
     def __init__(self, settings: Settings, *, clock: Clock, hooks: Iterable[Hook]) -> None:
         self._settings = settings
         self._clock = clock
-        self._hooks = tuple(hooks)
+        self._telling = Telling(hooks, source=settings.source)
         self._lock = RLock()
         self._holder = Holder()
         self._counters = Counters()
@@ -71,8 +54,6 @@ class Guard:
         self._warnings: tuple[str, ...] = ()
         self._problems: tuple[str, ...] = ()
         self._last_refresh: datetime | None = None
-        self._last_report: datetime | None = None
-        self._said: set[str] = set()
         # Until everything is loaded no secret is the right one, and no mode lets a refusal by.
         self._gate = _gate(
             settings,
@@ -108,8 +89,11 @@ class Guard:
             decision: Decision = _unforeseen(error)
         else:
             decision = self._gate.decide(connection, self._holder.current, now)
-            self._tell_report_mode(decision, now)
-        self._tell_decision(connection, decision)
+            if self._gate.mode is Mode.REPORT and _is_protected(decision):
+                self._telling.report_mode(now)
+        if _is_protected(decision):
+            self._counters.add("accepted" if isinstance(decision, Accepted) else str(decision.reason))
+        self._telling.decision(connection, decision)
         return decision
 
     def start(self) -> None:
@@ -123,7 +107,8 @@ class Guard:
                 self._load()
                 self._started = True
                 self._refresher.start()
-        self._warn_of_trailers()
+        if self._settings.shape is not None:
+            self._telling.trailers()
 
     def refresh(self) -> Status:
         """Read trust again, now. What fails keeps the last good trust, and stands in the status.
@@ -187,7 +172,7 @@ class Guard:
         self._adopt(loaded, now)
         self._loaded = True
         for note in self._settings.notes:
-            self._say_once(Severity.INFO, note)
+            self._telling.say_once(Severity.INFO, note)
 
     def _refresh(self) -> None:
         now = self._clock()
@@ -197,10 +182,10 @@ class Guard:
                 self._adopt(load_trust(self._sources, now), now)
             else:
                 self._load()
-        except MTLSError as error:
+        except ConfigurationError as error:
             self._last_refresh = now
-            self._problems = getattr(error, "problems", (str(error),))
-            self._tell(RefreshFailed(problems=self._problems))
+            self._problems = error.problems
+            self._telling.tell(RefreshFailed(problems=self._problems))
 
     def _files_changed(self) -> bool:
         return fingerprint_of_files(self._sources) != self._files
@@ -213,7 +198,7 @@ class Guard:
             return  # the same trust: its verdicts hold on
         self._warnings = loaded.warnings
         snapshot = self._holder.replace(loaded.trusts, now)
-        self._tell(
+        self._telling.tell(
             TrustReplaced(
                 version=snapshot.version,
                 anchors=len(snapshot.anchors),
@@ -222,70 +207,15 @@ class Guard:
             )
         )
 
-    def _tell_decision(self, connection: Connection, decision: Decision) -> None:
-        if isinstance(decision, Accepted):
-            if decision.protected:
-                self._counters.add("accepted")
-                self._tell(CallAccepted(identity=decision.identity, cached=decision.cached))
-            return
-        if decision.disposition is Disposition.UNPROTECTED:
-            return
-        self._counters.add(str(decision.reason))
-        self._tell(
-            CallRejected(
-                rejected=decision,
-                source=self._settings.source,
-                peer=str(connection.transport.peer if connection.transport else connection.client),
-                path=str(connection.path),
-                correlation_id=correlation_id(connection),
-            )
-        )
-        self._tell_what_the_server_hides(connection, decision)
 
-    def _tell_what_the_server_hides(self, connection: Connection, decision: Rejected) -> None:
-        if decision.reason is Reason.CERTIFICATE_MISSING and self._settings.source == TLS and connection.tls is None:
-            self._say_once(
-                Severity.ERROR,
-                "this server does not hand over client certificates: no TLS extension in the scope, and no "
-                "key of a WSGI server. Start it with `mtls-middleware serve`, or with the protocol classes of "
-                "mtls_middleware.servers; behind a proxy that ends TLS, set MTLS_SOURCE",
-            )
-
-    def _warn_of_trailers(self) -> None:
-        """Name the cure at start-up: a caller's chunked request would be the first to tell otherwise."""
-        if self._settings.shape is not None and _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
-            self._say_once(Severity.WARNING, TRAILERS_ARE_HEADERS)
-
-    def _tell_report_mode(self, decision: Decision, now: datetime) -> None:
-        protected = decision.protected if isinstance(decision, Accepted) else decision.is_protected
-        if self._gate.mode is not Mode.REPORT or not protected:
-            return
-        if self._last_report is None or now - self._last_report >= REPORT_EVERY:
-            self._last_report = now
-            self._tell(
-                Notice(
-                    severity=Severity.WARNING,
-                    text="MTLS_MODE=report lets calls through that enforce would refuse: nobody is kept out",
-                )
-            )
-
-    def _say_once(self, severity: Severity, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            self._tell(Notice(severity=severity, text=text))
-
-    def _tell(self, event: Event) -> None:
-        for hook in self._hooks:
-            try:
-                hook(event)
-            except Exception:  # noqa: BLE001 - a decision stands, whatever becomes of its line in a log
-                LOGGER.exception("a hook failed")
+def _is_protected(decision: Decision) -> bool:
+    if isinstance(decision, Accepted):
+        return decision.protected
+    return decision.disposition is not Disposition.UNPROTECTED
 
 
 def _unforeseen(error: Exception) -> Rejected:
-    return Rejected(
-        reason=Reason.INTERNAL_ERROR, detail=repr(error), disposition=Disposition.REFUSED, evidence=None, error=error
-    )
+    return Rejected(reason=Reason.INTERNAL_ERROR, detail=repr(error), disposition=Disposition.REFUSED, error=error)
 
 
 def _never_right(setting: SecretSetting | None) -> Secret | None:

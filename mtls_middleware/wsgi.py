@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport
 from mtls_middleware._core.decision import Accepted, Disposition
-from mtls_middleware._core.fields import canonical
+from mtls_middleware._core.fields import canonical, without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware.guard import Guard
 from mtls_middleware.settings import Settings
@@ -19,6 +19,9 @@ IDENTITY_ENVIRON_KEY = "mtls.identity"
 
 CHAIN_KEYS = 10
 """``SSL_CLIENT_CERT_CHAIN_n`` looked for: OpenSSL's default depth, and then some."""
+
+_ASGI_SCOPE = "asgi.scope"
+"""Set by a2wsgi, which runs a WSGI application inside an ASGI server."""
 
 _UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 _OTHER_SERVERS = ("gunicorn", "waitress", "werkzeug", "cheroot", "granian", "apache", "uwsgi", "wsgiserver")
@@ -55,24 +58,27 @@ class MTLSWSGIMiddleware:
         hidden = self._guard.hidden
         downstream = {key: value for key, value in environ.items() if _header_name(key) not in hidden}
         downstream[IDENTITY_ENVIRON_KEY] = identity
+        if isinstance(scope := environ.get(_ASGI_SCOPE), Mapping):
+            downstream[_ASGI_SCOPE] = {**scope, "headers": list(without(scope.get("headers") or (), hidden))}
         return self.application(downstream, start_response)
 
 
 def _connection(environ: "WSGIEnvironment") -> Connection:
-    scope = environ.get("asgi.scope")  # a2wsgi: the WSGI application runs inside an ASGI server
-    transport = scope.get(TRANSPORT_SCOPE_KEY) if isinstance(scope, Mapping) else None
+    scope = environ.get(_ASGI_SCOPE)
+    scope = scope if isinstance(scope, Mapping) else {}
+    transport = scope.get(TRANSPORT_SCOPE_KEY)
     software = str(environ.get("SERVER_SOFTWARE", ""))
-    raw_path = environ.get("RAW_URI", environ.get("REQUEST_URI"))
+    raw_path = environ.get("RAW_URI", environ.get("REQUEST_URI", scope.get("raw_path")))
     return Connection(
         interface=Interface.WSGI,
         path=_text(environ.get("PATH_INFO", "")),
-        raw_path=raw_path.encode("latin-1", "replace") if isinstance(raw_path, str) else None,
+        raw_path=raw_path.encode("latin-1", "replace") if isinstance(raw_path, str) else raw_path,
         root_path=_text(environ.get("SCRIPT_NAME", "")),
         headers=tuple(_headers(environ)),
         client=(environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")),
         transport=transport if isinstance(transport, Transport) else None,
         tls=_tls(environ, scope),
-        event=None,
+        event=scope.get("aws.event"),
         server_software=software,
         drops_underscores="mod_wsgi.version" in environ,
         trailers_are_headers=(
@@ -100,16 +106,15 @@ def _header_name(key: str) -> str | None:
     return canonical(key[5:]) if key.startswith("HTTP_") else None
 
 
-def _tls(environ: "WSGIEnvironment", scope: Any) -> dict[str, Any] | None:  # noqa: ANN401 - whatever a bridge put there
+def _tls(environ: "WSGIEnvironment", scope: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return what a WSGI server knows of the client's certificate, by the keys of the ASGI TLS extension."""
-    if isinstance(scope, Mapping):
+    if scope:
         extensions = scope.get("extensions")
-        return extensions.get("tls") if isinstance(extensions, Mapping) else None
+        tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
+        return tls if isinstance(tls, Mapping) else None
     socket = environ.get("gunicorn.socket")
     if socket is not None and hasattr(socket, "getpeercert"):
-        leaf = socket.getpeercert(True)
-        chain = getattr(socket, "get_unverified_chain", list) if leaf else list  # public from Python 3.13 on
-        return {"client_cert_chain": chain() or ([leaf] if leaf else [])}
+        return {"client_cert_chain": _chain(socket)}
     text = _own(environ, "SSL_CLIENT_CERT") or _own(environ, "HTTPS_CC")
     if text:
         intermediates = (_own(environ, f"SSL_CLIENT_CERT_CHAIN_{place}") for place in range(CHAIN_KEYS))
@@ -123,6 +128,16 @@ def _tls(environ: "WSGIEnvironment", scope: Any) -> dict[str, Any] | None:  # no
         return {"client_cert_chain": [der.encode("latin-1", "replace")]}
     hands_over = "SSL_CLIENT_VERIFY" in environ or "SSL_CLIENT_CERT" in environ or "werkzeug.socket" in environ
     return {} if hands_over else None
+
+
+def _chain(socket: Any) -> list[bytes]:  # noqa: ANN401 - an SSLSocket of the standard library, or gevent's
+    # The leaf is asked for first: without one, CPython 3.13 answers a question for the chain with AttributeError.
+    try:
+        leaf = socket.getpeercert(True)
+        chain = getattr(socket, "get_unverified_chain", list) if leaf else list  # public from Python 3.13 on
+        return list(chain()) or ([leaf] if leaf else [])
+    except (OSError, ValueError):  # the caller is gone already
+        return []
 
 
 def _own(environ: "WSGIEnvironment", key: str) -> str | None:

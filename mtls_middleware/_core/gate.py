@@ -80,20 +80,22 @@ class Gate:
     ) -> Accepted:
         # 1. Is there anything to judge by?
         if snapshot is None or not snapshot.is_available(now):
-            raise Rejection(Reason.TRUST_UNAVAILABLE, "no anchor (or pin) of any region or authority is valid now")
+            raise Rejection(Reason.TRUST_UNAVAILABLE, _why_unavailable(snapshot, now))
         # 2. May the headers be believed?
         fields = collect(connection, self.source.headers | self.boundary.headers | self.callers.headers)
         shape = self.source.shape if isinstance(self.source, HeaderSource) else None
         self.boundary.check(connection, fields, shape)
         # 3. Is there a certificate, and does it fit?
-        presented = self.source.read(connection, fields, self.max_chain)
+        self._require_size(sum(len(value) for name in self._certificates for value in fields[name].values))
+        try:
+            presented = self.source.read(connection, fields, self.max_chain)
+        except Rejection:
+            self._require_content(connection, fields)  # the server's own complaint comes first
+            raise
         if presented is None:
             raise Rejection(Reason.CERTIFICATE_MISSING, self._missing(connection))
-        if presented.size > self.max_header_bytes:
-            raise Rejection(
-                Reason.CERTIFICATE_TOO_LARGE,
-                f"{presented.size} bytes, but MTLS_MAX_HEADER_BYTES is {self.max_header_bytes}",
-            )
+        self._require_size(presented.size)
+        self._require_number(sum(map(bool, presented.parts)))  # each holds one certificate at least
         # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its path is valid.
         verdict = snapshot.verdicts.find(presented.parts, now)
         cached = verdict is not None
@@ -120,8 +122,7 @@ class Gate:
             ders = self.source.decode(presented, self.max_chain)
         except Rejection as rejection:
             undecodable = rejection
-        if len(ders) > self.max_chain:
-            raise Rejection(Reason.CERTIFICATE_TOO_LARGE, f"more certificates than MTLS_MAX_CHAIN={self.max_chain}")
+        self._require_number(len(ders))
         self._require_content(connection, fields)
         if undecodable is not None:
             raise undecodable
@@ -146,6 +147,20 @@ class Gate:
                 return Verdict(identity=identity, not_before=verified.not_before, not_after=verified.not_after)
         raise furthest
 
+    @property
+    def _certificates(self) -> tuple[str, ...]:
+        return self.source.shape.certificates if isinstance(self.source, HeaderSource) else ()
+
+    def _require_size(self, size: int) -> None:
+        if size > self.max_header_bytes:
+            raise Rejection(
+                Reason.CERTIFICATE_TOO_LARGE, f"{size} bytes, but MTLS_MAX_HEADER_BYTES is {self.max_header_bytes}"
+            )
+
+    def _require_number(self, certificates: int) -> None:
+        if certificates > self.max_chain:
+            raise Rejection(Reason.CERTIFICATE_TOO_LARGE, f"more certificates than MTLS_MAX_CHAIN={self.max_chain}")
+
     def _require_content(self, connection: Connection, fields: Fields) -> None:
         complaint = self.source.complaint(connection, fields)
         if complaint is not None:
@@ -169,3 +184,16 @@ class Gate:
             evidence=rejection.evidence,
             error=error,
         )
+
+
+def _why_unavailable(snapshot: TrustSnapshot | None, now: datetime) -> str:
+    """Name what ended, for an operator who did not see it come."""
+    if snapshot is None:
+        return "no trust was loaded"
+    ended = [
+        f"the anchor from {anchor.origin} is valid from {anchor.not_before} to {anchor.not_after} only"
+        for anchor in snapshot.anchors
+        if not anchor.is_valid(now)
+    ]
+    ended += [f"the pin from {pin.origin} is not valid now" for pin in snapshot.pins if not pin.is_valid(now)]
+    return f"nothing of what is trusted is valid now: {'; '.join(ended)}"

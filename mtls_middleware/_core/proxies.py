@@ -27,11 +27,22 @@ _LISTS = (Encoding.XFCC, Encoding.B64_DER_LIST)
 _DROPS_UNDERSCORES = ("gunicorn", "waitress", "werkzeug")
 _PREFERS_UNDERSCORES = ("granian", "cheroot", "cherrypy")
 
-_FORWARDED_FOR = re.compile(rb'(?:^|[;,\s])for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
+_FORWARDED_FOR = (
+    re.compile(rb'(?:^|[;,\s])for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE),
+    re.compile(rb'(?:^|[;,\s"])for\s*=\s*"?([^;,"\s]*)', re.IGNORECASE),
+)
+"""By the grammar (RFC 7239 §4), and as somebody would read it who overlooks quotes."""
+
+_SHOWN = 64
+"""Characters of a peer's name in a message; it may be the caller's text, and the cure behind it must be readable."""
 
 _CURE_PORT_0 = (
     "start uvicorn with --no-proxy-headers, use the protocol classes of mtls_middleware.servers.uvicorn, "
     "or let the proxy add MTLS_PROXY_SECRET"
+)
+TRAILERS_ARE_HEADERS = (
+    "uvicorn's own httptools protocol turns request trailers into headers, so a chunked request cannot be "
+    "believed: use mtls_middleware.servers.uvicorn:HttpToolsProtocol, or --http h11"
 )
 _CURE_REWRITTEN = "use the protocol classes of mtls_middleware.servers.uvicorn, or let the proxy add MTLS_PROXY_SECRET"
 
@@ -72,10 +83,7 @@ class Boundary:
         if shape is None:
             return
         if connection.trailers_are_headers and _is_chunked(connection):
-            raise _untrusted(
-                "uvicorn's own httptools protocol turns request trailers into headers, so a chunked request cannot be "
-                "believed: use mtls_middleware.servers.uvicorn:HttpToolsProtocol, or --http h11"
-            )
+            raise _untrusted(TRAILERS_ARE_HEADERS)
         if any(fields[name].came for name in shape.headers):
             self._require_known_spellings(connection, shape)
             self._require_proxy(connection, fields)
@@ -90,10 +98,17 @@ class Boundary:
         for name in (*certificates, *secrets):
             if len(fields[name].values) > 1:
                 raise _untrusted(f"{name} came twice")
-        if connection.interface is Interface.WSGI and shape and shape.encoding not in _LISTS:
-            # A WSGI server joins the copies of a header with a comma, or keeps only one of them.
+        if connection.interface is Interface.WSGI:
+            self._refuse_joined(fields, shape)
+
+    def _refuse_joined(self, fields: Fields, shape: HeaderShape | None) -> None:
+        """Find the doubles of WSGI, where a server joins the copies of a header with a comma, or keeps one of them."""
+        secret = self.secret and fields[self.secret.header].only
+        if self.secret and secret and b"," in secret and not self.secret.matches(secret):
+            raise _untrusted(f"{self.secret.header} came twice")
+        if shape is not None and shape.encoding not in _LISTS:
             lists = shape.chain if shape.encoding is Encoding.RFC9440 else ()
-            for name in certificates:
+            for name in shape.certificates:
                 if name not in lists and b"," in b"".join(fields[name].values):
                     raise _untrusted(f"{name} came twice")
 
@@ -137,9 +152,9 @@ class Boundary:
                 return None
             return "the server does not tell the peer's address; if it is a unix socket, MTLS_TRUSTED_PROXIES=unix"
         if not (_is_port(port) or (port is None and connection.interface is Interface.WSGI)):
-            return f"the peer {host!r} has the port {port!r}: something rewrote it; {_CURE_PORT_0}"
+            return f"the peer {_shown(host)} has the port {_shown(port)}: something rewrote it; {_CURE_PORT_0}"
         if _stands_in_forwarded(host, connection):
-            return f"the peer {host!r} stands in X-Forwarded-For or Forwarded too: {_CURE_REWRITTEN}"
+            return f"the peer {_shown(host)} stands in X-Forwarded-For or Forwarded too: {_CURE_REWRITTEN}"
         self._require_trusted(host)
         return None
 
@@ -148,7 +163,7 @@ class Boundary:
             return
         address = parse_address(host)
         if address is None or not any(address in network for network in self.networks):
-            raise _untrusted(f"the peer {host or 'on a unix socket'!r} is not one of MTLS_TRUSTED_PROXIES")
+            raise _untrusted(f"the peer {_shown(host or 'on a unix socket')} is not one of MTLS_TRUSTED_PROXIES")
 
 
 def parse_address(host: object) -> Address | None:
@@ -186,7 +201,7 @@ def _forwarded(connection: Connection) -> Iterator[str]:
         if name == "x-forwarded-for":
             entries = value.split(b",")
         elif name == "forwarded":
-            entries = _FORWARDED_FOR.findall(value)
+            entries = [entry for reading in _FORWARDED_FOR for entry in reading.findall(value)]
         else:
             continue
         for entry in entries:
@@ -198,6 +213,10 @@ def _without_port(entry: str) -> str:
     if entry.startswith("["):
         return entry[1:].partition("]")[0]
     return entry.partition(":")[0] if entry.count(":") == 1 else entry
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:_SHOWN]
 
 
 def _untrusted(detail: str) -> Rejection:

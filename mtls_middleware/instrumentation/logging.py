@@ -1,10 +1,12 @@
 """Events as lines of the standard library's logging. One line for each refusal; certificates and secrets go nowhere."""
 
 import logging
+import traceback
+from pathlib import PurePath
 from typing import assert_never
 
 from mtls_middleware._core.decision import Disposition
-from mtls_middleware.display import displayed
+from mtls_middleware.display import LIMIT, displayed
 from mtls_middleware.events import CallAccepted, CallRejected, Event, Notice, RefreshFailed, Severity, TrustReplaced
 
 LOGGER = logging.getLogger("mtls_middleware")
@@ -48,13 +50,21 @@ def _log_rejection(event: CallRejected) -> None:
         "path": _quoted(event.path),
         "correlation_id": event.correlation_id or "-",
     }
+    if rejected.error is not None:
+        facts["raised_at"] = _raised_at(rejected.error)
     LOGGER.warning(
         "%s %s",
         "would refuse" if held_back else "refused",
         " ".join(f"{name}={value}" for name, value in facts.items()),
-        exc_info=rejected.error,
     )
 
 
+def _raised_at(error: BaseException) -> str:
+    """Say where an unforeseen error came from; a traceback would repeat its message, with a caller's line breaks."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return ">".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames) or "-"
+
+
 def _quoted(text: str) -> str:
-    return '"' + displayed(text).replace('"', '\\"') + '"'
+    shown = displayed(text).replace('"', '\\"')
+    return f'"{shown}"' if len(shown) <= LIMIT else f'"{shown[: LIMIT - 1]}…"'

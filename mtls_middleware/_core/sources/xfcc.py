@@ -22,10 +22,10 @@ _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[",;]', re.DOTALL)
 
 def certificates(text: bytes, elements: int, limit: int) -> tuple[bytes, ...]:
     """Return the client's certificate and what came with it, from the first of exactly `elements` elements."""
-    found = [_pairs(element) for element in _split(text, b",")]
+    found = list(_split(text, b","))
     if len(found) != elements:
         raise malformed(f"{len(found)} elements, but MTLS_XFCC_ELEMENTS is {elements}")
-    pairs = found[0]
+    pairs, *_ = [_pairs(element) for element in found]
     if b"hash" not in pairs or not (b"cert" in pairs or b"chain" in pairs):
         raise malformed(
             "Hash, or both Cert and Chain, are missing: let the proxy set them (set_current_client_cert_details)"

@@ -1,0 +1,82 @@
+"""What operators are told, and how often: every hook gets each event, and a notice stands in the log once."""
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
+from mtls_middleware._core.proxies import TRAILERS_ARE_HEADERS
+from mtls_middleware._core.response import correlation_id
+from mtls_middleware._core.sources.presets import TLS
+from mtls_middleware.events import CallAccepted, CallRejected, Event, Hook, Notice, Severity
+from mtls_middleware.instrumentation.logging import LOGGER
+
+REPORT_EVERY = timedelta(minutes=1)
+"""How often report mode says that it lets refusals through."""
+
+_SERVER_HIDES = (
+    "this server does not hand over client certificates: no TLS extension in the scope, and no key of a WSGI server. "
+    "Start it with `mtls-middleware serve`, or with the protocol classes of mtls_middleware.servers; behind a proxy "
+    "that ends TLS, set MTLS_SOURCE"
+)
+_REPORT_MODE = "MTLS_MODE=report lets calls through that enforce would refuse: nobody is kept out"
+
+_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+_OUR_UVICORN = "mtls_middleware.servers.uvicorn"
+
+
+class Telling:
+    """Tell the hooks of one guard. What becomes of that changes no decision."""
+
+    def __init__(self, hooks: Iterable[Hook], *, source: str) -> None:
+        self._hooks = tuple(hooks)
+        self._source = source
+        self._said: set[str] = set()
+        self._last_report: datetime | None = None
+
+    def tell(self, event: Event) -> None:
+        """Tell one event."""
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except Exception:  # noqa: BLE001 - a decision stands, whatever becomes of its line in a log
+                LOGGER.exception("a hook failed")
+
+    def say_once(self, severity: Severity, text: str) -> None:
+        """Tell a notice, unless it was told before."""
+        if text not in self._said:
+            self._said.add(text)
+            self.tell(Notice(severity=severity, text=text))
+
+    def decision(self, connection: Connection, decision: Decision) -> None:
+        """Tell what became of a call to a protected path."""
+        if isinstance(decision, Accepted):
+            if decision.protected:
+                self.tell(CallAccepted(identity=decision.identity, cached=decision.cached))
+        elif decision.disposition is not Disposition.UNPROTECTED:
+            self._rejection(connection, decision)
+
+    def report_mode(self, now: datetime) -> None:
+        """Say, now and then, that nobody is kept out."""
+        if self._last_report is None or now - self._last_report >= REPORT_EVERY:
+            self._last_report = now
+            self.tell(Notice(severity=Severity.WARNING, text=_REPORT_MODE))
+
+    def trailers(self) -> None:
+        """Name the cure at start-up where a server turns trailers into headers; else a refused caller would be told."""
+        if _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
+            self.say_once(Severity.WARNING, f"if this server is uvicorn: {TRAILERS_ARE_HEADERS}")
+
+    def _rejection(self, connection: Connection, rejected: Rejected) -> None:
+        self.tell(
+            CallRejected(
+                rejected=rejected,
+                source=self._source,
+                peer=str(connection.transport.peer if connection.transport else connection.client),
+                path=str(connection.path),
+                correlation_id=correlation_id(connection),
+            )
+        )
+        if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
+            self.say_once(Severity.ERROR, _SERVER_HIDES)
