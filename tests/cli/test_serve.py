@@ -1,0 +1,174 @@
+"""What ``serve`` hands to uvicorn; real servers are in tests/e2e."""
+
+import pickle
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from mtls_middleware import ConfigurationError
+from mtls_middleware.__main__ import main
+from mtls_middleware.cli.app import app, run
+from mtls_middleware.cli.serve import Listening, ServerTLS, run_server
+from mtls_middleware.guard import Guard
+from mtls_middleware.servers.trust import trust_of
+from mtls_middleware.settings import Settings
+from mtls_middleware.testing import RegionalCA
+
+WHERE = Listening(host="127.0.0.1", port=0, uds=None, workers=1, http="auto", loop="auto", log_level="info")
+
+
+@pytest.fixture
+def regional_ca() -> RegionalCA:
+    return RegionalCA("us-east-1")
+
+
+@pytest.fixture
+def trust(regional_ca: RegionalCA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = regional_ca.write(tmp_path)
+    monkeypatch.setenv("MTLS_REGIONS", "us-east-1")
+    monkeypatch.setenv("MTLS_TRUST", str(path))
+    return path
+
+
+@pytest.fixture
+def server_tls(tmp_path: Path) -> ServerTLS:
+    certificate, key = RegionalCA("servers").server().write(tmp_path, "server")
+    return ServerTLS(certificate=certificate, private_key=key)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return what uvicorn would have been started with."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(uvicorn, "run", lambda application, **how: calls.append({"application": application, **how}))
+    return calls
+
+
+@pytest.mark.usefixtures("trust")
+def test_the_command_line_starts_uvicorn_with_our_protocol_and_context(
+    started: list[dict[str, Any]], server_tls: ServerTLS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ["--ssl-certfile", str(server_tls.certificate), "--ssl-keyfile", str(server_tls.private_key)]
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "my.app:app", "--http", "h11", *files])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 0
+    (how,) = started
+    assert how["application"] == "my.app:app"
+    assert how["http"] == "mtls_middleware.servers.uvicorn:H11Protocol"
+    assert how["ssl_context_factory"] == server_tls
+    assert how["proxy_headers"] is False
+
+
+@pytest.mark.usefixtures("trust")
+def test_refusals_are_logged_as_uvicorn_logs(started: list[dict[str, Any]], server_tls: ServerTLS) -> None:
+    run_server("a:b", WHERE, server_tls, factory=False, app_dir=Path())
+
+    assert started[0]["log_config"]["loggers"]["mtls_middleware"]["handlers"] == ["default"]
+
+
+@pytest.mark.usefixtures("trust")
+def test_behind_a_proxy_that_ends_tls_no_certificate_is_needed(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTLS_SOURCE", "nginx")
+    monkeypatch.setenv("MTLS_PROXY_SECRET", "a-secret-of-the-proxy")
+
+    run_server("a:b", WHERE, None, factory=False, app_dir=Path())
+
+    assert started[0]["ssl_context_factory"] is None
+
+
+@pytest.mark.usefixtures("trust")
+def test_where_it_ends_tls_itself_a_certificate_is_needed(started: list[dict[str, Any]]) -> None:
+    with pytest.raises(ConfigurationError, match="--ssl-certfile"):
+        run_server("a:b", WHERE, None, factory=False, app_dir=Path())
+
+    assert not started
+
+
+def test_nothing_listens_where_trust_cannot_be_loaded(
+    started: list[dict[str, Any]], server_tls: ServerTLS, trust: Path
+) -> None:
+    trust.write_text("garbage", encoding="ascii")
+
+    with pytest.raises(ConfigurationError, match=r"US-East-1\.pem"):
+        run_server("a:b", WHERE, server_tls, factory=False, app_dir=Path())
+
+    assert not started
+
+
+@pytest.mark.usefixtures("trust")
+def test_each_worker_makes_its_own_context(server_tls: ServerTLS) -> None:
+    travelled = pickle.loads(pickle.dumps(server_tls))
+
+    context = travelled(uvicorn.Config("a:b"), ssl.create_default_context)
+
+    assert context.verify_mode is ssl.CERT_OPTIONAL
+
+
+def test_the_password_of_a_key_is_not_shown(server_tls: ServerTLS) -> None:
+    secret = ServerTLS(certificate=server_tls.certificate, private_key=server_tls.private_key, password="hush-hush")
+
+    assert "hush" not in repr(secret)
+
+
+def test_a_guard_that_has_not_started_vouches_for_no_ca(trust: Path) -> None:
+    view = trust_of(Guard.silent(Settings(regions="us-east-1", trust=trust)))
+
+    assert view() == (0, ())
+
+
+def test_a_wrong_configuration_ends_with_its_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "a:b"])
+    monkeypatch.setenv("MTLS_REGIONS", "us-east-11")
+
+    with pytest.raises(SystemExit) as ended:
+        run()
+
+    assert ended.value.code == 2
+    assert "did you mean 'us-east-1'?" in capsys.readouterr().err
+
+
+def test_what_is_broken_in_ourselves_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mtls_middleware.cli.demo.verb", None)
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "demo"])
+
+    with pytest.raises(ModuleNotFoundError):
+        run()
+
+
+def test_the_demo_is_a_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "demo", "--json"])
+
+    with pytest.raises(SystemExit) as ended:
+        app()
+
+    assert ended.value.code == 0
+    assert "certificate_missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("missing", ["typer", "somewhere_else"])
+def test_only_a_missing_command_line_is_told_as_such(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def import_fails(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError(name=missing)
+
+    monkeypatch.delitem(sys.modules, "mtls_middleware.cli.app")
+    monkeypatch.setattr("builtins.__import__", import_fails)
+
+    with pytest.raises((SystemExit, ModuleNotFoundError)) as ended:
+        main()
+
+    monkeypatch.undo()
+    assert (ended.type is SystemExit) == (missing == "typer")
+    assert ("mtls-middleware[cli]" in capsys.readouterr().err) == (missing == "typer")
