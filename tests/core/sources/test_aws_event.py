@@ -1,0 +1,96 @@
+"""AWS API Gateway's event, as unchecked JSON."""
+
+from typing import Any
+
+import pytest
+
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.fields import collect
+from mtls_middleware._core.sources import source_of
+from mtls_middleware._core.sources.aws_event import AWSEventSource
+from mtls_middleware._core.sources.presented import Presented
+from tests.core.certs import good_client, regional_ca
+from tests.core.requests import request
+
+LIMIT = 5
+SOURCE = AWSEventSource()
+PEM = good_client().pem
+OTHER = regional_ca().pem
+
+
+def _event(**places: Any) -> dict[str, Any]:
+    return {"requestContext": {place: {"clientCert": {"clientCertPem": text}} for place, text in places.items()}}
+
+
+def _read(event: Any) -> Presented | None:
+    connection = request(event=event)
+    return SOURCE.read(connection, collect(connection, SOURCE.headers), LIMIT)
+
+
+GOOD = {
+    "REST API": _event(identity=PEM),
+    "HTTP API": _event(authentication=PEM),
+    "both, alike": _event(identity=PEM, authentication=PEM),
+    "blanks for newlines": _event(identity=PEM.replace("\n", " ")),
+}
+
+
+@pytest.mark.parametrize("event", GOOD.values(), ids=GOOD.keys())
+def test_the_certificate_is_found_where_the_gateway_puts_it(event: Any) -> None:
+    presented = _read(event)
+    assert presented is not None
+    assert SOURCE.decode(presented, LIMIT) == (good_client().der,)
+
+
+NONE: dict[str, Any] = {
+    "no event": None,
+    "an empty event": {},
+    "an event of another type": ["requestContext"],
+    "no identity": {"requestContext": {}},
+    "a context of another type": {"requestContext": "identity"},
+    "an identity of another type": {"requestContext": {"identity": ["clientCert"]}},
+    "no certificate": {"requestContext": {"identity": {"clientCert": None}}},
+    "a certificate of another type": {"requestContext": {"identity": {"clientCert": "clientCertPem"}}},
+    "an empty certificate": _event(identity=""),
+    "None for a certificate": _event(identity=None, authentication=None),
+    "only a subject": {"requestContext": {"identity": {"clientCert": {"subjectDN": "CN=x"}}}},
+    "in the caller's own headers": {"headers": {"clientCertPem": PEM}},
+}
+
+
+@pytest.mark.parametrize("event", NONE.values(), ids=NONE.keys())
+def test_no_certificate_is_none(event: Any) -> None:
+    assert _read(event) is None
+
+
+UNREADABLE = {
+    "two": _event(identity=PEM, authentication=OTHER),
+    "no text": _event(identity=3),
+    "a list": _event(identity=[PEM]),
+    "a list beside a text": _event(identity=PEM, authentication=[PEM]),
+}
+
+
+@pytest.mark.parametrize("event", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_is_not_one_text_is_malformed(event: Any) -> None:
+    with pytest.raises(Rejection) as refused:
+        _read(event)
+    assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
+
+
+@pytest.mark.parametrize("text", ["garbage", PEM + OTHER, PEM + "x", "\udcff", PEM.replace("CERT", "KEY")], ids=len)
+def test_what_is_not_one_certificate_is_malformed(text: str) -> None:
+    presented = _read(_event(identity=text))
+    assert presented is not None
+    with pytest.raises(Rejection) as refused:
+        SOURCE.decode(presented, LIMIT)
+    assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
+
+
+def test_the_gateway_has_no_complaint() -> None:
+    assert SOURCE.complaint(request(), collect(request(), ())) is None
+
+
+def test_the_source_reads_no_header() -> None:
+    assert source_of("aws-api-gateway", None, 1) == SOURCE
+    assert (SOURCE.name, SOURCE.headers) == ("aws-api-gateway", frozenset())

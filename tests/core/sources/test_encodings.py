@@ -1,0 +1,207 @@
+"""Percent-encoding, base64, DER in a row, structured fields: strict, once, and nothing left over."""
+
+import base64
+from urllib.parse import quote
+
+import pytest
+
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.sources import rfc9440
+from mtls_middleware._core.sources.base64der import base64_list, base64_strict, concatenated
+from mtls_middleware._core.sources.urlpem import unquoted
+from tests.core.certs import good_client, regional_ca
+
+ONE, TWO = good_client().der, regional_ca().der
+B64_ONE, B64_TWO = base64.b64encode(ONE), base64.b64encode(TWO)
+LIMIT = 3
+
+
+def _is_malformed(refused: pytest.ExceptionInfo[Rejection]) -> bool:
+    return refused.value.reason is Reason.CERTIFICATE_MALFORMED
+
+
+# ------------------------------------------------------------------------------------------------- percent-encoding
+
+ESCAPED = {
+    "plain": (b"abc", b"abc"),
+    "a plus stays": (b"a+b", b"a+b"),
+    "an encoded plus": (b"a%2bb%2Bc", b"a+b+c"),
+    "lower and upper case": (b"%0a%0A%2F%2f", b"\n\n//"),
+    "once only": (b"%252B", b"%2B"),
+    "bytes beyond ASCII": (b"%ff%00", b"\xff\0"),
+    "literal base64": (b"+/=", b"+/="),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ESCAPED.values(), ids=ESCAPED.keys())
+def test_percent_encoding_is_decoded_once(text: bytes, expected: bytes) -> None:
+    assert unquoted(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"%", b"%2", b"a%", b"%zz", b"%%41", b"%-1", b"%+1", b"% 1", b"a b", b"a\nb", b"a\tb", b"\xe9", b"\0", b"\x7f"],
+    ids=repr,
+)
+def test_broken_percent_encoding_is_malformed(text: bytes) -> None:
+    with pytest.raises(Rejection) as refused:
+        unquoted(text)
+    assert _is_malformed(refused)
+
+
+# ----------------------------------------------------------------------------------------------------------- base64
+
+
+def test_base64_is_decoded() -> None:
+    assert base64_strict(B64_ONE) == ONE
+
+
+BAD_BASE64 = {
+    "nothing": b"",
+    "no padding": b"QUI",
+    "too much padding": b"QUI==",
+    "padding alone": b"====",
+    "padding first": b"=QUJD",
+    "something behind the padding": b"QQ==QQ==",
+    "one character": b"Q",
+    "a line break": b"QU\nJD",
+    "a blank": b"QU JD",
+    "a comma": b"QUJD,QUJD",
+    "URL-safe": b"-_-_",
+    "percent-encoded": b"QU%4aD",
+    "NUL": b"QUJD\0",
+    "beyond ASCII": b"QUJ\xe9",
+}
+
+
+@pytest.mark.parametrize("text", BAD_BASE64.values(), ids=BAD_BASE64.keys())
+def test_anything_but_strict_base64_is_malformed(text: bytes) -> None:
+    with pytest.raises(Rejection) as refused:
+        base64_strict(text)
+    assert _is_malformed(refused)
+
+
+@pytest.mark.parametrize("separator", [b",", b", ", b" ,\t"], ids=repr)
+def test_a_list_is_separated_by_commas(separator: bytes) -> None:
+    assert base64_list(separator.join([B64_ONE, B64_TWO]), LIMIT) == (ONE, TWO)
+
+
+@pytest.mark.parametrize("text", [b",", b"QUJD,", b",QUJD", b"QUJD,,QUJD", b"QUJD;QUJD"], ids=repr)
+def test_a_list_with_gaps_is_malformed(text: bytes) -> None:
+    with pytest.raises(Rejection) as refused:
+        base64_list(text, LIMIT)
+    assert _is_malformed(refused)
+
+
+def test_of_a_list_no_more_than_one_too_many_is_read() -> None:
+    assert base64_list(b",".join([B64_ONE] * 100), LIMIT) == (ONE,) * (LIMIT + 1)
+
+
+# ---------------------------------------------------------------------------------------------------- DERs in a row
+
+
+@pytest.mark.parametrize(
+    "ders",
+    [
+        pytest.param([ONE], id="one"),
+        pytest.param([ONE, TWO], id="two"),
+        pytest.param([TWO, ONE, TWO], id="three"),
+        pytest.param([b"\x30\x00", b"\x30\x01x"], id="tiny ones"),
+        pytest.param([b"\x30\x84\x00\x00\x00\x01x", b"\x30\x81\x00"], id="long lengths"),
+    ],
+)
+def test_ders_in_a_row_are_cut_apart(ders: list[bytes]) -> None:
+    assert concatenated(b"".join(ders), LIMIT) == tuple(ders)
+
+
+BAD_DER = {
+    "no sequence": b"\x31\x00",
+    "a tag alone": b"\x30",
+    "a byte behind": ONE + b"\0",
+    "a byte between": ONE + b"\0" + TWO,
+    "cut off": ONE[:-1],
+    "the second cut off": ONE + TWO[:-1],
+    "a length cut off": b"\x30\x82\x01",
+    "an indefinite length": b"\x30\x80\x00\x00",
+    "a length of 5 bytes": b"\x30\x85\x00\x00\x00\x00\x01x",
+    "a length of 127 bytes": b"\x30\xff" + b"\0" * 127,
+    "a length of 4 GB": b"\x30\x84\xff\xff\xff\xff",
+}
+
+
+@pytest.mark.parametrize("ders", BAD_DER.values(), ids=BAD_DER.keys())
+def test_anything_but_ders_in_a_row_is_malformed(ders: bytes) -> None:
+    with pytest.raises(Rejection) as refused:
+        concatenated(ders, LIMIT)
+    assert _is_malformed(refused)
+
+
+def test_of_ders_in_a_row_no_more_than_one_too_many_is_read() -> None:
+    assert concatenated(b"\x30\x00" * 100, LIMIT) == (b"\x30\x00",) * (LIMIT + 1)
+
+
+# ------------------------------------------------------------------------------------------------ structured fields
+
+
+def test_an_item_is_one_byte_sequence() -> None:
+    assert rfc9440.item(b":" + B64_ONE + b":") == ONE
+
+
+BAD_ITEM = {
+    "nothing": b"",
+    "one colon": b":",
+    "two colons": b"::",
+    "no colons": B64_ONE,
+    "no first colon": B64_ONE + b":",
+    "no last colon": b":" + B64_ONE,
+    "another first character": b"xQUJD:",
+    "another last character": b":QUJDx",
+    "a parameter": b":" + B64_ONE + b":;a=1",
+    "a blank inside": b": " + B64_ONE + b":",
+    "a quoted string": b'"' + B64_ONE + b'"',
+    "a token": b"?1",
+    "two items": b":QUJD:, :QUJD:",
+    "two items without a comma": b":QUJD::QUJD:",
+}
+
+
+@pytest.mark.parametrize("text", BAD_ITEM.values(), ids=BAD_ITEM.keys())
+def test_anything_but_one_byte_sequence_is_malformed(text: bytes) -> None:
+    with pytest.raises(Rejection) as refused:
+        rfc9440.item(text)
+    assert _is_malformed(refused)
+
+
+CHAINS = {
+    "one": (b":" + B64_ONE + b":", (ONE,)),
+    "a list": (b":" + B64_ONE + b":, :" + B64_TWO + b":", (ONE, TWO)),
+    "a list without blanks": (b":" + B64_ONE + b":,:" + B64_TWO + b":", (ONE, TWO)),
+    "one item of two, as HAProxy writes it": (b":" + base64.b64encode(ONE + TWO) + b":", (ONE, TWO)),
+}
+
+
+@pytest.mark.parametrize(("text", "ders"), CHAINS.values(), ids=CHAINS.keys())
+def test_a_chain_is_a_list_or_one_item_of_many(text: bytes, ders: tuple[bytes, ...]) -> None:
+    assert rfc9440.chain(text, LIMIT) == ders
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b",", b":QUJD:,", b",:QUJD:", b":QUJD:,,:QUJD:", b":QUJD:;p, :QUJD:", b"(:QUJD: :QUJD:)"], ids=repr
+)
+def test_a_chain_with_gaps_is_malformed(text: bytes) -> None:
+    with pytest.raises(Rejection) as refused:
+        rfc9440.chain(text, LIMIT)
+    assert _is_malformed(refused)
+
+
+def test_of_a_chain_no_more_than_one_too_many_is_read() -> None:
+    text = b",".join([b":" + B64_ONE + b":"] * 100)
+    assert rfc9440.chain(text, LIMIT) == (ONE,) * (LIMIT + 1)
+
+
+def test_percent_encoded_pem_survives() -> None:
+    assert unquoted(quote(good_client().pem, safe="").encode()) == good_client().pem.encode()
+
+
+def test_a_list_that_is_one_too_many_is_still_a_list() -> None:
+    assert rfc9440.chain(b":QUJD:, :QUJD:", 0) == (b"ABC",)

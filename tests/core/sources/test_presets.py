@@ -1,0 +1,102 @@
+"""The table of sources is the contract's."""
+
+import pytest
+
+from mtls_middleware._core.sources import source_of
+from mtls_middleware._core.sources.headers import HeaderSource
+from mtls_middleware._core.sources.presets import NAMES, PRESETS, Encoding, HeaderShape, Marker
+
+Row = tuple[str, str, tuple[str, ...], dict[str, str]]
+
+SUCCESS = "SUCCESS"
+
+CONTRACT: dict[str, Row] = {
+    "nginx": ("X-SSL-Client-Cert", "url-pem", (), {"X-SSL-Client-Verify": SUCCESS}),
+    "ingress-nginx": ("ssl-client-cert", "url-pem", (), {"ssl-client-verify": SUCCESS}),
+    "apache": (
+        "X-SSL-Client-Cert",
+        "pem-spaces",
+        tuple(f"X-SSL-Client-Cert-Chain-{number}" for number in range(4)),
+        {"X-SSL-Client-Verify": SUCCESS},
+    ),
+    "haproxy": (
+        "X-SSL-Client-Cert",
+        "b64-der",
+        ("X-SSL-Client-Chain-DER",),
+        {"X-SSL-Client-Used": "1", "X-SSL-Client-Verify": "0"},
+    ),
+    "envoy": ("X-Forwarded-Client-Cert", "xfcc", (), {}),
+    "azure-container-apps": ("X-Forwarded-Client-Cert", "xfcc", (), {}),
+    "traefik": ("X-Forwarded-Tls-Client-Cert", "b64-der-list", (), {}),
+    "caddy": ("X-SSL-Client-Cert", "b64-der", (), {}),
+    "kong": ("X-Client-Cert", "url-pem", (), {}),
+    "aws-alb": ("X-Amzn-Mtls-Clientcert-Leaf", "url-pem", (), {}),
+    "aws-alb-passthrough": ("X-Amzn-Mtls-Clientcert", "url-pem", (), {}),
+    "cloudfront": ("CloudFront-Viewer-Cert-Pem", "url-pem", (), {"CloudFront-Viewer-Cert-Present": "1"}),
+    "gcp": (
+        "X-Client-Cert-Leaf",
+        "rfc9440",
+        ("X-Client-Cert-Chain",),
+        {"X-Client-Cert-Present": "true", "X-Client-Cert-Chain-Verified": "true", "X-Client-Cert-Error": ""},
+    ),
+    "azure-app-service": ("X-ARR-ClientCert", "b64-der", (), {}),
+    "azure-application-gateway": ("X-Client-Cert", "url-pem", (), {"X-Client-Cert-Verification": SUCCESS}),
+    "cloudflare": (
+        "Cf-Client-Cert-Der-Base64",
+        "b64-der",
+        (),
+        {"Cf-Cert-Presented": "true", "Cf-Cert-Verified": "true", "Cf-Cert-Revoked": "false"},
+    ),
+    "cloud-foundry": ("X-Forwarded-Client-Cert", "b64-der", ("X-Forwarded-Client-Chain",), {}),
+    "rfc9440": ("Client-Cert", "rfc9440", ("Client-Cert-Chain",), {}),
+}
+
+
+def _row(shape: HeaderShape) -> Row:
+    markers = {marker.header: marker.value for marker in shape.markers}
+    return shape.certificate, str(shape.encoding), shape.chain, markers
+
+
+def test_the_presets_are_those_of_the_contract() -> None:
+    assert {name: _row(shape) for name, shape in PRESETS.items()} == CONTRACT
+
+
+def test_the_names_are_those_of_the_contract() -> None:
+    assert set(NAMES) == {"tls", "aws-api-gateway", "custom", *CONTRACT}
+
+
+def test_the_header_holds_the_chain_where_the_contract_says_in_it() -> None:
+    bundled = {name for name, shape in PRESETS.items() if shape.bundled}
+    assert bundled == {"envoy", "azure-container-apps", "traefik", "aws-alb-passthrough"}
+
+
+def test_only_googles_error_may_be_absent() -> None:
+    optional = {marker.header for shape in PRESETS.values() for marker in shape.markers if not marker.always_set}
+    assert optional == {"X-Client-Cert-Error"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_makes_a_source_of_headers(name: str) -> None:
+    source = source_of(name, PRESETS[name], 1)
+    assert source == HeaderSource(name=name, shape=PRESETS[name], xfcc_elements=1)
+
+
+def test_a_source_names_every_header_that_it_reads_in_canonical_form() -> None:
+    assert source_of("haproxy", PRESETS["haproxy"], 1).headers == {
+        "x-ssl-client-cert",
+        "x-ssl-client-chain-der",
+        "x-ssl-client-used",
+        "x-ssl-client-verify",
+    }
+
+
+@pytest.mark.parametrize(
+    ("markers", "has"),
+    [
+        pytest.param((), False, id="none"),
+        pytest.param((Marker(header="X", value="", always_set=False),), False, id="one that may be absent"),
+        pytest.param((Marker(header="X", value="1"),), True, id="one that is always set"),
+    ],
+)
+def test_a_marker_counts_if_the_proxy_always_sets_it(markers: tuple[Marker, ...], *, has: bool) -> None:
+    assert HeaderShape(certificate="X-Cert", encoding=Encoding.B64_DER, markers=markers).has_marker is has

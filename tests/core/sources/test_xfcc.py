@@ -1,0 +1,179 @@
+"""Envoy's header: identity only from Cert and Chain of the first of exactly the expected elements."""
+
+import hashlib
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.sources import xfcc
+from tests.core.certs import good_client, regional_ca
+
+LIMIT = 5
+
+MALLORY = regional_ca().client(names=["mallory.example"])
+VICTIM = good_client()
+
+CERT = quote(MALLORY.pem, safe="")
+HASH = hashlib.sha256(MALLORY.der).hexdigest()
+VICTIMS_CERT = quote(VICTIM.pem, safe="")
+VICTIMS_HASH = hashlib.sha256(VICTIM.der).hexdigest()
+
+ELEMENT = f'Hash={HASH};Cert="{CERT}"'
+VICTIMS_ELEMENT = f'Hash={VICTIMS_HASH};Cert="{VICTIMS_CERT}"'
+
+
+def _read(text: str, elements: int = 1) -> tuple[bytes, ...]:
+    return xfcc.certificates(text.encode("latin-1"), elements, LIMIT)
+
+
+GOOD = {
+    "Hash and Cert": ELEMENT,
+    "Chain for Cert": f'Hash={HASH};Chain="{CERT}"',
+    "Cert and Chain": f'{ELEMENT};Chain="{CERT}"',
+    "By first": f"By=spiffe://mesh/edge;{ELEMENT}",
+    "names behind": f'{ELEMENT};Subject="CN=mallory,O=\\"x\\"; y";URI=;URI=spiffe://a;DNS=a;DNS=b',
+    "keys in any case": f'hash={HASH};CERT="{CERT}";subject="";dns=a',
+    "without quotes": f"Hash={HASH};Cert={CERT}",
+    "a hash in upper case": f'Hash={HASH.upper()};Cert="{CERT}"',
+    "a final semicolon, as of Azure": f"{ELEMENT};",
+    "blanks around": f"  {ELEMENT} \t",
+    "a blank behind a semicolon": f'Hash={HASH}; Cert="{CERT}"',
+    "any order": f'Cert="{CERT}";Hash={HASH}',
+}
+
+
+@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD.keys())
+def test_the_certificate_of_the_one_element_is_read(text: str) -> None:
+    assert _read(text) == (MALLORY.der,)
+
+
+def test_the_chain_comes_with_the_leaf_first() -> None:
+    client = regional_ca().intermediate().client()
+    leaf, chain = quote(client.pem, safe=""), quote(client.chain_pem, safe="")
+    digest = hashlib.sha256(client.der).hexdigest()
+    ders = _read(f'Hash={digest};Cert="{leaf}";Chain="{chain}"')
+    assert len(ders) == 2
+    assert ders[0] == client.der
+
+
+def test_of_a_chain_no_more_than_one_too_many_is_read() -> None:
+    assert len(_read(f'Hash={HASH};Chain="{CERT * 100}"')) == LIMIT + 1
+
+
+BAD = {
+    "nothing": "",
+    "a comma": ",",
+    "a semicolon": ";",
+    "no Hash": f'Cert="{CERT}"',
+    "no Cert": f"Hash={HASH}",
+    "only names": f'Hash={HASH};Subject="CN=x";URI=;DNS=x',
+    "an empty Cert": f'Hash={HASH};Cert=""',
+    "an empty Hash": f'Hash=;Cert="{CERT}"',
+    "the Hash of another": f'Hash={VICTIMS_HASH};Cert="{CERT}"',
+    "the Cert of another": f'Hash={HASH};Cert="{VICTIMS_CERT}"',
+    "the Chain of another": f'{ELEMENT};Chain="{VICTIMS_CERT}"',
+    "Cert twice": f'{ELEMENT};Cert="{VICTIMS_CERT}"',
+    "the same Cert twice": f'{ELEMENT};Cert="{CERT}"',
+    "Cert in two cases": f'{ELEMENT};cert="{VICTIMS_CERT}"',
+    "Hash twice": f"{ELEMENT};Hash={VICTIMS_HASH}",
+    "Chain twice": f'{ELEMENT};Chain="{CERT}";Chain="{CERT}"',
+    "By twice": f"By=a;By=b;{ELEMENT}",
+    "Subject twice": f'{ELEMENT};Subject="";Subject=""',
+    "two certificates in Cert": f'Hash={HASH};Cert="{CERT}{VICTIMS_CERT}"',
+    "an unknown key": f"{ELEMENT};Evil=x",
+    "a key in quotes": f'Hash={HASH};"Cert"="{CERT}"',
+    "a blank before the value": f'Hash={HASH};Cert= "{CERT}"',
+    "a pair without a value": f"{ELEMENT};URI",
+    "an empty pair": f'Hash={HASH};;Cert="{CERT}"',
+    "two final semicolons": f"{ELEMENT};;",
+    "an open quote": f'{ELEMENT};Subject="CN=x',
+    "an open quote at the end": f'{ELEMENT};Subject="',
+    "an escaped final quote": f'{ELEMENT};Subject="CN=x\\"',
+    "a backslash at the end": f'{ELEMENT};Subject="CN=x\\',
+    "a quote in the middle": f'{ELEMENT};DNS=a"b"',
+    "text behind a quote": f'Hash={HASH};Cert="{CERT}"x',
+    "text behind a quoted subject": f'{ELEMENT};Subject="CN=x"y',
+    "two elements": f"{ELEMENT},{VICTIMS_ELEMENT}",
+    "an element before": f"{VICTIMS_ELEMENT},{ELEMENT}",
+    "an empty element behind": f"{ELEMENT},",
+    "an empty element before": f",{ELEMENT}",
+    "broken percent-encoding": f'Hash={HASH};Cert="{CERT}%"',
+    "raw PEM": f'Hash={HASH};Cert="{MALLORY.pem}"',
+    "percent-encoded twice": f'Hash={HASH};Cert="{quote(CERT)}"',
+    "base64 alone": f'Hash={HASH};Cert="QUJD"',
+    "an element with bytes beyond ASCII": f"{ELEMENT};\xe9=1",
+}
+
+
+@pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
+def test_anything_that_another_parser_could_read_in_another_way_is_malformed(text: str) -> None:
+    with pytest.raises(Rejection) as refused:
+        _read(text)
+    assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
+
+
+def test_with_two_elements_the_first_is_the_callers() -> None:
+    assert _read(f"{ELEMENT},{VICTIMS_ELEMENT}", elements=2) == (MALLORY.der,)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_the_number_of_elements_is_exact(count: int) -> None:
+    with pytest.raises(Rejection, match="MTLS_XFCC_ELEMENTS is 2"):
+        _read(",".join([ELEMENT] * count), elements=2)
+
+
+def test_an_element_that_is_not_the_callers_must_be_well_formed_too() -> None:
+    with pytest.raises(Rejection, match="no"):
+        _read(f"{ELEMENT},garbage", elements=2)
+
+
+_INJECTION = st.lists(
+    st.sampled_from(
+        [
+            ",",
+            ";",
+            '"',
+            '\\"',
+            "\\",
+            "=",
+            " ",
+            "%22",
+            "Hash=",
+            "By=x",
+            "DNS=x",
+            "URI=",
+            'Subject="',
+            f"Hash={VICTIMS_HASH}",
+            f'Cert="{VICTIMS_CERT}"',
+            f'Chain="{VICTIMS_CERT}"',
+            VICTIMS_ELEMENT,
+        ]
+    ),
+    max_size=8,
+).map("".join)
+
+
+@given(by=_INJECTION, subject=_INJECTION, uri=_INJECTION, dns=_INJECTION, elements=st.integers(1, 3))
+def test_no_name_in_a_callers_certificate_makes_it_another(
+    by: str, subject: str, uri: str, dns: str, elements: int
+) -> None:
+    """Envoy quotes the subject, and writes URI and DNS as they are."""
+    quoted = subject.replace("\\", "\\\\").replace('"', '\\"')
+    try:
+        ders = _read(f'By={by};{ELEMENT};Chain="{CERT}";Subject="{quoted}";URI={uri};DNS={dns}', elements)
+    except Rejection:
+        return
+    # The server's own `By` stands first: only a proxy that certifies attackers' URIs for itself would give them that.
+    assert ders[0] == MALLORY.der or VICTIMS_HASH in by
+
+
+@given(uri=_INJECTION, dns=_INJECTION, elements=st.integers(1, 3))
+def test_nor_behind_the_callers_own_pairs(uri: str, dns: str, elements: int) -> None:
+    try:
+        ders = _read(f"{ELEMENT};URI={uri};DNS={dns},{ELEMENT}", elements)
+    except Rejection:
+        return
+    assert ders[0] == MALLORY.der

@@ -1,0 +1,124 @@
+"""Which intermediates help to build a path, what they may cost, and what the operator reads where none is found."""
+
+from collections.abc import Mapping
+
+import pytest
+from cryptography import x509
+
+from mtls_middleware._core import path
+from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware.testing import ClientCertificate, KeyKind
+from tests.core.certs import (
+    DAY,
+    NOW,
+    custom,
+    digicert,
+    genesys,
+    good_client,
+    new_ca,
+    pin,
+    presented,
+    reason,
+    regional_ca,
+)
+
+
+def test_a_callers_intermediate_does_not_help_under_a_regional_root() -> None:
+    client = regional_ca().intermediate().client()
+    assert reason(client, genesys(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+def test_not_even_an_expired_leaf_below_an_intermediate_is_the_regional_roots() -> None:
+    client = regional_ca().intermediate().client(expired=True)
+    assert reason(client, genesys(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+def test_a_callers_intermediates_help_a_custom_caller() -> None:
+    client = regional_ca().intermediate("one").intermediate("two").client()
+    assert reason(client, custom(regional_ca())) is None
+
+
+def test_their_order_does_not_matter() -> None:
+    client = regional_ca().intermediate("one").intermediate("two").client()
+    chain = presented(client, *reversed(client.chain), regional_ca().certificate)
+    assert reason(chain, custom(regional_ca())) is None
+
+
+def test_a_path_is_no_longer_than_max_chain() -> None:
+    client = regional_ca().intermediate("one").intermediate("two").client()
+    assert reason(client, custom(regional_ca(), max_chain=2)) is Reason.ISSUER_UNTRUSTED
+
+
+def test_a_configured_intermediate_stands_in_for_a_chain_that_did_not_come() -> None:
+    client = regional_ca().intermediate().client()
+    trust = digicert(regional_ca(), pins=[pin(client)], intermediates=client.chain)
+    assert reason(parse_chain([client.der]), trust) is None
+
+
+def test_a_weak_key_beside_the_leaf_is_refused() -> None:
+    weak = new_ca().client(key=KeyKind.RSA1024).certificate
+    assert reason(presented(good_client(), weak), custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+def test_an_intermediate_that_is_no_ca_signs_nobody() -> None:
+    signer = regional_ca().client()
+    rogue = new_ca("X")
+    rogue.private_key, rogue.certificate = signer.private_key, signer.certificate
+    assert reason(presented(rogue.client(), signer.certificate), custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+BELOW: Mapping[str, tuple[Mapping[str, bool], Reason]] = {
+    "expired": ({"expired": True}, Reason.CERTIFICATE_EXPIRED),
+    "for servers": ({"server_only": True}, Reason.PURPOSE_MISMATCH),
+}
+
+
+@pytest.mark.parametrize(("options", "expected"), BELOW.values(), ids=BELOW.keys())
+def test_a_leaf_is_ours_below_intermediates_too(options: Mapping[str, bool], expected: Reason) -> None:
+    lower = regional_ca().intermediate("one").intermediate("two")
+    client = lower.client(**options)  # type: ignore[arg-type] # a table of keywords
+    assert reason(client, custom(regional_ca())) is expected
+
+
+@pytest.mark.parametrize(("options", "expected"), BELOW.values(), ids=BELOW.keys())
+def test_a_leaf_whose_intermediates_lead_nowhere_is_a_strangers(options: Mapping[str, bool], expected: Reason) -> None:
+    ca = new_ca("X")
+    client = ca.intermediate("one").client(**options)  # type: ignore[arg-type] # a table of keywords
+    assert reason(client, custom(ca)) is expected
+    assert reason(client, custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+def test_telling_an_expired_leaf_from_a_strangers_costs_eight_signatures_at_most() -> None:
+    intermediate = regional_ca().intermediate("one")
+    namesakes = [regional_ca().intermediate("one").certificate for _ in range(8)]
+    client = intermediate.client(expired=True)
+    found = presented(client, *namesakes[2:], intermediate.certificate)  # six, the right one, and the anchor
+    given_up = presented(client, *namesakes[1:], intermediate.certificate)
+    assert reason(found, custom(regional_ca())) is Reason.CERTIFICATE_EXPIRED
+    assert reason(given_up, custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+# ------------------------------------------------------------------------------------------- what the operator reads
+
+
+def _detail(client: ClientCertificate, trust: AuthorityTrust, *others: x509.Certificate) -> str:
+    with pytest.raises(Rejection) as refused:
+        path.verify(presented(client, *others), trust, NOW)
+    return refused.value.detail
+
+
+def test_the_detail_says_which_anchor_ended() -> None:
+    ca = new_ca(not_before=NOW - 30 * DAY, not_after=NOW - DAY)
+    assert "root.pem is valid from" in _detail(ca.client(), genesys(ca))
+
+
+def test_the_detail_says_that_an_intermediate_is_missing() -> None:
+    client = regional_ca().intermediate().client()
+    with pytest.raises(Rejection, match="no intermediate came with it"):
+        path.verify(parse_chain([client.der]), custom(regional_ca()), NOW)
+
+
+def test_the_detail_names_the_authority_of_which_there_is_no_anchor() -> None:
+    assert "genesys" in _detail(good_client(), genesys())

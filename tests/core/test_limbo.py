@@ -1,0 +1,100 @@
+"""194 certificate paths of x509-limbo: what differs from its opinion stands here with the reason."""
+
+import pytest
+
+from mtls_middleware._core.decision import Reason
+from tests.core.limbo import TEST_VECTORS, Case, cases
+
+pytestmark = [
+    pytest.mark.skipif(
+        TEST_VECTORS is None,
+        reason="x509-limbo is not part of this project: set TEST_VECTORS to the folder that holds limbo/",
+    ),
+    pytest.mark.filterwarnings("ignore"),  # cryptography warns of what some cases are made of
+]
+
+_CN = "the CN beside a SAN is never read, so what stands in it cannot mislead"
+_CA_HYGIENE = "identifiers of a CA that the operator configured, or of one it signed: they help to find a path, no more"
+_EXTRA_USES = "pedantry of the web PKI: clientAuth is there, or the extension is absent"
+_RSA_LENGTH = "a length that is no multiple of 8 weakens nothing"
+_NAMES = "only an exact dNSName identifies a caller"
+_LEAF_CA = "a CA's certificate is no caller's"
+
+ACCEPTED_ON_PURPOSE = {
+    "rfc5280::aki::cross-signed-root-missing-aki": _CA_HYGIENE,
+    "rfc5280::aki::intermediate-missing-aki": _CA_HYGIENE,
+    "rfc5280::nc::permitted-dns-match-noncritical": "name constraints are obeyed, critical or not",
+    "rfc5280::pc::ica-noncritical-pc": "policies are not asked for, so constraints on them mean nothing here",
+    "rfc5280::ski::intermediate-missing-ski": _CA_HYGIENE,
+    "rfc5280::ski::root-missing-ski": _CA_HYGIENE,
+    "webpki::aki::root-with-aki-all-fields": _CA_HYGIENE,
+    "webpki::aki::root-with-aki-authoritycertissuer": _CA_HYGIENE,
+    "webpki::aki::root-with-aki-authoritycertserialnumber": _CA_HYGIENE,
+    "webpki::aki::root-with-aki-ski-mismatch": _CA_HYGIENE,
+    "webpki::cn::case-mismatch": _CN,
+    "webpki::cn::not-in-san": _CN,
+    "webpki::cn::punycode-not-in-san": _CN,
+    "webpki::cn::utf8-vs-punycode-mismatch": _CN,
+    "webpki::eku::ee-anyeku": _EXTRA_USES,
+    "webpki::eku::ee-without-eku": _EXTRA_USES,
+    "webpki::eku::root-has-eku": _EXTRA_USES,
+    "webpki::forbidden-rsa-key-not-divisible-by-8-in-leaf": _RSA_LENGTH,
+    "webpki::forbidden-rsa-not-divisible-by-8-in-root": _RSA_LENGTH,
+}
+
+REFUSED_ON_PURPOSE = {
+    "crl::issuer-no-keyusage-extension": "a CA without key usage is refused",
+    "pathlen::max-chain-depth-1-self-issued": "self-issued certificates count like others",
+    "pathlen::self-issued-certs-pathlen": "self-issued certificates count like others",
+    "pathlen::validation-ignores-pathlen-in-leaf": _LEAF_CA,
+    "rfc5280::ca-as-leaf": _LEAF_CA,
+    "rfc5280::nc::permitted-dn-match": "constraints on directory names are not understood, so the path is refused",
+    "rfc5280::nc::permitted-ipv4-match": _NAMES,
+    "rfc5280::nc::permitted-ipv6-match": _NAMES,
+    "rfc5280::validity::notafter-fractional": "a life ends with the second that is named, not with the next",
+    "webpki::nc::nc-permits-dns-san-pattern": _NAMES,
+    "webpki::san::exact-localhost-ip-san": _NAMES,
+    "webpki::san::leftmost-wildcard-san": _NAMES,
+}
+
+NOT_YET = dict.fromkeys(
+    (
+        "crl::crlnumber-critical",
+        "crl::crlnumber-missing",
+        "crl::issuer-missing-crlsign",
+        "crl::revoked-certificate-with-crl",
+    ),
+    "revocation lists are not read yet",
+)
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.id)
+def test_a_path_is_judged_as_limbo_does_or_for_a_stated_reason(case: Case) -> None:
+    if case.id in NOT_YET:
+        pytest.skip(NOT_YET[case.id])
+    if case.id in ACCEPTED_ON_PURPOSE:
+        assert case.judge() is None
+    elif case.id in REFUSED_ON_PURPOSE:
+        assert case.judge() is not None
+    else:
+        assert (case.judge() is None) == case.should_pass
+
+
+def test_every_stated_reason_belongs_to_a_case() -> None:
+    ids = {case.id: case.should_pass for case in cases()}
+    assert all(not ids[deviation] for deviation in (*ACCEPTED_ON_PURPOSE, *NOT_YET))
+    assert all(ids[deviation] for deviation in REFUSED_ON_PURPOSE)
+
+
+@pytest.mark.parametrize(
+    ("id_", "reason"),
+    [
+        pytest.param("rfc5280::eku::ee-wrong-eku", Reason.PURPOSE_MISMATCH, id="purpose"),
+        pytest.param("rfc5280::validity::expired-leaf", Reason.CERTIFICATE_EXPIRED, id="expired"),
+        pytest.param("webpki::san::mismatch-domain-san", Reason.REGION_MISMATCH, id="name"),
+        pytest.param("rfc5280::unknown-critical-extension-ee", Reason.ISSUER_UNTRUSTED, id="extension"),
+    ],
+)
+def test_a_refusal_has_the_reason_of_the_contract(id_: str, reason: Reason) -> None:
+    (case,) = (case for case in cases() if case.id == id_)
+    assert case.judge() is reason
