@@ -90,5 +90,5 @@ Event = CallAccepted | CallRejected | TrustReplaced | RefreshFailed | Notice
 class Hook(Protocol):
     """Take every event, on the thread where it happens: be quick, and raise nothing."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Take one event."""

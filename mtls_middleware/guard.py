@@ -84,7 +84,7 @@ class Guard:
     def decide(self, connection: Connection) -> Accepted | Rejected:
         """Judge one request; waits for nothing and raises nothing."""
         try:
-            now = self._clock()
+            now = self._now()
         except Exception as error:  # noqa: BLE001 - without a time nothing can be valid
             decision: Decision = _unforeseen(error)
         else:
@@ -186,6 +186,12 @@ class Guard:
             self._last_refresh = now
             self._problems = error.problems
             self._telling.tell(RefreshFailed(problems=self._problems))
+
+    def _now(self) -> datetime:
+        now = self._clock()
+        if now.utcoffset() is None:
+            raise ValueError("the clock tells a time without its zone")
+        return now
 
     def _files_changed(self) -> bool:
         return fingerprint_of_files(self._sources) != self._files

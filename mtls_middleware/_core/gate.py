@@ -11,12 +11,11 @@ from mtls_middleware._core import path, policy
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected, Rejection, evidence_of
-from mtls_middleware._core.fields import Fields, collect
+from mtls_middleware._core.fields import Fields, canonical, collect
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.snapshot import TrustSnapshot
-from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented, Source
 from mtls_middleware._core.verdicts import Verdict
 
@@ -54,7 +53,7 @@ class Gate:
     @property
     def hidden(self) -> frozenset[str]:
         """Return the canonical names of the headers that the application must not see."""
-        return self.source.headers | self.boundary.headers | self.callers.hidden
+        return frozenset(map(canonical, self._source_headers | self.boundary.headers | self.callers.hidden))
 
     def decide(self, connection: Connection, snapshot: TrustSnapshot | None, now: datetime) -> Decision:
         """Judge one request.
@@ -82,9 +81,8 @@ class Gate:
         if snapshot is None or not snapshot.is_available(now):
             raise Rejection(Reason.TRUST_UNAVAILABLE, _why_unavailable(snapshot, now))
         # 2. May the headers be believed?
-        fields = collect(connection, self.source.headers | self.boundary.headers | self.callers.headers)
-        shape = self.source.shape if isinstance(self.source, HeaderSource) else None
-        self.boundary.check(connection, fields, shape)
+        fields = collect(connection, self._source_headers | self.boundary.headers | self.callers.headers)
+        self.boundary.check(connection, fields, self.source.shape)
         # 3. Is there a certificate, and does it fit?
         self._require_size(sum(len(value) for name in self._certificates for value in fields[name].values))
         try:
@@ -93,7 +91,7 @@ class Gate:
             self._require_content(connection, fields)  # the server's own complaint comes first
             raise
         if presented is None:
-            raise Rejection(Reason.CERTIFICATE_MISSING, self._missing(connection))
+            raise Rejection(Reason.CERTIFICATE_MISSING, self.source.absence(connection))
         self._require_size(presented.size)
         self._require_number(sum(map(bool, presented.parts)))  # each holds one certificate at least
         # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its path is valid.
@@ -148,8 +146,12 @@ class Gate:
         raise furthest
 
     @property
+    def _source_headers(self) -> frozenset[str]:
+        return self.source.shape.headers if self.source.shape is not None else frozenset()
+
+    @property
     def _certificates(self) -> tuple[str, ...]:
-        return self.source.shape.certificates if isinstance(self.source, HeaderSource) else ()
+        return self.source.shape.certificates if self.source.shape is not None else ()
 
     def _require_size(self, size: int) -> None:
         if size > self.max_header_bytes:
@@ -165,11 +167,6 @@ class Gate:
         complaint = self.source.complaint(connection, fields)
         if complaint is not None:
             raise Rejection(Reason.PROXY_VERIFICATION_FAILED, complaint)
-
-    def _missing(self, connection: Connection) -> str:
-        if isinstance(self.source, HeaderSource):
-            return f"{self.source.shape.certificate} is absent or says that there is none"
-        return "the caller sent no certificate" if connection.tls is not None else "no TLS extension in the scope"
 
     def _rejected(self, rejection: Rejection, *, protected: bool, error: BaseException | None = None) -> Rejected:
         disposition = Disposition.REFUSED

@@ -1,6 +1,6 @@
 """From a presented chain, anchors and a time to a verified chain (RFC 5280 §6), or to the reason why there is none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
@@ -35,19 +35,23 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     Raises:
         Rejection: ``issuer_untrusted``, ``certificate_expired``, ``certificate_not_yet_valid``, ``purpose_mismatch``.
     """
-    # 1. Keys that anybody may have factored vouch for nobody.
-    _require_strong_keys(chain)
+    # 1. Keys that anybody may have factored vouch for nobody; a caller's other certificates are only offers of help.
+    weakness = _weakness(chain.leaf)
+    if weakness is not None:
+        raise Rejection(Reason.ISSUER_UNTRUSTED, weakness)
+    intermediates = list(trust.intermediates)
+    if trust.takes_intermediates:
+        intermediates += [certificate for certificate in chain.intermediates if _weakness(certificate) is None]
     # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's.
     problem = _time_problem(chain, now) or _purpose_problem(chain)
     if problem is not None:
-        if _is_vouched_for(chain, trust, now):
+        if _is_vouched_for(chain.leaf, intermediates, trust, now):
             raise problem
         raise Rejection(Reason.ISSUER_UNTRUSTED, f"no anchor of {trust.authority} signed it")
     # 3. Signatures, validity, constraints and extensions along the path.
     builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names
     if builder is None:
         raise Rejection(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
-    intermediates = [*trust.intermediates, *(chain.intermediates if trust.takes_intermediates else ())]
     try:
         path = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, intermediates).chain)
     except (VerificationError, *UNREADABLE) as error:
@@ -75,22 +79,20 @@ def _hint(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> str | 
     return None
 
 
-def _require_strong_keys(chain: PresentedChain) -> None:
-    for certificate in (chain.leaf, *chain.intermediates):
-        try:
-            key = certificate.public_key()
-        except UNREADABLE as error:
-            raise Rejection(Reason.ISSUER_UNTRUSTED, f"a key of an unknown kind: {error}") from error
-        match key:
-            case rsa.RSAPublicKey() if (
-                key.key_size in RSA_BITS and key.public_numbers().e.bit_length() <= RSA_EXPONENT_BITS
-            ):
-                pass
-            case ec.EllipticCurvePublicKey() if key.curve.name in CURVES:
-                pass
-            case _:
-                size = getattr(key, "key_size", "")
-                raise Rejection(Reason.ISSUER_UNTRUSTED, f"a weak or unusual key: {type(key).__name__} {size}".rstrip())
+def _weakness(certificate: x509.Certificate) -> str | None:
+    try:
+        key = certificate.public_key()
+    except UNREADABLE as error:
+        return f"a key of an unknown kind: {error}"
+    match key:
+        case rsa.RSAPublicKey() if (
+            key.key_size in RSA_BITS and key.public_numbers().e.bit_length() <= RSA_EXPONENT_BITS
+        ):
+            return None
+        case ec.EllipticCurvePublicKey() if key.curve.name in CURVES:
+            return None
+        case _:
+            return f"a weak or unusual key: {type(key).__name__} {getattr(key, 'key_size', '')}".rstrip()
 
 
 def _time_problem(chain: PresentedChain, now: datetime) -> Rejection | None:
@@ -116,12 +118,14 @@ def _purpose_problem(chain: PresentedChain) -> Rejection | None:
     return None if problem is None else Rejection(Reason.PURPOSE_MISMATCH, problem)
 
 
-def _is_vouched_for(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> bool:
+def _is_vouched_for(
+    leaf: x509.Certificate, intermediates: Sequence[x509.Certificate], trust: AuthorityTrust, now: datetime
+) -> bool:
     """Follow signatures from the leaf to a valid anchor, and no more: it decides between two refusals only."""
     tries = iter(range(SIGNATURES_TRIED))
     anchors = [anchor.certificate for anchor in trust.anchors if anchor.is_valid(now)]
-    helpers = [*trust.intermediates, *chain.intermediates] if trust.takes_intermediates else []
-    current = chain.leaf
+    helpers = list(intermediates)
+    current = leaf
     while True:
         if next(_issuers(current, anchors, tries), None) is not None:
             return True

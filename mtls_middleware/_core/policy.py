@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.certificate import VerifiedChain, fingerprint
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import Fields, canonical
+from mtls_middleware._core.fields import Fields
 from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import AuthorityTrust
 from mtls_middleware.identity import Authority, ClientIdentity
@@ -50,13 +50,13 @@ class CallerPolicy:
 
     @property
     def headers(self) -> frozenset[str]:
-        """Return the names of the headers that are read, in canonical form."""
-        return self.hidden | ({canonical(self.organization_header)} if self.organization_ids else frozenset())
+        """Return the names of the headers that are read."""
+        return self.hidden | ({self.organization_header} if self.organization_ids else frozenset())
 
     @property
     def hidden(self) -> frozenset[str]:
         """Return the names of those that the application must not see."""
-        return frozenset({canonical(self.secret.header)} if self.secret else ())
+        return frozenset({self.secret.header} if self.secret else ())
 
     def admit(self, identity: ClientIdentity, fields: Fields) -> ClientIdentity:
         """Check organisation and caller secret, and add the organisation to the identity.

@@ -66,7 +66,7 @@ class Boundary:
     @property
     def headers(self) -> frozenset[str]:
         """Return the names of all headers that are read and hidden, in canonical form."""
-        return frozenset({canonical(self.secret.header)} if self.secret else ())
+        return frozenset({self.secret.header} if self.secret else ())
 
     def check(self, connection: Connection, fields: Fields, shape: HeaderShape | None) -> None:
         """Refuse a request whose headers somebody else than the proxy may have written.

@@ -75,8 +75,19 @@ class Telling:
                 source=self._source,
                 peer=str(connection.transport.peer if connection.transport else connection.client),
                 path=str(connection.path),
-                correlation_id=correlation_id(connection),
+                correlation_id=_correlation_id(connection),
             )
         )
         if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
             self.say_once(Severity.ERROR, _SERVER_HIDES)
+
+
+def _correlation_id(connection: Connection) -> str | None:
+    try:
+        return correlation_id(connection)
+    except (
+        AttributeError,
+        TypeError,
+        ValueError,
+    ):  # no headers, and refused for that: the line is written all the same
+        return None

@@ -128,7 +128,8 @@ class Capture:
         return source_of("captured", self._shape(), elements)
 
     def fields(self) -> Fields:
-        return collect(self.connection(), self.source().headers)
+        shape = self.source().shape
+        return collect(self.connection(), shape.headers if shape else ())
 
     def gate(self) -> Gate:
         """Return a gate that believes the captured proxy."""

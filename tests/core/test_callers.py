@@ -92,8 +92,8 @@ def test_the_organisation_is_told_before_the_secret() -> None:
 
 def test_only_the_secret_is_hidden_from_the_application() -> None:
     both = CallerPolicy(organization_ids=BY_ORGANIZATION.organization_ids, secret=BY_SECRET.secret)
-    assert both.headers == {"inin-organization-id", "x-caller-secret"}
-    assert both.hidden == {"x-caller-secret"}
+    assert both.headers == {"ININ-Organization-Id", "X-Caller-Secret"}
+    assert both.hidden == {"X-Caller-Secret"}
 
 
 def test_nothing_is_read_where_nothing_is_asked_for() -> None:

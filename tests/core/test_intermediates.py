@@ -57,9 +57,14 @@ def test_a_configured_intermediate_stands_in_for_a_chain_that_did_not_come() -> 
     assert reason(parse_chain([client.der]), trust) is None
 
 
-def test_a_weak_key_beside_the_leaf_is_refused() -> None:
+def test_a_weak_key_that_the_path_does_not_need_is_passed_over() -> None:
     weak = new_ca().client(key=KeyKind.RSA1024).certificate
-    assert reason(presented(good_client(), weak), custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+    assert reason(presented(good_client(), weak), custom(regional_ca())) is None
+
+
+def test_a_weak_key_in_the_path_is_refused() -> None:
+    client = regional_ca().intermediate(key=KeyKind.SECP256K1).client()
+    assert reason(presented(client, *client.chain), custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
 
 
 def test_an_intermediate_that_is_no_ca_signs_nobody() -> None:

@@ -152,7 +152,14 @@ def test_an_exponent_that_makes_verification_slow_is_refused(exponent_bits: int)
     """A caller's intermediate with an exponent of 3,072 bits cost 7 ms for each signature tried."""
     der = _with_rsa_key(good_client().der, 3072, (1 << exponent_bits) - 1)
     with pytest.raises(Rejection, match="weak or unusual key"):
-        path.verify(parse_chain([good_client().der, der]), custom(regional_ca()), NOW)
+        path.verify(parse_chain([der]), custom(regional_ca()), NOW)
+
+
+def test_an_intermediate_with_such_an_exponent_is_never_tried() -> None:
+    intermediate = regional_ca().intermediate()
+    slow = _with_rsa_key(intermediate.der, 3072, (1 << 2048) - 1)
+    assert reason(parse_chain([intermediate.client().der, slow]), custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+    assert reason(parse_chain([good_client().der, slow]), custom(regional_ca())) is None
 
 
 def test_a_key_of_an_unknown_curve_is_refused() -> None:

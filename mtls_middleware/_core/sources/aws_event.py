@@ -24,9 +24,8 @@ class AWSEventSource:
         return AWS_API_GATEWAY
 
     @property
-    def headers(self) -> frozenset[str]:
+    def shape(self) -> None:
         """Return nothing: no header is read."""
-        return frozenset()
 
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
         """Return the PEM as the gateway wrote it; no ``aws.event`` in the scope means no certificate."""
@@ -46,6 +45,10 @@ class AWSEventSource:
     def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:  # noqa: ARG002 - protocol
         """Return the DER of the one certificate."""
         return (pem.single(presented.parts[0], pem.WHITE_SPACE),)
+
+    def absence(self, connection: Connection) -> str:
+        """Return whether there was an event at all."""
+        return "no aws.event in the scope" if connection.event is None else "no clientCert in the aws.event"
 
     def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return nothing: the gateway serves no call whose verification failed."""

@@ -22,11 +22,6 @@ class HeaderSource:
     shape: HeaderShape
     xfcc_elements: int = 1
 
-    @property
-    def headers(self) -> frozenset[str]:
-        """Return the names of all headers that are read."""
-        return self.shape.headers
-
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
         """Return the raw header values; None in each way in which a proxy says "none"."""
         values = [_value(fields[name]) for name in self.shape.certificates]
@@ -43,6 +38,10 @@ class HeaderSource:
                 break
             ders += self._several(value, limit - len(ders))
         return ders
+
+    def absence(self, connection: Connection) -> str:  # noqa: ARG002 - protocol
+        """Return the name of the header."""
+        return f"{self.shape.certificate} is absent or says that there is none"
 
     def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return which marker does not say success."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Reason, Rejection
 from mtls_middleware._core.fields import Fields
+from mtls_middleware._core.sources.presets import HeaderShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class Source(Protocol):
         """Return the name of the row in the contract's table, such as ``nginx``."""
 
     @property
-    def headers(self) -> frozenset[str]:
-        """Return the names of all headers that are read."""
+    def shape(self) -> HeaderShape | None:
+        """Return the headers that are read; None where the certificate comes in none."""
 
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:
         """Return what was presented, `limit` + 1 certificates of it at most; None where the source says "none"."""
@@ -44,6 +45,9 @@ class Source(Protocol):
         Raises:
             Rejection: ``certificate_malformed``.
         """
+
+    def absence(self, connection: Connection) -> str:
+        """Return, for the log, where there was no certificate."""
 
     def complaint(self, connection: Connection, fields: Fields) -> str | None:
         """Return what the server's or proxy's own verification says against the certificate; None if it is content."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from mtls_middleware._core.fields import canonical
-
 TLS = "tls"
 AWS_API_GATEWAY = "aws-api-gateway"
 CUSTOM = "custom"
@@ -64,8 +62,8 @@ class HeaderShape:
 
     @property
     def headers(self) -> frozenset[str]:
-        """Return the names of all headers, in canonical form."""
-        return frozenset(map(canonical, (*self.certificates, *(marker.header for marker in self.markers))))
+        """Return the names of all headers."""
+        return frozenset((*self.certificates, *(marker.header for marker in self.markers)))
 
     @property
     def has_marker(self) -> bool:

@@ -32,9 +32,8 @@ class TLSSource:
         return TLS
 
     @property
-    def headers(self) -> frozenset[str]:
+    def shape(self) -> None:
         """Return nothing: no header is read."""
-        return frozenset()
 
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
         """Return the certificates as the server wrote them."""
@@ -47,6 +46,10 @@ class TLSSource:
     def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:  # noqa: ARG002 - protocol
         """Return the DER certificates, the leaf first."""
         return tuple(pem.single(part, pem.WHITE_SPACE) if part.startswith(_PEM) else part for part in presented.parts)
+
+    def absence(self, connection: Connection) -> str:
+        """Return whether the caller or the server is to blame."""
+        return "the caller sent no certificate" if connection.tls is not None else "no TLS extension in the scope"
 
     def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return the server's own complaint: it kept the connection although verification failed."""

@@ -25,7 +25,7 @@ def _source(name: str) -> HeaderSource:
 
 
 def _fields(source: HeaderSource, headers: dict[str, bytes]) -> Fields:
-    return collect(request(*((name.encode(), value) for name, value in headers.items())), source.headers)
+    return collect(request(*((name.encode(), value) for name, value in headers.items())), source.shape.headers)
 
 
 def _read(source: HeaderSource, headers: dict[str, bytes]) -> Presented | None:
@@ -242,7 +242,7 @@ def test_a_marker_that_is_absent_is_a_complaint(name: str, header: str) -> None:
 def test_a_marker_that_came_twice_is_a_complaint(name: str, header: str) -> None:
     source = _source(name)
     headers = [(other.encode(), value) for other, value in CONTENT[name].items()]
-    fields = collect(request(*headers, (header.encode(), CONTENT[name][header])), source.headers)
+    fields = collect(request(*headers, (header.encode(), CONTENT[name][header])), source.shape.headers)
     assert source.complaint(request(), fields) is not None
 
 
@@ -250,3 +250,9 @@ def test_a_complaint_says_what_came() -> None:
     assert "'FAILED:expired'" in (_complaint("nginx", {"X-SSL-Client-Verify": b"FAILED:expired"}) or "")
     assert "is 'empty'" in (_complaint("nginx", {"X-SSL-Client-Verify": b""}) or "")
     assert "must be 'empty', but is 'x'" in (_complaint("gcp", {**CONTENT["gcp"], "X-Client-Cert-Error": b"x"}) or "")
+
+
+def test_a_header_whose_own_name_has_an_underscore_is_not_its_own_twin() -> None:
+    shape = HeaderShape(certificate="SSL_CLIENT_CERT", encoding=Encoding.B64_DER)
+    connection = request((b"ssl_client_cert", b"x"))
+    assert collect(connection, shape.headers)["SSL_CLIENT_CERT"].only == b"x"

@@ -23,7 +23,7 @@ DER = good_client().der
 
 def _read(extension: dict[str, Any] | None) -> Presented | None:
     connection = request(tls=extension)
-    return SOURCE.read(connection, collect(connection, SOURCE.headers), LIMIT)
+    return SOURCE.read(connection, collect(connection, ()), LIMIT)
 
 
 def _ders(extension: dict[str, Any]) -> tuple[bytes, ...]:
@@ -153,4 +153,4 @@ def test_no_error_is_no_complaint(extension: dict[str, Any] | None) -> None:
 
 def test_the_source_reads_no_header() -> None:
     assert source_of("tls", None, 1) == SOURCE
-    assert (SOURCE.name, SOURCE.headers) == ("tls", frozenset())
+    assert (SOURCE.name, SOURCE.shape) == ("tls", None)
