@@ -1,0 +1,25 @@
+"""Guarded sites for the tests of the doors."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doors.site import Site
+
+HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+
+
+@pytest.fixture
+def site(tmp_path: Path, no_httptools: None) -> Iterator[Site]:  # noqa: ARG001 - what other tests loaded is forgotten
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def no_httptools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process look like one in which uvicorn's httptools protocol was never loaded."""
+    monkeypatch.delitem(sys.modules, HTTPTOOLS, raising=False)
+    monkeypatch.delitem(sys.modules, "mtls_middleware.servers.uvicorn", raising=False)

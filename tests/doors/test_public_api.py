@@ -1,0 +1,168 @@
+"""Names, signatures and imports that users rely on."""
+
+import inspect
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, fields
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+import mtls_middleware
+from mtls_middleware import ClientIdentity, Connection, Guard, MTLSMiddleware, MTLSWSGIMiddleware, Settings
+from mtls_middleware.errors import MTLSError
+from tests.doors.doors import call
+from tests.doors.site import Site, good_client, over_tls, regional_ca
+
+NAMES = [
+    "MTLSMiddleware",
+    "MTLSWSGIMiddleware",
+    "Guard",
+    "Settings",
+    "ClientIdentity",
+    "Connection",
+    "Accepted",
+    "Rejected",
+    "Reason",
+    "Status",
+    "ConfigurationError",
+    "TrustError",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_of_the_contract_is_there(name: str) -> None:
+    assert inspect.isclass(getattr(mtls_middleware, name))
+    assert name in mtls_middleware.__all__
+
+
+def test_there_is_nothing_else() -> None:
+    assert sorted(mtls_middleware.__all__) == sorted(NAMES)
+    with pytest.raises(AttributeError, match="Middlewear"):
+        mtls_middleware.Middlewear  # noqa: B018 - asking is the test
+
+
+def _in_a_new_process(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True, timeout=60
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        (
+            "import mtls_middleware",
+            "mtls_middleware.asgi mtls_middleware.wsgi starlette uvicorn mtls_middleware.testing",
+        ),
+        ("from mtls_middleware import Guard, Settings", "mtls_middleware.asgi mtls_middleware.wsgi starlette"),
+        ("from mtls_middleware import MTLSWSGIMiddleware", "mtls_middleware.asgi starlette"),
+        ("from mtls_middleware import MTLSMiddleware", "mtls_middleware.wsgi uvicorn mtls_middleware.testing"),
+    ],
+)
+def test_a_door_is_loaded_when_its_name_is_asked_for(statement: str, absent: str) -> None:
+    loaded = _in_a_new_process(f"{statement}; import sys; print([n for n in {absent.split()!r} if n in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_a_star_import_gives_everything() -> None:
+    assert _in_a_new_process("from mtls_middleware import *; print(MTLSMiddleware.__name__)") == "MTLSMiddleware"
+
+
+def _parameters(function: Any) -> dict[str, tuple[Any, Any]]:
+    return {
+        name: (parameter.kind.name, parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in {"self", "cls"}
+    }
+
+
+@pytest.mark.parametrize("door", [MTLSMiddleware, MTLSWSGIMiddleware])
+def test_a_door_takes_an_application_and_settings_or_a_guard(door: type) -> None:
+    (_, application), *others = _parameters(door).items()
+    assert application[0] == "POSITIONAL_OR_KEYWORD"
+    assert dict(others) == {"settings": ("KEYWORD_ONLY", None), "guard": ("KEYWORD_ONLY", None)}
+
+
+def test_starlette_adds_the_middleware_by_its_name() -> None:
+    assert next(iter(_parameters(MTLSMiddleware))) == "app"
+
+
+def test_settings_from_env() -> None:
+    assert _parameters(Settings.from_env) == {
+        "environ": ("POSITIONAL_OR_KEYWORD", None),
+        "prefix": ("KEYWORD_ONLY", "MTLS_"),
+    }
+
+
+def test_guard_from_settings() -> None:
+    parameters = _parameters(Guard.from_settings)
+    assert parameters["settings"][0] == "POSITIONAL_OR_KEYWORD"
+    assert parameters["clock"][0] == "KEYWORD_ONLY"
+    assert parameters["clock"][1]().tzinfo is UTC
+    assert len(parameters) == 2
+
+
+@pytest.mark.parametrize("name", ["start", "refresh", "close", "status"])
+def test_the_guard_s_verbs_take_nothing(name: str) -> None:
+    assert _parameters(getattr(Guard, name)) == {}
+    assert not inspect.iscoroutinefunction(getattr(Guard, name))
+
+
+def test_errors_are_one_family() -> None:
+    assert issubclass(mtls_middleware.TrustError, mtls_middleware.ConfigurationError)
+    assert issubclass(mtls_middleware.ConfigurationError, MTLSError)
+
+
+class TestClientIdentity:
+    def test_it_has_the_fields_of_the_contract(self) -> None:
+        assert [field.name for field in fields(ClientIdentity)] == [
+            "region",
+            "authority",
+            "dns_names",
+            "subject",
+            "issuer",
+            "serial_number",
+            "fingerprint_sha256",
+            "not_before",
+            "not_after",
+            "organization_id",
+            "source",
+        ]
+
+    def test_they_tell_who_called(self, site: Site) -> None:
+        certificate = good_client().certificate
+        identity = call(site.guard(), over_tls(good_client())).identity
+        assert identity == ClientIdentity(
+            region="us-east-1",
+            authority=mtls_middleware.identity.Authority.GENESYS,
+            dns_names=(regional_ca().cert_name,),
+            subject=certificate.subject.rfc4514_string(),
+            issuer=certificate.issuer.rfc4514_string(),
+            serial_number=certificate.serial_number,
+            fingerprint_sha256=good_client().fingerprint_sha256,
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            organization_id=None,
+            source="tls",
+        )
+        assert identity.authority == "genesys"
+        assert identity.not_after.tzinfo is UTC
+
+    def test_it_is_frozen(self, site: Site) -> None:
+        identity = call(site.guard(), over_tls(good_client())).identity
+        with pytest.raises(FrozenInstanceError):
+            identity.region = "eu-west-1"  # type: ignore[misc, union-attr]  # that it cannot be done is the test
+
+
+def test_a_connection_is_frozen() -> None:
+    with pytest.raises(TypeError):
+        Connection()  # type: ignore[call-arg]  # nothing of a request has a default that would let it pass
+    assert Connection.__dataclass_params__.frozen  # type: ignore[attr-defined]  # added by the decorator
+
+
+def test_settings_are_frozen(site: Site) -> None:
+    settings = site.settings()
+    with pytest.raises(FrozenInstanceError):
+        settings.mode = "report"  # type: ignore[misc, assignment]  # that it cannot be done is the test

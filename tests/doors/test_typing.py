@@ -1,0 +1,95 @@
+"""A user's program is checked by mypy as strictly as ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = """
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import assert_type
+
+from starlette.applications import Starlette
+
+from mtls_middleware import (
+    Accepted, ClientIdentity, ConfigurationError, Connection, Guard, MTLSMiddleware, MTLSWSGIMiddleware, Reason,
+    Rejected, Settings, Status, TrustError,
+)
+
+app = Starlette()
+app.add_middleware(MTLSMiddleware)
+
+settings = Settings.from_env({"MTLS_REGIONS": "us-east-1"}, prefix="MTLS_")
+assert_type(settings, Settings)
+guard = Guard.from_settings(settings, clock=lambda: datetime.now(UTC))
+assert_type(guard.refresh(), Status)
+assert_type(guard.status(), Status)
+MTLSMiddleware(app, guard=guard)
+MTLSMiddleware(app, settings=Settings(regions=["us-east-1"], trust="/etc/genesys", max_chain=3))
+
+
+def application(environ: dict[str, object], start_response: object) -> Iterable[bytes]:
+    return []
+
+
+def judge(connection: Connection) -> ClientIdentity | Reason:
+    decision = guard.decide(connection)
+    assert_type(decision, Accepted | Rejected)
+    if isinstance(decision, Accepted):
+        assert_type(decision.identity.region, str | None)
+        assert_type(decision.identity.dns_names, tuple[str, ...])
+        assert_type(decision.identity.serial_number, int)
+        assert_type(decision.identity.not_after, datetime)
+        return decision.identity
+    return decision.reason
+
+
+try:
+    MTLSWSGIMiddleware(application, settings=settings)
+except TrustError as error:
+    assert_type(error.problems, tuple[str, ...])
+except ConfigurationError:
+    pass
+"""
+
+BAD = """
+from mtls_middleware import ClientIdentity, Guard, MTLSMiddleware, Settings
+
+Guard.from_settings("us-east-1")
+MTLSMiddleware(lambda: None)
+Settings.from_env(prefix=None)
+
+
+def rename(identity: ClientIdentity) -> str:
+    identity.source = "tls"
+    return identity.region
+"""
+
+
+def _mypy(folder: Path, program: str) -> tuple[int, str]:
+    pytest.importorskip("mypy")
+    path = folder / "program.py"
+    path.write_text(program, encoding="utf-8")
+    root = Path(__file__).parents[2]
+    answer = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={folder}", str(path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=root,
+        timeout=110,
+    )
+    return answer.returncode, answer.stdout + answer.stderr
+
+
+def test_what_users_write_is_understood(tmp_path: Path) -> None:
+    assert _mypy(tmp_path, GOOD) == (0, "Success: no issues found in 1 source file\n")
+
+
+def test_their_mistakes_are_found(tmp_path: Path) -> None:
+    code, said = _mypy(tmp_path, BAD)
+    assert code == 1
+    found = sorted(int(line.split(":")[1]) for line in said.splitlines() if ": error: " in line)
+    assert sorted(set(found)) == [4, 5, 6, 10, 11]
