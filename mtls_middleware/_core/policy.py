@@ -114,11 +114,12 @@ def _folded(name: str) -> str:
 
 
 def _mismatch(presented: frozenset[str], bindings: frozenset[Binding], trust: AuthorityTrust) -> str:
-    wanted = sorted(name for binding in bindings for name in trust.names.get(binding, ()))
-    bound = ", ".join(sorted(map(str, bindings)))
-    seen = ", ".join(sorted(presented)[:4]) or "no usable name"
-    hint = "; ".join(f"MTLS_CERT_NAMES={binding}={name}" for binding in bindings for name in sorted(presented)[:1])
-    return (
-        f"its name is {seen}, but its anchor is bound to {bound}, whose name is {' or '.join(wanted) or 'unknown'}. "
-        f"If that is the new name of {bound}: {hint or 'ask for a certificate with a DNS name'}"
-    )
+    """Name what was seen and what would accept it, early: a log line has room for 256 characters."""
+    wanted = " or ".join(sorted(name for binding in bindings for name in trust.names.get(binding, ())))
+    bound = " and ".join(sorted(map(str, bindings)))
+    expected = f"the name of {bound} is {wanted or 'not known'}"
+    if not presented:
+        return f"it has no DNS name; {expected}"
+    cures = " or ".join(f"MTLS_CERT_NAMES={binding}={min(presented)}" for binding in sorted(bindings, key=str))
+    others = f" ({len(presented) - 1} other names in it)" if len(presented) > 1 else ""
+    return f"{cures} would accept it{others}; {expected}"

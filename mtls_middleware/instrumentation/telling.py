@@ -73,7 +73,7 @@ class Telling:
             CallRejected(
                 rejected=rejected,
                 source=self._source,
-                peer=str(connection.transport.peer if connection.transport else connection.client),
+                peer=_peer(connection),
                 path=str(connection.path),
                 correlation_id=_correlation_id(connection),
             )
@@ -91,3 +91,8 @@ def _correlation_id(connection: Connection) -> str | None:
         ValueError,
     ):  # no headers, and refused for that: the line is written all the same
         return None
+
+
+def _peer(connection: Connection) -> str:
+    peer = connection.transport.peer if connection.transport else connection.client
+    return ":".join(map(str, peer)) if isinstance(peer, tuple) else repr(peer)

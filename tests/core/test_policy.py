@@ -186,8 +186,8 @@ def test_a_mismatch_names_the_setting_that_would_accept_it() -> None:
 
 def test_a_mismatch_without_a_name_says_so() -> None:
     detail = _mismatch(regional_ca().client(names=None, other_sans=[_EMAIL]), genesys(regional_ca(), names=[]))
-    assert "no usable name" in detail
-    assert "whose name is unknown" in detail
+    assert "no DNS name" in detail
+    assert "is not known" in detail
 
 
 # ------------------------------------------------------------------------------------------------------------- pins

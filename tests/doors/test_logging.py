@@ -72,7 +72,7 @@ def test_a_refusal_is_one_line_with_everything_that_an_operator_needs(
         f'refused reason=issuer_untrusted detail="{_field(caplog, "detail")}" fingerprint={client.fingerprint_sha256} '
         f'subject="{client.certificate.subject.rfc4514_string()}" '
         f'issuer="{client.certificate.issuer.rfc4514_string()}" '
-        'source=tls peer="(\'10.0.0.5\', 40000)" path="/actions/x" correlation_id=3f-0A'
+        'source=tls peer="10.0.0.5:40000" path="/actions/x" correlation_id=3f-0A'
     )
 
 
