@@ -135,7 +135,6 @@ def _connection(scope: Scope) -> Connection:
         client=_client(scope.get("client")),
         transport=transport if isinstance(transport, Transport) else None,
         tls=tls if isinstance(tls, Mapping) else None,
-        secure=scope.get("scheme") in {"https", "wss"},
         event=scope.get("aws.event"),
         trailers_are_headers=not isinstance(transport, Transport) and _UVICORN_HTTPTOOLS in sys.modules,
     )

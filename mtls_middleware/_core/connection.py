@@ -43,7 +43,6 @@ class Connection:
         client: host and port of the peer as the server says, perhaps rewritten; None where it does not say.
         transport: what our own server adapter says; None on other servers.
         tls: the ASGI TLS extension, or the same keys made from a WSGI environ; None where the server put none.
-        secure: whether the request came over TLS, as far as the server knows.
         event: AWS API Gateway's event; None elsewhere.
         server_software: WSGI ``SERVER_SOFTWARE``; empty in ASGI.
         drops_underscores: WSGI only: the server is known to drop header names with an underscore.
@@ -58,7 +57,6 @@ class Connection:
     client: tuple[Any, Any] | None
     transport: Transport | None = None
     tls: Mapping[str, Any] | None = None
-    secure: bool = False
     event: Mapping[str, Any] | None = None
     server_software: str = ""
     drops_underscores: bool = False
