@@ -1,6 +1,6 @@
 """What tests of an application look like: offline, with a regional CA of their own, and `TestClient`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,19 +14,10 @@ LOOKUP = "/actions/customer-lookup"
 PHONE = {"phone": "+13175550100"}
 
 
-@pytest.fixture(scope="module")
-def regional_ca() -> RegionalCA:
-    return RegionalCA("us-east-1")
-
-
-@pytest.fixture(scope="module")
-def call_as(regional_ca: RegionalCA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CallAs]:
-    """Set the environment before the app is first used, and return what makes a client with a certificate or none."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("MTLS_REGIONS", "us-east-1")
-        environment.setenv("MTLS_TRUST", str(regional_ca.write(tmp_path_factory.mktemp("trust"))))
-        environment.setenv("MTLS_EXEMPT", "/health")
-        yield lambda client: TestClient(TLSExtension(app, client))
+@pytest.fixture
+def call_as(configured: None) -> CallAs:  # noqa: ARG001 - the environment
+    """Return what makes a client of the app with this certificate, or with none."""
+    return lambda client: TestClient(TLSExtension(app, client))
 
 
 def test_a_data_action_finds_a_customer(call_as: CallAs, regional_ca: RegionalCA) -> None:
