@@ -1,7 +1,7 @@
 """Which certificates lead to an anchor, and which reason the others are refused for."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -233,3 +233,11 @@ def _with_rsa_key(der: bytes, bits: int, exponent: int) -> bytes:
 
 def _rsa_key(bits: int, exponent: int) -> rsa.RSAPublicKey:
     return rsa.RSAPublicNumbers(exponent, (1 << bits) - 1).public_key()
+
+
+def test_where_leaf_and_anchor_have_both_ended_the_log_names_the_anchor() -> None:
+    ca = new_ca(not_before=NOW - timedelta(days=20), not_after=NOW - timedelta(days=10))
+    client = ca.client(not_before=NOW - timedelta(days=20), not_after=NOW - timedelta(days=15))
+    with pytest.raises(Rejection, match=r"the anchor from .* is valid from .* only") as refused:
+        path.verify(presented(client), genesys(ca), NOW)
+    assert refused.value.reason is Reason.ISSUER_UNTRUSTED
