@@ -47,8 +47,9 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     if problem is not None:
         if _is_vouched_for(chain.leaf, intermediates, trust, now):
             raise problem
-        hint = _hint(chain, trust, now) or f"no anchor of {trust.authority} signed it"
-        raise Rejection(Reason.ISSUER_UNTRUSTED, hint)
+        raise Rejection(
+            Reason.ISSUER_UNTRUSTED, _hint(chain, trust, now) or f"no anchor of {trust.authority} signed it"
+        )
     # 3. Signatures, validity, constraints and extensions along the path.
     builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names
     if builder is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mtls_middleware._trust import forks
 from mtls_middleware._trust.refresher import Refresher
 
 LIMIT = 20.0
@@ -37,6 +38,14 @@ class World:
     def ask(self) -> bool:
         self.asked += 1
         return self.changed
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> None:
+    """End the threads of guards that other tests left behind: a child of this process would go on with them too."""
+    for follower in tuple(forks._followers):
+        if isinstance(follower, Refresher):
+            follower.close()
 
 
 @pytest.fixture
