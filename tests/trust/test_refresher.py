@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mtls_middleware._trust import forks
-from mtls_middleware._trust.refresher import Refresher
+from mtls_middleware._trust.refresher import POLL_SECONDS, Refresher
 
 LIMIT = 20.0
 """Seconds after which a wait for another thread has failed."""
@@ -42,10 +42,13 @@ class World:
 
 @pytest.fixture(autouse=True)
 def _alone() -> None:
-    """End the threads of guards that other tests left behind: a child of this process would go on with them too."""
+    """Wait for the threads of guards that other tests left behind: a child of this process would run them too."""
+    gc.collect()
     for follower in tuple(forks._followers):
         if isinstance(follower, Refresher):
             follower.close()
+    for thread in threads():
+        thread.join(2 * POLL_SECONDS)  # one whose refresher is gone notices that at its next tick
 
 
 @pytest.fixture
@@ -293,7 +296,7 @@ class TestThread:
 
     def test_it_keeps_no_process_alive(self) -> None:
         program = (
-            "from mtls_middleware._trust.refresher import Refresher\n"
+            "from mtls_middleware._trust.refresher import POLL_SECONDS, Refresher\n"
             "refresher = Refresher(lambda: None, lambda: False, 3600, poll=3600)\n"
             "refresher.start()\n"
         )
