@@ -1,28 +1,52 @@
-"""Fail on a skipped end-to-end test, and on coverage below the line; print every skipped test with its reason."""
+"""Fail on a skipped end-to-end test, on a missing package, and on coverage below the line; print every skipped test."""
 
 import json
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 CORE = 100.0
 """Per cent of lines and branches of the core."""
 OVERALL = 95.0
+END_TO_END = "tests.e2e."
+MISSING_PACKAGE = "could not import"
+"""What `pytest.importorskip` says: the groups and extras of the test command should have brought the package."""
 
 
 def main(tests: Path, coverage: Path) -> int:
     """Return the exit status."""
-    failures = []
+    failures = [*skipped(tests), *uncovered(coverage)]
+    for failure in failures:
+        print(f"FAILED: {failure}")
+    return 1 if failures else 0
+
+
+def skipped(tests: Path) -> Iterator[str]:
+    """Print what was skipped and why, and yield what should have run."""
+    end_to_end = 0
     for case in ET.parse(tests).iter("testcase"):  # noqa: S314 - our own pytest wrote it
-        skipped = case.find("skipped")
-        if skipped is not None:
-            where = f"{case.get('classname')}::{case.get('name')}"
-            print(f"skipped: {where}: {skipped.get('message')}")
-            if ".e2e." in where:
-                failures.append(f"an end-to-end test was skipped: {where}")
+        # A module that is skipped as a whole has no class name, its own name in the test's place, and the reason in the text.
+        where = f"{case.get('classname')}::{case.get('name')}".removeprefix("::")
+        end_to_end += where.startswith(END_TO_END)
+        mark = case.find("skipped")
+        if mark is None:
+            continue
+        reason = (mark.text or "") if mark.get("message") == "collection skipped" else mark.get("message", "")
+        print(f"skipped: {where}: {reason}")
+        if where.startswith(END_TO_END):
+            yield f"an end-to-end test was skipped: {where}"
+        elif MISSING_PACKAGE in reason:
+            yield f"a test was skipped for want of a package: {where}"
+    if not end_to_end:
+        yield "no end-to-end test was collected"
+
+
+def uncovered(coverage: Path) -> Iterator[str]:
+    """Print what no test ran, and yield what is below its line."""
     files = json.loads(coverage.read_text(encoding="utf-8"))["files"]
-    core = {name: file["summary"] for name, file in files.items() if name.startswith("mtls_middleware/_core/")}
     everything = {name: file["summary"] for name, file in files.items()}
+    core = {name: summary for name, summary in everything.items() if name.startswith("mtls_middleware/_core/")}
     for name, summary in sorted(everything.items()):
         if summary["percent_covered"] < 100:
             missing = files[name]["missing_lines"] + [tuple(branch) for branch in files[name]["missing_branches"]]
@@ -31,10 +55,7 @@ def main(tests: Path, coverage: Path) -> int:
         covered = percent(summaries)
         print(f"{title}: {covered:.2f} % of lines and branches are covered")
         if covered < line:
-            failures.append(f"coverage of {title} is below {line} %")
-    for failure in failures:
-        print(f"FAILED: {failure}")
-    return 1 if failures else 0
+            yield f"coverage of {title} is below {line} %"
 
 
 def percent(summaries: dict[str, dict[str, float]]) -> float:
