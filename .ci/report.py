@@ -26,7 +26,7 @@ def skipped(tests: Path) -> Iterator[str]:
     """Print what was skipped and why, and yield what should have run."""
     end_to_end = 0
     for case in ET.parse(tests).iter("testcase"):  # noqa: S314 - our own pytest wrote it
-        # A module that is skipped as a whole has no class name, its own name in the test's place, and the reason in the text.
+        # A module skipped as a whole has no class name, its own name in the test's place, and its reason in the text.
         where = f"{case.get('classname')}::{case.get('name')}".removeprefix("::")
         end_to_end += where.startswith(END_TO_END)
         mark = case.find("skipped")
