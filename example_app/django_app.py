@@ -4,6 +4,11 @@ In a project of yours only the last function matters: it stands in ``wsgi.py`` o
 
     export MTLS_REGIONS=us-east-1 MTLS_TRUST=/etc/genesys/US-East-1.zip MTLS_EXEMPT=/health
     mtls-middleware serve example_app.django_app:asgi --factory --ssl-certfile server.pem --ssl-keyfile server.key
+
+or in WSGI::
+
+    export GUNICORN_CMD_ARGS="--certfile server.pem --keyfile server.key --ca-certs US-East-1.pem --cert-reqs 1"
+    gunicorn 'example_app.django_app:wsgi()'
 """
 
 import json
@@ -15,17 +20,33 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
 
 from mtls_middleware import ClientIdentity, MTLSMiddleware, MTLSWSGIMiddleware
 
 CUSTOMERS = {"+13175550100": {"customer_id": "c-1", "name": "A. Customer", "tier": "gold"}}
+ORDERS = {"o-1001": {"order_id": "o-1001", "state": "shipped"}}
 
 
 @csrf_exempt  # the caller is no browser, and has proved who it is
+@require_POST
 def look_up_customer(request: HttpRequest) -> HttpResponse:
     """Find the customer behind a telephone number."""
-    customer = CUSTOMERS.get(json.loads(request.body)["phone"])
-    return JsonResponse(customer) if customer else HttpResponse(status=404)
+    try:
+        body = json.loads(request.body)
+    except ValueError:
+        return HttpResponse(status=400)
+    match body:
+        case {"phone": str(phone)}:
+            return JsonResponse(CUSTOMERS[phone]) if phone in CUSTOMERS else HttpResponse(status=404)
+        case _:
+            return HttpResponse(status=400)
+
+
+@require_GET
+def order_status(_request: HttpRequest, order_id: str) -> HttpResponse:
+    """Tell where an order is."""
+    return JsonResponse(ORDERS[order_id]) if order_id in ORDERS else HttpResponse(status=404)
 
 
 def caller(request: HttpRequest) -> HttpResponse:
@@ -41,6 +62,7 @@ def health(_request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("actions/customer-lookup", look_up_customer),
+    path("actions/orders/<order_id>", order_status),
     path("actions/caller", caller),
     path("health", health),
 ]

@@ -5,6 +5,11 @@ Start it behind nginx, which ends TLS and adds the secret::
     export MTLS_REGIONS=us-east-1 MTLS_TRUST=/etc/genesys/US-East-1.zip MTLS_EXEMPT=/health
     export MTLS_SOURCE=nginx MTLS_TRUSTED_PROXIES=127.0.0.1 MTLS_PROXY_SECRET_FILE=/etc/genesys/proxy-secret
     gunicorn 'example_app.flask_app:create_app()'
+
+or let gunicorn end TLS itself, with the first line of settings alone::
+
+    export GUNICORN_CMD_ARGS="--certfile server.pem --keyfile server.key --ca-certs US-East-1.pem --cert-reqs 1"
+    gunicorn 'example_app.flask_app:create_app()'
 """
 
 from flask import Flask, abort, jsonify, request
@@ -13,6 +18,7 @@ from flask.typing import ResponseReturnValue
 from mtls_middleware import MTLSWSGIMiddleware
 
 CUSTOMERS = {"+13175550100": {"customer_id": "c-1", "name": "A. Customer", "tier": "gold"}}
+ORDERS = {"o-1001": {"order_id": "o-1001", "state": "shipped"}}
 
 
 def create_app() -> Flask:
@@ -21,8 +27,15 @@ def create_app() -> Flask:
 
     @app.post("/actions/customer-lookup")
     def look_up_customer() -> ResponseReturnValue:
-        customer = CUSTOMERS.get(request.get_json().get("phone"))
-        return jsonify(customer) if customer else abort(404)
+        match request.get_json():
+            case {"phone": str(phone)}:
+                return jsonify(CUSTOMERS[phone]) if phone in CUSTOMERS else abort(404)
+            case _:
+                return abort(400)
+
+    @app.get("/actions/orders/<order_id>")
+    def order_status(order_id: str) -> ResponseReturnValue:
+        return jsonify(ORDERS[order_id]) if order_id in ORDERS else abort(404)
 
     @app.get("/actions/caller")
     def caller() -> ResponseReturnValue:

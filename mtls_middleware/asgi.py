@@ -1,50 +1,36 @@
 """The ASGI door: translates between ASGI and the guard, and holds no logic of its own."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import tee
 from typing import Any
 
-from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
+from starlette.authentication import AuthCredentials, UnauthenticatedUser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport
+from mtls_middleware._core.connection import (
+    TRANSPORT_SCOPE_KEY,
+    Connection,
+    Interface,
+    Transport,
+    may_make_headers_of_trailers,
+)
 from mtls_middleware._core.decision import Accepted, Disposition, Reason
 from mtls_middleware._core.fields import without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.guard import Guard
-from mtls_middleware.identity import Authority, ClientIdentity
+from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.settings import Settings
 
 IDENTITY_SCOPE_KEY = "mtls.identity"
 
+
+_NO_STORE = (b"cache-control", b"no-store")
+
 _POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455 §7.4.1)."""
-
-_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
-
-
-class DataActionUser(BaseUser):
-    """Show an accepted caller as Starlette's ``request.user``."""
-
-    def __init__(self, client: ClientIdentity) -> None:
-        self.client = client
-
-    @property
-    def is_authenticated(self) -> bool:
-        """Return True."""
-        return True
-
-    @property
-    def display_name(self) -> str:
-        """Return the region, or the authority where there is none."""
-        return self.client.region or str(self.client.authority)
-
-    @property
-    def identity(self) -> str:
-        """Return the SHA-256 of the certificate."""
-        return self.client.fingerprint_sha256
 
 
 class MTLSMiddleware:
@@ -70,7 +56,15 @@ class MTLSMiddleware:
         """Judge http and websocket, pass lifespan on, and refuse what nobody knows."""
         match scope["type"]:
             case "http" | "websocket":
-                await self._judge(scope, receive, send)
+                replayed = self._guard.replay(scope) if self._guard is not None else None
+                if replayed is None:
+                    await self._judge(scope, receive, send)
+                    return
+                headers, caller = replayed
+                scope = {**scope, **caller, "headers": headers}
+                if "extensions" in scope:
+                    scope["extensions"] = _readable_twice(scope["extensions"])
+                await self.app(scope, receive, partial(_send_not_stored, send))
             case "lifespan":
                 await self._lifespan(scope, receive, send)
             case unknown:
@@ -79,22 +73,26 @@ class MTLSMiddleware:
                 )
 
     async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope = _with_readable_twice(scope)
+        if "extensions" in scope:
+            scope = {**scope, "extensions": _readable_twice(scope["extensions"])}
         connection = _connection(scope)
         if self._guard is None:
             # The settings are unknown, and so is which paths are exempt: nothing passes.
             await _refuse(refusal(Reason.TRUST_UNAVAILABLE, correlation_id(connection)), scope, receive, send)
             return
         decision = self._guard.decide(connection)
-        identity: ClientIdentity | None = None
+        additions = _nobody(scope)
         if isinstance(decision, Accepted):
-            identity = decision.identity
+            additions = _caller(decision.identity)
             if decision.protected:
-                send = _not_stored(send)
+                self._guard.keep(scope, decision, additions)
+                send = partial(_send_not_stored, send)
         elif decision.disposition is Disposition.REFUSED:
             await _refuse(refusal(decision.reason, correlation_id(connection)), scope, receive, send)
             return
-        await self.app(_downstream(scope, connection, identity, self._guard.hidden), receive, send)
+        # The application gets the headers that were judged: a server may append to its own list at any time.
+        headers = list(without(connection.headers, self._guard.hidden))
+        await self.app({**scope, "headers": headers, **additions}, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._guard is not None and self._error is None:
@@ -136,7 +134,7 @@ def _connection(scope: Scope) -> Connection:
         transport=transport if isinstance(transport, Transport) else None,
         tls=tls if isinstance(tls, Mapping) else None,
         event=scope.get("aws.event"),
-        trailers_are_headers=not isinstance(transport, Transport) and _UVICORN_HTTPTOOLS in sys.modules,
+        trailers_are_headers=may_make_headers_of_trailers(transport),
     )
 
 
@@ -149,17 +147,19 @@ def _client(client: Any) -> tuple[Any, Any] | None:  # noqa: ANN401 - whatever a
     return repr(client), None
 
 
-def _with_readable_twice(scope: Scope) -> Scope:
+def _readable_twice(extensions: Any) -> Any:  # noqa: ANN401 - whatever a server put there
     """Copy the dicts that servers may share between requests, and let the application read a one-shot chain too."""
-    extensions = scope.get("extensions")
-    if not isinstance(extensions, Mapping):
-        return scope
+    # `type` before `isinstance`: the first is much faster, and nearly always right.
+    if type(extensions) is not dict and not isinstance(extensions, Mapping):
+        return extensions
     extensions = {**extensions}
-    if isinstance(tls := extensions.get("tls"), Mapping):
+    tls = extensions.get("tls")
+    if type(tls) is dict or isinstance(tls, Mapping):
         extensions["tls"] = tls = {**tls}
-        if isinstance(chain := tls.get("client_cert_chain"), Iterator):
+        chain = tls.get("client_cert_chain")
+        if type(chain) is not tuple and type(chain) is not list and isinstance(chain, Iterator):
             tls["client_cert_chain"] = _Twice(chain)
-    return {**scope, "extensions": extensions}
+    return extensions
 
 
 class _Twice:
@@ -173,39 +173,36 @@ class _Twice:
         return copy
 
 
-def _downstream(scope: Scope, connection: Connection, identity: ClientIdentity | None, hidden: frozenset[str]) -> Scope:
-    """Return a new scope, with the identity and without the headers that we read.
-
-    Its headers are those that were judged: a server may append to its own list at any time.
-    """
-    scope = {**scope, "headers": list(without(connection.headers, hidden)), IDENTITY_SCOPE_KEY: identity}
-    if identity is not None:
-        scope["user"] = DataActionUser(identity)
-        scope["auth"] = AuthCredentials(_scopes(identity))
-    else:
-        scope.setdefault("user", UnauthenticatedUser())
-        scope.setdefault("auth", AuthCredentials())
-    return scope
+def _caller(identity: ClientIdentity) -> Mapping[str, Any]:
+    """Return what an accepted call gets into its scope. Calls share it, so nothing in it can be changed."""
+    return {
+        IDENTITY_SCOPE_KEY: identity,
+        "user": DataActionUser(identity),
+        "auth": DataActionCredentials(identity),
+    }
 
 
-def _scopes(identity: ClientIdentity) -> list[str]:
-    if identity.authority is Authority.CUSTOM:
-        return ["mtls:custom"]
-    return ["data_action", f"region:{identity.region}"]
+def _nobody(scope: Scope) -> Mapping[str, Any]:
+    """Return what another call gets into its scope; what an outer middleware found out is left alone."""
+    return {
+        IDENTITY_SCOPE_KEY: None,
+        "user": scope.get("user", UnauthenticatedUser()),
+        "auth": scope.get("auth", AuthCredentials()),
+    }
 
 
-def _not_stored(send: Send) -> Send:
+async def _send_not_stored(send: Send, message: Message) -> None:
     """Keep shared caches from giving one caller's answer to another (RFC 9440 §2.4)."""
-
-    async def send_not_stored(message: Message) -> None:
-        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-            headers = list(message.get("headers", ()))
-            if not any(bytes(name).lower() == b"cache-control" for name, _ in headers):
-                headers.append((b"cache-control", b"no-store"))
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return send_not_stored
+    kind = message["type"]
+    if kind == "http.response.start" or kind == "websocket.http.response.start":  # noqa: PLR1714 - faster than a set
+        headers = [*message.get("headers", ())]  # they may be readable only once
+        for name, _ in headers:
+            if len(name) == 13 and bytes(name).lower() == b"cache-control":  # noqa: PLR2004 - its length
+                break
+        else:
+            headers.append(_NO_STORE)
+        message = {**message, "headers": headers}
+    await send(message)
 
 
 async def _refuse(answer: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,9 +1,10 @@
 """The composition root: settings, trust, clock and hooks become one guard that judges calls."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Self
+from typing import Any, Self
 
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
@@ -11,6 +12,7 @@ from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.proxies import Boundary
+from mtls_middleware._core.replay import Header, Replay
 from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources import source_of
@@ -20,13 +22,15 @@ from mtls_middleware._trust.loading import LoadedTrust, TrustSources, fingerprin
 from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware.counters import Counters
 from mtls_middleware.errors import ConfigurationError, TrustError
-from mtls_middleware.events import Hook, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.events import CallAccepted, Hook, RefreshFailed, Severity, TrustReplaced
 from mtls_middleware.instrumentation.logging import log
 from mtls_middleware.instrumentation.telling import Telling
 from mtls_middleware.reporting import Status, status_of
 from mtls_middleware.settings import SecretSetting, Settings
 
 Clock = Callable[[], datetime]
+
+_Repeated = tuple[Mapping[str, Any], CallAccepted | None]
 
 
 def utc_now() -> datetime:
@@ -47,6 +51,8 @@ class Guard:
         self._lock = RLock()
         self._holder = Holder()
         self._counters = Counters()
+        self._count_accepted = self._counters.of("accepted")
+        self._seconds = time.time if clock is utc_now else self._timestamp
         self._sources = _trust_sources(settings)
         self._files: object = None
         self._started = False
@@ -61,6 +67,7 @@ class Guard:
             caller_secret=_never_right(settings.caller_secret),
             mode=Mode.ENFORCE,
         )
+        self._replay = Replay[_Repeated](self._gate)
         self._refresher = Refresher(
             refresh=self._refresh, changed=self._files_changed, interval=float(settings.refresh_seconds)
         )
@@ -95,6 +102,29 @@ class Guard:
             self._counters.add("accepted" if isinstance(decision, Accepted) else str(decision.reason))
         self._telling.decision(connection, decision)
         return decision
+
+    def replay(self, scope: Mapping[str, Any]) -> tuple[list[Header], Mapping[str, Any]] | None:
+        """Repeat an acceptance, if a call with the same evidence was accepted; else `decide` must be asked.
+
+        Args:
+            scope: of an http or websocket request, in ASGI.
+
+        Returns:
+            the headers that the application may see, and what was given to `keep`.
+        """
+        found = self._replay.find(scope, self._holder.current, self._seconds)
+        if found is None:
+            return None
+        self._count_accepted()
+        headers, (caller, event) = found
+        if event is not None:
+            self._telling.accepted(event)
+        return headers, caller
+
+    def keep(self, scope: Mapping[str, Any], accepted: Accepted, caller: Mapping[str, Any]) -> None:
+        """Remember an acceptance for `replay`, with what goes into the scope of such a call."""
+        event = CallAccepted(identity=accepted.identity, cached=True) if self._telling.tells_acceptance else None
+        self._replay.keep(scope, self._holder.current, accepted, (caller, event))
 
     def start(self) -> None:
         """Load secrets and trust, then keep trust current on a thread of its own.
@@ -168,6 +198,7 @@ class Guard:
         self._gate = _gate(
             self._settings, proxy_secret=proxy_secret, caller_secret=caller_secret, mode=self._settings.mode
         )
+        self._replay = Replay(self._gate)
         self._files = files
         self._adopt(loaded, now)
         self._loaded = True
@@ -192,6 +223,10 @@ class Guard:
         if now.utcoffset() is None:
             raise ValueError("the clock tells a time without its zone")
         return now
+
+    def _timestamp(self) -> float:
+        """Return the time as seconds since 1970."""
+        return self._now().timestamp()
 
     def _files_changed(self) -> bool:
         return fingerprint_of_files(self._sources) != self._files

@@ -1,14 +1,20 @@
 """The WSGI door: translates between WSGI (PEP 3333) and the guard, and holds no logic of its own."""
 
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport
+from mtls_middleware._core.connection import (
+    TRANSPORT_SCOPE_KEY,
+    Connection,
+    Interface,
+    Transport,
+    may_make_headers_of_trailers,
+)
 from mtls_middleware._core.decision import Accepted, Disposition
 from mtls_middleware._core.fields import canonical, without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware._core.tls_object import presented_der
 from mtls_middleware.guard import Guard
 from mtls_middleware.settings import Settings
 
@@ -23,8 +29,10 @@ CHAIN_KEYS = 10
 _ASGI_SCOPE = "asgi.scope"
 """Set by a2wsgi, which runs a WSGI application inside an ASGI server."""
 
-_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
-_OTHER_SERVERS = ("gunicorn", "waitress", "werkzeug", "cheroot", "granian", "apache", "uwsgi", "wsgiserver")
+_SOCKETS = ("gunicorn.socket", "werkzeug.socket")
+"""Set by servers that hand over the connection itself; with TLS it tells what the caller sent."""
+
+_NOT_UVICORN = ("gunicorn", "waitress", "werkzeug", "cheroot", "granian", "apache", "uwsgi", "wsgiserver")
 
 
 class MTLSWSGIMiddleware:
@@ -56,7 +64,7 @@ class MTLSWSGIMiddleware:
             answer = refusal(decision.reason, correlation_id(connection))
             return _refuse(answer, environ, start_response)
         hidden = self._guard.hidden
-        downstream = {key: value for key, value in environ.items() if _header_name(key) not in hidden}
+        downstream = {key: value for key, value in environ.items() if not _is_hidden(key, hidden)}
         downstream[IDENTITY_ENVIRON_KEY] = identity
         if isinstance(scope := environ.get(_ASGI_SCOPE), Mapping):
             downstream[_ASGI_SCOPE] = {**scope, "headers": list(without(scope.get("headers") or (), hidden))}
@@ -82,10 +90,9 @@ def _connection(environ: "WSGIEnvironment") -> Connection:
         server_software=software,
         drops_underscores="mod_wsgi.version" in environ,
         trailers_are_headers=(
-            not isinstance(transport, Transport)
-            and _UVICORN_HTTPTOOLS in sys.modules
+            may_make_headers_of_trailers(transport)
             and "mod_wsgi.version" not in environ
-            and not software.lower().startswith(_OTHER_SERVERS)
+            and not software.lower().startswith(_NOT_UVICORN)
         ),
     )
 
@@ -97,13 +104,14 @@ def _text(value: str) -> str:
 
 def _headers(environ: "WSGIEnvironment") -> Iterator[tuple[bytes, bytes]]:
     for key, value in environ.items():
-        name = _header_name(key)
-        if name is not None:
-            yield name.encode("latin-1", "replace"), str(value).encode("latin-1", "replace")
+        if key.startswith("HTTP_"):
+            # A name with a blank beside it stays what it is: the core must see that it is another spelling.
+            name = key[5:].encode("latin-1", "replace").lower().replace(b"_", b"-")
+            yield name, str(value).encode("latin-1", "replace")
 
 
-def _header_name(key: str) -> str | None:
-    return canonical(key[5:]) if key.startswith("HTTP_") else None
+def _is_hidden(key: str, hidden: frozenset[str]) -> bool:
+    return key.startswith("HTTP_") and canonical(key[5:]) in hidden
 
 
 def _tls(environ: "WSGIEnvironment", scope: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -112,9 +120,9 @@ def _tls(environ: "WSGIEnvironment", scope: Mapping[str, Any]) -> Mapping[str, A
         extensions = scope.get("extensions")
         tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
         return tls if isinstance(tls, Mapping) else None
-    socket = environ.get("gunicorn.socket")
-    if socket is not None and hasattr(socket, "getpeercert"):
-        return {"client_cert_chain": _chain(socket)}
+    for key in _SOCKETS:
+        if hasattr(socket := environ.get(key), "getpeercert"):
+            return {"client_cert_chain": presented_der(socket)}
     text = _own(environ, "SSL_CLIENT_CERT") or _own(environ, "HTTPS_CC")
     if text:
         intermediates = (_own(environ, f"SSL_CLIENT_CERT_CHAIN_{place}") for place in range(CHAIN_KEYS))
@@ -126,18 +134,7 @@ def _tls(environ: "WSGIEnvironment", scope: Mapping[str, Any]) -> Mapping[str, A
     der = _own(environ, "HTTPS_CLIENT_CERTIFICATE")
     if der:
         return {"client_cert_chain": [der.encode("latin-1", "replace")]}
-    hands_over = "SSL_CLIENT_VERIFY" in environ or "SSL_CLIENT_CERT" in environ or "werkzeug.socket" in environ
-    return {} if hands_over else None
-
-
-def _chain(socket: Any) -> list[bytes]:  # noqa: ANN401 - an SSLSocket of the standard library, or gevent's
-    # The leaf is asked for first: without one, CPython 3.13 answers a question for the chain with AttributeError.
-    try:
-        leaf = socket.getpeercert(True)
-        chain = getattr(socket, "get_unverified_chain", list) if leaf else list  # public from Python 3.13 on
-        return list(chain()) or ([leaf] if leaf else [])
-    except (OSError, ValueError):  # the caller is gone already
-        return []
+    return {} if "SSL_CLIENT_VERIFY" in environ or "SSL_CLIENT_CERT" in environ else None
 
 
 def _own(environ: "WSGIEnvironment", key: str) -> str | None:

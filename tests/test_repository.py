@@ -16,7 +16,7 @@ from mtls_middleware import __version__
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "mtls_middleware"
-MACHINE_PATH = re.compile(r"(?<![\w./+=-])/(?:tmp|work|root|home|opt)/|file:/{2}")
+MACHINE_PATH = re.compile(r"(?<![\w./+=-])/(?:tmp|work|root|home(?!/site)|opt)/|file:/{2}")
 NEIGHBOUR = re.compile(r"\.\./shared")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)(?:#[^)]*)?\)")
 

@@ -86,6 +86,19 @@ def fingerprint(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def crl_addresses(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return where the complete list that would revoke a certificate is published (RFC 5280 §4.2.1.13).
+
+    They are alternatives. What names only some reasons, or a list that another CA signs, is left out.
+    """
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except (x509.ExtensionNotFound, *UNREADABLE):
+        return ()
+    names = (name for point in points if not point.reasons and not point.crl_issuer for name in point.full_name or ())
+    return tuple(dict.fromkeys(name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)))
+
+
 def parse_chain(ders: Sequence[bytes]) -> PresentedChain:
     """Read certificates, the leaf first.
 

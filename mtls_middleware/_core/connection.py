@@ -1,5 +1,6 @@
 """All that the gate may look at. The shells fill it in; nothing in it has been checked."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +8,9 @@ from typing import Any
 
 TRANSPORT_SCOPE_KEY = "mtls.transport"
 """Scope key under which our own server adapters hand over a `Transport`."""
+
+UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+"""Module of the protocol that turns request trailers into headers."""
 
 
 class Interface(StrEnum):
@@ -27,6 +31,15 @@ class Transport:
     """
 
     peer: tuple[str, int] | None
+
+
+def may_make_headers_of_trailers(transport: object) -> bool:
+    """Return whether the server may be one that appends trailers to the headers.
+
+    Args:
+        transport: what stands under `TRANSPORT_SCOPE_KEY`; our adapters leave trailers out.
+    """
+    return not isinstance(transport, Transport) and UVICORN_HTTPTOOLS in sys.modules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,10 @@
 """What the gate says: ``Accepted`` or ``Rejected`` with one of a closed set of reasons."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+
+from cryptography import x509
 
 from mtls_middleware.identity import ClientIdentity
 
@@ -50,6 +53,17 @@ class Disposition(StrEnum):
     """Let it through without an identity: this path asks for no certificate."""
 
 
+class RevocationState(StrEnum):
+    """Say what is known of the revocation of an accepted chain."""
+
+    GOOD = "good"
+    """A fresh list tells of each certificate below the anchor, and names none."""
+    UNKNOWN = "unknown"
+    """No list names one, but not every certificate has a fresh list that would."""
+    OFF = "off"
+    """Nobody asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """Let the call through as `identity`.
@@ -58,11 +72,21 @@ class Accepted:
         identity: who called.
         protected: whether the path asked for an identity.
         cached: whether the verdict on the certificate was known from an earlier call.
+        not_before: start of the life of the verdict behind it, UTC.
+        not_after: end of it.
+        version: of the trust by which it was judged.
+        revocation: what is known of the revocation of the chain.
+        path: the verified chain, leaf first, anchor last; empty where the verdict was cached.
     """
 
     identity: ClientIdentity
     protected: bool
     cached: bool
+    not_before: datetime
+    not_after: datetime
+    version: int
+    revocation: RevocationState = RevocationState.OFF
+    path: tuple[x509.Certificate, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +119,7 @@ class Rejected:
         disposition: whether the call is refused, or let through all the same.
         evidence: the certificate, where one could be read.
         error: the unforeseen exception behind ``internal_error``.
+        path: for ``revocation_unknown`` the chain, verified in all but that, leaf first; else empty.
     """
 
     reason: Reason
@@ -102,6 +127,7 @@ class Rejected:
     disposition: Disposition
     evidence: Evidence | None = None
     error: BaseException | None = None
+    path: tuple[x509.Certificate, ...] = field(default=(), repr=False)
 
 
 Decision = Accepted | Rejected
@@ -110,8 +136,15 @@ Decision = Accepted | Rejected
 class Rejection(Exception):  # noqa: N818 - not an error of ours: it is what is wrong with a call
     """Carry a reason from where it is found up to the gate, the only place that catches it."""
 
-    def __init__(self, reason: Reason, detail: str, evidence: Evidence | None = None) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        evidence: Evidence | None = None,
+        path: tuple[x509.Certificate, ...] = (),
+    ) -> None:
         self.reason = reason
         self.detail = detail
         self.evidence = evidence
+        self.path = path
         super().__init__(f"{reason}: {detail}")

@@ -61,7 +61,8 @@ def collect(connection: Connection, names: Iterable[str]) -> Fields:
         shared = canonical(name)
         if shared not in wanted:
             continue
-        if name == wanted[shared] or connection.interface is Interface.WSGI:
+        # WSGI has one spelling for '_' and '-'; what is alike in any other way is a twin there as well.
+        if name == wanted[shared] or (connection.interface is Interface.WSGI and name.replace("_", "-") == shared):
             values.setdefault(shared, []).append(value.strip(b" \t\r\n"))
         else:
             twins.add(shared)

@@ -8,16 +8,27 @@ from datetime import datetime
 from enum import StrEnum
 
 from mtls_middleware._core import path, policy
-from mtls_middleware._core.certificate import PresentedChain, parse_chain
+from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, parse_chain
 from mtls_middleware._core.connection import Connection
-from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected, Rejection, evidence_of
+from mtls_middleware._core.decision import (
+    Accepted,
+    Decision,
+    Disposition,
+    Reason,
+    Rejected,
+    Rejection,
+    RevocationState,
+    evidence_of,
+)
 from mtls_middleware._core.fields import Fields, canonical, collect
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.proxies import Boundary
+from mtls_middleware._core.revocation import Revocation, RevocationMode, check, unchecked
 from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources.presented import Presented, Source
 from mtls_middleware._core.verdicts import Verdict
+from mtls_middleware.identity import ClientIdentity
 
 
 class Mode(StrEnum):
@@ -40,6 +51,7 @@ class Gate:
         max_header_bytes: of all certificate and chain bytes of a request together, before decoding.
         max_chain: certificates, the leaf included.
         mode: what becomes of refusals.
+        revocation: what becomes of certificates of which no fresh revocation list tells.
     """
 
     source: Source
@@ -49,6 +61,7 @@ class Gate:
     max_header_bytes: int
     max_chain: int
     mode: Mode = Mode.ENFORCE
+    revocation: RevocationMode = RevocationMode.CHECK
 
     @property
     def hidden(self) -> frozenset[str]:
@@ -108,7 +121,16 @@ class Gate:
         except Rejection as rejection:
             rejection.evidence = evidence_of(verdict.identity)
             raise
-        return Accepted(identity=identity, protected=protected, cached=cached)
+        return Accepted(
+            identity=identity,
+            protected=protected,
+            cached=cached,
+            not_before=verdict.not_before,
+            not_after=verdict.not_after,
+            version=snapshot.version,
+            revocation=verdict.revocation,
+            path=() if cached else verdict.path,
+        )
 
     def _verify(
         self, connection: Connection, fields: Fields, presented: Presented, snapshot: TrustSnapshot, now: datetime
@@ -126,24 +148,40 @@ class Gate:
             raise undecodable
         chain = parse_chain(ders)
         try:
-            return self._identify(chain, snapshot, now)
+            verified, identity = self._identify(chain, snapshot, now)
+            known = self._require_unrevoked(verified, snapshot, now)
         except Rejection as rejection:
             rejection.evidence = chain.evidence
             raise
+        return Verdict(
+            identity=identity,
+            not_before=known.not_before,
+            not_after=known.not_after,
+            revocation=known.state,
+            path=verified.path,
+        )
 
-    def _identify(self, chain: PresentedChain, snapshot: TrustSnapshot, now: datetime) -> Verdict:
+    def _identify(
+        self, chain: PresentedChain, snapshot: TrustSnapshot, now: datetime
+    ) -> tuple[VerifiedChain, ClientIdentity]:
         """Try each authority; of several refusals, tell the one that came furthest."""
         furthest = Rejection(Reason.ISSUER_UNTRUSTED, "no authority is configured")
         for trust in snapshot.trusts:
             try:
                 verified = path.verify(chain, trust, now)
-                identity = policy.identify(verified, trust, self.source.name)
+                return verified, policy.identify(verified, trust, self.source.name)
             except Rejection as rejection:
                 if rejection.reason.order >= furthest.reason.order:
                     furthest = rejection
-            else:
-                return Verdict(identity=identity, not_before=verified.not_before, not_after=verified.not_after)
         raise furthest
+
+    def _require_unrevoked(self, chain: VerifiedChain, snapshot: TrustSnapshot, now: datetime) -> Revocation:
+        if self.revocation is RevocationMode.OFF:
+            return unchecked(chain)
+        known = check(chain, snapshot.lists, now)
+        if known.state is RevocationState.UNKNOWN and self.revocation is RevocationMode.REQUIRE:
+            raise Rejection(Reason.REVOCATION_UNKNOWN, known.why, path=chain.path)
+        return known
 
     @property
     def _source_headers(self) -> frozenset[str]:
@@ -180,6 +218,7 @@ class Gate:
             disposition=disposition,
             evidence=rejection.evidence,
             error=error,
+            path=rejection.path,
         )
 
 

@@ -29,9 +29,14 @@ class Protection:
     protected: tuple[str, ...] = ("/",)
     exempt: tuple[str, ...] = ()
 
+    @property
+    def is_total(self) -> bool:
+        """Return whether every path needs an identity, however it is read."""
+        return "/" in self.protected and not self.exempt
+
     def covers(self, connection: Connection) -> bool:
         """Return whether the request needs an accepted identity."""
-        if "/" in self.protected and not self.exempt:
+        if self.is_total:
             return True
         readings = frozenset(_understood(_as_given(connection)))
         if connection.root_path:

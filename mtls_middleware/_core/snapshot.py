@@ -11,6 +11,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyB
 
 from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.certificate import fingerprint
+from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.verdicts import Verdicts
 from mtls_middleware.identity import Authority
 
@@ -120,12 +121,14 @@ class TrustSnapshot:
         version: counts up from 1.
         built_at: by the guard's clock, UTC.
         trusts: one for each configured authority.
+        lists: revocation lists, of all authorities.
         verdicts: the cache; it can never outlive the trust it came from.
     """
 
     version: int
     built_at: datetime
     trusts: tuple[AuthorityTrust, ...]
+    lists: RevocationLists = field(default_factory=RevocationLists)
     verdicts: Verdicts = field(default_factory=Verdicts)
 
     @property

@@ -6,6 +6,9 @@ Only acceptances are kept: a flood of bad certificates finds no room to take, so
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cryptography import x509
+
+from mtls_middleware._core.decision import RevocationState
 from mtls_middleware.identity import ClientIdentity
 
 CAPACITY = 1024
@@ -21,13 +24,17 @@ class Verdict:
 
     Attributes:
         identity: without what belongs to a single call, such as the organisation.
-        not_before: start of the life of the whole path.
+        not_before: start of the life of the whole path, and of the revocation lists that it depends on.
         not_after: end of it.
+        revocation: what is known of the revocation of the path.
+        path: the verified chain, leaf first, anchor last.
     """
 
     identity: ClientIdentity
     not_before: datetime
     not_after: datetime
+    revocation: RevocationState = RevocationState.OFF
+    path: tuple[x509.Certificate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,12 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises PermissionError, this does not
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, limit: int = FILE_BYTES) -> bytes:
     """Return the content of a regular file, following links.
+
+    Args:
+        path: of the file.
+        limit: bytes of the longest that is read.
 
     Raises:
         Unusable: missing, unreadable, no regular file, or too large.
@@ -44,14 +48,14 @@ def read(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Unusable("is not a regular file")
         content = bytearray()
-        while len(content) <= FILE_BYTES and (part := os.read(descriptor, FILE_BYTES + 1 - len(content))):
+        while len(content) <= limit and (part := os.read(descriptor, limit + 1 - len(content))):
             content += part
     except OSError as error:
         raise Unusable(_complaint(error)) from error
     finally:
         os.close(descriptor)
-    if len(content) > FILE_BYTES:
-        raise Unusable(f"is larger than {FILE_BYTES:,} bytes")
+    if len(content) > limit:
+        raise Unusable(f"is larger than {limit:,} bytes")
     return bytes(content)
 
 

@@ -9,17 +9,16 @@ from mtls_middleware._trust.forks import follow_forks
 
 
 class Holder:
-    """Hold the current snapshot. Readers take no lock: they read one reference, and keep what they read."""
+    """Hold the current snapshot. Readers take no lock: they read one reference, and keep what they read.
+
+    Attributes:
+        current: the newest snapshot; None before the first. Only `replace` writes it.
+    """
 
     def __init__(self) -> None:
-        self._current: TrustSnapshot | None = None
+        self.current: TrustSnapshot | None = None
         self._writing = threading.Lock()
         follow_forks(self)
-
-    @property
-    def current(self) -> TrustSnapshot | None:
-        """Return the newest snapshot; None before the first."""
-        return self._current
 
     def replace(self, trusts: Iterable[AuthorityTrust], built_at: datetime) -> TrustSnapshot:
         """Make the next version current, and return it.
@@ -30,8 +29,8 @@ class Holder:
         """
         trusts = tuple(trusts)
         with self._writing:
-            version = self._current.version + 1 if self._current is not None else 1
-            self._current = snapshot = TrustSnapshot(version=version, built_at=built_at, trusts=trusts)
+            version = self.current.version + 1 if self.current is not None else 1
+            self.current = snapshot = TrustSnapshot(version=version, built_at=built_at, trusts=trusts)
         return snapshot
 
     def after_fork(self) -> None:

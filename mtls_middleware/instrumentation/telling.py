@@ -10,7 +10,7 @@ from mtls_middleware._core.proxies import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware.events import CallAccepted, CallRejected, Event, Hook, Notice, Severity
-from mtls_middleware.instrumentation.logging import LOGGER
+from mtls_middleware.instrumentation.logging import LOGGER, log
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
@@ -31,13 +31,26 @@ class Telling:
 
     def __init__(self, hooks: Iterable[Hook], *, source: str) -> None:
         self._hooks = tuple(hooks)
+        self._hooks_of_accepted = tuple(hook for hook in self._hooks if hook is not log)  # it says nothing of them
         self._source = source
         self._said: set[str] = set()
         self._last_report: datetime | None = None
 
     def tell(self, event: Event) -> None:
         """Tell one event."""
-        for hook in self._hooks:
+        self._tell(self._hooks, event)
+
+    @property
+    def tells_acceptance(self) -> bool:
+        """Return whether anybody listens to accepted calls."""
+        return bool(self._hooks_of_accepted)
+
+    def accepted(self, event: CallAccepted) -> None:
+        """Tell of an accepted call to a protected path."""
+        self._tell(self._hooks_of_accepted, event)
+
+    def _tell(self, hooks: Iterable[Hook], event: Event) -> None:
+        for hook in hooks:
             try:
                 hook(event)
             except Exception:  # noqa: BLE001 - a decision stands, whatever becomes of its line in a log
@@ -53,7 +66,7 @@ class Telling:
         """Tell what became of a call to a protected path."""
         if isinstance(decision, Accepted):
             if decision.protected:
-                self.tell(CallAccepted(identity=decision.identity, cached=decision.cached))
+                self.accepted(CallAccepted(identity=decision.identity, cached=decision.cached))
         elif decision.disposition is not Disposition.UNPROTECTED:
             self._rejection(connection, decision)
 

@@ -15,14 +15,22 @@ _GONE = ("unknown", 0)
 
 def peer_of(transport: asyncio.BaseTransport) -> Transport:
     """Return the peer at the other end of the wire, whatever a header says."""
-    peer = transport.get_extra_info("peername")
-    if isinstance(peer, tuple) and len(peer) >= 2:  # noqa: PLR2004 - host, port, and two more in IPv6
-        return Transport(peer=(str(peer[0]), int(peer[1])))
+    connection = transport.get_extra_info("socket")
+    return peer_named(transport.get_extra_info("peername"), None if connection is None else connection.family)
+
+
+def peer_named(name: object, family: int | None) -> Transport:
+    """Return the peer by the name that its socket gives it.
+
+    Args:
+        name: of ``getpeername``; anything but a tuple where there is none.
+        family: of the socket; None where nothing is known.
+    """
+    if isinstance(name, tuple) and len(name) >= 2:  # noqa: PLR2004 - host, port, and two more in IPv6
+        return Transport(peer=(str(name[0]), int(name[1])))
     # With uvloop a TCP peer that sent a request and then a reset has no name either, and the request arrives. It must
     # not pass for a unix socket.
-    connection = transport.get_extra_info("socket")
-    is_unix = connection is not None and connection.family == getattr(socket, "AF_UNIX", None)
-    return Transport(peer=None if is_unix else _GONE)
+    return Transport(peer=None if family == getattr(socket, "AF_UNIX", -1) else _GONE)
 
 
 def with_connection_facts(app: ASGIApp, transport: Transport, tls: Mapping[str, Any] | None) -> ASGIApp:
@@ -36,9 +44,14 @@ def with_connection_facts(app: ASGIApp, transport: Transport, tls: Mapping[str, 
 
     async def with_facts(scope: Scope, receive: Receive, send: Send) -> None:
         # Servers may share the scope's dicts between requests, and applications may write into ours: all are copies.
+        # What stands under "tls" is ours alone: on a connection without TLS it can only be left over from another one.
         facts: dict[str, Any] = {TRANSPORT_SCOPE_KEY: transport}
+        extensions = {**(scope.get("extensions") or {})}
+        extensions.pop("tls", None)
         if tls is not None:
-            facts["extensions"] = {**(scope.get("extensions") or {}), "tls": {**tls}}
+            extensions["tls"] = {**tls}
+        if extensions or "extensions" in scope:
+            facts["extensions"] = extensions
         return await app({**scope, **facts}, receive, send)
 
     return with_facts

@@ -4,17 +4,16 @@ It tells what the caller sent, never a verdict: a resumed session was verified l
 """
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
+
+from mtls_middleware._core.tls_object import presented_der
 
 TLSObject = ssl.SSLObject | ssl.SSLSocket
 
 _VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 """Names of the standard library, and the numbers of RFC 8446 §4.2.1."""
-
-_DER = 2
-"""``_ssl.ENCODING_DER``."""
 
 
 def tls_extension(connection: TLSObject) -> dict[str, Any]:
@@ -25,30 +24,12 @@ def tls_extension(connection: TLSObject) -> dict[str, Any]:
     """
     return {
         "server_cert": None,
-        "client_cert_chain": tuple(ssl.DER_cert_to_PEM_cert(der) for der in _chain(connection)),
+        "client_cert_chain": tuple(ssl.DER_cert_to_PEM_cert(der) for der in presented_der(connection)),
         "client_cert_name": None,
         "client_cert_error": None,
         "tls_version": _VERSIONS.get(connection.version() or ""),
         "cipher_suite": _cipher_suite(connection),
     }
-
-
-def _chain(connection: TLSObject) -> Iterator[bytes]:
-    # The leaf is asked for first: without one, CPython 3.13 answers a question for the chain with AttributeError, and
-    # CPython 3.11 with [None]. On a resumed session the chain is empty, and the leaf is there.
-    leaf = connection.getpeercert(binary_form=True)
-    if leaf is None:
-        return
-    yield leaf
-    yield from (der for der in _sent(connection) if der != leaf)
-
-
-def _sent(connection: TLSObject) -> list[bytes]:
-    public = getattr(connection, "get_unverified_chain", None)  # CPython >= 3.13
-    if public is not None:
-        return list(public() or ())
-    private = getattr(getattr(connection, "_sslobj", None), "get_unverified_chain", None)  # CPython 3.10 to 3.12
-    return [certificate.public_bytes(_DER) for certificate in private() or ()] if private is not None else []
 
 
 def _cipher_suite(connection: TLSObject) -> int | None:

@@ -3,6 +3,10 @@
 On the command line ``--http mtls_middleware.servers.uvicorn:HttpToolsProtocol`` (or ``:H11Protocol``), in code
 ``uvicorn.run(app, http=HttpToolsProtocol)``. Both go with every WebSocket implementation of uvicorn, both event loops,
 ``--workers`` and unix sockets. `HttpToolsProtocol` exists where httptools is installed.
+
+For HTTP/2 ``--http mtls_middleware.servers.uvicorn:AutoZttpProtocol``, without ``--http2``, which insists on uvicorn's
+own class. It speaks HTTP/1.1 and WebSocket too, `ZttpProtocol` nothing else. Both exist where zttp is installed, which
+needs Python 3.12, beside uvicorn 0.52 or later.
 """
 
 import asyncio
@@ -66,3 +70,14 @@ if find_spec("httptools") is not None:
             """Let no header in after this one."""
             self._headers_are_complete = True
             super().on_headers_complete()
+
+
+if find_spec("zttp") is not None and find_spec("uvicorn.protocols.http.auto_zttp_impl") is not None:
+    from uvicorn.protocols.http.auto_zttp_impl import AutoZttpProtocol as _UvicornAutoZttpProtocol
+    from uvicorn.protocols.http.zttp_impl import ZttpProtocol as _UvicornZttpProtocol
+
+    class ZttpProtocol(_TellsConnectionFacts, _UvicornZttpProtocol):
+        """Serve HTTP/1.1 by zttp, which keeps request trailers apart by itself."""
+
+    class AutoZttpProtocol(_TellsConnectionFacts, _UvicornAutoZttpProtocol):
+        """Serve HTTP/2 and HTTP/1.1 by zttp; the protocol that takes over is given the configuration."""

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -13,9 +14,13 @@ from cryptography import x509
 
 from mtls_middleware._core import path, policy
 from mtls_middleware._core.binding import Binding
-from mtls_middleware._core.certificate import parse_chain
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.certificate import VerifiedChain, parse_chain
+from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.decision import Reason, Rejection, RevocationState
+from mtls_middleware._core.revocation import check
 from mtls_middleware._core.snapshot import Anchor, build_trust
+from mtls_middleware._trust.crl import parse_list
+from mtls_middleware._trust.report import Unusable
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings.values import dns_name
 
@@ -66,9 +71,22 @@ class Case:
             verified = path.verify(parse_chain(ders), trust, _time(self.row["validation_time"]))
             if expected is not None:
                 policy.identify(verified, trust, "tls")
+            if self.needs_crl:
+                self._require_good(verified)
         except Rejection as rejection:
             return rejection.reason
         return None
+
+    def _require_good(self, verified: VerifiedChain) -> None:
+        """Ask as mode `require` does; lists that cannot be used are left out, as at start-up."""
+        now = _time(self.row["validation_time"])
+        found = []
+        for pem in self.row["crls"]:
+            with suppress(Unusable):
+                found.append(parse_list(pem.encode(), self.id))
+        known = check(verified, RevocationLists(found, verified.path[1:]), now)
+        if known.state is not RevocationState.GOOD:
+            raise Rejection(Reason.REVOCATION_UNKNOWN, known.why)
 
 
 @cache

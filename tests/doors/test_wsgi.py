@@ -57,10 +57,12 @@ class TestKeysOfServers:
         [
             pytest.param({"gunicorn.socket": Socket(LEAF.der)}, id="gunicorn"),
             pytest.param({"gunicorn.socket": NewSocket(LEAF.der)}, id="gunicorn-on-3.13"),
-            pytest.param({"SSL_CLIENT_CERT": LEAF.pem}, id="werkzeug"),
+            pytest.param({"werkzeug.socket": Socket(LEAF.der), "SSL_CLIENT_CERT": LEAF.pem}, id="werkzeug"),
+            pytest.param({"SSL_CLIENT_CERT": LEAF.pem}, id="pem-alone"),
             pytest.param({"SSL_CLIENT_CERT": LEAF.pem, "SSL_CLIENT_VERIFY": "SUCCESS"}, id="mod_ssl"),
             pytest.param({"SSL_CLIENT_CERT": LEAF.pem.strip(), "SSL_CLIENT_VERIFY": "SUCCESS"}, id="cheroot"),
             pytest.param({"SSL_CLIENT_CERT": LEAF.pem.replace("\n", "\r\n")}, id="crlf"),
+            pytest.param({"SSL_CLIENT_CERT": LEAF.pem.replace("\n", "\n\t")}, id="nginx-with-tabs"),
             pytest.param({"HTTPS_CC": LEAF.pem}, id="uwsgi-pem"),
             pytest.param({"HTTPS_CLIENT_CERTIFICATE": RAW_DER}, id="uwsgi-der"),
             pytest.param({"asgi.scope": {"extensions": {"tls": tls_extension(LEAF)}}}, id="a2wsgi"),
@@ -84,7 +86,10 @@ class TestKeysOfServers:
             pytest.param({"SSL_CLIENT_CERT": "", "SSL_CLIENT_VERIFY": "SUCCESS"}, "certificate_missing", id="lesson-2"),
             pytest.param({"SSL_CLIENT_S_DN": "CN=x", "HTTPS_DN": "CN=x"}, "certificate_missing", id="lesson-16-names"),
             pytest.param({"HTTPS_CC": ""}, "certificate_missing", id="uwsgi-none"),
-            pytest.param({"werkzeug.socket": object()}, "certificate_missing", id="werkzeug-none"),
+            pytest.param({"werkzeug.socket": Socket(None)}, "certificate_missing", id="werkzeug-none"),
+            pytest.param({"werkzeug.socket": object()}, "certificate_missing", id="werkzeug-without-tls"),
+            pytest.param({"gunicorn.socket": "x", "werkzeug.socket": "x"}, "certificate_missing", id="no-socket"),
+            pytest.param({"SSL_CLIENT_CERT": "", "SSL_CLIENT_VERIFY": "NONE"}, "certificate_missing", id="nginx-none"),
             pytest.param({"SSL_CLIENT_CERT": None}, "certificate_missing", id="null"),
             pytest.param({"ssl_client_cert": LEAF.pem}, "certificate_missing", id="lesson-33-other-case"),
             pytest.param({"REDIRECT_SSL_CLIENT_CERT": LEAF.pem}, "certificate_missing", id="lesson-33-other-name"),
@@ -147,9 +152,10 @@ class TestChains:
         case = Case(environ={"SSL_CLIENT_CERT": LEAF.pem, **keys})
         assert wsgi(site.guard(), case).verdict == "certificate_too_large"
 
-    def test_gunicorn_s_on_python_3_13(self, site: Site, lower: RegionalCA) -> None:
+    @pytest.mark.parametrize("key", ["gunicorn.socket", "werkzeug.socket"])
+    def test_that_of_a_socket_comes_along(self, site: Site, lower: RegionalCA, key: str) -> None:
         client = lower.client(names=["caller.example.com"])
-        keys = {"gunicorn.socket": NewSocket(client.der, lower.der)}
+        keys = {key: NewSocket(client.der, lower.der), "SSL_CLIENT_CERT": client.pem}
         assert wsgi(self._custom(site), Case(environ=keys)).verdict == "accepted"
 
 
@@ -172,6 +178,54 @@ def test_lesson_33_nor_is_its_word_of_a_verification(site: Site, monkeypatch: py
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/ssl/cert.pem")
     keys = {"SSL_CLIENT_CERT": stranger_ca().client().pem, "SSL_CERT_FILE": "/etc/ssl/cert.pem"}
     assert wsgi(site.guard(), Case(environ=keys)).verdict == "issuer_untrusted"
+
+
+class TestSpellings:
+    """A key with something beside the name is another spelling: uWSGI passes it on as it came (seen)."""
+
+    @pytest.mark.parametrize("blank", [" ", "\t", "\x0b", "\x0c", "\x1f", "\x85", "\xa0"], ids=repr)
+    @pytest.mark.parametrize("name", ["HTTP_X_SSL_CLIENT_CERT", "HTTP_X_SSL_CLIENT_VERIFY", "HTTP_X_MTLS_PROXY_SECRET"])
+    def test_lesson_3_a_blank_beside_a_name_makes_a_twin(self, site: Site, name: str, blank: str) -> None:
+        guard = site.guard(NGINX, proxy_drops_underscores="yes")
+        environ = wsgi_environ(through_nginx(good_client()))
+        assert wsgi_outcome(guard, environ).verdict == "accepted"
+        twin = {**environ, f"{name}{blank}": environ[name]}
+        assert wsgi_outcome(guard, twin).verdict == "source_untrusted"
+        del twin[name]
+        assert wsgi_outcome(guard, twin).verdict == "source_untrusted"
+
+    def test_lesson_1_the_application_sees_no_spelling_of_it(self, site: Site) -> None:
+        environ = wsgi_environ(Case(path="/health")) | {"HTTP_X_SSL_CLIENT_CERT ": "x", "HTTP_ACCEPT": "*/*"}
+        assert wsgi_outcome(site.guard(NGINX, exempt="/health"), environ).seen == {"accept"}
+
+    @pytest.mark.parametrize(
+        "key", ["HTTP_X_\xdfL_CLIENT_CERT", "HTTP_X_\u017f\u017fL_CLIENT_CERT", "HTTP_\u212a", "HTTP_"]
+    )
+    def test_a_strange_key_is_no_header_of_ours(self, site: Site, key: str) -> None:
+        environ = wsgi_environ(Case()) | {key: "x"}
+        assert wsgi_outcome(site.guard(NGINX), environ).verdict == "certificate_missing"
+
+
+class TestSilentServers:
+    """The log says once that a server hands over no certificates, and not where it does."""
+
+    @pytest.mark.parametrize(
+        ("keys", "said"),
+        [
+            pytest.param({}, True, id="waitress"),
+            pytest.param({"gunicorn.socket": object()}, True, id="gunicorn-without-tls"),
+            pytest.param({"werkzeug.socket": object()}, True, id="werkzeug-without-tls"),
+            pytest.param({"gunicorn.socket": Socket(None)}, False, id="gunicorn"),
+            pytest.param({"werkzeug.socket": Socket(None)}, False, id="werkzeug"),
+            pytest.param({"SSL_CLIENT_VERIFY": "NONE"}, False, id="cheroot"),
+            pytest.param({"SSL_CLIENT_CERT": ""}, False, id="mod_wsgi"),
+        ],
+    )
+    def test_who_is_silent(
+        self, site: Site, keys: dict[str, Any], said: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        wsgi(site.guard(), Case(environ=keys))
+        assert ("no TLS extension" in caplog.text) is said
 
 
 class TestBridge:

@@ -20,10 +20,16 @@ async def _tell(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-    while (await receive()).get("more_body"):
-        pass
     headers = [name.decode("latin-1") for name, _ in scope["headers"]]
     body = _facts(scope["mtls.identity"], headers)
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": body.decode()})
+        await send({"type": "websocket.close"})
+        return
+    while (await receive()).get("more_body"):
+        pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": body})
 

@@ -1,0 +1,200 @@
+"""Revocation lists, well-formed but of unknown truth; and those of one moment, found by the key that signed them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
+from mtls_middleware._core.certificate import UNREADABLE, crl_addresses
+from mtls_middleware._core.serials import SerialNumbers
+
+ISSUERS_KEPT = 256
+"""Issuers beyond the known ones whose lists are kept; callers bring them, so there must be an end."""
+
+SignatureScheme = padding.PKCS1v15 | padding.PSS | ec.ECDSA
+
+
+class Scope(StrEnum):
+    """Say of which certificates a list tells (RFC 5280 §5.2.5)."""
+
+    ALL = "all"
+    CALLERS = "callers"
+    """End entities only: onlyContainsUserCerts."""
+    AUTHORITIES = "authorities"
+    """CAs only: onlyContainsCACerts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSignature:
+    """Hold what it takes to check a list's signature against a key, at a cost that does not depend on its length.
+
+    Attributes:
+        scheme: padding of RSA, or ECDSA.
+        digest: hash of the signed part.
+        algorithm: of that hash.
+        value: the signature.
+    """
+
+    scheme: SignatureScheme
+    digest: bytes
+    algorithm: Prehashed
+    value: bytes
+
+    def is_by(self, key: object) -> bool:
+        """Return whether this public key made it."""
+        try:
+            match key, self.scheme:
+                case rsa.RSAPublicKey(), padding.PKCS1v15() | padding.PSS() as scheme:
+                    key.verify(self.value, self.digest, scheme, self.algorithm)
+                case ec.EllipticCurvePublicKey(), ec.ECDSA():
+                    key.verify(self.value, self.digest, ec.ECDSA(self.algorithm))
+                case _:
+                    return False
+        except (InvalidSignature, *UNREADABLE):
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationList:
+    """Hold one list. Who signed it is not known before `is_signed_by`. Two lists of the same bytes are equal.
+
+    Attributes:
+        fingerprint_sha256: of its DER, lower-case hex.
+        issuer: name of the CA that is said to have signed it.
+        authority_key_identifier: of the key that is said to have; None where it does not say.
+        authority_serial_number: of the certificate of that key; None where it does not say.
+        number: its CRL number: it counts up.
+        this_update: before this it is not usable, UTC.
+        next_update: after this it is stale, UTC.
+        addresses: it tells only of certificates that name one of these as the address of their list; None where it
+            tells of all. On the wire: fullName of a distribution point (RFC 5280 §5.2.5).
+        scope: of which kind of certificates it tells.
+        serial_numbers: of what it revokes.
+        signature: to be checked against the issuer's key.
+        origin: address or file, for messages.
+    """
+
+    fingerprint_sha256: str
+    issuer: x509.Name = field(compare=False)
+    authority_key_identifier: bytes | None = field(compare=False)
+    authority_serial_number: int | None = field(compare=False)
+    number: int = field(compare=False)
+    this_update: datetime = field(compare=False)
+    next_update: datetime = field(compare=False)
+    addresses: frozenset[str] | None = field(compare=False)
+    scope: Scope = field(compare=False)
+    serial_numbers: SerialNumbers = field(compare=False, repr=False)
+    signature: ListSignature = field(compare=False, repr=False)
+    origin: str = field(compare=False)
+
+    @property
+    def part(self) -> tuple[x509.Name, bytes | None, frozenset[str] | None, Scope]:
+        """Return what it tells of: of two lists with the same part and key, the newer one replaces the older."""
+        return self.issuer, self.authority_key_identifier, self.addresses, self.scope
+
+    def is_newer_than(self, other: "RevocationList") -> bool:
+        """Return whether it replaces another list of the same part."""
+        return (self.number, self.this_update) > (other.number, other.this_update)
+
+    def is_usable(self, now: datetime) -> bool:
+        """Return whether it has begun to count; a stale one still does."""
+        return self.this_update <= now
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Return whether what it does not list is good at `now`."""
+        return self.this_update <= now <= self.next_update
+
+    def covers(self, certificate: x509.Certificate, *, is_ca: bool) -> bool:
+        """Return whether it would list this certificate of its issuer, were it revoked."""
+        if self.scope is (Scope.CALLERS if is_ca else Scope.AUTHORITIES):
+            return False
+        return self.addresses is None or not self.addresses.isdisjoint(crl_addresses(certificate))
+
+    def is_signed_by(self, issuer: x509.Certificate) -> bool:
+        """Return whether this CA signed it, and may sign lists (RFC 5280 §6.3.3 f, g).
+
+        Args:
+            issuer: a believed CA; whether it is valid is not looked at.
+        """
+        return (
+            issuer.subject == self.issuer
+            and self._means(issuer)
+            and _may_sign_lists(issuer)
+            and self.signature.is_by(issuer.public_key())
+        )
+
+    def _means(self, issuer: x509.Certificate) -> bool:
+        """Return whether what it says of its issuer's key fits; a renewed CA keeps the key, and gets a new number."""
+        identifier = _subject_key_identifier(issuer)
+        if self.authority_key_identifier is not None and identifier is not None:
+            return identifier == self.authority_key_identifier
+        return self.authority_serial_number in (None, issuer.serial_number)
+
+
+class RevocationLists:
+    """Hold the lists of one moment. They never change; which CA signed which is found out once, and remembered.
+
+    Attributes:
+        lists: all of them.
+        issuers: CAs that were known when this was built.
+    """
+
+    def __init__(self, lists: Iterable[RevocationList] = (), issuers: Iterable[x509.Certificate] = ()) -> None:
+        """Index lists.
+
+        Args:
+            lists: of any issuer, in any state, also several of one.
+            issuers: CAs whose signatures are checked now. Other CAs, which callers bring, are checked when they come.
+        """
+        self.lists = tuple(dict.fromkeys(lists))
+        self.issuers = tuple(dict.fromkeys(issuers))
+        self._by_name: defaultdict[x509.Name, list[RevocationList]] = defaultdict(list)
+        for one in self.lists:
+            self._by_name[one.issuer].append(one)
+        self._known = {issuer: self._signed_by(issuer) for issuer in self.issuers}
+        self._met: dict[x509.Certificate, tuple[RevocationList, ...]] = {}
+
+    def of(self, issuer: x509.Certificate) -> tuple[RevocationList, ...]:
+        """Return the lists that this CA signed, in any state."""
+        found = self._known.get(issuer)
+        if found is None:
+            found = self._met.get(issuer)
+        if found is None:
+            found = self._signed_by(issuer)
+            if len(self._met) < ISSUERS_KEPT:
+                self._met[issuer] = found
+        return found
+
+    def named(self, issuer: x509.Name) -> tuple[RevocationList, ...]:
+        """Return the lists that bear a CA's name, whoever signed them."""
+        return tuple(self._by_name.get(issuer, ()))
+
+    def _signed_by(self, issuer: x509.Certificate) -> tuple[RevocationList, ...]:
+        return tuple(one for one in self.named(issuer.subject) if one.is_signed_by(issuer))
+
+    def __len__(self) -> int:
+        """Return the number of lists."""
+        return len(self.lists)
+
+
+def _may_sign_lists(issuer: x509.Certificate) -> bool:
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True  # RFC 5280 §6.3.3 f: "if a key usage extension is present"
+    except UNREADABLE:
+        return False
+
+
+def _subject_key_identifier(issuer: x509.Certificate) -> bytes | None:
+    try:
+        return issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, *UNREADABLE):
+        return None

@@ -1,0 +1,179 @@
+"""Connections with one deadline: a server that sends a byte now and then does not move it."""
+
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from os import environ
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import certifi
+import httpcore2
+import httpx2
+
+from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Resolve, proxy_of
+
+CONNECT_SECONDS = 5.0
+"""For one address of a host; others may be tried after it."""
+
+IDLE_SECONDS = 10.0
+"""For one read or write: a living server answers within it."""
+
+_TIMEOUTS = {"connect": CONNECT_SECONDS, "read": IDLE_SECONDS, "write": IDLE_SECONDS, "pool": CONNECT_SECONDS}
+_PROXY_SCHEMES = {"http", "https"}
+
+
+class Network(httpx2.BaseTransport):
+    """Send requests through the proxies of the environment, or straight."""
+
+    def __init__(self, deadline: Deadline, resolve: Resolve | None) -> None:
+        self._deadline = deadline
+        self._resolve = resolve
+        self._pools: dict[str | None, httpcore2.ConnectionPool] = {}
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request, and return its answer as soon as its headers are there."""
+        url = request.url
+        answer = self._pool(proxy_of(str(url))).handle_request(
+            httpcore2.Request(
+                method=request.method,
+                url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions={"timeout": _TIMEOUTS},
+            )
+        )
+        return httpx2.Response(answer.status, headers=answer.headers, stream=_Body(answer))
+
+    def close(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.values():
+            pool.close()
+
+    def _pool(self, proxy: str | None) -> httpcore2.ConnectionPool:
+        pool = self._pools.get(proxy)
+        if pool is None:
+            pool = self._pools[proxy] = self._direct() if proxy is None else self._through(proxy)
+        return pool
+
+    def _direct(self) -> httpcore2.ConnectionPool:
+        return httpcore2.ConnectionPool(ssl_context=self._tls, network_backend=_Backend(self._deadline, self._resolve))
+
+    def _through(self, proxy: str) -> httpcore2.HTTPProxy:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        try:
+            port = parts.port
+        except ValueError:
+            port = 0
+        if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or port == 0:
+            raise HTTPFailure(FailureKind.PROXY, "the proxy in the environment is no http:// or https:// address")
+        secure = parts.scheme == "https"
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return httpcore2.HTTPProxy(
+            f"{parts.scheme}://{host}:{port or (443 if secure else 80)}",
+            proxy_auth=(unquote(parts.username).encode(), unquote(parts.password or "").encode())
+            if parts.username
+            else None,
+            ssl_context=self._tls,
+            proxy_ssl_context=tls_context() if secure else None,
+            network_backend=_Backend(self._deadline, None),
+        )
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return tls_context()
+
+
+def tls_context() -> ssl.SSLContext:
+    """Trust what the system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name; where there is nothing, certifi."""
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    named = environ.get(paths.openssl_cafile_env) or environ.get(paths.openssl_capath_env)
+    if not named and not has_roots(Path(paths.openssl_cafile), Path(paths.openssl_capath)):
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def has_roots(file: Path, folder: Path) -> bool:
+    """Return whether there is a file of roots, or a folder with roots named by hash as OpenSSL finds them."""
+    return file.is_file() or any(folder.glob("*.0"))
+
+
+def addresses_of(host: str, port: int) -> tuple[str, ...]:
+    """Ask the system's resolver.
+
+    Raises:
+        HTTPFailure: it knows no address.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise HTTPFailure(FailureKind.UNKNOWN_HOST, f"the name of the host cannot be resolved ({error})") from error
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _Backend(httpcore2.NetworkBackend):
+    """Connect to one address after the other, until one answers or the time is over."""
+
+    def __init__(self, deadline: Deadline, resolve: Resolve | None) -> None:
+        self._deadline = deadline
+        self._resolve = resolve or addresses_of
+        self._sockets = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        self._deadline.bound(0)
+        failure: Exception = httpcore2.ConnectError("the host has no address")
+        for address in self._resolve(host, port):
+            try:
+                seconds = self._deadline.bound(timeout or CONNECT_SECONDS)
+                stream = self._sockets.connect_tcp(address, port, seconds, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Stream(stream, self._deadline)
+        raise failure
+
+
+class _Stream(httpcore2.NetworkStream):
+    """Give each step no more time than is left of the whole."""
+
+    def __init__(self, stream: httpcore2.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._deadline.bound(timeout or IDLE_SECONDS))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._deadline.bound(timeout or IDLE_SECONDS))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        seconds = self._deadline.bound(timeout or CONNECT_SECONDS)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, seconds), self._deadline)
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)
+
+
+class _Body(httpx2.SyncByteStream):
+    def __init__(self, answer: httpcore2.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._answer.iter_stream()
+
+    def close(self) -> None:
+        self._answer.close()

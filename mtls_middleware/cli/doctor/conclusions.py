@@ -1,0 +1,127 @@
+"""What is concluded from all answers together."""
+
+from collections.abc import Iterable, Iterator
+
+from mtls_middleware._core.decision import Reason
+from mtls_middleware.cli.doctor.answer import Failure
+from mtls_middleware.cli.doctor.attacks import ONCE, Weakness
+from mtls_middleware.cli.doctor.forgery import Forgery
+from mtls_middleware.cli.doctor.judging import Heard, Verdict
+from mtls_middleware.cli.doctor.plan import Plan
+from mtls_middleware.cli.doctor.report import Finding, Row
+
+HTTP3_OFFERED = (
+    "HTTP/3 is offered (Alt-Svc), and was not attacked. Over QUIC some servers and proxies ask for no certificate: "
+    "switch it off, unless you know that yours does ask."
+)
+HTTP2_NOT_TRIED = "HTTP/2 is offered, and was not attacked: pip install h2, and run this again."
+NOT_REACHABLE = "The application cannot be reached past the proxy from here, which is as it should be."
+PASSES_FORWARDED = (
+    "The proxy passes X-Forwarded-For or Forwarded of callers on. Nothing was believed for it, but such calls are "
+    "refused: set MTLS_PROXY_SECRET, and let the proxy overwrite X-Forwarded-For and remove Forwarded."
+)
+DEMANDED = (
+    "The proxy demands a client certificate before it reads a header, so no attack came further. What it does with "
+    "headers of a caller who has one was not tried: give --client-certificate and --client-key of any certificate that "
+    "it accepts."
+)
+STRANGER = (
+    "The forged certificate was a stranger's, made here. The reason of a refusal shows whether it was believed; "
+    "whether a believed one would be let in needs a genuine one, which is public: --certificate FILE."
+)
+OWN_IS_LET_IN = (
+    "Your own certificate is let in, so a stranger's was forged: where that is believed, the call is refused."
+)
+OWN_IS_LOST = "Your own certificate does not reach the application: does the proxy ask for one, and hand it over?"
+BROAD = "The headers of every source were tried, in few ways. Name yours with --source for all attacks."
+
+LET_IN = (
+    "a request without a certificate is not refused. Is this path protected (MTLS_PROTECT, MTLS_EXEMPT), is "
+    "MTLS_MODE=enforce, and is the middleware added?"
+)
+
+_UNTELLING = {
+    Reason.TRUST_UNAVAILABLE: "the application refuses everybody (trust_unavailable), and its log says why",
+    Reason.INTERNAL_ERROR: "the application refuses everybody (internal_error), and its log says why",
+    Reason.SOURCE_UNTRUSTED: (
+        "the application does not believe the proxy itself, so a forgery looks like an honest call. Compare "
+        "MTLS_PROXY_SECRET and MTLS_TRUSTED_PROXIES with the proxy; the application's log line with "
+        "correlation_id=doctor-bare names the cure"
+    ),
+}
+"""Reasons for which a caller without a certificate is refused where nothing more can be learned."""
+
+_VAGUE = frozenset({Reason.CERTIFICATE_MALFORMED, Reason.PROXY_VERIFICATION_FAILED})
+"""What headers get that are not those of the application's own source, but have the same name."""
+
+
+def why_untold(bare: Heard) -> str | None:
+    """Return why nothing can be told if this is what a caller without a certificate gets; None where all is well."""
+    if bare.demands:
+        return None
+    if bare.failure is Failure.UNTRUSTED:
+        return f"the server's own certificate is not trusted ({bare.detail}): give --server-ca FILE"
+    if bare.failure is not None:
+        return f"there is no answer: {bare.words}"
+    if bare.reason is not None:
+        return _UNTELLING.get(bare.reason)
+    if bare.is_refused_by_another:
+        return "something else than mtls-middleware refuses, so its refusals say nothing about the certificate"
+    if bare.is_let_in:
+        return LET_IN
+    return f"a request without a certificate gets {bare.status}, which is no refusal of mtls-middleware"
+
+
+def why_own_is_unheard(own: Heard) -> str | None:
+    """Return why nothing can be told if this is what a caller with a certificate gets; None where all is well."""
+    if own.reason is not None:
+        return _UNTELLING.get(own.reason)
+    if own.is_let_in:
+        return None
+    return f"a request with your own certificate gets no further than the proxy: {own.words}"
+
+
+def first_notes(plan: Plan, bare: Heard, baseline: Heard) -> Iterator[str]:
+    """Say what this run cannot show."""
+    if bare.demands and plan.own is None:
+        yield DEMANDED
+    if plan.own is not None and baseline.reason is Reason.CERTIFICATE_MISSING:
+        yield OWN_IS_LOST
+    if plan.certificate is None:
+        yield STRANGER
+    elif baseline.is_let_in:
+        yield OWN_IS_LET_IN
+    else:
+        yield f"The forged certificate was that of {plan.origin}."
+    if plan.is_broad:
+        yield BROAD
+    elif plan.direct is None:
+        yield (
+            f"From outside nobody sees whether the application really reads the headers of {plan.sources[0].name}: "
+            "--direct URL, its own address behind the proxy, checks that too."
+        )
+
+
+def findings(rows: Iterable[Row]) -> list[Finding]:
+    """Put attacks with the same cause together, the worst cause first."""
+    attacked = [row for row in rows if row.attack is not None]
+    copies = {row.forgery: row.judgement.verdict for row in attacked if row.name.startswith(ONCE.name)}
+    causes: dict[tuple[Weakness, str], list[Row]] = {}
+    for row in attacked:
+        if row.attack is not None and row.forgery is not None and row.judgement.verdict.is_finding:
+            weakness = row.attack.weakness
+            by_copies = copies.get(row.forgery, Verdict.REFUSED)
+            if row.attack.copies and by_copies.is_finding and row.judgement.verdict.gravity <= by_copies.gravity:
+                weakness = Weakness.DIRECT if weakness is Weakness.DIRECT else Weakness.COPY
+            causes.setdefault((weakness, row.forgery.certificate[0].lower()), []).append(row)
+    found = [
+        Finding(weakness=weakness, forgeries=_most_telling(members), rows=tuple(members))
+        for (weakness, _), members in causes.items()
+    ]
+    return sorted(found, key=lambda finding: -finding.verdict.gravity)
+
+
+def _most_telling(rows: list[Row]) -> tuple[Forgery, ...]:
+    """Return the forgeries whose source is most likely the application's, each once."""
+    telling = [row for row in rows if row.heard.reason not in _VAGUE] or rows
+    return tuple(dict.fromkeys(row.forgery for row in telling if row.forgery is not None))

@@ -1,0 +1,189 @@
+"""The verb ``doctor``: so far, with ``--url``."""
+
+import json
+import os
+import ssl
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cryptography import x509
+from rich.console import Console
+from rich.text import Text
+
+from mtls_middleware.cli.doctor.campaign import attack_boundary
+from mtls_middleware.cli.doctor.forgery import Source, first_readable, known_sources, read_certificate
+from mtls_middleware.cli.doctor.plan import Plan
+from mtls_middleware.cli.doctor.report import UNTOLD
+from mtls_middleware.cli.doctor.table import facts, show
+from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.cli.doctor.transport import Network
+from mtls_middleware.display import displayed
+from mtls_middleware.errors import ConfigurationError, MTLSError
+from mtls_middleware.settings.reader import Reader
+from mtls_middleware.settings.shapes import header_shape, source_name
+from mtls_middleware.settings.values import whole_number
+from mtls_middleware.settings.variables import DEFAULT_PREFIX
+
+URL_IS_NEEDED = (
+    "doctor needs --url URL so far: the address of your deployment, with a protected path, such as\n"
+    "  mtls-middleware doctor --url https://actions.example.com/actions/lookup\n"
+    "Attack no deployment but your own.\n"
+)
+
+_SHAPE = ("SOURCE", "HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE", "XFCC_ELEMENTS")
+_READ = (*_SHAPE, "PROXY_SECRET_HEADER", "PINS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Hold what the operator asked for; the attributes are the options of the verb."""
+
+    url: str | None
+    source: str | None = None
+    all_sources: bool = False
+    certificate: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    server_ca: Path | None = None
+    connect: str | None = None
+    direct: str | None = None
+    method: str = "GET"
+    timeout: float = 10.0
+    as_json: bool = False
+
+
+def run_doctor(options: Options, environ: Mapping[str, str] | None = None) -> int:
+    """Attack the deployment, print what was seen, and return the exit status.
+
+    Raises:
+        MTLSError: before anything is sent: what is wrong with the options or the environment.
+    """
+    if options.url is None:
+        sys.stderr.write(URL_IS_NEEDED)
+        return UNTOLD
+    plan = make_plan(options, options.url, os.environ if environ is None else environ)
+    with progress() as tell:
+        report = attack_boundary(plan, Network(timeout=options.timeout), tell)
+    if options.as_json:
+        sys.stdout.write(json.dumps(facts(report, options.url), indent=2) + "\n")
+    else:
+        show(report, options.url)
+    return report.status
+
+
+def make_plan(options: Options, url: str, environ: Mapping[str, str]) -> Plan:
+    """Return what is attacked, and with what.
+
+    Raises:
+        MTLSError: what is wrong with the options or the environment.
+    """
+    reader = _reader(options, environ)
+    target = _target("--url", url)
+    if options.connect is not None:
+        target = replace(target, address=_address(options.connect))
+    origin, certificate = _certificate(options, reader)
+    plan = Plan(
+        target=target,
+        sources=_sources(options, reader),
+        secret_header=reader.text("PROXY_SECRET_HEADER"),
+        certificate=certificate,
+        origin=origin,
+        context=_context(options),
+        own=_own_context(options),
+        direct=None if options.direct is None else replace(_target("--direct", options.direct), path=target.path),
+        method=_method(options.method),
+    )
+    if reader.problems:
+        raise ConfigurationError(reader.problems)
+    return plan
+
+
+def _reader(options: Options, environ: Mapping[str, str]) -> Reader:
+    """Return the operator's variables, without those that describe another source than the one asked for."""
+    given = {name: environ[f"{DEFAULT_PREFIX}{name}"] for name in _READ if f"{DEFAULT_PREFIX}{name}" in environ}
+    asked = options.source
+    if options.all_sources or (asked is not None and given.get("SOURCE", asked).lower() != asked.lower()):
+        given = {name: text for name, text in given.items() if name not in _SHAPE}
+    if asked is not None:
+        given["SOURCE"] = asked
+    return Reader(given, DEFAULT_PREFIX)
+
+
+def _sources(options: Options, reader: Reader) -> tuple[Source, ...]:
+    if options.all_sources or not reader.is_set("SOURCE"):
+        return known_sources()
+    name = reader.one("SOURCE", source_name)
+    shape = header_shape(reader, name)
+    elements = reader.one("XFCC_ELEMENTS", whole_number(1, 16)) or 1
+    if name is None or shape is None:
+        return known_sources()  # the certificate comes in no header, so none must be believed
+    return (Source(name=name, shape=shape, elements=elements),)
+
+
+def _certificate(options: Options, reader: Reader) -> tuple[str, x509.Certificate | None]:
+    """Return a genuine certificate and where it is from: the one given, else one that is pinned in a file."""
+    if options.certificate is not None:
+        return str(options.certificate), read_certificate(options.certificate)
+    found = first_readable(Path(item.rpartition("=")[2].strip()) for item in reader.items("PINS"))
+    return (f"{found[0]} (MTLS_PINS)", found[1]) if found else ("", None)
+
+
+def _context(options: Options) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.server_ca)
+    except (OSError, ssl.SSLError) as error:
+        raise MTLSError(f"--server-ca {options.server_ca}: {error}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _own_context(options: Options) -> ssl.SSLContext | None:
+    if options.client_certificate is None:
+        if options.client_key is not None:
+            raise MTLSError("--client-key needs --client-certificate")
+        return None
+    context = _context(options)
+    try:
+        context.load_cert_chain(options.client_certificate, options.client_key, password=_no_password)
+    except (OSError, ssl.SSLError) as error:
+        raise MTLSError(f"--client-certificate {options.client_certificate}: {error}") from error
+    return context
+
+
+def _no_password() -> str:
+    """Keep OpenSSL from asking at the terminal."""
+    raise MTLSError("--client-key is encrypted: give one that is not")
+
+
+def _target(option: str, url: str) -> Target:
+    try:
+        return Target.parse(url)
+    except ValueError as error:
+        raise MTLSError(f"{option} {displayed(url)!r} {error}") from error
+
+
+def _method(text: str) -> str:
+    if not (text.isascii() and text.isalpha()):
+        raise MTLSError(f"--method {displayed(text)!r} is no method of HTTP")
+    return text.upper()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal():
+        raise MTLSError(f"--connect {displayed(text)!r}: write HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being tried."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("attacking …") as status:
+        yield lambda title: status.update(Text(title))

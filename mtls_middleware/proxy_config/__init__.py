@@ -1,0 +1,38 @@
+"""A complete configuration for each proxy and platform that hands over a client certificate in headers.
+
+What `TABLE` calls *run* is run by the end-to-end tests, file by file as `render` returns it. The rest comes from the
+vendors' documentation.
+"""
+
+import re
+from importlib.resources import files
+
+from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.proxy_config.catalogue import TABLE, Template
+from mtls_middleware.proxy_config.parameters import Parameters
+
+__all__ = ["TABLE", "Parameters", "Template", "render"]
+
+_PLACE = re.compile(r"\{\{ (\w+) \}\}")
+_WITH_CRL = re.compile(r"^ *\{\{# crl \}\}\n(.*?)^ *\{\{/ crl \}\}\n", re.DOTALL | re.MULTILINE)
+
+
+def render(name: str, parameters: Parameters) -> str:
+    """Return the text of a configuration.
+
+    Args:
+        name: a key of `TABLE`.
+        parameters: what differs from one deployment to the next.
+
+    Raises:
+        ConfigurationError: there is none of this name, or it takes no revocation list.
+    """
+    template = TABLE.get(name)
+    if template is None:
+        raise ConfigurationError([f"there is no configuration for {name!r}; known are: {', '.join(TABLE)}"])
+    if parameters.crl is not None and not template.takes_crl:
+        raise ConfigurationError([f"the configuration for {name} takes no revocation list"])
+    text = (files(__name__) / "templates" / template.file).read_text(encoding="utf-8")
+    text = _WITH_CRL.sub("" if parameters.crl is None else r"\1", text)
+    values = parameters.values()
+    return _PLACE.sub(lambda place: values[place[1]], text)

@@ -1,0 +1,79 @@
+"""What differs from one deployment of a proxy to the next."""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mtls_middleware.errors import ConfigurationError
+
+SECRET_LENGTH = 16
+"""Characters that a secret has at least, as in ``MTLS_PROXY_SECRET``."""
+
+# Nothing that any of the languages would take for syntax: no blank, quote, brace, '$', '%', '#' or ';'.
+_SHAPES: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "server_name": (re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"), "a host name"),
+    "address": (re.compile(r"[0-9.]+"), "an IPv4 address"),
+    "port": (re.compile(r"[1-9][0-9]{0,4}"), "a port"),
+    **dict.fromkeys(
+        ("certificate", "private_key", "trust", "crl"),
+        (re.compile(r"/[A-Za-z0-9._/@+~-]+"), "an absolute path without blanks and special characters"),
+    ),
+    "application": (re.compile(r"[A-Za-z0-9.-]+:[1-9][0-9]{0,4}"), "host:port"),
+    "secret": (
+        re.compile(rf"[A-Za-z0-9._~+/=-]{{{SECRET_LENGTH},}}"),
+        f"{SECRET_LENGTH} or more characters out of A-Z a-z 0-9 . _ ~ + / = -",
+    ),
+}
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """Hold what is written into a configuration; nothing in it can be syntax of a proxy.
+
+    Attributes:
+        server_name: under which callers reach the proxy.
+        address: where it listens, IPv4.
+        port: where it listens.
+        certificate: path of the PEM of the server's certificate and its chain; for HAProxy with the key in it.
+        private_key: path of the PEM of its key.
+        trust: path of the PEM of the regional root, or of several.
+        application: host and port of the application behind the proxy.
+        secret: what ``MTLS_PROXY_SECRET`` is for the application; a new one by default.
+        crl: path of the PEM of the root's revocation list; None for no check by the proxy.
+
+    Raises:
+        ConfigurationError: a value that is not what it should be. A secret is not shown.
+    """
+
+    server_name: str = "actions.example.com"
+    address: str = "0.0.0.0"  # noqa: S104 - a proxy is there to be reached
+    port: int = 443
+    certificate: str = "/etc/mtls/server.pem"
+    private_key: str = "/etc/mtls/server.key"
+    trust: str = "/etc/mtls/us-east-1.pem"
+    application: str = "127.0.0.1:8000"
+    secret: str = field(default_factory=_new_secret, repr=False)
+    crl: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise ConfigurationError(problems)
+
+    def values(self) -> Mapping[str, str]:
+        """Return each text by its name in the templates."""
+        host, _, port = self.application.rpartition(":")
+        named = {name: str(getattr(self, name)) for name in _SHAPES}
+        return {**named, "application_host": host, "application_port": port}
+
+    def _problems(self) -> Iterator[str]:
+        for name, (shape, meaning) in _SHAPES.items():
+            value = getattr(self, name)
+            if value is not None and not shape.fullmatch(str(value)):
+                shown = "" if name == "secret" else f" {value!r}"
+                yield f"{name}{shown} is not {meaning}"

@@ -1,0 +1,48 @@
+"""Run hypercorn so that it hands over the client certificate and the real peer.
+
+On the command line ``python -m mtls_middleware.servers.hypercorn main:app --bind …`` instead of ``hypercorn main:app
+--bind …``: all options are hypercorn's, with ``--certfile``, ``--keyfile``, ``--ca-certs`` and ``--verify-mode
+CERT_OPTIONAL`` for client certificates. In code call `tell_connection_facts` before ``hypercorn.asyncio.serve``, or
+that of trio.
+
+It goes with HTTP/1.1, HTTP/2 and WebSocket, with ``--workers``, and with the worker classes ``asyncio``, ``uvloop`` and
+``trio``. HTTP/3 (``--quic-bind``) never has a client certificate: its handshake asks for none, whatever
+``--verify-mode`` says. Callers there count as callers without one.
+"""
+
+import sys
+from importlib.util import find_spec
+
+from hypercorn.__main__ import main
+from hypercorn.asyncio import run
+from hypercorn.asyncio.tcp_server import TCPServer
+
+from mtls_middleware.servers.hypercorn_app import with_facts
+from mtls_middleware.servers.scope import peer_of
+
+
+def tell_connection_facts() -> None:
+    """Let each connection of this process, from now on, tell its facts to the application.
+
+    Hypercorn has no setting for it; its workers take the class from their module when a connection comes in.
+    """
+    vars(run)["TCPServer"] = _TellingTCPServer
+    if find_spec("trio") is not None:
+        from mtls_middleware.servers import hypercorn_trio  # noqa: PLC0415 - trio is not always there
+
+        hypercorn_trio.tell_connection_facts()
+
+
+class _TellingTCPServer(TCPServer):
+    """Wrap the application once for each connection, after the handshake and before anything of it is read."""
+
+    async def run(self) -> None:
+        self.app = with_facts(self.app, peer_of(self.writer.transport), self.writer.get_extra_info("ssl_object"))
+        await super().run()
+
+
+if __name__ in {"__main__", "__mp_main__"}:  # each worker imports the parent's main module under the second name
+    tell_connection_facts()
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""What docs/doctor.md says, held against what doctor does."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_group
+
+from mtls_middleware.cli.app import app
+from mtls_middleware.cli.doctor.attacks import DIRECT, HEADERS, HTTP2, OVER_HTTP2, WEBSOCKET, path_attacks
+from mtls_middleware.cli.doctor.judging import Verdict
+from mtls_middleware.cli.doctor.report import CLEAN, FOUND, INTERRUPTED, UNTOLD
+
+PAGE = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
+DOCTOR = get_group(app).commands["doctor"]
+
+
+def column(beginning: str) -> list[str]:
+    """Return the first cells of the table whose head begins so."""
+    table = PAGE[PAGE.index(f"| {beginning} |") :].partition("\n\n")[0]
+    return [row.split("|")[1].strip() for row in table.splitlines()[2:]]
+
+
+def test_each_attack_is_documented_in_its_order() -> None:
+    attacks = (*HEADERS, WEBSOCKET, *path_attacks("/actions/lookup"), HTTP2, *OVER_HTTP2, *DIRECT)
+
+    documented = re.findall(r"^\| `([\w.-]+)` \| ([^|]*) \|$", PAGE, re.MULTILINE)
+
+    assert documented == [(attack.name, attack.title) for attack in attacks]
+
+
+def test_each_verdict_is_documented() -> None:
+    assert {cell.strip("`") for cell in column("verdict")} == set(map(str, Verdict))
+
+
+def test_each_exit_status_is_documented() -> None:
+    assert list(map(int, column("exit status"))) == [CLEAN, FOUND, UNTOLD, INTERRUPTED]
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\$ mtls-middleware doctor (.*)$", PAGE, re.MULTILINE))
+def test_each_command_is_one_that_it_takes(command: str) -> None:
+    DOCTOR.make_context("doctor", shlex.split(command))
+
+
+def test_each_option_is_documented() -> None:
+    options = {name for parameter in DOCTOR.params for name in parameter.opts}
+
+    assert options == set(re.findall(r"--[a-z][a-z-]*", PAGE))

@@ -1,0 +1,110 @@
+"""A chain of four RSA-4096 links on every ASGI server, and what must be set for it."""
+
+import http.client
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing.certificates import ClientCertificate
+from mtls_middleware.testing.keys import KeyKind
+from mtls_middleware.testing.presenters import xfcc_element
+from tests.e2e.asgi_servers import ENVIRONMENT, SERVERS, Argv
+from tests.e2e.callers import PKI, TIMEOUT, get
+from tests.e2e.conftest import Start
+from tests.e2e.processes import HOST, free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="servers", row="{server}")]
+
+BIG = KeyKind.RSA4096
+LINKS = 4
+NAME = "caller.example"
+SECRET = "a-secret-of-the-proxy-0123456789"
+
+HEADER_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    name: ("--limit-request-field_size", "65535") for name in SERVERS if name.startswith("gunicorn, ASGIWorker")
+}
+"""What must be set on which server; on the others nothing."""
+
+BEHIND_A_PROXY = [name for name in SERVERS if name != "pyvoy"]
+"""Our adapter for pyvoy believes the header of its own Envoy and removes that of anybody else."""
+
+
+@pytest.fixture(scope="module")
+def big(pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> PKI:
+    """Return authorities with long keys."""
+    root = RegionalCA("us-east-1", key=BIG)
+    return replace(pki, region=root, trust=root.write(tmp_path_factory.mktemp("big")))
+
+
+@pytest.fixture(scope="module")
+def caller(big: PKI) -> ClientCertificate:
+    """Return a client with a chain of four."""
+    authority = big.region
+    for place in range(LINKS - 1):
+        authority = authority.intermediate(f"Lower CA {place}", key=BIG)
+    client = authority.client(names=[NAME], key=BIG)
+    assert len(client.pems) == LINKS
+    return client
+
+
+def serve(start: Start, argv: Argv, port: int, big: PKI, **settings: str) -> None:
+    trust = {"MTLS_AUTHORITIES": "custom", "MTLS_TRUST": f"custom={big.trust}", "MTLS_CERT_NAMES": f"custom={NAME}"}
+    start(argv, port=port, env={**ENVIRONMENT, **trust, **settings})
+
+
+@pytest.mark.matrix(column="four RSA-4096 links over TLS")
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_long_chain_over_tls(start: Start, big: PKI, caller: ClientCertificate, server: str) -> None:
+    port = free_port()
+    serve(start, [*SERVERS[server].argv("protected:asgi", port), *SERVERS[server].tls(big, port)], port, big)
+
+    # The application is reached: it answers with what it knows of the caller, who has no region.
+    assert get(port, big.caller(caller)).get("region", "refused") is None
+
+
+@pytest.mark.matrix(column="four RSA-4096 links in a header")
+@pytest.mark.parametrize("server", BEHIND_A_PROXY)
+def test_a_long_chain_in_a_header(start: Start, big: PKI, caller: ClientCertificate, server: str) -> None:
+    assert in_a_header(start, big, caller, server, HEADER_OPTIONS.get(server, ())) == 200
+
+
+@pytest.mark.parametrize("server", HEADER_OPTIONS)
+def test_without_the_option_it_does_not_get_through(
+    start: Start, big: PKI, caller: ClientCertificate, server: str
+) -> None:
+    assert in_a_header(start, big, caller, server, ()) != 200
+
+
+@pytest.mark.parametrize(("padding", "is_served"), [(1_000, True), (20_000, False)])
+def test_daphne_takes_16_kib_of_headers_in_all(
+    start: Start, big: PKI, caller: ClientCertificate, padding: int, is_served: bool
+) -> None:
+    assert (in_a_header(start, big, caller, "daphne", (), padding=padding) == 200) is is_served
+
+
+def in_a_header(
+    start: Start, big: PKI, caller: ClientCertificate, server: str, options: Sequence[str], *, padding: int = 0
+) -> int:
+    """Return the status of the answer, 0 where there is none."""
+    port = free_port()
+    argv = [*SERVERS[server].argv("protected:asgi", port), *options]
+    serve(start, argv, port, big, MTLS_SOURCE="envoy", MTLS_PROXY_SECRET=SECRET)
+    connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT)
+    headers = {
+        "X-Forwarded-Client-Cert": xfcc_element(caller),
+        "X-MTLS-Proxy-Secret": SECRET,
+        "X-Padding": "x" * padding,
+    }
+    try:
+        connection.request("GET", "/actions", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    except (ConnectionError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+    assert answer.status != 200 or json.loads(body)["region"] is None
+    return answer.status

@@ -1,0 +1,137 @@
+"""The tables of docs/matrix.md tell what tests found, and nothing better."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.matrix import CANNOT, Recorder, main, page
+
+pytest_plugins = ["pytester"]
+
+
+def cell(row: str = "one", column: str = "HTTP/2", **more: str) -> dict[str, str]:
+    return {"table": "servers", "row": row, "column": column, "gives": "yes", **more}
+
+
+def run(*tests: tuple[str, list[dict[str, str]]], python: str = "3.11.7") -> dict[str, Any]:
+    named = [{"test": f"test_{n}", "outcome": outcome, "cells": cells} for n, (outcome, cells) in enumerate(tests)]
+    return {"tests": named, "versions": {"Python": python}}
+
+
+def rows(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| --")][1:]
+
+
+def test_a_cell_says_yes_if_all_of_its_tests_passed() -> None:
+    text, problems = page([run(("passed", [cell()]), ("passed", [cell()]))])
+
+    assert (rows(text), problems) == (["| one | yes |"], [])
+
+
+@pytest.mark.parametrize("outcome", ["failed", "skipped", "not run", "expected to fail"])
+def test_one_test_that_did_not_pass_is_enough(outcome: str) -> None:
+    text, problems = page([run(("passed", [cell()]), (outcome, [cell()]))])
+
+    assert f"**{outcome}**" in rows(text)[0]
+    assert problems == [f"test_1: {outcome}"]
+
+
+def test_what_no_test_speaks_for_cannot_be_had() -> None:
+    text, _ = page([run(("passed", [cell("one", "HTTP/2")]), ("passed", [cell("other", "WebSocket")]))])
+
+    assert rows(text) == [f"| one | yes | {CANNOT} |", f"| other | {CANNOT} | yes |"]
+
+
+def test_tests_that_say_different_things_are_a_mistake() -> None:
+    _, problems = page([run(("passed", [cell()]), ("passed", [cell(gives=CANNOT)]))])
+
+    assert problems == [f"servers: one, HTTP/2: tests say different things: yes, {CANNOT}"]
+
+
+def test_several_runs_are_one() -> None:
+    text, _ = page([run(("passed", [cell("one")])), run(("passed", [cell("other")]), python="3.13.0")])
+
+    assert rows(text) == ["| one | yes |", "| other | yes |"]
+    assert "Versions: Python 3.11.7, 3.13.0." in text
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(run(("passed", [cell()]))))
+    return path
+
+
+def test_the_page_that_was_written_is_the_page_that_is_compared(results: Path, tmp_path: Path) -> None:
+    where = ["--page", str(tmp_path / "matrix.md")]
+
+    assert [main([str(results), *where, *check]) for check in (["--check"], [], ["--check"])] == [1, 0, 0]
+
+
+def test_a_page_that_says_more_than_the_run_is_found(results: Path, tmp_path: Path) -> None:
+    written = tmp_path / "matrix.md"
+    main([str(results), "--page", str(written)])
+    written.write_text(written.read_text().replace("| one | yes |\n", "| one | yes |\n| other | yes |\n"))
+
+    assert main([str(results), "--page", str(written), "--check"]) == 1
+
+
+@pytest.mark.parametrize(("python", "status"), [("3.11.7", 0), ("3.13.0", 1)])
+def test_a_row_that_this_python_cannot_have_is_not_compared(tmp_path: Path, python: str, status: int) -> None:
+    written, both, one = (tmp_path / name for name in ("matrix.md", "both.json", "one.json"))
+    with_zttp = [("passed", [cell()]), ("passed", [cell("uvicorn, zttp")])]
+    both.write_text(json.dumps(run(*with_zttp, python="3.13.0")))
+    one.write_text(json.dumps(run(with_zttp[0], python=python)))
+    main([str(both), "--page", str(written)])
+
+    assert main([str(one), "--page", str(written), "--check"]) == status
+
+
+TESTS = """
+import pytest
+
+pytestmark = pytest.mark.matrix(table="servers", row="one, {worker}")
+
+@pytest.mark.matrix(column="HTTP/2")
+@pytest.mark.parametrize("worker", ["a", "b"])
+def test_passes_or_fails(worker):
+    assert worker == "a"
+
+@pytest.mark.matrix(row="other", column="WebSocket", gives="never", packages=["pytest"])
+def test_passes():
+    pass
+
+def test_speaks_for_no_cell():
+    pass
+
+@pytest.mark.matrix(row="other", column="HTTP/2")
+def test_fails_in_the_end(request):
+    request.addfinalizer(lambda: 1 / 0)
+
+@pytest.mark.matrix(row="other", column="unix socket")
+@pytest.mark.xfail
+def test_is_expected_to_fail():
+    assert False
+"""
+
+
+def test_the_plugin_writes_what_became_of_each_cell(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    file = pytester.path / "results.json"
+
+    pytester.inline_run("-p", "no:cacheprovider", plugins=[Recorder(file)])
+
+    facts = json.loads(file.read_text())
+    outcomes = {
+        (one["row"], one["column"], one["gives"]): test["outcome"] for test in facts["tests"] for one in test["cells"]
+    }
+    assert outcomes == {
+        ("one, a", "HTTP/2", "yes"): "passed",
+        ("one, b", "HTTP/2", "yes"): "failed",
+        ("other", "WebSocket", "never"): "passed",
+        ("other", "HTTP/2", "yes"): "failed",
+        ("other", "unix socket", "yes"): "expected to fail",
+    }
+    assert facts["versions"]["pytest"] == pytest.__version__

@@ -1,0 +1,100 @@
+"""A chain of four RSA-4096 links on every WSGI server, and what must be set for it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing.certificates import ClientCertificate
+from mtls_middleware.testing.keys import KeyKind
+from mtls_middleware.testing.presenters import xfcc_element
+from tests.e2e.callers import PKI
+from tests.e2e.conftest import Start
+from tests.e2e.test_wsgi_servers import ENDED, call
+from tests.e2e.test_wsgi_twins import FROM_THE_PROXY, PLAIN, ask_plain
+from tests.e2e.wsgi_servers import CUSTOM_NAME, OVER_TLS, Site, skip_without, uwsgi_https
+
+pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="wsgi", row="{name}")]
+
+BIG = KeyKind.RSA4096
+LINKS = 4
+
+HEADER_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "gunicorn, sync": ("--limit-request-field_size", "65535"),
+    "gunicorn, gthread": ("--limit-request-field_size", "65535"),
+    "gunicorn, gevent": ("--limit-request-field_size", "65535"),
+    "mod_wsgi": ("LimitRequestFieldSize 65535",),
+    "uWSGI, http": ("--buffer-size", "65535", "--http-buffer-size", "65535"),
+    "uWSGI, http-socket": ("--buffer-size", "65535"),
+}
+"""What must be set on which server; on the others nothing."""
+
+
+@pytest.fixture(scope="module")
+def big(pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> PKI:
+    """Return authorities with long keys."""
+    root = RegionalCA("us-east-1", key=BIG)
+    return replace(pki, region=root, trust=root.write(tmp_path_factory.mktemp("big")))
+
+
+@pytest.fixture(scope="module")
+def caller(big: PKI) -> ClientCertificate:
+    """Return a client with a chain of four."""
+    authority = big.region
+    for place in range(LINKS - 1):
+        authority = authority.intermediate(f"Lower CA {place}", key=BIG)
+    client = authority.client(names=[CUSTOM_NAME], key=BIG)
+    assert len(client.pems) == LINKS
+    return client
+
+
+@pytest.mark.matrix(column="four RSA-4096 links over TLS")
+@pytest.mark.parametrize("name", [name for name, server in OVER_TLS.items() if server.intermediates])
+def test_a_long_chain_over_tls(name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path) -> None:
+    site = Site(start=start, pki=big, folder=tmp_path)
+
+    assert call(OVER_TLS[name].start(site), big.caller(caller))[0] == "custom"
+
+
+@pytest.mark.matrix(column="four RSA-4096 links over TLS", gives="with its issuer as anchor")
+@pytest.mark.parametrize("name", [name for name, server in OVER_TLS.items() if not server.intermediates])
+def test_a_long_chain_over_tls_where_intermediates_get_lost(
+    name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path
+) -> None:
+    issuer = tmp_path / "issuer.pem"
+    issuer.write_text(caller.pems[1], encoding="ascii")
+    trust = {"MTLS_TRUST": f"us-east-1={big.trust},custom={issuer}"}
+    site = Site(start=start, pki=big, folder=tmp_path, environment=trust)
+
+    assert call(OVER_TLS[name].start(site), big.caller(caller))[0] == "custom"
+
+
+def test_uwsgi_needs_its_depth(start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path) -> None:
+    skip_without(OVER_TLS["uWSGI, https"].needs)
+    site = Site(start=start, pki=big, folder=tmp_path)
+
+    port = uwsgi_https(site, ("--ssl-verify-depth=5 ", ""))
+
+    assert call(port, big.caller(caller))[0] == ENDED
+
+
+@pytest.mark.matrix(column="four RSA-4096 links in a header")
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_long_chain_in_a_header(name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path) -> None:
+    site = Site(start=start, pki=big, folder=tmp_path, options=HEADER_OPTIONS.get(name, ()))
+
+    assert _in_a_header(name, site, caller) == "custom"
+
+
+@pytest.mark.parametrize("name", HEADER_OPTIONS)
+def test_without_the_option_it_does_not_get_through(
+    name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path
+) -> None:
+    assert _in_a_header(name, Site(start=start, pki=big, folder=tmp_path), caller) != "custom"
+
+
+def _in_a_header(name: str, site: Site, caller: ClientCertificate) -> str:
+    header = (b"X-Forwarded-Client-Cert", xfcc_element(caller).encode())
+    return ask_plain(PLAIN[name].start(site), "/envoy-told", [header, FROM_THE_PROXY])

@@ -1,0 +1,103 @@
+"""A CRL host and a store in memory, for the tests of revocation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mtls_middleware._core import path
+from mtls_middleware._core.decision import Reason, Rejection, RevocationState
+from mtls_middleware._core.revocation import check
+from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.revocations import Revocations
+from mtls_middleware.testing import ClientCertificate
+from tests.core.certs import NOW, presented
+
+A = "http://crl.example/a.crl"
+B = "http://crl.example/b.crl"
+INTERVAL = 3600.0
+
+
+@dataclass
+class Host:
+    """Answer with what stands under an address; None fails."""
+
+    lists: dict[str, bytes | None] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, address: str) -> bytes:
+        self.asked.append(address)
+        found = self.lists.get(address)
+        if found is None:
+            raise Unusable("cannot be fetched: no connection")
+        return found
+
+
+@dataclass(frozen=True)
+class Kept:
+    key: str
+    content: bytes
+    at: datetime
+
+
+@dataclass
+class Memory:
+    """Keep entries by kind and key."""
+
+    kept: dict[tuple[str, str], Kept] = field(default_factory=dict)
+
+    def entries(self, kind: str) -> Iterable[Kept]:
+        return [kept for (its, _), kept in self.kept.items() if its == kind]
+
+    def put(self, kind: str, key: str, content: bytes, at: datetime) -> None:
+        self.kept[kind, key] = Kept(key, content, at)
+
+
+@dataclass
+class Bench:
+    """Hold one worker: its knowledge of revocation, its trust, and its time."""
+
+    trust: AuthorityTrust
+    host: Host = field(default_factory=Host)
+    memory: Memory = field(default_factory=Memory)
+    places: tuple[str, ...] = ()
+    now: datetime = NOW
+    woken: int = 0
+
+    def __post_init__(self) -> None:
+        self.revocations = Revocations(
+            places=self.places,
+            fetch=self.host,
+            store=self.memory,
+            interval=INTERVAL,
+            draw=lambda _low, _high: 1.0,
+            wake=self._wake,
+        )
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def learn(self, client: ClientCertificate) -> None:
+        self.revocations.learn(path.verify(presented(client), self.trust, self.now).path)
+
+    def refresh(self, *, everything: bool = False) -> None:
+        self.revocations.refresh([self.trust], self.now, everything=everything)
+
+    def recall(self) -> None:
+        self.revocations.recall([self.trust], self.now)
+
+    def later(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+    @property
+    def due(self) -> timedelta:
+        """Return how long there is nothing to do."""
+        return self.revocations.due(self.now) - self.now
+
+    def verdict(self, client: ClientCertificate) -> Reason | RevocationState:
+        """Return what a snapshot of this moment says."""
+        chain = path.verify(presented(client), self.trust, self.now)
+        try:
+            return check(chain, self.revocations.lists([self.trust]), self.now).state
+        except Rejection as rejection:
+            return rejection.reason
