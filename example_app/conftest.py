@@ -1,23 +1,24 @@
-"""A regional CA, and the environment that every example is configured by."""
+"""What the tests of the examples share. The fixtures themselves come with ``mtls-middleware[testing]``.
 
-from collections.abc import Iterator
+They are imported here only because the tests of this repository run without the plugin: pytest would load the package
+before its coverage can be measured. A project of yours leaves the import out.
+"""
 
 import pytest
 
-from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing import MTLSTestClient
+from mtls_middleware.testing.plugin import DataActionClient, data_action_client, regional_ca
+
+__all__ = ["data_action_client", "regional_ca"]
 
 
-@pytest.fixture(scope="module")
-def regional_ca() -> RegionalCA:
-    """Make the root that the examples trust."""
-    return RegionalCA("us-east-1")
-
-
-@pytest.fixture(scope="module")
-def configured(regional_ca: RegionalCA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Set the environment before an application is first used."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("MTLS_REGIONS", "us-east-1")
-        environment.setenv("MTLS_TRUST", str(regional_ca.write(tmp_path_factory.mktemp("trust"))))
-        environment.setenv("MTLS_EXEMPT", "/health")
-        yield
+@pytest.fixture(
+    params=[
+        "example_app.flask_app:create_app",
+        "example_app.django_app:wsgi",
+        "example_app.django_app:asgi",
+    ]
+)
+def sibling(request: pytest.FixtureRequest, data_action_client: DataActionClient) -> MTLSTestClient:
+    """Return a client of each of the examples that are not FastAPI's."""
+    return data_action_client(request.param, environ={"MTLS_EXEMPT": "/health"})

@@ -15,7 +15,7 @@ from mtls_middleware._core.connection import (
     Transport,
     may_make_headers_of_trailers,
 )
-from mtls_middleware._core.decision import Accepted, Disposition, Reason
+from mtls_middleware._core.decision import Accepted, Disposition, Reason, Rejected
 from mtls_middleware._core.fields import without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
@@ -26,6 +26,8 @@ from mtls_middleware.settings import Settings
 
 IDENTITY_SCOPE_KEY = "mtls.identity"
 
+REJECTED_SCOPE_KEY = "mtls.rejected"
+"""Where a call that passes without an identity has its `Rejected`: a route that asks for one tells the same reason."""
 
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -75,13 +77,12 @@ class MTLSMiddleware:
     async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "extensions" in scope:
             scope = {**scope, "extensions": _readable_twice(scope["extensions"])}
-        connection = _connection(scope)
+        connection = connection_of(scope)
         if self._guard is None:
             # The settings are unknown, and so is which paths are exempt: nothing passes.
             await _refuse(refusal(Reason.TRUST_UNAVAILABLE, correlation_id(connection)), scope, receive, send)
             return
         decision = self._guard.decide(connection)
-        additions = _nobody(scope)
         if isinstance(decision, Accepted):
             additions = _caller(decision.identity)
             if decision.protected:
@@ -90,6 +91,8 @@ class MTLSMiddleware:
         elif decision.disposition is Disposition.REFUSED:
             await _refuse(refusal(decision.reason, correlation_id(connection)), scope, receive, send)
             return
+        else:
+            additions = _nobody(scope, decision)
         # The application gets the headers that were judged: a server may append to its own list at any time.
         headers = list(without(connection.headers, self._guard.hidden))
         await self.app({**scope, "headers": headers, **additions}, receive, send)
@@ -120,7 +123,8 @@ class MTLSMiddleware:
                 self._guard.close()
 
 
-def _connection(scope: Scope) -> Connection:
+def connection_of(scope: Scope) -> Connection:
+    """Return all that the gate may look at of an http or websocket request."""
     extensions = scope.get("extensions")
     tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
     transport = scope.get(TRANSPORT_SCOPE_KEY)
@@ -182,10 +186,11 @@ def _caller(identity: ClientIdentity) -> Mapping[str, Any]:
     }
 
 
-def _nobody(scope: Scope) -> Mapping[str, Any]:
+def _nobody(scope: Scope, rejected: Rejected) -> Mapping[str, Any]:
     """Return what another call gets into its scope; what an outer middleware found out is left alone."""
     return {
         IDENTITY_SCOPE_KEY: None,
+        REJECTED_SCOPE_KEY: rejected,
         "user": scope.get("user", UnauthenticatedUser()),
         "auth": scope.get("auth", AuthCredentials()),
     }

@@ -48,12 +48,14 @@ class TrustReplaced:
         version: of the snapshot.
         anchors: their number.
         pins: their number.
+        lists: revocation lists.
         warnings: one sentence each.
     """
 
     version: int
     anchors: int
     pins: int
+    lists: int
     warnings: tuple[str, ...]
 
 

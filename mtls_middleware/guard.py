@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from threading import RLock
 from typing import Any, Self
 
@@ -16,16 +17,21 @@ from mtls_middleware._core.replay import Header, Replay
 from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources import source_of
+from mtls_middleware._trust import threads
 from mtls_middleware._trust.forks import follow_forks
 from mtls_middleware._trust.holder import Holder
-from mtls_middleware._trust.loading import LoadedTrust, TrustSources, fingerprint_of_files, load_trust
+from mtls_middleware._trust.keeper import Keeper, KeptTrust
+from mtls_middleware._trust.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
+from mtls_middleware.composition import Secrets, keeper_of, trust_sources
 from mtls_middleware.counters import Counters
 from mtls_middleware.errors import ConfigurationError, TrustError
-from mtls_middleware.events import CallAccepted, Hook, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.events import CallAccepted, Hook, Notice, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.foresight import download_of, endings
+from mtls_middleware.identity import Authority
 from mtls_middleware.instrumentation.logging import log
 from mtls_middleware.instrumentation.telling import Telling
-from mtls_middleware.reporting import Status, status_of
+from mtls_middleware.reporting import APIStatus, ListStatus, Status, status_of
 from mtls_middleware.settings import SecretSetting, Settings
 
 Clock = Callable[[], datetime]
@@ -53,13 +59,20 @@ class Guard:
         self._counters = Counters()
         self._count_accepted = self._counters.of("accepted")
         self._seconds = time.time if clock is utc_now else self._timestamp
-        self._sources = _trust_sources(settings)
+        self._sources = trust_sources(settings)
         self._files: object = None
         self._started = False
-        self._loaded = False
+        self._keeper: Keeper | None = None
+        self._warned: set[tuple[str, str, int]] = set()
         self._warnings: tuple[str, ...] = ()
         self._problems: tuple[str, ...] = ()
         self._last_refresh: datetime | None = None
+        self._own_names = {
+            name: binding.region
+            for binding, names in settings.cert_names.items()
+            if binding.authority is Authority.GENESYS and binding.region is not None
+            for name in names
+        }
         # Until everything is loaded no secret is the right one, and no mode lets a refusal by.
         self._gate = _gate(
             settings,
@@ -69,7 +82,7 @@ class Guard:
         )
         self._replay = Replay[_Repeated](self._gate)
         self._refresher = Refresher(
-            refresh=self._refresh, changed=self._files_changed, interval=float(settings.refresh_seconds)
+            refresh=self._refresh, changed=self._has_changed, interval=float(settings.refresh_seconds)
         )
         follow_forks(self)
 
@@ -101,6 +114,7 @@ class Guard:
         if _is_protected(decision):
             self._counters.add("accepted" if isinstance(decision, Accepted) else str(decision.reason))
         self._telling.decision(connection, decision)
+        self._learn(decision)
         return decision
 
     def replay(self, scope: Mapping[str, Any]) -> tuple[list[Header], Mapping[str, Any]] | None:
@@ -127,25 +141,35 @@ class Guard:
         self._replay.keep(scope, self._holder.current, accepted, (caller, event))
 
     def start(self) -> None:
-        """Load secrets and trust, then keep trust current on a thread of its own.
+        """Load secrets, trust and state, then keep trust current on a thread of its own.
+
+        Where no thread can live, trust is refreshed once, here, and then by `refresh` only. A start that fails goes on
+        trying aside, for servers that serve on all the same.
 
         Raises:
             ConfigurationError: a secret's file, or a file of trust, cannot be used; every problem at once.
         """
         with self._lock:
             if not self._started:
-                self._load()
-                self._started = True
-                self._refresher.start()
+                why_no_thread = threads.why_no_thread()
+                try:
+                    self._load()
+                    self._started = True
+                finally:
+                    if why_no_thread is None:
+                        self._refresher.start()
+                if why_no_thread is not None:
+                    self._telling.say_once(Severity.INFO, f"{why_no_thread}: let your schedule call guard.refresh()")
+                    self._refresher.refresh_now(partial(self._refresh, everything=True))
         if self._settings.shape is not None:
             self._telling.trailers()
 
     def refresh(self) -> Status:
-        """Read trust again, now. What fails keeps the last good trust, and stands in the status.
+        """Read trust again, and ask every source, now. What fails keeps the last good, and stands in the status.
 
         A guard that never started, or failed to, reads its secrets too: they come into force together or not at all.
         """
-        self._refresher.refresh_now()
+        self._refresher.refresh_now(partial(self._refresh, everything=True))
         return self.status()
 
     def close(self) -> None:
@@ -168,7 +192,8 @@ class Guard:
             last_refresh=self._last_refresh,
             problems=self._problems,
             warnings=self._warnings,
-            notes=self._settings.notes,
+            lists=_lists(self._keeper),
+            apis=_apis(self._keeper),
             decisions=self._counters.totals(),
         )
 
@@ -184,39 +209,33 @@ class Guard:
 
     def _load(self) -> None:
         """Read everything before anything takes effect: half a configuration lets nobody in."""
-        problems: list[str] = []
-        proxy_secret = _read_secret(self._settings.proxy_secret, problems)
-        caller_secret = _read_secret(self._settings.caller_secret, problems)
         now = self._clock()
-        files = fingerprint_of_files(self._sources)
+        self._files = fingerprint_of_files(self._sources)
+        problems: list[str] = []
+        secrets = Secrets.read(self._settings, problems)
+        keeper = keeper_of(self._settings, secrets, self._clock, now)
         try:
-            loaded = load_trust(self._sources, now)
+            kept = keeper.load(now)
         except TrustError as error:
             raise TrustError([*problems, *error.problems]) from error
         if problems:
             raise ConfigurationError(problems)
         self._gate = _gate(
-            self._settings, proxy_secret=proxy_secret, caller_secret=caller_secret, mode=self._settings.mode
+            self._settings, proxy_secret=secrets.proxy, caller_secret=secrets.caller, mode=self._settings.mode
         )
         self._replay = Replay(self._gate)
-        self._files = files
-        self._adopt(loaded, now)
-        self._loaded = True
-        for note in self._settings.notes:
-            self._telling.say_once(Severity.INFO, note)
+        self._keeper = keeper
+        self._adopt(kept, now)
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, everything: bool = False) -> None:
         now = self._clock()
-        self._files = fingerprint_of_files(self._sources)
         try:
-            if self._loaded:
-                self._adopt(load_trust(self._sources, now), now)
-            else:
+            if self._keeper is None:
                 self._load()
+            if self._keeper is not None:
+                self._adopt(self._keeper.refresh(now, self._clock, everything=everything), now)
         except ConfigurationError as error:
-            self._last_refresh = now
-            self._problems = error.problems
-            self._telling.tell(RefreshFailed(problems=self._problems))
+            self._note(error.problems, now)
 
     def _now(self) -> datetime:
         now = self._clock()
@@ -228,25 +247,56 @@ class Guard:
         """Return the time as seconds since 1970."""
         return self._now().timestamp()
 
-    def _files_changed(self) -> bool:
-        return fingerprint_of_files(self._sources) != self._files
+    def _has_changed(self) -> bool:
+        if self._keeper is None:
+            return fingerprint_of_files(self._sources) != self._files
+        return self._keeper.has_changed(self._clock())
 
-    def _adopt(self, loaded: LoadedTrust, now: datetime) -> None:
-        self._last_refresh = now
-        self._problems = ()
+    def _adopt(self, kept: KeptTrust, now: datetime) -> None:
+        """Put trust into force, if it is another, and tell what is wrong or will be."""
         current = self._holder.current
-        if current is not None and (current.trusts, self._warnings) == (loaded.trusts, loaded.warnings):
-            return  # the same trust: its verdicts hold on
-        self._warnings = loaded.warnings
-        snapshot = self._holder.replace(loaded.trusts, now)
-        self._telling.tell(
-            TrustReplaced(
-                version=snapshot.version,
-                anchors=len(snapshot.anchors),
-                pins=len(snapshot.pins),
-                warnings=loaded.warnings,
+        same = current is not None and (current.trusts, self._warnings) == (kept.trusts, kept.warnings)
+        if current is None or not same or not current.lists.is_same(kept.lists):
+            self._warnings = kept.warnings
+            snapshot = self._holder.replace(kept.trusts, now, kept.lists)
+            self._telling.tell(
+                TrustReplaced(
+                    version=snapshot.version,
+                    anchors=len(snapshot.anchors),
+                    pins=len(snapshot.pins),
+                    lists=len(snapshot.lists),
+                    warnings=() if same else kept.warnings,
+                )
             )
-        )
+        self._note(kept.problems, now)
+        for region in kept.renewed:
+            self._telling.say_once(Severity.ERROR, _renewed(region))
+        for ending in endings(self._holder.current, now):
+            key = (ending.kind, ending.region, ending.threshold or 0)
+            if ending.threshold is not None and key not in self._warned:
+                self._warned.add(key)
+                self._telling.tell(Notice(severity=Severity.WARNING, text=ending.text))
+
+    def _note(self, problems: tuple[str, ...], now: datetime) -> None:
+        """Tell what failed when it is something else than the last time; it may fail again every few seconds."""
+        self._last_refresh = now
+        is_news = problems != self._problems
+        self._problems = problems
+        if problems and is_news:
+            self._telling.tell(RefreshFailed(problems=problems))
+
+    def _learn(self, decision: Decision) -> None:
+        """Learn what a fresh decision teaches: an address to ask, or that a root seems to be renewed."""
+        if decision.path and self._keeper is not None:
+            self._keeper.learn(decision.path)
+        if (
+            isinstance(decision, Rejected)
+            and decision.reason is Reason.ISSUER_UNTRUSTED
+            and decision.disposition is not Disposition.UNPROTECTED
+            and decision.evidence is not None
+        ):
+            for name in self._own_names.keys() & map(str.lower, decision.evidence.dns_names):
+                self._telling.say_once(Severity.ERROR, _perhaps_renewed(self._own_names[name]))
 
 
 def _is_protected(decision: Decision) -> bool:
@@ -264,22 +314,48 @@ def _never_right(setting: SecretSetting | None) -> Secret | None:
     return Secret(header=setting.header, values=()) if setting is not None else None
 
 
-def _read_secret(setting: SecretSetting | None, problems: list[str]) -> Secret | None:
-    try:
-        return setting.read() if setting is not None else None
-    except ConfigurationError as error:
-        problems += error.problems
-        return None
+def _renewed(region: str) -> str:
+    return (
+        f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed: Genesys "
+        f"renewed the root, or it is the wrong one. Download {download_of(region)}, and put the new root beside the "
+        "old one"
+    )
 
 
-def _trust_sources(settings: Settings) -> TrustSources:
-    return TrustSources(
-        authorities=settings.authorities,
-        regions=settings.regions,
-        files=settings.trust,
-        pins=settings.pins,
-        names=settings.cert_names,
-        max_chain=settings.max_chain,
+def _perhaps_renewed(region: str) -> str:
+    return (
+        f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
+        f"actions fail, Genesys renewed the root: download {download_of(region)}, and put the new root beside the old "
+        "one. If they do not, somebody tries a certificate of their own"
+    )
+
+
+def _lists(keeper: Keeper | None) -> tuple[ListStatus, ...]:
+    return tuple(
+        ListStatus(
+            origin=view.origin,
+            number=view.held.number if view.held else None,
+            entries=len(view.held.serial_numbers) if view.held else 0,
+            this_update=view.held.this_update if view.held else None,
+            next_update=view.held.next_update if view.held else None,
+            last_success=view.last_success,
+            error=view.error,
+            is_learned=view.is_learned,
+        )
+        for view in (keeper.list_views if keeper is not None else ())
+    )
+
+
+def _apis(keeper: Keeper | None) -> tuple[APIStatus, ...]:
+    return tuple(
+        APIStatus(
+            region=api.region,
+            certificates=len(api.known.certificates),
+            last_success=api.last_success,
+            next_poll=api.due,
+            error=api.problem,
+        )
+        for api in (keeper.apis if keeper is not None else ())
     )
 
 
@@ -301,4 +377,5 @@ def _gate(settings: Settings, *, proxy_secret: Secret | None, caller_secret: Sec
         max_header_bytes=settings.max_header_bytes,
         max_chain=settings.max_chain,
         mode=mode,
+        revocation=settings.revocation,
     )

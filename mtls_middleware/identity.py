@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NoReturn
 
 
 class Authority(StrEnum):
@@ -44,3 +45,15 @@ class ClientIdentity:
     not_after: datetime
     organization_id: str | None
     source: str
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> NoReturn:
+        """Refuse to be read from a request, where a caller could write its own identity.
+
+        FastAPI ignores a ``Depends`` inside a union and reads such a parameter from the body.
+        """
+        raise TypeError(
+            "a ClientIdentity is never read from, or written to, a body: in place of `DataActionCaller | None` write "
+            "OptionalDataActionCaller, in place of a bare ClientIdentity DataActionCaller; to answer with an identity, "
+            "put those of its fields that you need into a model of yours"
+        )

@@ -8,6 +8,7 @@ from typing import TypedDict, Unpack
 
 from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, Pin, TrustSnapshot
+from mtls_middleware.foresight import Ending, endings
 from mtls_middleware.identity import Authority
 
 
@@ -45,6 +46,50 @@ class RegionStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """Describe one place of revocation lists.
+
+    Attributes:
+        origin: address or path.
+        number: CRL number of the list in force; None where none came.
+        entries: certificates that it revokes.
+        this_update: when it was issued, UTC.
+        next_update: when it becomes stale, UTC.
+        last_success: when the place last gave a good one, UTC.
+        error: why the last attempt failed; empty where it did not.
+        is_learned: a certificate named the place, not the operator.
+    """
+
+    origin: str
+    number: int | None
+    entries: int
+    this_update: datetime | None
+    next_update: datetime | None
+    last_success: datetime | None
+    error: str
+    is_learned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class APIStatus:
+    """Describe what the certificates API of one region has told.
+
+    Attributes:
+        region: AWS region name.
+        certificates: number of those that are known from it.
+        last_success: of a poll by this process, UTC.
+        next_poll: when it is asked again, UTC.
+        error: why the last poll failed; empty where it did not.
+    """
+
+    region: str
+    certificates: int
+    last_success: datetime | None
+    next_poll: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Describe a guard at one moment.
 
@@ -58,7 +103,9 @@ class Status:
         last_refresh: when trust was last read, successfully or not, UTC.
         problems: why the last refresh failed; empty where it did not.
         warnings: what was left out of the trust in force, and why.
-        notes: what is configured, or default, but not in force.
+        lists: where revocation lists come from.
+        apis: what the certificates API of each region has told.
+        coming: what will end, the first first.
         decisions: how often each reason, or ``accepted``, was decided on protected paths.
         verdicts: certificates whose verdict is kept.
     """
@@ -72,7 +119,9 @@ class Status:
     last_refresh: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    notes: tuple[str, ...]
+    lists: tuple[ListStatus, ...]
+    apis: tuple[APIStatus, ...]
+    coming: tuple[Ending, ...]
     decisions: Mapping[str, int]
     verdicts: int
 
@@ -85,7 +134,8 @@ class Facts(TypedDict):
     last_refresh: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    notes: tuple[str, ...]
+    lists: tuple[ListStatus, ...]
+    apis: tuple[APIStatus, ...]
     decisions: Mapping[str, int]
 
 
@@ -96,6 +146,7 @@ def status_of(snapshot: TrustSnapshot | None, now: datetime, **facts: Unpack[Fac
         version=snapshot.version if snapshot else 0,
         built_at=snapshot.built_at if snapshot else None,
         regions=tuple(region for trust in snapshot.trusts for region in _regions(trust, now)) if snapshot else (),
+        coming=endings(snapshot, now),
         verdicts=len(snapshot.verdicts) if snapshot else 0,
         **facts,
     )

@@ -15,6 +15,7 @@ from mtls_middleware._core.decision import Accepted, Disposition
 from mtls_middleware._core.fields import canonical, without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware._core.tls_object import presented_der
+from mtls_middleware._trust.forks import notice_fork
 from mtls_middleware.guard import Guard
 from mtls_middleware.settings import Settings
 
@@ -53,6 +54,7 @@ class MTLSWSGIMiddleware:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Judge one request."""
+        notice_fork()  # uWSGI forks behind the interpreter's back
         connection = _connection(environ)
         decision = self._guard.decide(connection)
         identity = None

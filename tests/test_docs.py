@@ -1,6 +1,9 @@
 """What the documentation says, held against what the code does."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -47,7 +50,7 @@ def test_the_settings_in_the_readme_are_accepted(number: int) -> None:
     Settings.from_env(dict(line.split("=", 1) for line in given.split()))
 
 
-@pytest.mark.parametrize("code", fences("README.md", "python"), ids=["asgi", "wsgi"])
+@pytest.mark.parametrize("code", fences("README.md", "python")[:2], ids=["asgi", "wsgi"])
 def test_the_code_in_the_readme_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mtls_middleware.testing import RegionalCA  # noqa: PLC0415 - beside its only user
 
@@ -56,6 +59,26 @@ def test_the_code_in_the_readme_runs(code: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("MTLS_TRUST", str(RegionalCA().write(tmp_path)))
 
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:
+    service, _, test = fences("README.md", "python")
+    (tmp_path / "my_service").mkdir()
+    (tmp_path / "my_service" / "main.py").write_text(service, encoding="utf-8")
+    (tmp_path / "test_readme.py").write_text(test, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_readme.py"]
+
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100, env=_without_pytest()
+    )
+
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def _without_pytest() -> dict[str, str]:
+    """Return the environment without the options of this run."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    return {**environ, "PYTHONPATH": ""}
 
 
 def test_every_reason_is_explained_in_the_order_in_which_reasons_are_told() -> None:

@@ -172,6 +172,10 @@ class RevocationLists:
                 self._met[issuer] = found
         return found
 
+    def is_same(self, other: "RevocationLists") -> bool:
+        """Return whether both tell the same of the same CAs."""
+        return (self.lists, self.issuers) == (other.lists, other.issuers)
+
     def named(self, issuer: x509.Name) -> tuple[RevocationList, ...]:
         """Return the lists that bear a CA's name, whoever signed them."""
         return tuple(self._by_name.get(issuer, ()))

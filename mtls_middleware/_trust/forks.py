@@ -13,6 +13,7 @@ class FollowsForks(Protocol):
 
 
 _followers: WeakSet[FollowsForks] = WeakSet()
+_noticed: dict[int, object] = {os.getpid(): None}
 
 
 def follow_forks(follower: FollowsForks) -> None:
@@ -20,7 +21,15 @@ def follow_forks(follower: FollowsForks) -> None:
     _followers.add(follower)
 
 
+def notice_fork() -> None:
+    """Do what the hook does, where a server forked behind the interpreter's back, as uWSGI does."""
+    pid = os.getpid()
+    if pid not in _noticed and _noticed.setdefault(pid, mine := object()) is mine:  # one thread of the child alone
+        _after_fork()
+
+
 def _after_fork() -> None:
+    _noticed[os.getpid()] = None
     for follower in tuple(_followers):
         follower.after_fork()
 

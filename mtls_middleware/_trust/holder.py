@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 from datetime import datetime
 
+from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.snapshot import AuthorityTrust, TrustSnapshot
 from mtls_middleware._trust.forks import follow_forks
 
@@ -20,17 +21,22 @@ class Holder:
         self._writing = threading.Lock()
         follow_forks(self)
 
-    def replace(self, trusts: Iterable[AuthorityTrust], built_at: datetime) -> TrustSnapshot:
+    def replace(
+        self, trusts: Iterable[AuthorityTrust], built_at: datetime, lists: RevocationLists | None = None
+    ) -> TrustSnapshot:
         """Make the next version current, and return it.
 
         Args:
             trusts: one for each configured authority.
             built_at: by the guard's clock, UTC.
+            lists: revocation lists of all authorities; None for none.
         """
         trusts = tuple(trusts)
         with self._writing:
             version = self.current.version + 1 if self.current is not None else 1
-            self.current = snapshot = TrustSnapshot(version=version, built_at=built_at, trusts=trusts)
+            self.current = snapshot = TrustSnapshot(
+                version=version, built_at=built_at, trusts=trusts, lists=lists or RevocationLists()
+            )
         return snapshot
 
     def after_fork(self) -> None:

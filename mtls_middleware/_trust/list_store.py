@@ -1,10 +1,9 @@
 """What of revocation outlives a process: last good lists, and the certificates that their addresses came from."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -12,47 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._trust import pem
 from mtls_middleware._trust.report import Unusable
-
-CRL = "crl"
-CERTIFICATE = "certificate"
-"""Kinds of entries."""
-
-
-class Entry(Protocol):
-    """Hold what a store keeps under a key."""
-
-    @property
-    def key(self) -> str:
-        """Return the name."""
-
-    @property
-    def content(self) -> bytes:
-        """Return the bytes that were put there. Nobody vouches for them: they are judged like any others."""
-
-    @property
-    def at(self) -> datetime:
-        """Return when they were put there."""
-
-
-class Store(Protocol):
-    """Keep bytes beyond the life of a process. What cannot be kept or read is the store's to tell."""
-
-    def entries(self, kind: str) -> Iterable[Entry]:
-        """Return everything of a kind."""
-
-    def put(self, kind: str, key: str, content: bytes, at: datetime) -> None:
-        """Keep something in place of what had the same key."""
-
-
-class NoStore:
-    """Keep nothing."""
-
-    def entries(self, kind: str) -> Iterable[Entry]:  # noqa: ARG002 - the protocol's
-        """Return nothing."""
-        return ()
-
-    def put(self, kind: str, key: str, content: bytes, at: datetime) -> None:
-        """Keep nothing."""
+from mtls_middleware._trust.store import Kind, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +43,7 @@ class ListStore:
     def keep_list(self, origin: str, content: bytes, at: datetime) -> None:
         """Keep a list that was believed, and the time at which its place was asked."""
         self._lists[origin] = hashlib.sha256(content).digest()
-        self._store.put(CRL, origin, content, at)
+        self._store.put(Kind.CRL, origin, content, at)
 
     def keep_chain(self, chain: Sequence[x509.Certificate], at: datetime) -> None:
         """Keep a chain, without its anchor: trust comes from the operator only."""
@@ -92,11 +51,11 @@ class ListStore:
         if key not in self._chains_kept:
             self._chains_kept.add(key)
             content = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain[:-1])
-            self._store.put(CERTIFICATE, key, content, at)
+            self._store.put(Kind.CERTIFICATE, key, content, at)
 
     def lists(self) -> Iterator[KeptList]:
         """Return the lists that are kept."""
-        for entry in self._store.entries(CRL):
+        for entry in self._store.entries(Kind.CRL):
             digest = hashlib.sha256(entry.content).digest()
             is_new = self._lists.get(entry.key) != digest
             self._lists[entry.key] = digest
@@ -104,7 +63,7 @@ class ListStore:
 
     def chains(self) -> Iterator[tuple[bytes, ...]]:
         """Return the DERs of chains that this process did not see yet, leaf first."""
-        for entry in self._store.entries(CERTIFICATE):
+        for entry in self._store.entries(Kind.CERTIFICATE):
             if entry.key in self._chains_seen:
                 continue
             self._chains_seen.add(entry.key)

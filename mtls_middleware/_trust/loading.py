@@ -1,15 +1,18 @@
 """From files to trust: everything is read and judged before anything is used, and every problem is told at once."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
+
 from mtls_middleware._core.binding import Binding, Bound
-from mtls_middleware._core.snapshot import AuthorityTrust, build_trust
+from mtls_middleware._core.snapshot import AuthorityTrust, Pin, build_trust
 from mtls_middleware._trust import files
 from mtls_middleware._trust.anchors import Anchors, read_anchors
 from mtls_middleware._trust.binding import possible_bindings
+from mtls_middleware._trust.genesys_pins import KnownCertificates
 from mtls_middleware._trust.pins import Pins, read_pins, require_valid_pins
 from mtls_middleware._trust.report import Report
 from mtls_middleware.errors import TrustError
@@ -52,7 +55,27 @@ class LoadedTrust:
     warnings: tuple[str, ...]
 
 
-def load_trust(sources: TrustSources, now: datetime) -> LoadedTrust:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFiles:
+    """Hold what was read of the operator's files.
+
+    Attributes:
+        anchors: all of them.
+        pins: those of files and settings.
+        warnings: one sentence each.
+    """
+
+    anchors: Anchors
+    pins: Pins
+    warnings: tuple[str, ...]
+
+
+def load_trust(sources: TrustSources, now: datetime, known: Iterable[KnownCertificates] = ()) -> LoadedTrust:
+    """Read all files, and put together what they and the certificates API say."""
+    return put_together(sources, read_files(sources, now), now, known)
+
+
+def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
     """Read all files.
 
     Anchors and pins that are not valid yet stay in the trust, and begin to count by the clock of each request.
@@ -67,9 +90,35 @@ def load_trust(sources: TrustSources, now: datetime) -> LoadedTrust:
         require_valid_pins(pins, sources.pins_elsewhere, now, report)
     if report.problems:
         raise TrustError(dict.fromkeys(report.problems))
+    return ReadFiles(anchors=anchors, pins=pins, warnings=tuple(dict.fromkeys(report.warnings)))
+
+
+def put_together(
+    sources: TrustSources, read: ReadFiles, now: datetime, known: Iterable[KnownCertificates] = ()
+) -> LoadedTrust:
+    """Return the trust of all authorities.
+
+    Args:
+        sources: what was configured.
+        read: the operator's files.
+        now: aware, UTC.
+        known: what the certificates API has told; a pin of the operator's counts before the same one from there.
+    """
+    known = tuple(known)
+    pins = {pin.fingerprint_sha256: pin for one in known for pin in one.pins(now)} | read.pins.found
+    intermediates = dict.fromkeys(
+        (
+            *read.anchors.intermediates,
+            *read.pins.intermediates,
+            *(certificate for one in known for certificate in one.intermediates(now)),
+        )
+    )
     return LoadedTrust(
-        trusts=tuple(_trust_of(authority, sources, anchors, pins) for authority in sources.authorities),
-        warnings=tuple(dict.fromkeys(report.warnings)),
+        trusts=tuple(
+            _trust_of(authority, sources, read.anchors, pins.values(), intermediates)
+            for authority in sources.authorities
+        ),
+        warnings=read.warnings,
     )
 
 
@@ -79,13 +128,19 @@ def fingerprint_of_files(sources: TrustSources) -> Hashable:
     return files.view((*(entry.value for entry in sources.files), *pins))
 
 
-def _trust_of(authority: Authority, sources: TrustSources, anchors: Anchors, pins: Pins) -> AuthorityTrust:
+def _trust_of(
+    authority: Authority,
+    sources: TrustSources,
+    anchors: Anchors,
+    pins: Iterable[Pin],
+    intermediates: Iterable[x509.Certificate],
+) -> AuthorityTrust:
     is_digicert = authority is Authority.DIGICERT
     return build_trust(
         authority,
         anchors=anchors.of(authority),
         names={binding: names for binding, names in sources.names.items() if binding.authority is authority},
-        intermediates=dict.fromkeys((*anchors.intermediates, *pins.intermediates)) if is_digicert else (),
-        pins=pins.found.values() if is_digicert else (),
+        intermediates=intermediates if is_digicert else (),
+        pins=pins if is_digicert else (),
         max_chain=sources.max_chain,
     )

@@ -99,12 +99,16 @@ class Refresher:
         if thread is not threading.current_thread():
             thread.join(CLOSE_SECONDS)
 
-    def refresh_now(self) -> None:
-        """Refresh in the caller's thread, after the refresh that may be under way. What it raises is the caller's."""
+    def refresh_now(self, refresh: Callable[[], object] | None = None) -> None:
+        """Refresh in the caller's thread, after the refresh that may be under way. What it raises is the caller's.
+
+        Args:
+            refresh: instead of the one that the thread calls.
+        """
         # This lock stands for "one at a time" and guards no data, so it may be held while a refresh waits.
         with self._refreshing:
             self._plan()
-            self._refresh()
+            (refresh or self._refresh)()
 
     def after_fork(self) -> None:
         """Go on in a child of the process, where neither the thread nor the holders of locks exist."""

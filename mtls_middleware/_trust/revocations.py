@@ -19,8 +19,9 @@ from mtls_middleware._trust.crl import CRL_BYTES, parse_list
 from mtls_middleware._trust.known_lists import KnownLists
 from mtls_middleware._trust.learned import Learned, LearnedAddresses
 from mtls_middleware._trust.list_source import Draw, ListSource
-from mtls_middleware._trust.list_store import ListStore, NoStore, Store
+from mtls_middleware._trust.list_store import ListStore
 from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.store import NoStore, Store
 
 Trusts = Sequence[AuthorityTrust]
 

@@ -24,7 +24,8 @@ def log(event: Event) -> None:
         case TrustReplaced():
             for warning in event.warnings:
                 LOGGER.warning("%s", displayed(warning, 1024))
-            LOGGER.info("trust version %d is in force: anchors=%d pins=%d", event.version, event.anchors, event.pins)
+            told = (event.version, event.anchors, event.pins, event.lists)
+            LOGGER.info("trust version %d is in force: anchors=%d pins=%d lists=%d", *told)
         case RefreshFailed():
             for problem in event.problems:
                 LOGGER.error("trust was not refreshed, the last good one stays: %s", displayed(problem, 1024))

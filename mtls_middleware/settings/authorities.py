@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mtls_middleware import regions
 from mtls_middleware._core.binding import Binding, Bound
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
+from mtls_middleware.settings.clients import ClientSecrets, read_clients
 from mtls_middleware.settings.prefixes import bound_entries
 from mtls_middleware.settings.reader import Reader
-from mtls_middleware.settings.secrets import read_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Authorities:
     trust: tuple[Bound[Path], ...]
     cert_names: Mapping[Binding, frozenset[str]]
     pins: tuple[Bound[Path | str], ...]
+    genesys_client_id: Mapping[str, str]
+    genesys_client_secret: ClientSecrets | None
 
 
 def read_authorities(reader: Reader) -> Authorities:
@@ -35,12 +38,15 @@ def read_authorities(reader: Reader) -> Authorities:
     custom = (Binding(Authority.CUSTOM),) if Authority.CUSTOM in authorities else ()
     shared = (Binding(Authority.DIGICERT),) if Authority.DIGICERT in authorities else ()
     pinned = _bindings(Authority.DIGICERT, configured, authorities)
+    client_ids, client_secrets = read_clients(reader, pinned or regional)
     return Authorities(
         regions=configured,
         authorities=authorities,
         trust=_read_trust(reader, authorities, (*regional, *custom), shared),
         cert_names=_read_names(reader, regional, custom),
-        pins=_read_pins(reader, pinned),
+        pins=_read_pins(reader, pinned, frozenset(client_ids)),
+        genesys_client_id=MappingProxyType(client_ids),
+        genesys_client_secret=client_secrets,
     )
 
 
@@ -88,16 +94,16 @@ def _known_names(binding: Binding) -> set[str]:
     return {region.cert_name} if region is not None and region.cert_name is not None else set()
 
 
-def _read_pins(reader: Reader, possible: tuple[Binding, ...]) -> tuple[Bound[Path | str], ...]:
+def _read_pins(
+    reader: Reader, possible: tuple[Binding, ...], with_client: frozenset[str]
+) -> tuple[Bound[Path | str], ...]:
     pins = bound_entries(reader, "PINS", values.pin, possible)
-    clients = bound_entries(reader, "GENESYS_CLIENT_ID", values.visible_text, possible)
-    read_secret(reader, "GENESYS_CLIENT_SECRET", header="")
-    given = {entry.binding for entry in pins} | {entry.binding for entry in clients}
+    given = {entry.binding for entry in pins}
     for binding in possible:
-        if binding not in given:
+        if binding not in given and binding.region not in with_client:
             reader.say(
                 "PINS",
                 f"has no client certificate for {binding}, and DigiCert signs for strangers too: add {binding}=PATH "
-                f"or {binding}=SHA-256",
+                f"or {binding}=SHA-256, or {reader.prefix}GENESYS_CLIENT_ID and {reader.prefix}GENESYS_CLIENT_SECRET",
             )
     return pins

@@ -12,16 +12,16 @@ from platformdirs import user_cache_path
 from mtls_middleware._core.binding import Binding, Bound
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.proxies import Network
+from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
-from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
 from mtls_middleware.settings.authorities import read_authorities
+from mtls_middleware.settings.clients import ClientSecrets
 from mtls_middleware.settings.reader import Reader, Value
 from mtls_middleware.settings.secrets import SecretSetting, read_secret
 from mtls_middleware.settings.shapes import header_shape, require_distinct, source_name
-from mtls_middleware.settings.values import Revocation
 from mtls_middleware.settings.variables import DEFAULT_PREFIX, VARIABLES
 
 UNIX = "unix"
@@ -41,6 +41,8 @@ class Settings:
         trust: files and folders with anchors; unbound ones bind by their names.
         cert_names: allowed certificate names by binding, in lower case; the table's where the operator gave none.
         pins: for ``digicert``: files, or SHA-256 in lower-case hex.
+        genesys_client_id: of the OAuth client of each AWS region name that has one.
+        genesys_client_secret: theirs.
         source: the name of the source.
         shape: its headers; None where it reads none.
         xfcc_elements: exactly how many elements Envoy's header has.
@@ -58,10 +60,10 @@ class Settings:
         caller_secret: what the integration's credentials add.
         mode: whether refusals are enforced.
         state: the folder for what should survive a restart; None for none.
+        state_secret: authenticates what is kept of the certificates API.
         refresh_seconds: how often trust is refreshed.
         max_header_bytes: of all certificates of a request together, before decoding.
         max_chain: certificates of a request, the leaf included.
-        notes: what these settings ask for that is not in force yet.
 
     Raises:
         ConfigurationError: everything that is wrong, at once.
@@ -72,6 +74,8 @@ class Settings:
     trust: tuple[Bound[Path], ...]
     cert_names: Mapping[Binding, frozenset[str]]
     pins: tuple[Bound[Path | str], ...]
+    genesys_client_id: Mapping[str, str]
+    genesys_client_secret: ClientSecrets | None
     source: str
     shape: HeaderShape | None
     xfcc_elements: int
@@ -81,7 +85,7 @@ class Settings:
     proxy_drops_underscores: bool
     protect: tuple[str, ...]
     exempt: tuple[str, ...]
-    revocation: Revocation
+    revocation: RevocationMode
     crl_urls: tuple[str, ...]
     crl_networks: tuple[Network, ...]
     organization_ids: frozenset[str]
@@ -89,10 +93,10 @@ class Settings:
     caller_secret: SecretSetting | None
     mode: Mode
     state: Path | None
+    state_secret: SecretSetting | None
     refresh_seconds: int
     max_header_bytes: int
     max_chain: int
-    notes: tuple[str, ...]
 
     def __init__(self, **keywords: Value) -> None:
         self._read(Reader.from_keywords(keywords, DEFAULT_PREFIX))
@@ -142,12 +146,14 @@ def _parse(reader: Reader) -> dict[str, Any]:
     _require_distinct_headers(
         reader, shape, proxy_secret, caller_secret, organization_header if organization_ids else ""
     )
-    parsed = {
+    return {
         "regions": whom.regions,
         "authorities": whom.authorities,
         "trust": whom.trust,
         "cert_names": MappingProxyType(dict(whom.cert_names)),
         "pins": whom.pins,
+        "genesys_client_id": whom.genesys_client_id,
+        "genesys_client_secret": whom.genesys_client_secret,
         "source": source,
         "shape": shape,
         "xfcc_elements": _xfcc_elements(reader, shape),
@@ -157,7 +163,7 @@ def _parse(reader: Reader) -> dict[str, Any]:
         "proxy_drops_underscores": reader.one("PROXY_DROPS_UNDERSCORES", values.yes_or_no),
         "protect": reader.each("PROTECT", values.path_prefix),
         "exempt": reader.each("EXEMPT", _exempt),
-        "revocation": reader.one("REVOCATION", values.choice(Revocation)),
+        "revocation": reader.one("REVOCATION", values.choice(RevocationMode)),
         "crl_urls": reader.each("CRL_URLS", values.crl_location),
         "crl_networks": reader.each("CRL_NETWORKS", values.network),
         "organization_ids": organization_ids,
@@ -165,14 +171,11 @@ def _parse(reader: Reader) -> dict[str, Any]:
         "caller_secret": caller_secret,
         "mode": reader.one("MODE", values.choice(Mode)),
         "state": _state(reader),
+        "state_secret": read_secret(reader, "STATE_SECRET", header=""),
         "refresh_seconds": reader.one("REFRESH_SECONDS", values.whole_number(1, 86_400)),
         "max_header_bytes": reader.one("MAX_HEADER_BYTES", values.whole_number(1_024, 1_048_576)),
         "max_chain": reader.one("MAX_CHAIN", values.whole_number(1, 128)),
     }
-    read_secret(reader, "STATE_SECRET", header="")
-    _refuse_what_is_not_built(reader, parsed)
-    parsed["notes"] = _notes(parsed, reader.prefix)
-    return parsed
 
 
 def _header(reader: Reader, name: str) -> str:
@@ -224,22 +227,3 @@ def _require_distinct_headers(
         roles.append((organization_header, "ORGANIZATION_HEADER"))
     require_distinct(reader, roles)
 
-
-def _refuse_what_is_not_built(reader: Reader, parsed: Mapping[str, Any]) -> None:
-    unbuilt = [name for name, variable in VARIABLES.items() if not variable.available and reader.is_set(name)]
-    if parsed["revocation"] is Revocation.REQUIRE:
-        unbuilt.append("REVOCATION")
-    if parsed["state"] not in {None, user_cache_path("mtls-middleware")}:
-        unbuilt.append("STATE")
-    for name in unbuilt:
-        shown = "" if VARIABLES[name].secret else f"'{displayed(reader.text(name))}' "
-        reader.say(name, f"{shown}is not available yet: remove it")
-
-
-def _notes(parsed: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
-    notes = []
-    if parsed["revocation"] is Revocation.CHECK:
-        notes.append(f"revocation lists are not read yet: {prefix}REVOCATION=check acts as if no CRL were known")
-    if parsed["state"] is not None:
-        notes.append(f"nothing is kept between restarts yet: {prefix}STATE is not used")
-    return tuple(notes)

@@ -40,7 +40,7 @@ class SecretSetting:
         values = self.values
         if self.file is not None:
             try:
-                values = _lines(self.file)
+                values = lines_of(self.file)
                 require_strong(values)
             except UnicodeDecodeError as error:
                 raise self._problem("holds something else than ASCII") from error
@@ -54,7 +54,8 @@ class SecretSetting:
         return ConfigurationError([f"{self.variable}: '{displayed(str(self.file))}' {what}"])
 
 
-def _lines(path: Path) -> tuple[str, ...]:
+def lines_of(path: Path) -> tuple[str, ...]:
+    """Return the lines of a file of secrets; raise OSError or ValueError where it is none."""
     if not S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for somebody to write
         raise ValueError("is not a regular file")
     with path.open("rb") as file:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from mtls_middleware import regions
@@ -21,14 +22,6 @@ _ALMOST_SHA256 = re.compile(r"[0-9a-f]{32,}|[0-9a-f]{2}(?::[0-9a-f]{2})+")
 _BAD_IN_PREFIX = ("..", "//", ";", "%", "\\", "*", "?", "#")
 _MAPPED = 96
 """Length of the prefix ``::ffff:0:0`` of IPv4-mapped addresses."""
-
-
-class Revocation(StrEnum):
-    """Say what becomes of certificates of which no revocation list is known."""
-
-    REQUIRE = "require"
-    CHECK = "check"
-    OFF = "off"
 
 
 def choice(options: type[Choice]) -> Callable[[str], Choice]:
@@ -157,4 +150,13 @@ def crl_location(text: str) -> str:
     scheme, colon, rest = text.partition("://")
     if colon and (scheme.lower() not in {"http", "https"} or not rest):
         raise ValueError("must be an http or https address, or a path")
+    if colon and ("@" in rest.partition("/")[0] or not _has_good_port(text)):
+        raise ValueError("must name a host, with a port from 1 to 65535 or none, and no user")
     return text
+
+
+def _has_good_port(address: str) -> bool:
+    try:
+        return urlsplit(address).port != 0
+    except ValueError:
+        return False

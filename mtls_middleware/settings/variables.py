@@ -18,20 +18,15 @@ class Variable:
         name: without the prefix, upper case.
         default: as an operator would write it; empty where there is none.
         secret: its value is never shown.
-        available: False until the part that it steers is built.
     """
 
     name: str
     default: str = ""
     secret: bool = False
-    available: bool = True
 
 
-def _secret(name: str, *, available: bool = True) -> tuple[Variable, Variable]:
-    return (
-        Variable(name=name, secret=True, available=available),
-        Variable(name=f"{name}_FILE", available=available),
-    )
+def _secret(name: str) -> tuple[Variable, Variable]:
+    return Variable(name=name, secret=True), Variable(name=f"{name}_FILE")
 
 
 VARIABLES: dict[str, Variable] = {
@@ -42,8 +37,8 @@ VARIABLES: dict[str, Variable] = {
         Variable(name="TRUST"),
         Variable(name="CERT_NAMES"),
         Variable(name="PINS"),
-        Variable(name="GENESYS_CLIENT_ID", available=False),
-        *_secret("GENESYS_CLIENT_SECRET", available=False),
+        Variable(name="GENESYS_CLIENT_ID"),
+        *_secret("GENESYS_CLIENT_SECRET"),
         Variable(name="SOURCE", default="tls"),
         Variable(name="HEADER"),
         Variable(name="HEADER_ENCODING"),
@@ -58,15 +53,15 @@ VARIABLES: dict[str, Variable] = {
         Variable(name="PROTECT", default="/"),
         Variable(name="EXEMPT"),
         Variable(name="REVOCATION", default="check"),
-        Variable(name="CRL_URLS", available=False),
-        Variable(name="CRL_NETWORKS", available=False),
+        Variable(name="CRL_URLS"),
+        Variable(name="CRL_NETWORKS"),
         Variable(name="ORGANIZATION_IDS"),
         Variable(name="ORGANIZATION_HEADER", default="ININ-Organization-Id"),
         *_secret("CALLER_SECRET"),
         Variable(name="CALLER_SECRET_HEADER", default="X-Caller-Secret"),
         Variable(name="MODE", default="enforce"),
         Variable(name="STATE"),
-        *_secret("STATE_SECRET", available=False),
+        *_secret("STATE_SECRET"),
         Variable(name="REFRESH_SECONDS", default="3600"),
         Variable(name="MAX_HEADER_BYTES", default="32768"),
         Variable(name="MAX_CHAIN", default="5"),

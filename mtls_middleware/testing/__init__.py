@@ -1,4 +1,11 @@
-"""For tests of applications that use this package: a regional CA, certificates good and bad. No network, no openssl."""
+"""For tests of applications that use this package: a regional CA, certificates good and bad, clients that present them.
+
+No network, no openssl. A name is loaded when it is asked for (PEP 562), and with it what it needs: `MTLSTestClient`
+needs httpx2, the fixtures (`mtls_middleware.testing.plugin`) pytest.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from mtls_middleware.testing.authority import RegionalCA
 from mtls_middleware.testing.certificates import ClientCertificate
@@ -6,15 +13,35 @@ from mtls_middleware.testing.genesys_api import APIAnswer, APICall, GenesysAPI
 from mtls_middleware.testing.keys import KeyKind
 from mtls_middleware.testing.presenters import TLSExtension, nginx, rfc9440, tls_extension
 
+if TYPE_CHECKING:
+    from mtls_middleware.testing.client import MTLSTestClient
+    from mtls_middleware.testing.presentation import Presentation, present
+
 __all__ = [
     "APIAnswer",
     "APICall",
     "ClientCertificate",
     "GenesysAPI",
     "KeyKind",
+    "MTLSTestClient",
+    "Presentation",
     "RegionalCA",
     "TLSExtension",
     "nginx",
+    "present",
     "rfc9440",
     "tls_extension",
 ]
+
+_LAZY = {
+    "MTLSTestClient": "mtls_middleware.testing.client",
+    "Presentation": "mtls_middleware.testing.presentation",
+    "present": "mtls_middleware.testing.presentation",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+    """Load what needs more when it is asked for."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

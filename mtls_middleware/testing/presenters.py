@@ -19,22 +19,22 @@ Headers = list[tuple[str, str]]
 
 def url_pem(certificate: Certificate) -> str:
     """Percent-encode the PEM as nginx does, its last newline included."""
-    return quote(_pem(certificate), safe="")
+    return quote(pem(certificate), safe="")
 
 
 def pem_spaces(certificate: Certificate) -> str:
     """Write the PEM in one line as Apache does, with a blank for each newline."""
-    return _pem(certificate).replace("\n", " ")
+    return pem(certificate).replace("\n", " ")
 
 
 def b64_pem(certificate: Certificate) -> str:
     """Encode the PEM in base64."""
-    return _base64(_pem(certificate).encode("ascii"))
+    return _base64(pem(certificate).encode("ascii"))
 
 
 def b64_der(certificate: Certificate) -> str:
     """Encode the DER in base64, as HAProxy and Caddy do."""
-    return _base64(_der(certificate))
+    return _base64(der(certificate))
 
 
 def b64_der_list(certificates: Iterable[Certificate]) -> str:
@@ -99,7 +99,7 @@ def rfc9440(client: ClientCertificate | None) -> Headers:
         return []
     headers = [("Client-Cert", rfc9440_item(client.der))]
     if client.chain:
-        headers.append(("Client-Cert-Chain", rfc9440_list(map(_der, client.chain))))
+        headers.append(("Client-Cert-Chain", rfc9440_list(map(der, client.chain))))
     return headers
 
 
@@ -135,11 +135,13 @@ class TLSExtension:
         await self._app(scope, receive, send)
 
 
-def _pem(certificate: Certificate) -> str:
+def pem(certificate: Certificate) -> str:
+    """Return the PEM."""
     return _certificate(certificate).public_bytes(Encoding.PEM).decode("ascii")
 
 
-def _der(certificate: Certificate) -> bytes:
+def der(certificate: Certificate) -> bytes:
+    """Return the DER."""
     return _certificate(certificate).public_bytes(Encoding.DER)
 
 

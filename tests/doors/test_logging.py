@@ -273,7 +273,7 @@ class TestNotices:
         "case",
         [
             pytest.param(over_tls(None), id="tls-extension"),
-            pytest.param(over_tls(stranger_ca().client()), id="another-reason"),
+            pytest.param(over_tls(stranger_ca().client(names=["a.example.com"])), id="another-reason"),
         ],
     )
     def test_nothing_is_told_of_a_server_that_does(
@@ -285,13 +285,6 @@ class TestNotices:
     def test_nothing_is_told_behind_a_proxy(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
         call(site.guard(NGINX), Case())
         assert not [record for record in caplog.records if record.levelno == logging.ERROR]
-
-    def test_what_is_not_in_force_is_told_at_the_start_once(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.INFO)
-        guard = site.guard(revocation="check")
-        guard.close()
-        guard.start()
-        assert len([message for message in caplog.messages if "MTLS_REVOCATION=check" in message]) == 1
 
     @pytest.mark.parametrize(
         ("severity", "level"),
@@ -305,8 +298,8 @@ class TestNotices:
 
 def test_new_trust_is_told_with_its_warnings(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    log(TrustReplaced(version=2, anchors=3, pins=1, warnings=("one\nline",)))
-    assert caplog.messages == ["one\\nline", "trust version 2 is in force: anchors=3 pins=1"]
+    log(TrustReplaced(version=2, anchors=3, pins=1, lists=4, warnings=("one\nline",)))
+    assert caplog.messages == ["one\\nline", "trust version 2 is in force: anchors=3 pins=1 lists=4"]
 
 
 def test_a_failed_refresh_is_an_error_for_each_problem(caplog: pytest.LogCaptureFixture) -> None:

@@ -53,7 +53,8 @@ HEAD = f"""\
 # What was run
 
 Made from the outcomes of the end-to-end tests by `python -m tests.e2e.matrix`, not written by hand. "{YES}": every test
-of the cell passed. "{CANNOT}": it cannot be had there. What that means for you: [servers](servers.md).
+of the cell passed. "{CANNOT}": it cannot be had there, or says nothing there. What that means for you:
+[ASGI servers](servers.md), [WSGI servers](servers-wsgi.md).
 """
 
 
@@ -90,6 +91,9 @@ TABLES = {
             "several workers",
             "unix socket",
             "behind the middleware",
+            "header source",
+            "four RSA-4096 links over TLS",
+            "four RSA-4096 links in a header",
             "wrong configuration",
         ),
     ),

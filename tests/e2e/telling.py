@@ -188,8 +188,8 @@ def websocket_facts(port: int, context: ssl.SSLContext, **headers: str) -> tuple
         context: of the caller.
         headers: by their names, with ``_`` for ``-``.
     """
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    opened = open_websocket(port, context, headers={"X-Forwarded-For": "10.0.0.5:4711", **named})
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    opened = open_websocket(port, context, headers=[("X-Forwarded-For", "10.0.0.5:4711"), *named])
     facts = json.loads(opened.text)
     assert isinstance(facts, dict)
     return facts, opened.own

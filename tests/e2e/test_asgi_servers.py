@@ -2,8 +2,9 @@
 
 import http.client
 import json
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -112,6 +113,7 @@ def test_a_websocket_is_judged_like_a_request(ports: Ports, pki: PKI, server: st
     assert (refused.status, refused.text) == (403, "")
 
 
+@pytest.mark.matrix(column="header source")
 @pytest.mark.parametrize(
     ("trusted", "status"),
     [
@@ -133,6 +135,33 @@ def test_lesson_20_the_real_peer_counts_and_no_header(
 
         assert answer[0] == status
         assert answer[1].get("reason") == (None if status == 200 else "source_untrusted")
+
+
+@pytest.mark.matrix(column="header source")
+@pytest.mark.parametrize("server", SERVERS)
+def test_lesson_3_neither_a_twin_nor_a_doubled_header_is_believed(start: Start, pki: PKI, server: str) -> None:
+    port = free_port()
+    environment = settings(pki, MTLS_SOURCE="nginx", MTLS_TRUSTED_PROXIES="127.0.0.1")
+    start(SERVERS[server].argv("protected:asgi", port), port=port, env=environment)
+    good, other = nginx(pki.region.client()), nginx(pki.region.client())
+    twin = [(name.replace("-", "_"), value) for name, value in good]
+    assert open_request(port, good) == 200
+
+    assert {open_request(port, spoofed) for spoofed in (twin, [*good, *other], [*good, good[0]])} == {403}
+    if SERVERS[server].websocket:
+        assert open_websocket(port, None, "/actions", good).status == 101
+        assert open_websocket(port, None, "/actions", twin).status == 403
+        assert open_websocket(port, None, "/actions", [*good, *other]).status == 403
+
+
+def open_request(port: int, headers: Sequence[tuple[str, str]]) -> int:
+    """Return the status of the answer to a request with these headers as they are."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    with socket.create_connection((HOST, port), timeout=TIMEOUT) as connection:
+        connection.sendall(f"GET /actions HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status
 
 
 def call(port: int, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:

@@ -112,3 +112,15 @@ def test_lesson_9_daphne_ends_where_the_anchors_cannot_be_read(
 
     with pytest.raises(ServerFailedError, match="ended with status"):
         start(command(*tls(pki, port), "--client-ca", path), port=port, env=ENVIRONMENT)
+
+
+@pytest.mark.parametrize("path", ["/open", "/open/", "//open", "%2fopen", "/open/..", "/"])
+def test_a_root_path_that_the_caller_names_opens_nothing(start: Start, pki: PKI, path: str) -> None:
+    """Daphne takes the root path from a header that anybody may send."""
+    port, settings = free_port(), {"MTLS_REGIONS": "us-east-1", "MTLS_TRUST": str(pki.trust), "MTLS_EXEMPT": "/open"}
+    argv = command(*tls(pki, port))
+    start([*argv[:-1], "protected:asgi"], port=port, env={**ENVIRONMENT, **settings})
+
+    answers = [get(port, pki.caller(), where, {"Daphne-Root-Path": path}) for where in ("/actions", "/open/../actions")]
+
+    assert [answer["reason"] for answer in answers] == ["certificate_missing"] * 2

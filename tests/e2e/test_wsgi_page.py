@@ -7,7 +7,8 @@ import pytest
 from mtls_middleware._core.sources.presets import PRESETS
 from tests.e2e.test_wsgi_sizes import HEADER_OPTIONS
 from tests.e2e.test_wsgi_twins import PLAIN
-from tests.e2e.wsgi_servers import OVER_TLS, PAGE
+from tests.e2e.wsgi_programs import PAGE
+from tests.e2e.wsgi_servers import OVER_TLS
 
 TEXT = PAGE.read_text(encoding="utf-8")
 

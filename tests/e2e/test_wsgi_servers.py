@@ -13,22 +13,12 @@ import pytest
 
 from mtls_middleware.testing import ClientCertificate
 from mtls_middleware.testing.presenters import b64_der, pem_spaces, url_pem
-from tests.e2e import wsgi_servers
 from tests.e2e.callers import PKI, connect
 from tests.e2e.conftest import Start
 from tests.e2e.http2 import ask_http2
 from tests.e2e.processes import HOST, free_port
-from tests.e2e.wsgi_servers import (
-    CUSTOM_NAME,
-    OVER_TLS,
-    SITE,
-    Site,
-    apache,
-    documented,
-    nginx,
-    skip_without,
-    uwsgi_https,
-)
+from tests.e2e.wsgi_programs import CUSTOM_NAME, SITE, Site, apache, documented, nginx, record_versions, skip_without
+from tests.e2e.wsgi_servers import OVER_TLS, uwsgi_https
 
 pytestmark = [
     pytest.mark.e2e,
@@ -45,7 +35,7 @@ Run = Callable[..., int]
 @pytest.fixture(scope="module")
 def run(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return what starts a server of the table; each once for all tests."""
-    wsgi_servers.record_versions()
+    record_versions()
 
     @cache
     def running(name: str, verify: str = "optional") -> int:

@@ -14,7 +14,8 @@ from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.test_wsgi_servers import ENDED, call
 from tests.e2e.test_wsgi_twins import FROM_THE_PROXY, PLAIN, ask_plain
-from tests.e2e.wsgi_servers import CUSTOM_NAME, OVER_TLS, Site, skip_without, uwsgi_https
+from tests.e2e.wsgi_programs import CUSTOM_NAME, Site, skip_without
+from tests.e2e.wsgi_servers import OVER_TLS, uwsgi_https
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="wsgi", row="{name}")]
 

@@ -10,7 +10,7 @@ from mtls_middleware.testing.presenters import b64_der
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.test_wsgi_twins import FROM_THE_PROXY, PLAIN, ask_plain
-from tests.e2e.wsgi_servers import Site
+from tests.e2e.wsgi_programs import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="wsgi", row="{name}", column="new root")]
 

@@ -16,7 +16,8 @@ from mtls_middleware.testing.presenters import b64_der, url_pem
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, free_port
-from tests.e2e.wsgi_servers import FOLDER, OVER_TLS, SITE, Site, apache, documented, skip_without, uwsgi
+from tests.e2e.wsgi_programs import FOLDER, SITE, Site, apache, documented, skip_without, uwsgi
+from tests.e2e.wsgi_servers import OVER_TLS
 from tests.e2e.wsgi_tell import SECRET
 
 pytestmark = [

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wsproto import ConnectionType, WSConnection
@@ -31,19 +31,19 @@ class Opened:
 
 
 def open_websocket(
-    port: int, context: ssl.SSLContext | None, path: str = "/", headers: Mapping[str, str] | None = None
+    port: int, context: ssl.SSLContext | None, path: str = "/", headers: Iterable[tuple[str, str]] = ()
 ) -> Opened:
     """Open one, with TLS or without, and take its first message."""
     if context is None:
         with socket.create_connection((HOST, port), timeout=TIMEOUT) as plain:
-            return _exchange(plain, path, headers or {})
+            return _exchange(plain, path, headers)
     with connect(port, context) as secure:
-        return _exchange(secure, path, headers or {})
+        return _exchange(secure, path, headers)
 
 
-def _exchange(connection: socket.socket, path: str, headers: Mapping[str, str]) -> Opened:
+def _exchange(connection: socket.socket, path: str, headers: Iterable[tuple[str, str]]) -> Opened:
     websocket = WSConnection(ConnectionType.CLIENT)
-    extra = [(name.encode(), value.encode()) for name, value in headers.items()]
+    extra = [(name.encode(), value.encode()) for name, value in headers]
     connection.sendall(websocket.send(Request(host=HOST, target=path, extra_headers=extra)))
     own, status, text = connection.getsockname(), 0, ""
     while True:

@@ -97,15 +97,18 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
         ),
         pytest.param(ONE_REGION, "MODE", "off", "must be one of enforce, report", id="mode"),
         pytest.param(ONE_REGION, "PROXY_DROPS_UNDERSCORES", "maybe", "must be yes or no", id="switch"),
-        pytest.param(ONE_REGION, "REVOCATION", "require", "not available yet", id="revocation"),
-        pytest.param(ONE_REGION, "CRL_URLS", "http://crl.example.com/a", "not available yet", id="crl-urls"),
-        pytest.param(ONE_REGION, "CRL_NETWORKS", "10.0.0.0/8", "not available yet", id="crl-networks"),
-        pytest.param(ONE_REGION, "STATE", "/state", "not available yet", id="state"),
-        pytest.param(ONE_REGION, "STATE_SECRET", SECRET, "not available yet", id="state-secret"),
-        pytest.param(ONE_REGION, "STATE_SECRET_FILE", "/s", "not available yet", id="state-secret-file"),
-        pytest.param(DIGICERT, "GENESYS_CLIENT_ID", "client", "not available yet", id="client-id"),
-        pytest.param(DIGICERT, "GENESYS_CLIENT_SECRET", SECRET, "not available yet", id="client-secret"),
-        pytest.param(DIGICERT, "GENESYS_CLIENT_SECRET_FILE", "/s", "not available yet", id="client-secret-file"),
+        pytest.param(ONE_REGION, "REVOCATION", "maybe", "must be one of require, check, off", id="revocation"),
+        *(
+            pytest.param(ONE_REGION, "CRL_URLS", text, says, id=f"crl-{text}")
+            for text, says in [
+                ("ldap://a", "must be an http or https address"),
+                ("http://user@a/b", "no user"),
+                ("http://a:0/b", "port"),
+                ("http://a:99999/b", "port"),
+            ]
+        ),
+        pytest.param(ONE_REGION, "CRL_NETWORKS", "0.0.0.0/0", "everybody", id="crl-networks"),
+        pytest.param(ONE_REGION, "STATE_SECRET", "short", "at least 16", id="state-secret"),
         pytest.param(ONE_REGION, "MODES", "report", "did you mean MTLS_MODE?", id="unknown-name"),
         pytest.param(ONE_REGION, "TRUST_FILE", "/t", "there is no such setting", id="twin-of-what-is-no-secret"),
     ],
@@ -156,7 +159,7 @@ def test_every_mistake_is_told_at_once() -> None:
 
 
 def test_a_value_is_shown_without_its_control_characters() -> None:
-    assert "\x1b" not in "".join(problems_of({**ONE_REGION, "MTLS_CRL_URLS": "/a\x1b[31m"}))
+    assert "\x1b" not in "".join(problems_of({**ONE_REGION, "MTLS_CRL_URLS": "ldap://a\x1b[31m"}))
 
 
 def test_an_empty_prefix_is_refused() -> None:

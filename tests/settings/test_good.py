@@ -8,11 +8,12 @@ import pytest
 
 from mtls_middleware._core.binding import Binding, Bound
 from mtls_middleware._core.gate import Mode
+from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, Marker
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import table
-from mtls_middleware.settings import Revocation, Settings
+from mtls_middleware.settings import Settings
 from mtls_middleware.settings.variables import VARIABLES
 
 SECRET = "correct-horse-battery"  # long enough, and nobody's
@@ -32,22 +33,11 @@ def test_the_defaults() -> None:
     assert settings.authorities == (Authority.GENESYS,)
     assert (settings.source, settings.shape, settings.xfcc_elements) == ("tls", None, 1)
     assert (settings.protect, settings.exempt) == (("/",), ())
-    assert (settings.mode, settings.revocation) == (Mode.ENFORCE, Revocation.CHECK)
+    assert (settings.mode, settings.revocation) == (Mode.ENFORCE, RevocationMode.CHECK)
     assert (settings.refresh_seconds, settings.max_header_bytes, settings.max_chain) == (3600, 32768, 5)
     assert settings.organization_header == "ININ-Organization-Id"
     assert settings.proxy_secret is settings.caller_secret is None
     assert not settings.proxy_drops_underscores
-
-
-def test_what_is_not_in_force_yet_is_noted_with_the_prefix_in_use() -> None:
-    settings = Settings.from_env({"X_REGIONS": "us-east-1", "X_TRUST": "/t", "MTLS_BOGUS": "1"}, prefix="X_")
-    assert [note for note in settings.notes if "X_REVOCATION=check" in note]
-    assert [note for note in settings.notes if "X_STATE" in note]
-    assert "MTLS_" not in "".join(settings.notes)
-
-
-def test_nothing_is_noted_where_nothing_is_asked_for() -> None:
-    assert Settings.from_env({**ONE_REGION, "MTLS_REVOCATION": "off", "MTLS_STATE": "off"}).notes == ()
 
 
 @pytest.mark.parametrize("region", table(), ids=lambda region: region.aws_region)

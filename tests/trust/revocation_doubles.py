@@ -10,6 +10,7 @@ from mtls_middleware._core.revocation import check
 from mtls_middleware._core.snapshot import AuthorityTrust
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.revocations import Revocations
+from mtls_middleware._trust.store import Entry, Kind, NoStore
 from mtls_middleware.testing import ClientCertificate
 from tests.core.certs import NOW, presented
 
@@ -33,24 +34,17 @@ class Host:
         return found
 
 
-@dataclass(frozen=True)
-class Kept:
-    key: str
-    content: bytes
-    at: datetime
-
-
 @dataclass
-class Memory:
+class Memory(NoStore):
     """Keep entries by kind and key."""
 
-    kept: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    kept: dict[tuple[Kind, str], Entry] = field(default_factory=dict)
 
-    def entries(self, kind: str) -> Iterable[Kept]:
+    def entries(self, kind: Kind) -> Iterable[Entry]:
         return [kept for (its, _), kept in self.kept.items() if its == kind]
 
-    def put(self, kind: str, key: str, content: bytes, at: datetime) -> None:
-        self.kept[kind, key] = Kept(key, content, at)
+    def put(self, kind: Kind, key: str, content: bytes, at: datetime) -> None:
+        self.kept[kind, key] = Entry(key=key, content=content, at=at)
 
 
 @dataclass

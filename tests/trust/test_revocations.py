@@ -14,6 +14,7 @@ from mtls_middleware._trust.learned import ADDRESSES_AN_ANCHOR, LearnedAddresses
 from mtls_middleware._trust.list_source import RETRY_SECONDS
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.revocations import Revocations
+from mtls_middleware._trust.store import Kind
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.core.certs import DAY, NOW, SECOND, custom, digicert, genesys, new_ca, pin, regional_ca
 from tests.core.crls import HOUR, WEEK, crl, parsed
@@ -523,7 +524,7 @@ def test_a_kept_certificate_is_verified_before_it_is_believed() -> None:
     expired, foreign = CA.client(crl_url=A, expired=True), new_ca().client(crl_url=B)
     memory = Memory()
     for place, content in enumerate([expired.chain_pem, foreign.chain_pem, "junk"]):
-        memory.put("certificate", str(place), content.encode(), NOW)
+        memory.put(Kind.CERTIFICATE, str(place), content.encode(), NOW)
     worker = Bench(genesys(CA), memory=memory)
     worker.refresh()
     assert worker.host.asked == []
@@ -542,7 +543,7 @@ def test_a_tampered_store_un_revokes_nothing(make: Callable[[], bytes]) -> None:
     worker = bench(a=crl(CA, [CLIENT]))
     worker.learn(CLIENT)
     worker.refresh()
-    worker.memory.put("crl", A, make(), NOW + 99 * DAY)
+    worker.memory.put(Kind.CRL, A, make(), NOW + 99 * DAY)
     worker.refresh()
     assert worker.verdict(CLIENT) is REVOKED
     assert worker.due <= timedelta(seconds=INTERVAL)
@@ -550,7 +551,7 @@ def test_a_tampered_store_un_revokes_nothing(make: Callable[[], bytes]) -> None:
 
 def test_a_list_that_was_kept_in_the_future_is_asked_for_as_usual() -> None:
     worker = bench(a=crl(CA))
-    worker.memory.put("crl", A, crl(CA), NOW + 99 * DAY)
+    worker.memory.put(Kind.CRL, A, crl(CA), NOW + 99 * DAY)
     worker.learn(CLIENT)
     worker.refresh()
     assert worker.due == timedelta(seconds=INTERVAL)
@@ -561,13 +562,13 @@ def test_no_anchor_is_ever_kept() -> None:
     worker = Bench(custom(CA))
     worker.learn(lower.client(crl_url=A))
     worker.refresh()
-    (kept,) = worker.memory.entries("certificate")
+    (kept,) = worker.memory.entries(Kind.CERTIFICATE)
     assert [one.subject for one in x509.load_pem_x509_certificates(kept.content)][1:] == [lower.certificate.subject]
 
 
 def test_a_list_in_the_store_from_a_place_that_nobody_asks_any_more_still_counts() -> None:
     memory = Memory()
-    memory.put("crl", "http://gone.example/", crl(CA, [CLIENT]), NOW)
+    memory.put(Kind.CRL, "http://gone.example/", crl(CA, [CLIENT]), NOW)
     worker = Bench(genesys(CA), memory=memory)
     worker.recall()
     assert worker.verdict(CLIENT) is REVOKED

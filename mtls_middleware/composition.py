@@ -1,0 +1,114 @@
+"""From settings to the parts that keep trust: the one place that knows both."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from mtls_middleware._core.revocation import RevocationMode
+from mtls_middleware._core.secret import Secret
+from mtls_middleware._trust.addresses import AddressPolicy
+from mtls_middleware._trust.api_source import APISource
+from mtls_middleware._trust.fetch import Fetcher
+from mtls_middleware._trust.genesys_api import CertificatesAPI
+from mtls_middleware._trust.keeper import Keeper
+from mtls_middleware._trust.loading import TrustSources
+from mtls_middleware._trust.revocations import Revocations
+from mtls_middleware._trust.state import FolderStore
+from mtls_middleware._trust.store import NoStore, Store
+from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.regions import Region, find
+from mtls_middleware.settings import SecretSetting, Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """Hold all secrets of a guard, as they were read at its start.
+
+    Attributes:
+        proxy: what the proxy adds.
+        caller: what the integration's credentials add.
+        state: authenticate what is kept of the certificates API, the first also new entries.
+        clients: of OAuth clients, by region.
+    """
+
+    proxy: Secret | None
+    caller: Secret | None
+    state: tuple[bytes, ...] = field(repr=False)
+    clients: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+    @classmethod
+    def read(cls, settings: Settings, problems: list[str]) -> Self:
+        """Read secrets, also from files; what is wrong is added to `problems`."""
+        clients: Mapping[str, tuple[str, ...]] = {}
+        if settings.genesys_client_secret is not None:
+            try:
+                clients = settings.genesys_client_secret.read()
+            except ConfigurationError as error:
+                problems += error.problems
+        state = _read(settings.state_secret, problems)
+        of_clients = tuple(secret.encode() for secrets in clients.values() for secret in secrets)
+        return cls(
+            proxy=_read(settings.proxy_secret, problems),
+            caller=_read(settings.caller_secret, problems),
+            state=state.values if state is not None else of_clients,
+            clients=clients,
+        )
+
+
+def trust_sources(settings: Settings) -> TrustSources:
+    """Return what `settings` say about files and pins."""
+    return TrustSources(
+        authorities=settings.authorities,
+        regions=settings.regions,
+        files=settings.trust,
+        pins=settings.pins,
+        names=settings.cert_names,
+        max_chain=settings.max_chain,
+        pins_elsewhere=frozenset(settings.genesys_client_id),
+    )
+
+
+def keeper_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime], now: datetime) -> Keeper:
+    """Return what keeps the trust that `settings` ask for. Nothing is read or asked yet."""
+    store = _store(settings, secrets)
+    interval = float(settings.refresh_seconds)
+    apis = [
+        APISource(
+            region.aws_region,
+            CertificatesAPI(region, client_id, *secrets.clients.get(region.aws_region, ()), clock=clock),
+            store,
+            interval=interval,
+            now=now,
+        )
+        for region, client_id in _clients(settings)
+    ]
+    return Keeper(trust_sources(settings), store=store, apis=apis, revocations=_revocations(settings, store, interval))
+
+
+def _clients(settings: Settings) -> list[tuple[Region, str]]:
+    found = [(find(name), client_id) for name, client_id in settings.genesys_client_id.items()]
+    return [(region, client_id) for region, client_id in found if region is not None]
+
+
+def _store(settings: Settings, secrets: Secrets) -> Store:
+    if settings.state is None:
+        return NoStore()
+    purpose = ",".join((*sorted(settings.regions), "/", *sorted(settings.authorities)))
+    return FolderStore(settings.state, purpose=purpose, keys=secrets.state)
+
+
+def _revocations(settings: Settings, store: Store, interval: float) -> Revocations | None:
+    if settings.revocation is RevocationMode.OFF:
+        return None
+    addresses = [place for place in settings.crl_urls if "://" in place]
+    fetcher = Fetcher(AddressPolicy(networks=settings.crl_networks, listed=addresses))
+    return Revocations(places=settings.crl_urls, fetch=fetcher, store=store, interval=interval)
+
+
+def _read(setting: SecretSetting | None, problems: list[str]) -> Secret | None:
+    try:
+        return setting.read() if setting is not None else None
+    except ConfigurationError as error:
+        problems += error.problems
+        return None

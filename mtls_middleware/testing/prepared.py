@@ -1,0 +1,86 @@
+"""An application under the environment of this moment, even if it was imported, or used, under another one before."""
+
+import sys
+from importlib import import_module
+
+import pytest
+
+from mtls_middleware.guard import Guard
+from mtls_middleware.settings import Settings
+from mtls_middleware.testing.application import guards, layers, load, resolve, split
+
+
+class Preparation:
+    """Prepare applications for one test, and put everything back.
+
+    Starlette builds its middleware at the first request, so it is let do so again. What is wrapped while its module is
+    imported, as in Flask and Django, is imported again, for this test only. Factories are called.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+        self._prepared: list[object] = []
+        self._kept: set[int] = set()
+
+    def prepare(self, app: object, settings: Settings) -> object:
+        """Return the application.
+
+        Args:
+            app: the application, a factory, or the name of either.
+            settings: those of the environment.
+
+        Raises:
+            ValueError: it is an object that was made under other settings.
+        """
+        was_imported = isinstance(app, str) and split(app)[0] in sys.modules
+        found = load(app)
+        self._build_again(found)
+        if _is_stale(found, settings) and was_imported and isinstance(app, str):
+            found = self._import_again(app)
+            self._build_again(found)
+        elif _is_stale(found, settings) and not isinstance(app, str):
+            raise ValueError(
+                f"{found!r} was wrapped under other settings than those of this test: pass its name, "
+                "'my_service.main:app', or a factory; or give an application with settings of its own to MTLSTestClient"
+            )
+        elif found is resolve(app):
+            self._kept |= set(guards(found))  # it was there before, or its module stays imported for the next test
+        self._prepared.append(found)
+        return found
+
+    def close(self) -> None:
+        """Stop the threads of guards that only this test had."""
+        for app in self._prepared:
+            for place, guard in guards(app).items():
+                if guard is not None and place not in self._kept:
+                    guard.close()
+
+    def _build_again(self, app: object) -> None:
+        """Let Starlette build its middleware anew, and give it the former one back after the test."""
+        for layer in list(layers(app)):
+            if hasattr(layer, "build_middleware_stack") and hasattr(layer, "middleware_stack"):
+                self._patch.setattr(layer, "middleware_stack", None)
+
+    def _import_again(self, name: str) -> object:
+        module, _, _ = split(name)
+        parent, _, child = module.rpartition(".")
+        former = sys.modules[module]
+        self._patch.delitem(sys.modules, module)
+        if parent:
+            self._patch.setattr(import_module(parent), child, former, raising=False)
+        try:
+            return load(name)
+        except Exception as error:
+            error.add_note(
+                f"{module} is imported again, for it was imported under other settings than those of this test: "
+                "import it for the first time by data_action_client, or wrap the application in a factory"
+            )
+            raise
+
+
+def _is_stale(app: object, settings: Settings) -> bool:
+    return any(_differs(guard, settings) for guard in guards(app).values())
+
+
+def _differs(guard: Guard | None, settings: Settings) -> bool:
+    return guard is None or guard._settings != settings  # noqa: SLF001 - a test kit may compare what nobody else needs

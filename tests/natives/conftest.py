@@ -1,0 +1,22 @@
+"""A guarded site, and applications that ask for a caller."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mtls_middleware.fastapi import refusing
+from mtls_middleware.instrumentation.logging import log
+from mtls_middleware.instrumentation.telling import Telling
+from tests.doors.conftest import HTTPTOOLS
+from tests.doors.site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.delitem(sys.modules, HTTPTOOLS, raising=False)
+    monkeypatch.setattr(refusing, "_telling", Telling((log,), source="dependency"))  # it says some things once
+    site = Site(tmp_path)
+    yield site
+    site.close()

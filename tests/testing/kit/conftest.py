@@ -1,0 +1,130 @@
+"""The fixtures of the kit, as an installed package would bring them, and applications to try them on."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mtls_middleware.testing.plugin import data_action_client, regional_ca
+
+__all__ = ["data_action_client", "regional_ca"]
+
+SERVICES = {
+    "fastapi_service": """
+from fastapi import FastAPI, Request, WebSocket
+from mtls_middleware import MTLSMiddleware
+
+app = FastAPI()
+
+@app.post("/actions/lookup")
+def lookup(request: Request) -> dict:
+    return {"region": request.scope["mtls.identity"].region}
+
+@app.websocket("/live")
+async def live(socket: WebSocket):
+    await socket.accept()
+    await socket.send_json({"region": socket.scope["mtls.identity"].region})
+
+app.add_middleware(MTLSMiddleware)
+""",
+    "starlette_service": """
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from mtls_middleware import MTLSMiddleware
+
+def lookup(request):
+    known = getattr(request.state, "opened", None)
+    return JSONResponse({"region": request.scope["mtls.identity"].region, "opened": known})
+
+@asynccontextmanager
+async def lifespan(app):
+    yield {"opened": "once"}
+
+app = MTLSMiddleware(Starlette(routes=[Route("/actions/lookup", lookup, methods=["POST"])], lifespan=lifespan))
+""",
+    "flask_service": """
+from flask import Flask, jsonify, request
+from mtls_middleware import MTLSWSGIMiddleware
+
+app = Flask(__name__)
+
+@app.post("/actions/lookup")
+def lookup():
+    return jsonify(region=request.environ["mtls.identity"].region)
+
+app.wsgi_app = MTLSWSGIMiddleware(app.wsgi_app)
+""",
+    "flask_outside": """
+from flask_plain import app
+from mtls_middleware import MTLSWSGIMiddleware
+
+application = MTLSWSGIMiddleware(app)
+""",
+    "flask_plain": """
+from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+
+@app.post("/actions/lookup")
+def lookup():
+    return jsonify(region=request.environ["mtls.identity"].region)
+""",
+    "django_service": """
+import django
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from mtls_middleware import MTLSWSGIMiddleware
+
+@csrf_exempt
+def lookup(request):
+    response = JsonResponse({"region": request.META["mtls.identity"].region})
+    response.set_cookie("seen", "yes")
+    return response
+
+def guarded(request):
+    return JsonResponse({})
+
+if not settings.configured:
+    settings.configure(SECRET_KEY="unused-here", ALLOWED_HOSTS=["*"])
+    django.setup()
+settings.ROOT_URLCONF = __name__
+urlpatterns = [path("actions/lookup", lookup)]
+application = MTLSWSGIMiddleware(WSGIHandler())
+""",
+    "factory_service": """
+from mtls_middleware import MTLSWSGIMiddleware
+
+def create_app():
+    return MTLSWSGIMiddleware(lambda environ, start_response: [])
+""",
+    "wsgi_service": """
+import json
+from mtls_middleware import MTLSWSGIMiddleware
+
+def lookup(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/json")])
+    yield json.dumps({"region": environ["mtls.identity"].region}).encode()
+
+application = MTLSWSGIMiddleware(lookup)
+
+def create_app():
+    return MTLSWSGIMiddleware(lookup)
+""",
+}
+
+
+@pytest.fixture(autouse=True)
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put applications where they can be imported from, and forget them after the test."""
+    for name, code in SERVICES.items():
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in SERVICES:
+        sys.modules.pop(name, None)
