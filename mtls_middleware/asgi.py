@@ -22,6 +22,7 @@ from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.guard import Guard
 from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.instrumentation.logging import LOGGER
 from mtls_middleware.settings import Settings
 
 IDENTITY_SCOPE_KEY = "mtls.identity"
@@ -47,6 +48,7 @@ class MTLSMiddleware:
         self._guard = guard
         self._closes_guard = guard is None
         self._error: MTLSError | None = None
+        self._told = False
         try:
             if self._guard is None:
                 self._guard = Guard.from_settings(settings if settings is not None else Settings.from_env())
@@ -78,6 +80,9 @@ class MTLSMiddleware:
         if "extensions" in scope:
             scope = {**scope, "extensions": _readable_twice(scope["extensions"])}
         connection = connection_of(scope)
+        if self._error is not None and not self._told:
+            self._told = True  # a server without lifespan told nobody
+            LOGGER.error("%s", self._error)
         if self._guard is None:
             # The settings are unknown, and so is which paths are exempt: nothing passes.
             await _refuse(refusal(Reason.TRUST_UNAVAILABLE, correlation_id(connection)), scope, receive, send)

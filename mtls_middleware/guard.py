@@ -198,6 +198,11 @@ class Guard:
         )
 
     @property
+    def settings(self) -> Settings:
+        """Return what the operator wants."""
+        return self._settings
+
+    @property
     def snapshot(self) -> TrustSnapshot | None:
         """Return the trust in force; the TLS layer of `serve` verifies handshakes with the same."""
         return self._holder.current

@@ -200,4 +200,3 @@ def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
     except Rejection:
         return False
     return True
-

@@ -73,7 +73,7 @@ class DataAction:
                 disposition=Disposition.REFUSED,
                 evidence=evidence_of(identity),
             )
-        raise refused(connection, rejected)
+            raise refused(connection, rejected) from rejection
 
     def _admit(self, connection: HTTPConnection, identity: ClientIdentity) -> ClientIdentity:
         if identity.authority is Authority.CUSTOM:

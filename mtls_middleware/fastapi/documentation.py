@@ -139,7 +139,7 @@ def _protection(app: FastAPI, settings: Settings | None) -> Protection | None:
 
 def _settings(*, settings: Any = None, guard: Any = None) -> Settings | None:  # noqa: ANN401 - of any middleware
     """Return what the middleware goes by; None where it cannot be configured."""
-    given: Settings | None = settings if guard is None else guard._settings  # noqa: SLF001 - no promise to users yet
+    given: Settings | None = settings if guard is None else guard.settings
     try:
         return given if given is not None else Settings.from_env()
     except ConfigurationError:

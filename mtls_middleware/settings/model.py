@@ -226,4 +226,3 @@ def _require_distinct_headers(
     if organization_header:
         roles.append((organization_header, "ORGANIZATION_HEADER"))
     require_distinct(reader, roles)
-

@@ -1,7 +1,7 @@
 """Find an application by its name, tell which protocol it speaks, and which guards stand before it."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import reduce
 from importlib import import_module
@@ -18,6 +18,9 @@ INNER = (
     "wsgi_application",
     "middleware_stack",
     "routes",
+    "root_route_map_node",  # Litestar's tree of routes
+    "children",
+    "asgi_handlers",
 )
 """Attributes under which frameworks and middleware keep what they call next."""
 
@@ -92,10 +95,7 @@ def layers(app: object) -> Iterator[object]:
             continue
         seen.add(id(layer))
         yield layer
-        waiting.append(getattr(layer, "__self__", None) if inspect.ismethod(layer) else None)
-        for name in INNER:
-            inner = vars(layer).get(name) if hasattr(layer, "__dict__") else None
-            waiting += inner if isinstance(inner, list) else [inner]
+        waiting += _inner(layer)
 
 
 def guards(app: object) -> dict[int, Guard | None]:
@@ -108,6 +108,21 @@ def guards(app: object) -> dict[int, Guard | None]:
         for layer in layers(app)
         if isinstance(layer, MTLSMiddleware | MTLSWSGIMiddleware)
     }
+
+
+def _inner(layer: object) -> Iterator[object]:
+    """Return what a layer keeps under the names `INNER`; containers are layers too."""
+    if isinstance(layer, Mapping):
+        yield from layer.values()
+    elif isinstance(layer, list | tuple):
+        yield from layer
+    elif inspect.ismethod(layer):
+        yield layer.__self__
+    else:
+        # Nothing but what is stored: a property might do anything.
+        slots = {name for kind in type(layer).__mro__ for name in getattr(kind, "__slots__", ())}
+        stored = getattr(layer, "__dict__", {}).keys() | slots
+        yield from (getattr(layer, name, None) for name in INNER if name in stored)
 
 
 def _required(function: Callable[..., Any]) -> int:

@@ -1,6 +1,6 @@
 """Fixtures for pytest; the extra ``testing`` brings them into every test run.
 
-Nothing is imported here before a test asks for a fixture.
+The clients, and what they need, are loaded when a test asks for a fixture.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def data_action_client(
     ) -> MTLSTestClient:
         configure(environ)
         settings = Settings.from_env()
+        preparation.check(settings)
         return MTLSTestClient(preparation.prepare(app, settings), regional_ca, settings=settings, **options)
 
     configure(None)

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,16 @@ class Preparation:
         self._prepared: list[object] = []
         self._kept: set[int] = set()
 
+    def check(self, settings: Settings) -> None:
+        """Read all files once: an ASGI application keeps what is wrong with them for its lifespan, which may not come.
+
+        Raises:
+            ConfigurationError: a file cannot be used; every problem at once.
+        """
+        guard = Guard.silent(settings)
+        guard.start()
+        guard.close()
+
     def prepare(self, app: object, settings: Settings) -> object:
         """Return the application.
 
@@ -34,10 +45,9 @@ class Preparation:
         """
         was_imported = isinstance(app, str) and split(app)[0] in sys.modules
         found = load(app)
-        self._build_again(found)
+        self._tear_down(found)
         if _is_stale(found, settings) and was_imported and isinstance(app, str):
             found = self._import_again(app)
-            self._build_again(found)
         elif _is_stale(found, settings) and not isinstance(app, str):
             raise ValueError(
                 f"{found!r} was wrapped under other settings than those of this test: pass its name, "
@@ -45,6 +55,7 @@ class Preparation:
             )
         elif found is resolve(app):
             self._kept |= set(guards(found))  # it was there before, or its module stays imported for the next test
+        self._build(found)
         self._prepared.append(found)
         return found
 
@@ -55,11 +66,15 @@ class Preparation:
                 if guard is not None and place not in self._kept:
                     guard.close()
 
-    def _build_again(self, app: object) -> None:
-        """Let Starlette build its middleware anew, and give it the former one back after the test."""
-        for layer in list(layers(app)):
-            if hasattr(layer, "build_middleware_stack") and hasattr(layer, "middleware_stack"):
-                self._patch.setattr(layer, "middleware_stack", None)
+    def _tear_down(self, app: object) -> None:
+        """Take Starlette's middleware away; after the test it has the former one back."""
+        for layer in _starlettes(app):
+            self._patch.setattr(layer, "middleware_stack", None)
+
+    def _build(self, app: object) -> None:
+        """Build Starlette's middleware now: at the first request the environment may be that of another application."""
+        for layer in _starlettes(app):
+            self._patch.setattr(layer, "middleware_stack", layer.build_middleware_stack())
 
     def _import_again(self, name: str) -> object:
         module, _, _ = split(name)
@@ -76,6 +91,10 @@ class Preparation:
                 "import it for the first time by data_action_client, or wrap the application in a factory"
             )
             raise
+
+
+def _starlettes(app: object) -> list[Any]:
+    return [layer for layer in layers(app) if hasattr(layer, "build_middleware_stack")]
 
 
 def _is_stale(app: object, settings: Settings) -> bool:

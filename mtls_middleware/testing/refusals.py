@@ -108,7 +108,7 @@ def change_for(reason: Reason, settings: Settings | None) -> Callable[[Client], 
 
 
 _ELSEWHERE = {
-    Reason.TRUST_UNAVAILABLE: "let MTLS_TRUST name a root that has ended, RegionalCA(not_after=…)",
+    Reason.TRUST_UNAVAILABLE: "give the middleware a Guard whose clock goes past the end of the root",
     Reason.INTERNAL_ERROR: "nothing that is known leads to it",
 }
 

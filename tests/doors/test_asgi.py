@@ -497,3 +497,11 @@ async def _never() -> Message:
 
 async def _drop(message: Message) -> None:
     assert message["type"].startswith("http.response.")
+
+
+def test_a_mistake_is_told_where_no_lifespan_tells_it(caplog: pytest.LogCaptureFixture) -> None:
+    broken = MTLSMiddleware(ASGIApplication(), settings=None, guard=None)
+    for _ in range(2):
+        run_asgi(broken, http_scope(Case()))
+
+    assert len([line for line in caplog.messages if "MTLS_REGIONS: is required" in line]) == 1

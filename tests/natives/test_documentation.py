@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import APIKeyHeader
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from mtls_middleware import ConfigurationError, MTLSMiddleware, Reason
@@ -16,6 +18,7 @@ from mtls_middleware.fastapi import (
     OptionalDataActionCaller,
     document_mutual_tls,
 )
+from mtls_middleware.fastapi.callers import data_action_caller_or_none
 from tests.doors.site import Site
 from tests.natives.clients import UNPROTECTED, guarded
 
@@ -132,6 +135,24 @@ class TestMiddleware:
 
         assert app.openapi()["paths"]["/action"]["get"]["security"] == REQUIRED
 
+    def test_settings_that_are_given_are_those_that_count(self, site: Site) -> None:
+        app = guarded(plain(), site.guard())
+        document_mutual_tls(app, settings=site.settings(UNPROTECTED))
+
+        assert "security" not in app.openapi()["paths"]["/action"]["get"]
+
+    def test_a_path_is_read_with_its_root(self, site: Site) -> None:
+        app = guarded(plain(), site.guard({"MTLS_PROTECT": "/api/action"}))
+        app.root_path = "/api"
+
+        assert security(app) == REQUIRED
+
+    def test_other_middleware_asks_for_nothing(self) -> None:
+        app = plain()
+        app.add_middleware(GZipMiddleware)
+
+        assert security(app) is None
+
     def test_a_dependency_counts_on_an_unprotected_path(self, site: Site) -> None:
         app = guarded(plain(dependencies=[Depends(DataAction())]), site.guard(UNPROTECTED))
 
@@ -164,8 +185,8 @@ class TestWhatIsWritten:
         assert client.get("/openapi.json").json()["paths"]["/action"]["get"]["security"] == REQUIRED
         assert "/openapi.json" in client.get("/docs").text
 
-    def test_twice_is_once(self, site: Site) -> None:
-        app = guarded(plain(), site.guard())
+    def test_twice_is_once(self) -> None:
+        app = plain(dependencies=[Depends(data_action_caller_or_none)])
         once = deepcopy(document(app))
 
         assert document(app) == once
@@ -218,11 +239,13 @@ class TestWhatTheApplicationHad:
         assert answers["403"]["description"] == "Not yours"
         assert "application/problem+json" in answers["403"]["content"]
         assert "200" in answers
+        assert (answers["503"]["$ref"], "content" in answers["503"]) == ("#/components/responses/Busy", False)
 
     def test_hidden_and_foreign_routes_do_no_harm(self, site: Site) -> None:
         app = plain()
         app.add_api_route("/hidden", lambda: None, include_in_schema=False)
         app.mount("/inner", FastAPI())
+        app.add_route("/action", lambda _: Response())
 
         assert set(document(guarded(app, site.guard()))["paths"]) == {"/action"}
 

@@ -102,9 +102,19 @@ class TestDataActionCaller:
         assert (answer.status_code, answer.json()["reason"]) == (403, "issuer_untrusted")
 
     def test_an_answer_to_head_has_no_body(self, site: Site) -> None:
-        answer = calling(guarded(natives(), site.guard(UNPROTECTED)), None).head("/action")
+        app, sent = guarded(natives(), site.guard(UNPROTECTED)), []
 
-        assert (answer.status_code, answer.content) == (403, b"")
+        async def watched(scope: Any, receive: Any, send: Any) -> None:
+            async def remember(message: Any) -> None:
+                sent.append(message)
+                await send(message)
+
+            await app(scope, receive, remember)
+
+        answer = calling(watched, None).head("/action")
+
+        assert (answer.status_code, int(answer.headers["content-length"]) > 0) == (403, True)
+        assert [message.get("body") for message in sent] == [None, b""]
 
     def test_without_trust_the_answer_says_when_to_come_again(self, site: Site) -> None:
         guard = site.guard(UNPROTECTED)
@@ -121,6 +131,16 @@ class TestDataActionCaller:
         assert record.message.startswith("refused reason=certificate_expired")
         assert " fingerprint=" in record.message
         assert "source=dependency" in record.message
+
+    def test_the_log_names_the_certificate_that_a_policy_refused(
+        self, site: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        client = custom_client()
+        calling(guarded(natives(), custom_guard(site)), client).get("/action")
+
+        (line,) = (record.message for record in caplog.records if record.message.startswith("refused "))
+        assert line.startswith("refused reason=issuer_untrusted")
+        assert f" fingerprint={client.fingerprint_sha256} " in line
 
     def test_the_certificate_of_a_proxy_is_taken(self, site: Site) -> None:
         headers = dict(through_nginx(good_client()).headers)
@@ -275,6 +295,17 @@ class TestNobodyReplacesTheAnswer:
             return JSONResponse({"let": "in"})
 
         assert calling(app, None).get("/action").json()["reason"] == "certificate_missing"
+
+    def test_errors_of_the_application_are_not_taken_for_refusals(self, site: Site) -> None:
+        app = guarded(natives(), site.guard(UNPROTECTED))
+
+        @app.get("/broken")
+        def broken() -> None:
+            raise ZeroDivisionError
+
+        assert calling(app, None).get("/action").status_code == 403
+        with pytest.raises(ZeroDivisionError):
+            TestClient(app).get("/broken")
 
     def test_a_mounted_application_refuses_alike(self, site: Site) -> None:
         outer = guarded(FastAPI(), site.guard(UNPROTECTED))

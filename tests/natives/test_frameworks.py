@@ -1,5 +1,6 @@
 """Each framework, by the code of its page: a call that is let in, and calls that are not."""
 
+import asyncio
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.types import Message
 from werkzeug.test import Client
 
 from mtls_middleware import MTLSWSGIMiddleware
@@ -54,11 +55,23 @@ class Framework:
             environ = {"SSL_CLIENT_CERT": client.pem, "SSL_CLIENT_VERIFY": "SUCCESS"} if client else {}
             reply = Client(self._app).get(path, environ_overrides=environ, headers=headers)
             return reply.status_code, reply.get_json(silent=True)
-        answer = self.client(client).get(path, headers=headers)
+        answer = calling(self._app, client).get(path, headers=headers)
         return answer.status_code, answer.json() if "json" in answer.headers["content-type"] else None
 
-    def client(self, client: ClientCertificate | None) -> TestClient:
-        return calling(self._app, client)
+    async def lifespan(self) -> list[str]:
+        """Start and shut down as a server does, and return what the application said."""
+        said: list[str] = []
+        told = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> Message:
+            return {"type": next(told)}
+
+        async def send(message: Message) -> None:
+            said.append(message["type"])
+
+        asgi = {"version": "3.0", "spec_version": "2.0"}
+        await self._app({"type": "lifespan", "asgi": asgi, "state": {}}, receive, send)
+        return said
 
 
 def code(heading: str) -> list[str]:
@@ -74,13 +87,14 @@ def execute(block: str, name: str = "frameworks") -> dict[str, Any]:
 
 def django_urls(block: str) -> Any:
     """Let Django look for views in this code."""
-    import example_app.django_app  # noqa: F401, PLC0415 - it configures Django, which can be done once in a process
     from django.test import override_settings  # noqa: PLC0415 - as above
+
+    import example_app.django_app  # noqa: F401, PLC0415 - it configures Django, which can be done once in a process
 
     urls = ModuleType("frameworks_urls")
     vars(urls).update(execute(block, urls.__name__))
     sys.modules[urls.__name__] = urls
-    return override_settings(ROOT_URLCONF=urls.__name__)
+    return override_settings(ROOT_URLCONF=urls.__name__)  # type: ignore[no-untyped-call]  # Django ships no types
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +145,10 @@ def test_a_strangers_certificate_is_refused(framework: Framework) -> None:
 
 
 @pytest.mark.parametrize("name", ["fastapi", "starlette", "litestar", "quart", "falcon-asgi"])
-def test_the_lifespan_is_passed_on(name: str, stack: ExitStack, regional_ca: RegionalCA) -> None:
-    with Framework(name, stack).client(regional_ca.client()) as client:
-        assert client.get(LOOKUP).status_code == 200
+def test_the_lifespan_is_passed_on(name: str, stack: ExitStack) -> None:
+    said = asyncio.run(Framework(name, stack).lifespan())
+
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 @pytest.mark.parametrize(

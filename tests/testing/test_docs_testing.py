@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware import Reason
+from mtls_middleware import Reason, testing
 from mtls_middleware.testing import MTLSTestClient
 
 pytest_plugins = ["pytester"]
@@ -50,7 +50,9 @@ def test_another_region_is_a_fixture(project: pytest.Pytester) -> None:
         "def test_region(data_action_client, regional_ca):\n"
         "    client = data_action_client('my_service.main:app')\n"
         "    assert client.post('/actions/lookup', json={'phone': '+1'}).status_code == 200\n"
-        "    assert 'euw1' in client.caller.certificate.pem or regional_ca.region == 'eu-west-1'\n",
+        "    assert regional_ca.region == 'eu-west-1'\n"
+        "    assert client.with_certificate(names='dataactions.prod.us-east-1.mypurecloud.com')"
+        ".post('/actions/lookup').json()['reason'] == 'region_mismatch'\n",
         encoding="utf-8",
     )
 
@@ -105,6 +107,11 @@ def test_nothing_is_loaded_before_it_is_asked_for(statement: str, pytester: pyte
     )
 
     assert result.outlines == ["[]"]
+
+
+def test_there_is_nothing_else() -> None:
+    with pytest.raises(AttributeError, match="RegionalCB"):
+        testing.RegionalCB  # noqa: B018 - asking is the test
 
 
 def test_the_package_of_the_kit_needs_no_pytest(pytester: pytest.Pytester) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def lookup():
     return jsonify(region=request.environ["mtls.identity"].region)
 """,
     "django_service": """
-import django
+import example_app.django_app  # configures Django, which can be done once in a process
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import JsonResponse
@@ -87,12 +88,6 @@ def lookup(request):
     response.set_cookie("seen", "yes")
     return response
 
-def guarded(request):
-    return JsonResponse({})
-
-if not settings.configured:
-    settings.configure(SECRET_KEY="unused-here", ALLOWED_HOSTS=["*"])
-    django.setup()
 settings.ROOT_URLCONF = __name__
 urlpatterns = [path("actions/lookup", lookup)]
 application = MTLSWSGIMiddleware(WSGIHandler())
@@ -126,5 +121,8 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     yield
+    if "django_service" in sys.modules:
+        settings = import_module("django.conf").settings
+        settings.ROOT_URLCONF = "example_app.django_app"
     for name in SERVICES:
         sys.modules.pop(name, None)

@@ -40,7 +40,11 @@ def test_the_protocol_is_told_by_how_it_is_called(app: object, protocol: Protoco
     assert protocol_of(app) is protocol
 
 
-@pytest.mark.parametrize("app", [None, "", 7, lambda: None, print, dict], ids=repr)
+@pytest.mark.parametrize(
+    "app",
+    [None, "", 7, lambda: None, print, dict, max],
+    ids=["None", "text", "number", "factory", "builtin", "class", "builtin without signature"],
+)
 def test_what_is_no_application_is_told(app: object) -> None:
     with pytest.raises(TypeError, match="neither an ASGI nor a WSGI application"):
         protocol_of(app)
@@ -80,8 +84,19 @@ def test_layers_end_where_they_meet_again() -> None:
     assert list(layers(outer)) == [outer, inner]
 
 
-def test_layers_lead_through_methods_and_routes() -> None:
+class Slotted:
+    __slots__ = ("__weakref__", "asgi_handlers", "routes")
+
+    def __init__(self, handler: object) -> None:
+        self.asgi_handlers = {"GET": (handler, "GET")}
+
+    @property
+    def app(self) -> object:
+        raise AssertionError("a property might do anything")
+
+
+def test_layers_lead_through_whatever_frameworks_use() -> None:
     outer, inner = WSGIApplication(), WSGIApplication()
-    vars(outer)["routes"] = [functools.partial(print), inner.__call__]
+    vars(outer)["routes"] = [functools.partial(print), Slotted(inner.__call__)]
 
     assert inner in list(layers(outer))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
-from mtls_middleware import MTLSMiddleware, Settings
+from mtls_middleware import MTLSMiddleware, Settings, TrustError
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
 from mtls_middleware.testing.application import guards, load
+from mtls_middleware.testing.environment import environment
 from mtls_middleware.testing.plugin import DataActionClient
 from mtls_middleware.testing.prepared import Preparation
 from tests.doors.doors import ASGIApplication
@@ -133,6 +135,37 @@ def test_an_object_wrapped_in_the_test_is_fine(data_action_client: DataActionCli
     assert data_action_client(load("flask_service:app")).caller.certificate is not None
 
 
+def test_each_application_has_the_environment_that_it_was_given(data_action_client: DataActionClient) -> None:
+    by_tls = data_action_client("fastapi_service:app")
+    behind_nginx = data_action_client("starlette_service:app", environ={"MTLS_SOURCE": "nginx"})
+
+    assert [answer(by_tls), answer(behind_nginx)] == [(200, "us-east-1")] * 2
+
+
+@pytest.mark.usefixtures("data_action_client")
+def test_starlette_has_its_middleware_back_after_the_test() -> None:
+    app: Any = load("fastapi_service:app")
+    former = app.middleware_stack = app.build_middleware_stack()
+    with pytest.MonkeyPatch.context() as patch:
+        prepared: Any = Preparation(patch).prepare("fastapi_service:app", Settings.from_env())
+        assert prepared is app
+        assert app.middleware_stack is not former
+
+    assert app.middleware_stack is former
+
+
+def test_settings_in_code_are_those_of_the_application(
+    data_action_client: DataActionClient, regional_ca: RegionalCA, tmp_path: Path
+) -> None:
+    app = FastAPI()
+    settings = Settings(regions="us-east-1", trust=regional_ca.write(tmp_path), protect="/inner", state="off")
+    app.add_middleware(MTLSMiddleware, settings=settings)
+
+    client = data_action_client(app).without_certificate()
+
+    assert [client.get(path).status_code for path in ("/outer", "/inner")] == [404, 403]
+
+
 class TestFixture:
     def test_settings_of_the_machine_are_out_of_the_way(
         self, data_action_client: DataActionClient, monkeypatch: pytest.MonkeyPatch
@@ -154,6 +187,25 @@ class TestFixture:
     @pytest.mark.usefixtures("data_action_client")
     def test_the_environment_is_set_before_any_call(self, regional_ca: RegionalCA) -> None:
         assert Settings.from_env().regions == (regional_ca.region,)
+
+    def test_files_that_cannot_be_used_are_told_at_once(
+        self, data_action_client: DataActionClient, tmp_path: Path
+    ) -> None:
+        with pytest.raises(TrustError, match=r"nowhere\.pem"):
+            data_action_client("fastapi_service:app", environ={"MTLS_TRUST": str(tmp_path / "nowhere.pem")})
+
+    @pytest.mark.parametrize(
+        "ca",
+        [
+            pytest.param(RegionalCA("us-east-1", cert_name="dataactions.example.com"), id="a name of its own"),
+            pytest.param(RegionalCA("eu-west-1"), id="another region"),
+        ],
+    )
+    def test_any_regional_root_will_do(self, ca: RegionalCA, tmp_path: Path) -> None:
+        settings = Settings.from_env(environment(ca, tmp_path))
+        app = MTLSMiddleware(ASGIApplication(), settings=settings)
+
+        assert MTLSTestClient(app, ca, settings=settings).get("/").status_code == 200
 
 
 class TestCallers:
@@ -216,6 +268,22 @@ class TestCallers:
 
         assert (client.caller.peer, answer(client)) == (peer, (200, "us-east-1"))
         assert answer(client.from_peer("198.51.100.1")) == (403, "source_untrusted")
+
+    @pytest.mark.parametrize("name", ["fastapi_service:app", "wsgi_service:application"])
+    def test_a_chain_comes_along(
+        self, data_action_client: DataActionClient, regional_ca: RegionalCA, tmp_path: Path, name: str
+    ) -> None:
+        chained = regional_ca.intermediate().client()
+        environ = {
+            "MTLS_AUTHORITIES": "digicert",
+            "MTLS_TRUST": f"digicert={regional_ca.write(tmp_path / 'root.pem')}",
+            "MTLS_PINS": chained.fingerprint_sha256,
+        }
+
+        client = data_action_client(name, environ=environ)
+
+        assert answer(client.with_certificate(chained)) == (200, "us-east-1")
+        assert answer(client) == (403, "not_pinned")
 
     def test_no_secret_is_shown(self, data_action_client: DataActionClient) -> None:
         environ = {"MTLS_SOURCE": "nginx", "MTLS_CALLER_SECRET": "a-secret-of-the-integration"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware import Reason
+from mtls_middleware import Reason, TrustError
 from mtls_middleware.testing import KeyKind, MTLSTestClient, RegionalCA
 from mtls_middleware.testing.plugin import DataActionClient
 from mtls_middleware.testing.refusals import RECIPES
@@ -74,13 +74,11 @@ def test_no_reason_of_that_name(data_action_client: DataActionClient) -> None:
         data_action_client(NAMES[0]).refused_as("certificate_mising")
 
 
-def test_trust_that_ended_is_unavailable(data_action_client: DataActionClient, tmp_path: Path) -> None:
+def test_trust_that_ended_is_told_at_once(data_action_client: DataActionClient, tmp_path: Path) -> None:
     ended = RegionalCA(not_before=RegionalCA().now - timedelta(days=9), not_after=RegionalCA().now - timedelta(days=1))
-    environ = {"MTLS_TRUST": str(ended.write(tmp_path)), "MTLS_CRL_URLS": None}
 
-    response = data_action_client(NAMES[0], environ=environ).post("/actions/lookup")
-
-    assert (response.status_code, response.json()["reason"]) == (503, "trust_unavailable")
+    with pytest.raises(TrustError, match="no anchor that is valid now"):
+        data_action_client(NAMES[0], environ={"MTLS_TRUST": str(ended.write(tmp_path)), "MTLS_CRL_URLS": None})
 
 
 @pytest.mark.parametrize(
