@@ -66,6 +66,7 @@ class Guard:
         self._warned: set[tuple[str, str, int]] = set()
         self._warnings: tuple[str, ...] = ()
         self._problems: tuple[str, ...] = ()
+        self._complaints: tuple[str, ...] = ()
         self._last_refresh: datetime | None = None
         self._own_names = {
             name: binding.region
@@ -191,7 +192,7 @@ class Guard:
             source=self._settings.source,
             last_refresh=self._last_refresh,
             problems=self._problems,
-            warnings=self._warnings,
+            warnings=(*self._warnings, *self._complaints),
             lists=_lists(self._keeper),
             apis=_apis(self._keeper),
             decisions=self._counters.totals(),
@@ -274,6 +275,9 @@ class Guard:
                 )
             )
         self._note(kept.problems, now)
+        self._complaints = kept.complaints
+        for complaint in kept.complaints:
+            self._telling.say_once(Severity.WARNING, complaint)
         for region in kept.renewed:
             self._telling.say_once(Severity.ERROR, _renewed(region))
         for ending in endings(self._holder.current, now):

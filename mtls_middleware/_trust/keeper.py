@@ -39,6 +39,7 @@ class KeptTrust:
         lists: revocation lists.
         warnings: what was left out, and why.
         problems: what failed; its last good is in here.
+        complaints: what could not be kept for a restart; this process goes on without.
         renewed: regions whose root does not verify what the certificates API lists.
     """
 
@@ -46,6 +47,7 @@ class KeptTrust:
     lists: RevocationLists
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
+    complaints: tuple[str, ...]
     renewed: tuple[str, ...]
 
 
@@ -178,8 +180,8 @@ class Keeper:
                 *self._file_problems,
                 *(api.problem for api in self._apis if api.problem),
                 *(self._revocations.problems if self._revocations is not None else ()),
-                *self._store.problems,
             ),
+            complaints=self._store.problems,
             renewed=tuple(api.region for api in self._apis if _has_new_root(api, loaded.trusts, now)),
         )
 
