@@ -14,7 +14,10 @@ from mtls_middleware.proxy_config.parameters import Parameters
 __all__ = ["TABLE", "Parameters", "Template", "render"]
 
 _PLACE = re.compile(r"\{\{ (\w+) \}\}")
-_WITH_CRL = re.compile(r"^ *\{\{# crl \}\}\n(.*?)^ *\{\{/ crl \}\}\n", re.DOTALL | re.MULTILINE)
+_WITH_CRL, _WITHOUT_CRL = (
+    re.compile(rf"^ *\{{\{{{mark} crl \}}\}}\n(.*?)^ *\{{\{{/ crl \}}\}}\n", re.DOTALL | re.MULTILINE)
+    for mark in ("#", r"\^")
+)
 
 
 def render(name: str, parameters: Parameters) -> str:
@@ -33,6 +36,7 @@ def render(name: str, parameters: Parameters) -> str:
     if parameters.crl is not None and not template.takes_crl:
         raise ConfigurationError([f"the configuration for {name} takes no revocation list"])
     text = (files(__name__) / "templates" / template.file).read_text(encoding="utf-8")
-    text = _WITH_CRL.sub("" if parameters.crl is None else r"\1", text)
+    kept, left_out = (_WITHOUT_CRL, _WITH_CRL) if parameters.crl is None else (_WITH_CRL, _WITHOUT_CRL)
+    text = kept.sub(r"\1", left_out.sub("", text))
     values = parameters.values()
     return _PLACE.sub(lambda place: values[place[1]], text)

@@ -24,11 +24,11 @@ class Template:
 
 TABLE: Mapping[str, Template] = MappingProxyType(
     {
-        "nginx": Template(file="nginx.conf", source="nginx", run=True),
-        "apache": Template(file="apache.conf", source="apache", run=True),
-        "haproxy": Template(file="haproxy.cfg", source="haproxy", run=True),
+        "nginx": Template(file="nginx.conf", source="nginx", run=True, takes_crl=True),
+        "apache": Template(file="apache.conf", source="apache", run=True, takes_crl=True),
+        "haproxy": Template(file="haproxy.cfg", source="haproxy", run=True, takes_crl=True),
         "caddy": Template(file="Caddyfile", source="caddy", run=True),
-        "envoy": Template(file="envoy.yaml", source="envoy", run=True),
+        "envoy": Template(file="envoy.yaml", source="envoy", run=True, takes_crl=True),
         "traefik": Template(file="traefik.yaml", source="traefik"),
         "traefik-static": Template(file="traefik-static.yaml", source="traefik"),
         "kong": Template(file="kong.yaml", source="kong"),

@@ -98,7 +98,23 @@ TABLES = {
         ),
     ),
     "wsgi": Table(title="WSGI servers", rows="server", columns=("certificate", "intermediates", "no certificate")),
-    "proxies": Table(title="Proxies", rows="proxy", columns=("good", "none", "stranger", "expired", "revoked")),
+    "proxies": Table(
+        title="Proxies, as proxy-config configures them",
+        rows="proxy",
+        columns=(
+            "good",
+            "none",
+            "stranger, expired",
+            "another region",
+            "revoked, by --with-crl",
+            "forged header",
+            "twin",
+            "doubled",
+            "Connection",
+            "trailer",
+            "past the proxy",
+        ),
+    ),
     "chains": Table(title="A chain of four RSA-4096 links", rows="proxy", columns=()),
 }
 

@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,15 +15,18 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware.proxy_config import TABLE, Parameters, render
 from mtls_middleware.testing import ClientCertificate, nginx
 from mtls_middleware.testing.presenters import Headers, b64_der, pem_spaces, xfcc_element
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
+from tests.e2e.matrix import record_version
 from tests.e2e.processes import HOST, ROOT, free_port
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="proxies", row="{name}")]
 
 SECRET = "a-secret-of-the-proxy-0123456789"
 NAME = "localhost"
@@ -131,6 +136,9 @@ PROXIES = {
 }
 
 
+each_proxy = pytest.mark.parametrize("name", PROXIES)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """Hold a running proxy and the application behind it."""
@@ -187,11 +195,12 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
     """Return what starts a proxy and the application behind it; each proxy once for all tests."""
 
     @cache
-    def deployed(name: str) -> Deployment:
+    def deployed(name: str, crl: Path | None = None) -> Deployment:
         proxy = PROXIES[name]
         program = proxy.program
         if program is None:
             pytest.skip(f"{name} is not installed")
+        record_version(name, _version_of(program))
         folder = tmp_path_factory.mktemp(name)
         port, behind = free_port(), free_port()
         certificate = folder / "server-with-key.pem"  # HAProxy wants them in one file; the others read what they need
@@ -206,6 +215,7 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
             trust=str(pki.trust),
             application=f"{HOST}:{behind}",
             secret=SECRET,
+            crl=None if crl is None else str(crl),
         )
         configuration.write_text(render(name, parameters), encoding="utf-8")
         _start_application(start_for_module, behind, TABLE[name].source, pki)
@@ -214,6 +224,15 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
         return Deployment(proxy=proxy, port=port, behind=behind, pki=pki)
 
     return deployed
+
+
+def _version_of(program: str) -> str:
+    """Return the version that a proxy tells, whichever way it wants to be asked."""
+    for option in ("version", "-v", "--version"):
+        told = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
+        if found := re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr):
+            return found[0]
+    raise AssertionError(f"{program} tells no version")
 
 
 def _start_application(start: Start, port: int, source: str, pki: PKI) -> None:
@@ -232,8 +251,6 @@ def _start_application(start: Start, port: int, source: str, pki: PKI) -> None:
     )
 
 
-each_proxy = pytest.mark.parametrize("name", PROXIES)
-
 UNTOUCHED: dict[str, Headers] = {
     "nothing": [],
     "connection": [("Connection", "X-SSL-Client-Cert, X-SSL-Client-Verify, X-Forwarded-Client-Cert")],
@@ -248,6 +265,7 @@ def test_every_configuration_that_claims_it_is_run() -> None:
     assert set(PROXIES) == {name for name, template in TABLE.items() if template.run}
 
 
+@pytest.mark.matrix(column="good")
 @each_proxy
 @pytest.mark.parametrize("headers", UNTOUCHED.values(), ids=UNTOUCHED)
 def test_the_region_reaches_the_handler(
@@ -256,6 +274,7 @@ def test_the_region_reaches_the_handler(
     assert deploy(name).call(pki.region.client(), headers) == "us-east-1"
 
 
+@pytest.mark.matrix(column="none", gives="certificate_missing")
 @each_proxy
 @pytest.mark.parametrize("headers", UNTOUCHED.values(), ids=UNTOUCHED)
 def test_nobody_comes_in_without_a_certificate(
@@ -264,6 +283,7 @@ def test_nobody_comes_in_without_a_certificate(
     assert deploy(name).call(None, headers) == "certificate_missing"
 
 
+@pytest.mark.matrix(column="stranger, expired", gives="refused")
 @each_proxy
 @pytest.mark.parametrize("bad", ["stranger", "expired", "not yet valid", "server only"])
 def test_the_proxy_itself_turns_bad_certificates_away(
@@ -279,11 +299,32 @@ def test_the_proxy_itself_turns_bad_certificates_away(
     assert deploy(name).call(client) == PROXIES[name].bad
 
 
+@pytest.mark.matrix(column="revoked, by --with-crl", gives="refused")
+@pytest.mark.parametrize("name", [name for name in PROXIES if TABLE[name].takes_crl])
+def test_a_revocation_list_is_taken(
+    name: str, deploy: Callable[..., Deployment], pki: PKI, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    revoked = pki.region.client()
+    crl = tmp_path_factory.mktemp("crl") / "region.crl.pem"
+    crl.write_bytes(_pem(pki.region.crl([revoked])))
+
+    deployment = deploy(name, crl)
+
+    assert deployment.call(pki.region.client()) == "us-east-1"
+    assert deployment.call(revoked) == PROXIES[name].bad
+
+
+def _pem(der: bytes) -> bytes:
+    return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.matrix(column="another region", gives="refused")
 @each_proxy
 def test_the_name_of_another_region_is_refused(name: str, deploy: Callable[[str], Deployment], pki: PKI) -> None:
     assert deploy(name).call(pki.region.client(names=[WRONG_NAME])) == "region_mismatch"
 
 
+@pytest.mark.matrix(column="forged header", gives="not believed")
 @each_proxy
 def test_a_forged_header_is_not_believed(name: str, deploy: Callable[[str], Deployment]) -> None:
     deployment = deploy(name)
@@ -291,6 +332,7 @@ def test_a_forged_header_is_not_believed(name: str, deploy: Callable[[str], Depl
     assert deployment.call(None, deployment.forged) == "certificate_missing"
 
 
+@pytest.mark.matrix(column="forged header", gives="not believed")
 @each_proxy
 def test_a_forged_header_does_not_replace_the_own_certificate(
     name: str, deploy: Callable[[str], Deployment], pki: PKI
@@ -300,6 +342,7 @@ def test_a_forged_header_does_not_replace_the_own_certificate(
     assert deployment.call(pki.region.client(names=[WRONG_NAME]), deployment.forged) == "region_mismatch"
 
 
+@pytest.mark.matrix(column="twin", gives="not believed")
 @each_proxy
 def test_lesson_3_an_underscore_twin_is_not_believed(name: str, deploy: Callable[[str], Deployment]) -> None:
     deployment = deploy(name)
@@ -308,6 +351,7 @@ def test_lesson_3_an_underscore_twin_is_not_believed(name: str, deploy: Callable
     assert deployment.call(None, twins) == PROXIES[name].twin
 
 
+@pytest.mark.matrix(column="twin", gives="not believed")
 @each_proxy
 def test_lesson_3_half_a_twin_is_not_believed(name: str, deploy: Callable[[str], Deployment]) -> None:
     deployment = deploy(name)
@@ -316,6 +360,7 @@ def test_lesson_3_half_a_twin_is_not_believed(name: str, deploy: Callable[[str],
     assert deployment.call(None, twins) == PROXIES[name].twin
 
 
+@pytest.mark.matrix(column="doubled", gives="not believed")
 @each_proxy
 def test_lesson_4_a_doubled_header_is_not_believed(name: str, deploy: Callable[[str], Deployment]) -> None:
     deployment = deploy(name)
@@ -324,6 +369,7 @@ def test_lesson_4_a_doubled_header_is_not_believed(name: str, deploy: Callable[[
     assert deployment.call(None, [*deployment.forged, *lower]) == "certificate_missing"
 
 
+@pytest.mark.matrix(column="Connection", gives="not believed")
 @each_proxy
 def test_lesson_5_a_forged_header_named_in_connection_is_not_believed(
     name: str, deploy: Callable[[str], Deployment]
@@ -334,6 +380,7 @@ def test_lesson_5_a_forged_header_named_in_connection_is_not_believed(
     assert deployment.call(None, [("Connection", connection), *deployment.forged]) == "certificate_missing"
 
 
+@pytest.mark.matrix(column="trailer", gives="not believed")
 @each_proxy
 def test_lesson_6_a_trailer_is_no_header(name: str, deploy: Callable[[str], Deployment]) -> None:
     deployment = deploy(name)
@@ -341,6 +388,7 @@ def test_lesson_6_a_trailer_is_no_header(name: str, deploy: Callable[[str], Depl
     assert deployment.call(None, trailers=deployment.forged) == "certificate_missing"
 
 
+@pytest.mark.matrix(column="past the proxy", gives="refused")
 @each_proxy
 def test_lesson_1_a_perfect_header_past_the_proxy_is_refused(name: str, deploy: Callable[[str], Deployment]) -> None:
     deployment = deploy(name)
