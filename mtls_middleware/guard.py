@@ -14,6 +14,7 @@ from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.replay import Header, Replay
+from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources import source_of
@@ -196,6 +197,7 @@ class Guard:
             lists=_lists(self._keeper),
             apis=_apis(self._keeper),
             decisions=self._counters.totals(),
+            requires_lists=self._settings.revocation is RevocationMode.REQUIRE,
         )
 
     @property

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypedDict, Unpack
 
 from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, Pin, TrustSnapshot
 from mtls_middleware.foresight import Ending, endings
 from mtls_middleware.identity import Authority
@@ -34,7 +35,7 @@ class RegionStatus:
         names: allowed certificate names.
         anchors: CA certificates, in and out of their lives.
         pins: trusted client certificates.
-        available: whether its callers can be accepted now.
+        available: whether its callers can be accepted now; with MTLS_REVOCATION=require that takes a fresh list too.
     """
 
     name: str
@@ -139,28 +140,34 @@ class Facts(TypedDict):
     decisions: Mapping[str, int]
 
 
-def status_of(snapshot: TrustSnapshot | None, now: datetime, **facts: Unpack[Facts]) -> Status:
+def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_lists: bool, **facts: Unpack[Facts]) -> Status:
     """Describe the trust of this moment, and what a guard knows about itself."""
+    regions = tuple(
+        region
+        for trust in (snapshot.trusts if snapshot else ())
+        for region in _regions(trust, snapshot.lists if snapshot and requires_lists else None, now)
+    )
     return Status(
-        life=_life(snapshot, now, failed=bool(facts["problems"])),
+        life=_life(snapshot, regions, now, failed=bool(facts["problems"])),
         version=snapshot.version if snapshot else 0,
         built_at=snapshot.built_at if snapshot else None,
-        regions=tuple(region for trust in snapshot.trusts for region in _regions(trust, now)) if snapshot else (),
+        regions=regions,
         coming=endings(snapshot, now),
         verdicts=len(snapshot.verdicts) if snapshot else 0,
         **facts,
     )
 
 
-def _life(snapshot: TrustSnapshot | None, now: datetime, *, failed: bool) -> Life:
+def _life(snapshot: TrustSnapshot | None, regions: tuple[RegionStatus, ...], now: datetime, *, failed: bool) -> Life:
     if snapshot is None:
         return Life.MISSING
-    if not snapshot.is_available(now):
+    if not snapshot.is_available(now) or not any(region.available for region in regions):
         return Life.EXPIRED
     return Life.STALE if failed else Life.FRESH
 
 
-def _regions(trust: AuthorityTrust, now: datetime) -> Iterator[RegionStatus]:
+def _regions(trust: AuthorityTrust, lists: RevocationLists | None, now: datetime) -> Iterator[RegionStatus]:
+    """Describe each binding; `lists` are those without which nobody is accepted, None where they are not required."""
     pinned = [Binding(trust.authority, region) for region in dict.fromkeys(pin.region for pin in trust.pins.values())]
     for binding in trust.names or pinned:
         shared = trust.authority is Authority.DIGICERT
@@ -173,5 +180,14 @@ def _regions(trust: AuthorityTrust, now: datetime) -> Iterator[RegionStatus]:
             anchors=anchors,
             pins=pins,
             available=any(anchor.is_valid(now) for anchor in anchors)
-            and (not shared or any(pin.is_valid(now) for pin in pins)),
+            and (not shared or any(pin.is_valid(now) for pin in pins))
+            and (lists is None or _has_fresh_list(trust, anchors, lists, now)),
         )
+
+
+def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: RevocationLists, now: datetime) -> bool:
+    """Return whether any CA that may sign a caller has a list that counts now. Callers' own CAs are not known here."""
+    issuers = (*(anchor.certificate for anchor in anchors), *trust.intermediates)
+    if trust.authority is Authority.CUSTOM:
+        issuers = (*issuers, *lists.issuers)
+    return any(one.is_fresh(now) for issuer in issuers for one in lists.of(issuer))

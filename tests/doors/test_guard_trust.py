@@ -104,6 +104,16 @@ class TestLists:
 
         assert verdict(guard, revoked) == "certificate_revoked"
 
+    def test_only_require_makes_lists_a_part_of_the_life_of_trust(self, site: Site, crls: Path) -> None:
+        (crls / "region.crl").write_bytes(crl(days=2))
+        guards = [site.guard(revocation=mode, crl_urls=str(crls)) for mode in ("check", "require")]
+        before = [guard.status().regions[0].available for guard in guards]
+        site.clock.now += 3 * DAY
+
+        assert before == [True, True]
+        assert [guard.status().regions[0].available for guard in guards] == [True, False]
+        assert guards[1].status().life is Life.EXPIRED
+
     def test_the_status_tells_of_lists(self, site: Site, crls: Path) -> None:
         (crls / "region.crl").write_bytes(crl(regional_ca().client(), number=5))
         guard = site.guard(revocation="check", crl_urls=str(crls))

@@ -40,6 +40,13 @@ LET_IN = (
     "MTLS_MODE=enforce, and is the middleware added?"
 )
 
+TOO_LONG = (
+    "If the certificate or its chain is long, the server may not take such headers: gunicorn needs "
+    "--limit-request-field_size 65535, uWSGI --buffer-size 65535, and daphne takes 16 KiB of headers in all"
+)
+_TOO_LONG = frozenset({400, 431, 502, 503})
+"""How servers, and proxies whose server broke off, answer to headers that are too long."""
+
 _UNTELLING = {
     Reason.TRUST_UNAVAILABLE: "the application refuses everybody (trust_unavailable), and its log says why",
     Reason.INTERNAL_ERROR: "the application refuses everybody (internal_error), and its log says why",
@@ -78,7 +85,8 @@ def why_own_is_unheard(own: Heard) -> str | None:
         return _UNTELLING.get(own.reason)
     if own.is_let_in:
         return None
-    return f"a request with your own certificate gets no further than the proxy: {own.words}"
+    hint = f". {TOO_LONG}" if own.status in _TOO_LONG else ""
+    return f"a request with your own certificate gets no further than the proxy: {own.words}{hint}"
 
 
 def first_notes(plan: Plan, bare: Heard, baseline: Heard) -> Iterator[str]:
