@@ -35,7 +35,7 @@ class Holder:
         with self._writing:
             version = self.current.version + 1 if self.current is not None else 1
             self.current = snapshot = TrustSnapshot(
-                version=version, built_at=built_at, trusts=trusts, lists=lists or RevocationLists()
+                version=version, built_at=built_at, trusts=trusts, lists=RevocationLists() if lists is None else lists
             )
         return snapshot
 

@@ -10,19 +10,16 @@ import json
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mtls_middleware._trust.folder_lock import FolderLock, Taken
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.store import Entry, Kind
 from mtls_middleware._trust.strict_json import parse_object
 from mtls_middleware.display import displayed
-
-if sys.platform != "win32":
-    import fcntl
 
 VERSION = 1
 
@@ -59,6 +56,7 @@ class FolderStore:
         self._folder = folder / hashlib.sha256(purpose.encode()).hexdigest()[:16]
         self._keys = tuple(hashlib.sha256(b"mtls-middleware state\0" + key).digest() for key in keys)
         self._problems: dict[str, None] = {}
+        self._lock = FolderLock(self._folder / "lock")
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -92,35 +90,23 @@ class FolderStore:
             self._complain("written", error)
 
     def view(self) -> Hashable:
-        """Return when each kind's folder changed; a rename into it does that."""
-        return tuple(_changed(self._folder / kind) for kind in Kind)
+        """Return the files as they are now; putting an entry makes a new one, even within one tick of the clock."""
+        return tuple(_files(self._folder / kind) for kind in Kind)
 
     @contextmanager
     def refreshing(self) -> Iterator[bool]:
         """Hold the folder's lock, which ends with the process at the latest."""
         self._problems = {}
-        descriptor = self._lock()
-        try:
-            yield descriptor != _BUSY
-        finally:
-            if descriptor is not None and descriptor >= 0:
-                os.close(descriptor)
-
-    def _lock(self) -> int | None:
-        if sys.platform == "win32":
-            return None  # each process asks for itself
         try:
             self._made(None)
-            descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | _OPEN, 0o600)
+            taken = self._lock.take()
         except (OSError, Unusable) as error:
             self._complain("locked", error)
-            return None  # without a folder each process asks for itself
+            taken = Taken.OURS  # without a folder each process asks for itself
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return _BUSY
-        return descriptor
+            yield taken is Taken.OURS
+        finally:
+            self._lock.release()
 
     def _made(self, kind: Kind | None) -> Path:
         """Return a folder of our own, made where it is missing."""
@@ -180,7 +166,7 @@ class FolderStore:
 
     def _prune(self, folder: Path, now: datetime) -> None:
         """Remove what is too old or too much, and what a process left that was killed while it wrote."""
-        ages = sorted(((path.stat().st_mtime, path) for path in folder.iterdir()), reverse=True)
+        ages = sorted(_ages(folder), reverse=True)
         newest = ages[0][0] if ages else now.timestamp()
         for place, (written, path) in enumerate(ages):
             is_left = path.suffix != _SUFFIX and newest - written > _WRITING_SECONDS
@@ -192,7 +178,6 @@ class FolderStore:
         self._problems[f"state in {displayed(str(self._root))} cannot be {what}: {displayed(reason)}"] = None
 
 
-_BUSY = -1
 _WRITING_SECONDS = 3_600.0
 """After which a half-written file belongs to nobody."""
 
@@ -244,8 +229,18 @@ def _require_ours(folder: Path) -> None:
         raise Unusable("others may write into it: chmod 700")
 
 
-def _changed(folder: Path) -> int | None:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return None
+def _ages(folder: Path) -> Iterator[tuple[float, Path]]:
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another worker was faster
+            yield path.stat().st_mtime, path
+
+
+def _files(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Return what tells the files of a folder from those of another moment: a new one has another number or time."""
+    found = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):  # it made room just now
+                state = entry.stat(follow_symlinks=False)
+                found.append((state.st_ino, state.st_mtime_ns))
+    return tuple(sorted(found))

@@ -63,6 +63,17 @@ class TestLists:
     def test_without_a_list_it_depends_on_the_mode(self, site: Site, mode: str, told: str) -> None:
         assert verdict(site.guard(revocation=mode), good_client()) == told
 
+    @pytest.mark.parametrize("files", [0, 1])
+    def test_a_refresh_that_brings_nothing_new_keeps_the_verdicts(self, site: Site, crls: Path, files: int) -> None:
+        if files:
+            (crls / "region.crl").write_bytes(crl())
+        guard = site.guard(revocation="check", **({"crl_urls": str(crls)} if files else {}))
+        verdict(guard, good_client())
+        for _ in range(2):
+            guard.refresh()
+
+        assert (guard.status().version, guard.status().verdicts) == (1, 1)
+
     def test_a_new_list_ends_an_acceptance_that_was_repeated(self, site: Site, crls: Path) -> None:
         (crls / "region.crl").write_bytes(crl())
         guard = site.guard(revocation="check", crl_urls=str(crls))
@@ -165,7 +176,7 @@ class TestLearning:
         guard = site.guard(revocation="check")
         before = verdict(guard, client)
         assert guard._has_changed()
-        guard._refresh()
+        guard._refresher.refresh_now()
 
         assert (before, verdict(guard, client)) == ("accepted", "certificate_revoked")
 
@@ -174,7 +185,7 @@ class TestLearning:
         host.content = crl()
         guard = site.guard(revocation="require")
         before = verdict(guard, client)
-        guard._refresh()
+        guard._refresher.refresh_now()
 
         assert (before, verdict(guard, client)) == ("revocation_unknown", "accepted")
 
@@ -204,7 +215,7 @@ class TestLearning:
         state = str(tmp_path / "state")
         first = site.guard(revocation="require", state=state)
         verdict(first, client)
-        first._refresh()
+        first._refresher.refresh_now()
         host.content = None
 
         again = site.guard(revocation="require", state=state)
@@ -217,10 +228,10 @@ class TestLearning:
         state = str(tmp_path / "state")
         asking, learning = (site.guard(revocation="check", state=state) for _ in range(2))
         verdict(asking, client)
-        asking._refresh()
+        asking._refresher.refresh_now()
         host.content = None
         assert learning._has_changed()
-        learning._refresh()
+        learning._refresher.refresh_now()
 
         assert verdict(learning, client) == "certificate_revoked"
 
@@ -259,7 +270,7 @@ class TestAPI:
         guard = digicert(site, api)
         before = verdict(guard, PINNED)
         assert guard._has_changed()
-        guard._refresh()
+        guard._refresher.refresh_now()
 
         assert (before, verdict(guard, PINNED)) == ("trust_unavailable", "accepted")
         assert verdict(guard, DIGICERT.client()) == "not_pinned"
@@ -410,7 +421,7 @@ class TestThreads:
         guard.refresh()
         site.clock.now += shift
         for _ in range(2):
-            guard._refresh()
+            guard._refresher.refresh_now()
 
         assert not guard._has_changed()
 
