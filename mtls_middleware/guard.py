@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
 from typing import Any, Self
@@ -21,6 +21,7 @@ from mtls_middleware._core.sources import source_of
 from mtls_middleware._trust import threads
 from mtls_middleware._trust.forks import follow_forks
 from mtls_middleware._trust.holder import Holder
+from mtls_middleware._trust.http import within
 from mtls_middleware._trust.keeper import Keeper, KeptTrust
 from mtls_middleware._trust.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
@@ -34,6 +35,9 @@ from mtls_middleware.instrumentation.logging import log
 from mtls_middleware.instrumentation.telling import Telling
 from mtls_middleware.reporting import APIStatus, ListStatus, Status, status_of
 from mtls_middleware.settings import SecretSetting, Settings
+
+RETRY = timedelta(seconds=30)
+"""After a start that failed. A file that changed is noticed before; a secret or the right time is not."""
 
 Clock = Callable[[], datetime]
 
@@ -62,6 +66,7 @@ class Guard:
         self._seconds = time.time if clock is utc_now else self._timestamp
         self._sources = trust_sources(settings)
         self._files: object = None
+        self._tried_at: datetime | None = None
         self._started = False
         self._keeper: Keeper | None = None
         self._warned: set[tuple[str, str, int]] = set()
@@ -153,16 +158,15 @@ class Guard:
         """
         with self._lock:
             if not self._started:
-                why_no_thread = threads.why_no_thread()
                 try:
                     self._load()
                     self._started = True
                 finally:
-                    if why_no_thread is None:
-                        self._refresher.start()
+                    why_no_thread = self._start_thread()
                 if why_no_thread is not None:
                     self._telling.say_once(Severity.INFO, f"{why_no_thread}: let your schedule call guard.refresh()")
-                    self._refresher.refresh_now(partial(self._refresh, everything=True))
+                    with within(threads.COLD_SECONDS):
+                        self._refresher.refresh_now(partial(self._refresh, everything=True))
         if self._settings.shape is not None:
             self._telling.trailers()
 
@@ -215,9 +219,19 @@ class Guard:
         """Return the canonical names of the headers that no application may see."""
         return self._gate.hidden
 
+    def _start_thread(self) -> str | None:
+        """Start the refresher, or return why it cannot run."""
+        why = threads.why_no_thread()
+        if why is None:
+            try:
+                self._refresher.start()
+            except RuntimeError as error:
+                why = f"no thread can be started here ({error})"
+        return why
+
     def _load(self) -> None:
         """Read everything before anything takes effect: half a configuration lets nobody in."""
-        now = self._clock()
+        now = self._tried_at = self._clock()
         self._files = fingerprint_of_files(self._sources)
         problems: list[str] = []
         secrets = Secrets.read(self._settings, problems)
@@ -256,9 +270,11 @@ class Guard:
         return self._now().timestamp()
 
     def _has_changed(self) -> bool:
-        if self._keeper is None:
-            return fingerprint_of_files(self._sources) != self._files
-        return self._keeper.has_changed(self._clock())
+        now = self._clock()
+        if self._keeper is not None:
+            return self._keeper.has_changed(now)
+        is_waiting = self._tried_at is not None and self._tried_at <= now < self._tried_at + RETRY
+        return not is_waiting or fingerprint_of_files(self._sources) != self._files
 
     def _adopt(self, kept: KeptTrust, now: datetime) -> None:
         """Put trust into force, if it is another, and tell what is wrong or will be."""

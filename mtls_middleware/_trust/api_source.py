@@ -34,7 +34,7 @@ class APISource:
         problem: why the last poll failed, wholly or in part; empty where it did not.
         warnings: what was not understood of the last answer.
         last_success: of a poll, by this process, UTC.
-        due: when to ask again.
+        due: when to ask again, as it was planned.
     """
 
     def __init__(
@@ -53,10 +53,15 @@ class APISource:
         self.warnings: tuple[str, ...] = ()
         self.last_success: datetime | None = None
         self.due = now
+        self._planned_at = now
         self._api = api
         self._store = store
         self._interval = interval
         self._draw = draw
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether to ask; where the clock went back behind the plan, the plan counts no more."""
+        return not self._planned_at <= now < self.due
 
     def recall(self, now: datetime) -> None:
         """Take in what this or another process kept; what it asked just now need not be asked again."""
@@ -69,7 +74,8 @@ class APISource:
                 continue  # the API will tell it again
             if newer is not self.known and newer.answered_at is not None:
                 self.known = newer
-                self.due = max(self.due, newer.answered_at + self._until_next())
+                self.problem = ""
+                self._plan(newer.answered_at, newer.answered_at + self._until_next())
 
     def ask(self, now: datetime) -> None:
         """Poll, and keep what it says."""
@@ -86,11 +92,14 @@ class APISource:
             self._failed(answer.failure, now)
         else:
             self.problem = ""
-            self.due = now + self._until_next()
+            self._plan(now, now + self._until_next())
 
     def _failed(self, failure: GenesysFailure, now: datetime) -> None:
         self.problem = f"certificates API of {self.region}: {failure.reason}: {failure}"
-        self.due = max(failure.not_before or now, now + AFTER_FAILURE * self._draw(1, 1 + JITTER))
+        self._plan(now, max(failure.not_before or now, now + AFTER_FAILURE * self._draw(1, 1 + JITTER)))
+
+    def _plan(self, now: datetime, due: datetime) -> None:
+        self._planned_at, self.due = now, due
 
     def _until_next(self) -> timedelta:
         return timedelta(seconds=self._interval * self._draw(1 - JITTER, 1 + JITTER))

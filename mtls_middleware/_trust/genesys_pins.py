@@ -86,7 +86,8 @@ class KnownCertificates:
         """Return the one of both that was answered later. What claims to come from the future is not believed."""
         if stored.region != self.region or stored.answered_at is None or stored.answered_at > now:
             return self
-        return stored if self.answered_at is None or self.answered_at < stored.answered_at else self
+        is_newer = self.answered_at is None or not stored.answered_at <= self.answered_at <= now
+        return stored if is_newer else self
 
     def pins(self, now: datetime) -> tuple[Pin, ...]:
         """Return a pin for each ``digicert`` certificate that has not expired; it may not be valid yet."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,9 @@ SECONDS = 30.0
 
 BODY_BYTES = 1_000_000
 """Of one answer, as it comes and after decompression."""
+
+_LAST: ContextVar[float | None] = ContextVar("last", default=None)
+"""When everything must be over that this thread does `within` some seconds, by the monotonic clock."""
 
 Resolve = Callable[[str, int], Iterable[str]]
 """Return the addresses that may be contacted for a host and a port, or raise `HTTPFailure`."""
@@ -148,8 +152,19 @@ def open_session(
     """
     from mtls_middleware._trust.http_session import open_until  # noqa: PLC0415 - httpx2 only when it is used
 
-    with open_until(Deadline(clock() + seconds, clock), transport, resolve) as session:
+    end, last = clock() + seconds, _LAST.get()
+    with open_until(Deadline(end if last is None else min(end, last), clock), transport, resolve) as session:
         yield session
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Bound all sessions together that this thread opens in the block: what comes too late fails as a timeout does."""
+    token = _LAST.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _LAST.reset(token)
 
 
 def proxy_of(url: str) -> str | None:

@@ -5,7 +5,7 @@ A source that fails takes nothing away: what it gave before stays, and its probl
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
@@ -28,6 +28,9 @@ from mtls_middleware._trust.revocations import ListView, Revocations
 from mtls_middleware._trust.store import Store
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
+
+TURNED_AWAY = timedelta(seconds=10)
+"""How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ class Keeper:
         self._files: Hashable = None
         self._stored: Hashable = None
         self._file_problems: tuple[str, ...] = ()
+        self._turned_away: datetime | None = None
 
     # --- on any thread --------------------------------------------------------------------------------------------
 
@@ -91,8 +95,7 @@ class Keeper:
         return (
             fingerprint_of_files(self._sources) != self._files
             or self._store.view() != self._stored
-            or any(api.due <= now for api in self._apis)
-            or (self._revocations is not None and self._revocations.due(now) <= now)
+            or (not self._is_waiting(now) and self._is_due(now))
         )
 
     @property
@@ -139,12 +142,21 @@ class Keeper:
                 raise
             self._file_problems = error.problems
         self._files = files
-        self._recall(now)
         with self._store.refreshing() as is_mine:
+            self._recall(now)
+            self._turned_away = None if is_mine else now
             if is_mine or everything:
                 self._ask(now, everything=everything)
                 self._stored = self._store.view()  # what it wrote itself is no news
         return self._kept(clock())
+
+    def _is_due(self, now: datetime) -> bool:
+        return any(api.is_due(now) for api in self._apis) or (
+            self._revocations is not None and self._revocations.due(now) <= now
+        )
+
+    def _is_waiting(self, now: datetime) -> bool:
+        return self._turned_away is not None and self._turned_away <= now < self._turned_away + TURNED_AWAY
 
     def _recall(self, now: datetime) -> None:
         self._stored = self._store.view()
@@ -155,7 +167,7 @@ class Keeper:
 
     def _ask(self, now: datetime, *, everything: bool) -> None:
         for api in self._apis:
-            if everything or api.due <= now:
+            if everything or api.is_due(now):
                 api.ask(now)
         if self._revocations is None:
             return

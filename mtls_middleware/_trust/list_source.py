@@ -26,7 +26,7 @@ class ListSource:
 
     Attributes:
         places: addresses, any of which will do; or the one path.
-        due: when to ask next.
+        due: when to ask next, as it was planned.
         learned: where the addresses come from; None where the operator wrote them down.
         idle: a list of the operator's tells of the same, so nobody is asked.
         last_success: when a list came that was taken, UTC; None before the first.
@@ -51,7 +51,12 @@ class ListSource:
         self.error = ""
         self._digest = b""
         self._failures = 0
+        self._planned_at = due
         self._draw = draw
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether to ask; where the clock went back behind the plan, the plan counts no more."""
+        return not self._planned_at <= now < self.due
 
     @property
     def origin(self) -> str:
@@ -85,4 +90,5 @@ class ListSource:
         self._failures += 1
 
     def _plan(self, now: datetime, seconds: float) -> None:
+        self._planned_at = now
         self.due = now + timedelta(seconds=seconds * self._draw(1 - JITTER, 1 + JITTER))

@@ -118,14 +118,14 @@ class Revocations:
         changed = seen != self._files
         configured = [source for source in self._sources.values() if source.learned is None]
         for source in configured:
-            if everything or source.due <= now or (changed and source.path is not None):
+            if everything or source.is_due(now) or (changed and source.path is not None):
                 self._ask(source, now)
         for source in self._sources.values():
             if source.learned is None:
                 continue
             self._store.keep_chain(source.learned.path, now)
             source.idle = _is_told_by(configured, source.learned)
-            if not source.idle and (everything or source.due <= now):
+            if not source.idle and (everything or source.is_due(now)):
                 self._ask(source, now)
 
     def learn_unverified(self, ders: Sequence[bytes], trusts: Trusts, now: datetime) -> bool:
@@ -168,7 +168,7 @@ class Revocations:
         sources = self._sources.copy()
         if any(learned.addresses not in sources and not self._is_configured(learned) for learned in self._learned.all):
             return now
-        times = [source.due for source in sources.values() if not source.idle]
+        times = [now if source.is_due(now) else source.due for source in sources.values() if not source.idle]
         return min(times, default=now + timedelta(seconds=self._interval))
 
     @property
@@ -242,7 +242,7 @@ class Revocations:
                     continue
                 if source is not None:
                     source.held = found
-            if source is not None and source.held is not None:
+            if source is not None and source.held is not None and _is_news(kept.at, source, now):
                 source.succeeded(source.held, min(kept.at, now), self._interval)
 
     def _ask(self, source: ListSource, now: datetime) -> None:
@@ -287,6 +287,11 @@ def _files_of(place: str) -> tuple[str, ...]:
         except Unusable:
             pass  # it is asked as a file, and that tells
     return (place,)
+
+
+def _is_news(at: datetime, source: ListSource, now: datetime) -> bool:
+    """Return whether another process, or an earlier one, asked later than this one."""
+    return source.last_success is None or source.last_success < at <= now
 
 
 def _require_begun(found: RevocationList, now: datetime) -> None:

@@ -4,6 +4,9 @@ import os
 import sys
 from collections.abc import Mapping
 
+COLD_SECONDS = 6.0
+"""For the network at a start without threads, which somebody waits for: Lambda gives ten seconds to all of it."""
+
 LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"
 """Lambda freezes the process between two calls."""
 

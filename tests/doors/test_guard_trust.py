@@ -15,7 +15,7 @@ import pytest
 from mtls_middleware import Guard, MTLSMiddleware, TrustError
 from mtls_middleware import composition as composed
 from mtls_middleware._core.decision import RevocationState
-from mtls_middleware._trust import threads
+from mtls_middleware._trust import refresher, threads
 from mtls_middleware._trust.genesys_api import CertificatesAPI
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.asgi import connection_of
@@ -26,6 +26,12 @@ from tests.doors.doors import ASGIApplication, call, http, http_scope, run_asgi
 from tests.doors.site import DAY, NOW, Site, good_client, over_tls, regional_ca, stranger_ca
 
 ADDRESS = "http://crl.example/region.crl"
+
+
+@pytest.fixture(autouse=True)
+def idle_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the thread live, and leave it to the test when something is refreshed."""
+    monkeypatch.setattr(refresher, "_run", lambda _, stop, wait: wait(stop, 600))
 
 
 def crl(*revoked: ClientCertificate, number: int = 1, days: int = 7) -> bytes:

@@ -404,3 +404,14 @@ def test_an_acceptance_under_other_trust_is_not_kept(site: Site) -> None:
     guard._holder.replace(old.trusts, NOW + DAY)
 
     assert not is_replayed(guard, good_scope("tls"))
+
+
+@pytest.mark.parametrize("odd", [(bytearray(b"x"), b"y"), (b"x", bytearray(b"y")), [b"x", b"y"]])
+def test_what_could_be_changed_later_is_not_kept(site: Site, odd: Any) -> None:
+    guard = site.guard()
+    scope = good_scope("tls")
+    scope["headers"] = [odd, *scope["headers"]]
+    outcome(guard, scope)
+
+    assert not is_replayed(guard, scope)
+    assert not is_replayed(guard, good_scope("tls"))

@@ -195,6 +195,30 @@ def test_one_worker_asks_and_another_does_not(tmp_path: Path) -> None:
         assert after is True
 
 
+FORKING = """
+import os, sys
+from pathlib import Path
+from mtls_middleware._trust.state import FolderStore
+store = FolderStore(Path(sys.argv[1]), purpose="p")
+ending, end = os.pipe()
+with store.refreshing() as first:
+    if os.fork() == 0:
+        os.close(end)
+        os.read(ending, 1)  # lives until its parent has ended
+        os._exit(0)
+with store.refreshing() as second:
+    print(first, second)
+"""
+
+
+def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, tmp_path / "state"], stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.split() == ["True", "True"]
+
+
 def test_where_there_is_no_folder_each_asks_for_itself(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"")
     refused = store(tmp_path)
