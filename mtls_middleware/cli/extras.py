@@ -1,0 +1,22 @@
+"""What a verb needs and is not installed is told with the command that installs it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+WRONG = 2
+"""Exit status where the configuration is wrong, or something is not installed."""
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Say how to install what a verb needs."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mtls_middleware"):
+            raise
+        typer.echo(f"{error.name} is not installed: pip install 'mtls-middleware[{name}]'", err=True)
+        sys.exit(WRONG)
