@@ -60,15 +60,11 @@ class MTLSMiddleware:
         """Judge http and websocket, pass lifespan on, and refuse what nobody knows."""
         match scope["type"]:
             case "http" | "websocket":
-                replayed = self._guard.replay(scope) if self._guard is not None else None
-                if replayed is None:
+                accepted = self._guard.replay(scope) if self._guard is not None else None
+                if accepted is not None:
+                    await self.app(accepted, receive, partial(_send_not_stored, send))
+                else:
                     await self._judge(scope, receive, send)
-                    return
-                headers, caller = replayed
-                scope = {**scope, **caller, "headers": headers}
-                if "extensions" in scope:
-                    scope["extensions"] = _readable_twice(scope["extensions"])
-                await self.app(scope, receive, partial(_send_not_stored, send))
             case "lifespan":
                 await self._lifespan(scope, receive, send)
             case unknown:
@@ -182,7 +178,7 @@ class _Twice:
         return copy
 
 
-def _caller(identity: ClientIdentity) -> Mapping[str, Any]:
+def _caller(identity: ClientIdentity) -> dict[str, Any]:
     """Return what an accepted call gets into its scope. Calls share it, so nothing in it can be changed."""
     return {
         IDENTITY_SCOPE_KEY: identity,
@@ -191,7 +187,7 @@ def _caller(identity: ClientIdentity) -> Mapping[str, Any]:
     }
 
 
-def _nobody(scope: Scope, rejected: Rejected) -> Mapping[str, Any]:
+def _nobody(scope: Scope, rejected: Rejected) -> dict[str, Any]:
     """Return what another call gets into its scope; what an outer middleware found out is left alone."""
     return {
         IDENTITY_SCOPE_KEY: None,

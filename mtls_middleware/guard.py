@@ -13,7 +13,7 @@ from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.proxies import Boundary
-from mtls_middleware._core.replay import Header, Replay
+from mtls_middleware._core.replay import Replay
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import TrustSnapshot
@@ -41,8 +41,6 @@ RETRY = timedelta(seconds=30)
 
 Clock = Callable[[], datetime]
 
-_Repeated = tuple[Mapping[str, Any], CallAccepted | None]
-
 
 def utc_now() -> datetime:
     """Return the time, aware, UTC."""
@@ -53,7 +51,13 @@ class Guard:
     """Judge calls by one configuration. Several applications may share a guard; threads and forks may too.
 
     What it does not check: who in the region called. The certificate proves the region; a caller secret proves more.
+
+    Attributes:
+        replay: takes the scope of an http or websocket request in ASGI, and repeats an acceptance: it returns the scope
+            that the application may see. None where no call with the same evidence was accepted: ask `decide`.
     """
+
+    replay: Callable[[Any], dict[str, Any] | None]
 
     def __init__(self, settings: Settings, *, clock: Clock, hooks: Iterable[Hook]) -> None:
         self._settings = settings
@@ -62,7 +66,6 @@ class Guard:
         self._lock = RLock()
         self._holder = Holder()
         self._counters = Counters()
-        self._count_accepted = self._counters.of("accepted")
         self._seconds = time.time if clock is utc_now else self._timestamp
         self._sources = trust_sources(settings)
         self._files: object = None
@@ -87,7 +90,7 @@ class Guard:
             caller_secret=_never_right(settings.caller_secret),
             mode=Mode.ENFORCE,
         )
-        self._replay = Replay[_Repeated](self._gate)
+        self._begin_replay()
         self._refresher = Refresher(
             refresh=self._refresh, changed=self._has_changed, interval=float(settings.refresh_seconds)
         )
@@ -124,28 +127,12 @@ class Guard:
         self._learn(decision)
         return decision
 
-    def replay(self, scope: Mapping[str, Any]) -> tuple[list[Header], Mapping[str, Any]] | None:
-        """Repeat an acceptance, if a call with the same evidence was accepted; else `decide` must be asked.
-
-        Args:
-            scope: of an http or websocket request, in ASGI.
-
-        Returns:
-            the headers that the application may see, and what was given to `keep`.
-        """
-        found = self._replay.find(scope, self._holder.current, self._seconds)
-        if found is None:
-            return None
-        self._count_accepted()
-        headers, (caller, event) = found
-        if event is not None:
-            self._telling.accepted(event)
-        return headers, caller
-
-    def keep(self, scope: Mapping[str, Any], accepted: Accepted, caller: Mapping[str, Any]) -> None:
+    def keep(self, scope: Mapping[str, Any], accepted: Accepted, additions: dict[str, Any]) -> None:
         """Remember an acceptance for `replay`, with what goes into the scope of such a call."""
-        event = CallAccepted(identity=accepted.identity, cached=True) if self._telling.tells_acceptance else None
-        self._replay.keep(scope, self._holder.current, accepted, (caller, event))
+        count = self._counters.of("accepted")
+        if self._telling.tells_acceptance:
+            count = partial(self._repeated, count, CallAccepted(identity=accepted.identity, cached=True))
+        self._replay.keep(scope, accepted, additions, count)
 
     def start(self) -> None:
         """Load secrets, trust and state, then keep trust current on a thread of its own.
@@ -245,9 +232,9 @@ class Guard:
         self._gate = _gate(
             self._settings, proxy_secret=secrets.proxy, caller_secret=secrets.caller, mode=self._settings.mode
         )
-        self._replay = Replay(self._gate)
         self._keeper = keeper
         self._adopt(kept, now)
+        self._begin_replay()
 
     def _refresh(self, *, everything: bool = False) -> None:
         now = self._clock()
@@ -264,6 +251,15 @@ class Guard:
         if now.utcoffset() is None:
             raise ValueError("the clock tells a time without its zone")
         return now
+
+    def _begin_replay(self) -> None:
+        """Repeat nothing that was accepted by another gate, or under other trust."""
+        self._replay = Replay(self._gate, self._holder.current, self._seconds)
+        self.replay = self._replay.find
+
+    def _repeated(self, count: Callable[[], object], event: CallAccepted) -> None:
+        count()
+        self._telling.accepted(event)
 
     def _timestamp(self) -> float:
         """Return the time as seconds since 1970."""
@@ -283,6 +279,7 @@ class Guard:
         if current is None or not same or not current.lists.is_same(kept.lists):
             self._warnings = kept.warnings
             snapshot = self._holder.replace(kept.trusts, now, kept.lists)
+            self._begin_replay()
             self._telling.tell(
                 TrustReplaced(
                     version=snapshot.version,

@@ -1,6 +1,8 @@
 """A secret that a header carries."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hmac import compare_digest
 
 
@@ -23,6 +25,10 @@ class Secret:
             if compare_digest(value, presented or b""):
                 found = True
         return found
+
+    def comparison(self) -> Callable[[bytes], bool]:
+        """Return what compares as `matches` does, and soonest."""
+        return partial(compare_digest, self.values[0]) if len(self.values) == 1 else self.matches
 
     def __repr__(self) -> str:
         """Show the header's name only."""

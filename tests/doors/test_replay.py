@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import Scope
 
-from mtls_middleware import Guard, MTLSMiddleware
+from mtls_middleware import Accepted, Guard, MTLSMiddleware
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, UVICORN_HTTPTOOLS, Transport
+from mtls_middleware.asgi import connection_of
 from mtls_middleware.events import CallAccepted
 from tests.doors.doors import ASGIApplication, Case, http_scope, run_asgi
 from tests.doors.site import (
     CALLER_SECRET,
-    DAY,
     NGINX,
     NGINX_BOTH,
     NGINX_PEER,
@@ -96,12 +96,14 @@ class Cold:
 
 
 @pytest.fixture
-def pairs(site: Site) -> dict[str, tuple[Guard, Guard]]:
+def pairs(site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Guard, Guard]]:
     """Return a guard with the fast path and one without, for each configuration."""
     made = {}
     for name, (environ, _) in GOOD.items():
         fast, full = site.guard(environ), site.guard(environ)
-        full._replay = Cold()  # type: ignore[assignment]
+        monkeypatch.setattr(full, "_begin_replay", lambda: None)
+        monkeypatch.setattr(full, "_replay", Cold())
+        monkeypatch.setattr(full, "replay", full._replay.find)
         outcome(fast, good_scope(name))
         assert is_replayed(fast, good_scope(name))
         made[name] = (fast, full)
@@ -398,10 +400,12 @@ def test_one_call_cannot_change_the_user_of_the_next(site: Site) -> None:
 
 def test_an_acceptance_under_other_trust_is_not_kept(site: Site) -> None:
     guard = site.guard()
-    old = guard._holder.current
-    assert old is not None
-    outcome(guard, good_scope("tls"))
-    guard._holder.replace(old.trusts, NOW + DAY)
+    scope = good_scope("tls")
+    accepted = guard.decide(connection_of(scope))
+    assert isinstance(accepted, Accepted)
+    stranger_ca().write(site.root)
+    guard.refresh()
+    guard.keep(scope, accepted, {})
 
     assert not is_replayed(guard, good_scope("tls"))
 
