@@ -32,6 +32,8 @@ class PresentedChain:
         leaf: the caller's own certificate.
         leaf_der: its bytes.
         intermediates: what came with it, in any order, related to it or not.
+        subject: of the leaf, RFC 4514.
+        issuer: of the leaf, RFC 4514.
         dns_names: dNSNames of the subject alternative name; None where the certificate has no such extension.
         common_names: CNs of the subject.
         key_usage: None where the extension is absent.
@@ -42,6 +44,8 @@ class PresentedChain:
     leaf: x509.Certificate
     leaf_der: bytes
     intermediates: tuple[x509.Certificate, ...]
+    subject: str
+    issuer: str
     dns_names: tuple[str, ...] | None
     common_names: tuple[str, ...]
     key_usage: x509.KeyUsage | None
@@ -53,8 +57,8 @@ class PresentedChain:
         """Return what an operator needs to recognise the certificate."""
         return Evidence(
             fingerprint_sha256=fingerprint(self.leaf_der),
-            subject=self.leaf.subject.rfc4514_string(),
-            issuer=self.leaf.issuer.rfc4514_string(),
+            subject=self.subject,
+            issuer=self.issuer,
             dns_names=self.dns_names or (),
         )
 
@@ -133,14 +137,18 @@ def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certific
                 pass
     # Names and dates are decoded late by cryptography; asking now keeps every complaint inside `parse_chain`.
     for certificate in (leaf, *intermediates):
-        certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
         certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
+    for certificate in intermediates:
+        certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
+    subject = leaf.subject  # made anew each time that it is asked for
     return PresentedChain(
         leaf=leaf,
         leaf_der=der,
         intermediates=intermediates,
+        subject=subject.rfc4514_string(),
+        issuer=leaf.issuer.rfc4514_string(),
         dns_names=dns_names,
-        common_names=tuple(str(name.value) for name in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)),
+        common_names=tuple(str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)),
         key_usage=key_usage,
         extended_key_usage=extended_key_usage,
         is_ca=is_ca,

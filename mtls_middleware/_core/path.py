@@ -1,11 +1,12 @@
 """From a presented chain, anchors and a time to a verified chain (RFC 5280 §6), or to the reason why there is none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import VerificationError
 
@@ -41,7 +42,7 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
         raise Rejection(Reason.ISSUER_UNTRUSTED, weakness)
     intermediates = list(trust.intermediates)
     if trust.takes_intermediates:
-        intermediates += [certificate for certificate in chain.intermediates if _weakness(certificate) is None]
+        intermediates += _helpful(chain.intermediates, now)
     # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's.
     problem = _time_problem(chain, now) or _purpose_problem(chain)
     if problem is not None:
@@ -79,6 +80,21 @@ def _hint(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> str | 
     if trust.takes_intermediates and not chain.intermediates and chain.leaf.issuer not in known:
         return "its issuer is unknown, and no intermediate came with it (a resumed TLS session does not bring any)"
     return None
+
+
+def _helpful(offers: Iterable[x509.Certificate], now: datetime) -> Iterable[x509.Certificate]:
+    """Return the caller's intermediates that are worth trying.
+
+    Some CAs with several certificates each, which sign each other, make the search go through all orders of them: a
+    hundred signatures that lead nowhere. No path needs two certificates of the same names and key.
+    """
+    helpful: dict[object, x509.Certificate] = {}
+    for offer in offers:
+        is_valid = offer.not_valid_before_utc <= now <= offer.not_valid_after_utc
+        if is_valid and _weakness(offer) is None:
+            key = offer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            helpful.setdefault((offer.subject, offer.issuer, key), offer)
+    return helpful.values()
 
 
 def _weakness(certificate: x509.Certificate) -> str | None:

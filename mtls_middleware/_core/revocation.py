@@ -1,9 +1,10 @@
 """From a verified chain, revocation lists and a time: good, unknown, or revoked (RFC 5280 §6.3)."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from itertools import pairwise
 
 from cryptography import x509
@@ -30,15 +31,20 @@ class Revocation:
 
     Attributes:
         state: whether every certificate below the anchor is known to be good.
-        why: for an operator: what is missing; empty where nothing is.
         not_before: start of the life of this knowledge, and of the chain.
         not_after: end of it.
+        missing: says for each certificate of which nothing is known why that is so.
     """
 
     state: RevocationState
-    why: str
     not_before: datetime
     not_after: datetime
+    missing: tuple[Callable[[], str], ...] = field(default=(), compare=False)
+
+    @property
+    def why(self) -> str:
+        """Return what is missing, for an operator; empty where nothing is. Few ask, so it is put into words here."""
+        return "; ".join(say() for say in self.missing)
 
 
 def check(chain: VerifiedChain, lists: RevocationLists, now: datetime) -> Revocation:
@@ -47,7 +53,7 @@ def check(chain: VerifiedChain, lists: RevocationLists, now: datetime) -> Revoca
     Raises:
         Rejection: ``certificate_revoked``; a stale list, too, revokes what it names.
     """
-    unknown: list[str] = []
+    missing: list[Callable[[], str]] = []
     begins = [chain.not_before]
     ends = [chain.not_after]
     for place, (certificate, issuer) in enumerate(pairwise(chain.path)):
@@ -65,20 +71,20 @@ def check(chain: VerifiedChain, lists: RevocationLists, now: datetime) -> Revoca
             begins.append(longest.this_update)
             ends.append(longest.next_update)
         else:
-            unknown.append(_why_unknown(certificate, issuer, lists, applicable, now))
+            missing.append(partial(_why_unknown, certificate, issuer, lists, applicable, now))
         # 4. A list that is here early counts from its time on, so what was found without it ends there.
         ends += [one.this_update for one in applicable if not one.is_usable(now)]
     return Revocation(
-        state=RevocationState.UNKNOWN if unknown else RevocationState.GOOD,
-        why="; ".join(unknown),
+        state=RevocationState.UNKNOWN if missing else RevocationState.GOOD,
         not_before=max(begins),
         not_after=min(ends),
+        missing=tuple(missing),
     )
 
 
 def unchecked(chain: VerifiedChain) -> Revocation:
     """Return what is known where nobody asks."""
-    return Revocation(state=RevocationState.OFF, why="", not_before=chain.not_before, not_after=chain.not_after)
+    return Revocation(state=RevocationState.OFF, not_before=chain.not_before, not_after=chain.not_after)
 
 
 def _newest(lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:

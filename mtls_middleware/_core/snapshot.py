@@ -100,11 +100,11 @@ class AuthorityTrust:
     pins: Mapping[str, Pin]
     verifier: PolicyBuilder | None = field(compare=False)
     verifier_without_names: PolicyBuilder | None = field(compare=False)
-    _by_key: Mapping[bytes, frozenset[Binding]]
+    _bindings: Mapping[x509.Certificate, frozenset[Binding]]
 
     def bindings(self, anchor: x509.Certificate) -> frozenset[Binding]:
         """Return what the key of this anchor vouches for: a root and its reissue with the same key vouch alike."""
-        return self._by_key.get(_key_of(anchor), frozenset())
+        return self._bindings.get(anchor, frozenset())
 
     def is_available(self, now: datetime) -> bool:
         """Return whether any caller of this authority could be accepted at `now`."""
@@ -184,7 +184,7 @@ def build_trust(
         pins={pin.fingerprint_sha256: pin for pin in pins},
         verifier=verifier,
         verifier_without_names=verifier_without_names,
-        _by_key={key: frozenset(bindings) for key, bindings in by_key.items()},
+        _bindings={anchor.certificate: frozenset(by_key[_key_of(anchor.certificate)]) for anchor in anchors},
     )
 
 

@@ -1,15 +1,18 @@
 """Which intermediates help to build a path, what they may cost, and what the operator reads where none is found."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 
 import pytest
 from cryptography import x509
 
 from mtls_middleware._core import path
-from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
 from mtls_middleware._core.snapshot import AuthorityTrust
 from mtls_middleware.testing import ClientCertificate, KeyKind
+from mtls_middleware.testing.keys import generate
+from mtls_middleware.testing.signing import authority_builder, key_identifier, name_of, sign
 from tests.core.certs import (
     DAY,
     NOW,
@@ -103,6 +106,45 @@ def test_telling_an_expired_leaf_from_a_strangers_costs_eight_signatures_at_most
     given_up = presented(client, *namesakes[1:], intermediate.certificate)
     assert reason(found, custom(regional_ca())) is Reason.CERTIFICATE_EXPIRED
     assert reason(given_up, custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+def test_an_expired_copy_of_an_intermediate_is_passed_over() -> None:
+    old = regional_ca().intermediate(not_before=NOW - 30 * DAY, not_after=NOW - DAY)
+    new = old.renewed(same_key=True, not_before=NOW - DAY)
+    for first, second in ((old, new), (new, old)):
+        chain = parse_chain([new.client().der, first.der, second.der])
+        assert reason(chain, custom(regional_ca())) is None
+
+
+def test_cas_that_sign_each_other_cost_no_more_than_a_chain_that_leads_nowhere() -> None:
+    """Two CAs with two certificates each cost 24 ms, and one that signs itself 51 ms: all orders were tried."""
+    names = ("A", "B", "A", "B")
+    straight = min(_seconds(_signed_by_the_next(("A", "B", "C", "D"))) for _ in range(5))
+    crossed = min(_seconds(_signed_by_the_next(names)) for _ in range(5))
+    itself = min(_seconds(_signed_by_the_next(("A",) * 4)) for _ in range(5))
+    assert max(crossed, itself) < 4 * straight
+
+
+def _signed_by_the_next(names: Sequence[str]) -> PresentedChain:
+    """Return a leaf of the first CA, and a certificate for each: signed by the next one, the last by the first."""
+    keys = {name: generate(KeyKind.P384) for name in names}
+    order = list(keys)
+    certificates = []
+    for name in names:
+        issuer = order[(order.index(name) + 1) % len(order)]
+        builder = authority_builder(name_of(name), keys[name], NOW - DAY, NOW + DAY).issuer_name(name_of(issuer))
+        certificates.append(sign(builder.add_extension(key_identifier(keys[issuer]), critical=False), keys[issuer]))
+    ca = new_ca(names[0])
+    ca.private_key, ca.certificate = keys[names[0]], certificates[0]
+    return presented(ca.client(), *certificates)
+
+
+def _seconds(chain: PresentedChain) -> float:
+    trust = custom(regional_ca())
+    begin = time.thread_time()
+    with pytest.raises(Rejection, match="issuer_untrusted"):
+        path.verify(chain, trust, NOW)
+    return time.thread_time() - begin
 
 
 # ------------------------------------------------------------------------------------------- what the operator reads

@@ -356,7 +356,7 @@ def test_what_is_known_ends_when_a_list_that_came_early_begins() -> None:
 def test_where_nobody_asks_the_path_alone_counts() -> None:
     chain = chain_of(good_client())
     assert unchecked(chain) == Revocation(
-        state=RevocationState.OFF, why="", not_before=chain.not_before, not_after=chain.not_after
+        state=RevocationState.OFF, not_before=chain.not_before, not_after=chain.not_after
     )
 
 
