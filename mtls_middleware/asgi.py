@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import tee
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,10 +20,12 @@ from mtls_middleware._core.fields import without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
-from mtls_middleware.guard import Guard
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.instrumentation.logging import LOGGER
-from mtls_middleware.settings import Settings
+
+if TYPE_CHECKING:
+    from mtls_middleware.guard import Guard
+    from mtls_middleware.settings import Settings
 
 IDENTITY_SCOPE_KEY = "mtls.identity"
 
@@ -43,7 +45,7 @@ class MTLSMiddleware:
     an exception here would make servers believe that the application has no lifespan, and serve on.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings | None = None, guard: Guard | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, settings: "Settings | None" = None, guard: "Guard | None" = None) -> None:
         self.app = app
         self._guard = guard
         self._closes_guard = guard is None
@@ -51,7 +53,7 @@ class MTLSMiddleware:
         self._told = False
         try:
             if self._guard is None:
-                self._guard = Guard.from_settings(settings if settings is not None else Settings.from_env())
+                self._guard = _guard_of(settings)
             self._guard.start()
         except MTLSError as error:
             self._error = error
@@ -122,6 +124,14 @@ class MTLSMiddleware:
             # An application without lifespan raises here, and is served all the same: its trust must stay current.
             if shutting_down and self._guard is not None and self._closes_guard:
                 self._guard.close()
+
+
+def _guard_of(settings: "Settings | None") -> "Guard":
+    """Make a guard. What judges and refreshes is imported here: it takes longer than all that the door itself needs."""
+    from mtls_middleware.guard import Guard  # noqa: PLC0415 - see above
+    from mtls_middleware.settings import Settings  # noqa: PLC0415
+
+    return Guard.from_settings(settings if settings is not None else Settings.from_env())
 
 
 def connection_of(scope: Scope) -> Connection:
