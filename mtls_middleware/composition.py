@@ -7,6 +7,7 @@ from typing import Self
 
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.secret import Secret
+from mtls_middleware._trust import http
 from mtls_middleware._trust.addresses import AddressPolicy
 from mtls_middleware._trust.api_source import APISource
 from mtls_middleware._trust.fetch import Fetcher
@@ -70,8 +71,8 @@ def trust_sources(settings: Settings) -> TrustSources:
 
 
 def keeper_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime], now: datetime) -> Keeper:
-    """Return what keeps the trust that `settings` ask for. Nothing is read or asked yet."""
-    store = _store(settings, secrets)
+    """Return what keeps the trust that `settings` ask for. Nothing is read or asked yet, but all is imported."""
+    store = store_of(settings, secrets)
     interval = float(settings.refresh_seconds)
     apis = [
         APISource(
@@ -83,7 +84,10 @@ def keeper_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime
         )
         for region, client_id in _clients(settings)
     ]
-    return Keeper(trust_sources(settings), store=store, apis=apis, revocations=_revocations(settings, store, interval))
+    revocations = _revocations(settings, store, interval)
+    if apis or revocations is not None:
+        http.prepare()  # here, before there is a thread that would do it while a server forks
+    return Keeper(trust_sources(settings), store=store, apis=apis, revocations=revocations)
 
 
 def _clients(settings: Settings) -> list[tuple[Region, str]]:
@@ -91,7 +95,8 @@ def _clients(settings: Settings) -> list[tuple[Region, str]]:
     return [(region, client_id) for region, client_id in found if region is not None]
 
 
-def _store(settings: Settings, secrets: Secrets) -> Store:
+def store_of(settings: Settings, secrets: Secrets) -> Store:
+    """Return where state is kept. What was kept for other regions or authorities is not read there."""
     if settings.state is None:
         return NoStore()
     purpose = ",".join((*sorted(settings.regions), "/", *sorted(settings.authorities)))

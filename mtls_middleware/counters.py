@@ -1,27 +1,30 @@
 """Counters that threads raise without waiting for each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from itertools import count
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 
-class Counters:
-    """Count by name. Raising an `itertools.count` is one step of the interpreter: nothing is lost or locked."""
+class Counters(Generic[Key]):
+    """Count by key. Raising an `itertools.count` is one step of the interpreter: nothing is lost or locked."""
 
-    __slots__ = ("_by_name",)
+    __slots__ = ("_by_key",)
 
     def __init__(self) -> None:
-        self._by_name: dict[str, count[int]] = {}
+        self._by_key: dict[Key, count[int]] = {}
 
-    def add(self, name: str) -> None:
+    def add(self, key: Key) -> None:
         """Raise one counter by one."""
-        self.of(name)()
+        self.of(key)()
 
-    def of(self, name: str) -> Callable[[], object]:
+    def of(self, key: Key) -> Callable[[], object]:
         """Return what raises one counter by one."""
-        return self._by_name.setdefault(name, count()).__next__
+        return self._by_key.setdefault(key, count()).__next__
 
-    def totals(self) -> dict[str, int]:
+    def totals(self) -> dict[Key, int]:
         """Return every counter."""
         # Its text is all that tells the value of a count without raising it.
-        values = {name: int(repr(counter)[len("count(") : -1]) for name, counter in tuple(self._by_name.items())}
-        return {name: value for name, value in values.items() if value}
+        values = {key: int(repr(counter)[len("count(") : -1]) for key, counter in tuple(self._by_key.items())}
+        return {key: value for key, value in values.items() if value}

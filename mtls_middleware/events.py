@@ -1,10 +1,12 @@
 """What happened, as frozen values, and the protocol of those who want to know."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from mtls_middleware._core.decision import Rejected
+from mtls_middleware._core.decision import Accepted, Decision, Rejected
 from mtls_middleware.identity import ClientIdentity
 
 
@@ -89,8 +91,84 @@ class Notice:
 Event = CallAccepted | CallRejected | TrustReplaced | RefreshFailed | Notice
 
 
+ACCEPTED = "accepted"
+"""Stands among the reasons where there was none."""
+
+NOBODY = "none"
+"""Stands where no region, or no authority, is known. No region and no authority is called so."""
+
+
+class Decided(NamedTuple):
+    """Say as what a decision counts. Each part is one of a closed set: nothing in it is a caller's text.
+
+    Attributes:
+        reason: of the refusal, or ``accepted``.
+        region: AWS region name of an accepted caller, else ``none``.
+        authority: who vouched for an accepted caller, else ``none``.
+        mode: the mode by which it was decided.
+        cached: an acceptance whose verdict was known from an earlier call.
+    """
+
+    reason: str
+    region: str
+    authority: str
+    mode: str
+    cached: bool
+
+    @classmethod
+    def of(cls, decision: Decision, mode: str) -> "Decided":
+        """Return as what a decision counts."""
+        if isinstance(decision, Accepted):
+            return cls.accepted(decision.identity, mode, cached=decision.cached)
+        return cls(str(decision.reason), NOBODY, NOBODY, str(mode), cached=False)
+
+    @classmethod
+    def accepted(cls, identity: ClientIdentity, mode: str, *, cached: bool) -> "Decided":
+        """Return as what an acceptance counts."""
+        return cls(ACCEPTED, identity.region or NOBODY, str(identity.authority), str(mode), cached)
+
+
+def by_reason(totals: Mapping[Decided, int]) -> dict[str, int]:
+    """Return how often each reason, or ``accepted``, was decided."""
+    numbers: dict[str, int] = defaultdict(int)
+    for decided, number in totals.items():
+        numbers[decided.reason] += number
+    return dict(numbers)
+
+
+class RefreshSource(StrEnum):
+    """Name what trust is refreshed from."""
+
+    FILES = "files"
+    API = "api"
+    LISTS = "lists"
+
+
+class RefreshResult(StrEnum):
+    """Say whether a source was good when trust was refreshed; what failed keeps its last good."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class Refreshed(NamedTuple):
+    """Say as what a refresh counts, once for each source."""
+
+    source: RefreshSource
+    result: RefreshResult
+
+
 class Hook(Protocol):
     """Take every event, on the thread where it happens: be quick, and raise nothing."""
 
     def __call__(self, event: Event, /) -> None:
         """Take one event."""
+
+
+@runtime_checkable
+class Dozing(Protocol):
+    """Take accepted calls only at times: a hook that sleeps costs them nothing."""
+
+    @property
+    def is_awake(self) -> bool:
+        """Return whether it would do anything with an accepted call now."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from mtls_middleware._core.binding import Binding
@@ -33,6 +33,7 @@ class Ending:
         region: AWS region name, or the authority's where it serves all regions.
         at: when, UTC.
         days: whole days until then; negative where it has ended.
+        threshold: the smallest of `WARNING_DAYS` that has come.
         text: one sentence, with what to do.
     """
 
@@ -40,12 +41,8 @@ class Ending:
     region: str
     at: datetime
     days: int
+    threshold: int | None
     text: str
-
-    @property
-    def threshold(self) -> int | None:
-        """Return the smallest of `WARNING_DAYS` that has come."""
-        return next((days for days in WARNING_DAYS if self.days < days), None)
 
 
 def endings(snapshot: TrustSnapshot | None, now: datetime) -> tuple[Ending, ...]:
@@ -88,6 +85,7 @@ def _anchor(binding: Binding, at: datetime, now: datetime) -> Ending:
         region=str(binding),
         at=at,
         days=days,
+        threshold=_threshold(at, now),
         text=f"the last root of {binding} {_ends(days, at)}: {cure}",
     )
 
@@ -105,6 +103,7 @@ def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Ending]:
         region=region,
         at=max(known),
         days=days,
+        threshold=_threshold(max(known), now),
         text=(
             f"{'the last pin' if len(pins) > 1 else 'pin'} of {region} {_ends(days, max(known))}{more}: without OAuth "
             f"credentials, add {region}=PATH of the next client certificate to MTLS_PINS"
@@ -114,6 +113,10 @@ def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Ending]:
 
 def _days(at: datetime, now: datetime) -> int:
     return int((at - now).total_seconds() // _DAY)
+
+
+def _threshold(at: datetime, now: datetime) -> int | None:
+    return next((days for days in WARNING_DAYS if at - now <= timedelta(days=days)), None)
 
 
 def _ends(days: int, at: datetime) -> str:

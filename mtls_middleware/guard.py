@@ -1,7 +1,7 @@
 """The composition root: settings, trust, clock and hooks become one guard that judges calls."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
@@ -28,10 +28,24 @@ from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware.composition import Secrets, keeper_of, trust_sources
 from mtls_middleware.counters import Counters
 from mtls_middleware.errors import ConfigurationError, TrustError
-from mtls_middleware.events import CallAccepted, Hook, Notice, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.events import (
+    CallAccepted,
+    Decided,
+    Hook,
+    Notice,
+    Refreshed,
+    RefreshFailed,
+    RefreshResult,
+    RefreshSource,
+    Severity,
+    TrustReplaced,
+    by_reason,
+)
 from mtls_middleware.foresight import download_of, endings
 from mtls_middleware.identity import Authority
-from mtls_middleware.instrumentation.logging import log
+from mtls_middleware.instrumentation import telemetry
+from mtls_middleware.instrumentation.ledger import Ledger, Life
+from mtls_middleware.instrumentation.logging import LimitedLog
 from mtls_middleware.instrumentation.telling import Telling
 from mtls_middleware.reporting import APIStatus, ListStatus, Status, status_of
 from mtls_middleware.settings import SecretSetting, Settings
@@ -65,14 +79,16 @@ class Guard:
         self._telling = Telling(hooks, source=settings.source)
         self._lock = RLock()
         self._holder = Holder()
-        self._counters = Counters()
+        self._decisions = Counters[Decided]()
+        self._refreshes = Counters[Refreshed]()
         self._seconds = time.time if clock is utc_now else self._timestamp
         self._sources = trust_sources(settings)
         self._files: object = None
         self._tried_at: datetime | None = None
         self._started = False
+        self._closed = False
         self._keeper: Keeper | None = None
-        self._warned: set[tuple[str, str, int]] = set()
+        self._warned: set[tuple[str, str, datetime, int]] = set()
         self._warnings: tuple[str, ...] = ()
         self._problems: tuple[str, ...] = ()
         self._complaints: tuple[str, ...] = ()
@@ -91,9 +107,7 @@ class Guard:
             mode=Mode.ENFORCE,
         )
         self._begin_replay()
-        self._refresher = Refresher(
-            refresh=self._refresh, changed=self._has_changed, interval=float(settings.refresh_seconds)
-        )
+        self._refresher = Refresher(refresh=self._refresh, changed=self._tick, interval=float(settings.refresh_seconds))
         follow_forks(self)
 
     @classmethod
@@ -104,7 +118,11 @@ class Guard:
             settings: what the operator wants.
             clock: returns the time, aware, UTC; read once for each call.
         """
-        return cls(settings, clock=clock, hooks=(log,))
+        guard = cls(settings, clock=clock, hooks=(LimitedLog(), *telemetry.span_hooks()))
+        ledger = telemetry.register()
+        if ledger is not None:
+            guard.report_to(ledger)
+        return guard
 
     @classmethod
     def silent(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
@@ -122,14 +140,14 @@ class Guard:
             if self._gate.mode is Mode.REPORT and _is_protected(decision):
                 self._telling.report_mode(now)
         if _is_protected(decision):
-            self._counters.add("accepted" if isinstance(decision, Accepted) else str(decision.reason))
+            self._decisions.add(Decided.of(decision, self._gate.mode))
         self._telling.decision(connection, decision)
         self._learn(decision)
         return decision
 
     def keep(self, scope: Mapping[str, Any], accepted: Accepted, additions: dict[str, Any]) -> None:
         """Remember an acceptance for `replay`, with what goes into the scope of such a call."""
-        count = self._counters.of("accepted")
+        count = self._decisions.of(Decided.accepted(accepted.identity, Mode.ENFORCE, cached=True))
         if self._telling.tells_acceptance:
             count = partial(self._repeated, count, CallAccepted(identity=accepted.identity, cached=True))
         self._replay.keep(scope, accepted, additions, count)
@@ -144,6 +162,7 @@ class Guard:
             ConfigurationError: a secret's file, or a file of trust, cannot be used; every problem at once.
         """
         with self._lock:
+            self._closed = False
             if not self._started:
                 try:
                     self._load()
@@ -169,11 +188,24 @@ class Guard:
         """Stop refreshing. The trust in force stays, and `start` begins anew."""
         with self._lock:
             self._started = False
+            self._closed = True
         self._refresher.close()
+        self._telling.summarize(at_once=True)
 
     def after_fork(self) -> None:
         """Forget a lock that a thread of the parent may have held."""
         self._lock = RLock()
+        self._telling.after_fork()
+
+    def report_to(self, ledger: Ledger) -> None:
+        """Let a ledger read this guard's counters, and until when its trust lasts."""
+        ledger.open(
+            source=self._settings.source,
+            mode=str(self._settings.mode),
+            decisions=self._decisions.totals,
+            refreshes=self._refreshes.totals,
+            lives=self._lives,
+        )
 
     def status(self) -> Status:
         """Describe trust, decisions and what is not in force."""
@@ -187,7 +219,7 @@ class Guard:
             warnings=(*self._warnings, *self._complaints),
             lists=_lists(self._keeper),
             apis=_apis(self._keeper),
-            decisions=self._counters.totals(),
+            decisions=by_reason(self._decisions.totals()),
             requires_lists=self._settings.revocation is RevocationMode.REQUIRE,
         )
 
@@ -242,8 +274,12 @@ class Guard:
             if self._keeper is None:
                 self._load()
             if self._keeper is not None:
-                self._adopt(self._keeper.refresh(now, self._clock, everything=everything), now)
+                kept = self._keeper.refresh(now, self._clock, everything=everything)
+                self._adopt(kept, now)
+                for refreshed in _refreshed(self._keeper, kept.problems):
+                    self._refreshes.add(refreshed)
         except ConfigurationError as error:
+            self._refreshes.add(Refreshed(RefreshSource.FILES, RefreshResult.FAILURE))
             self._note(error.problems, now)
 
     def _now(self) -> datetime:
@@ -254,6 +290,7 @@ class Guard:
 
     def _begin_replay(self) -> None:
         """Repeat nothing that was accepted by another gate, or under other trust."""
+        self._replay_tells = self._telling.tells_acceptance
         self._replay = Replay(self._gate, self._holder.current, self._seconds)
         self.replay = self._replay.find
 
@@ -264,6 +301,16 @@ class Guard:
     def _timestamp(self) -> float:
         """Return the time as seconds since 1970."""
         return self._now().timestamp()
+
+    def _tick(self) -> bool:
+        """Do what is to be done every few seconds, and return whether there is something new to read."""
+        self._telling.summarize()
+        return self._has_changed() or self._is_newly_heard
+
+    @property
+    def _is_newly_heard(self) -> bool:
+        """Return whether what is replayed tells nobody, and somebody listens by now."""
+        return self._telling.tells_acceptance and not self._replay_tells
 
     def _has_changed(self) -> bool:
         now = self._clock()
@@ -289,6 +336,8 @@ class Guard:
                     warnings=() if same else kept.warnings,
                 )
             )
+        elif self._is_newly_heard:
+            self._begin_replay()
         self._note(kept.problems, now)
         self._complaints = kept.complaints
         for complaint in kept.complaints:
@@ -296,7 +345,7 @@ class Guard:
         for region in kept.renewed:
             self._telling.say_once(Severity.ERROR, _renewed(region))
         for ending in endings(self._holder.current, now):
-            key = (ending.kind, ending.region, ending.threshold or 0)
+            key = (ending.kind, ending.region, ending.at, ending.threshold or 0)
             if ending.threshold is not None and key not in self._warned:
                 self._warned.add(key)
                 self._telling.tell(Notice(severity=Severity.WARNING, text=ending.text))
@@ -308,6 +357,14 @@ class Guard:
         self._problems = problems
         if problems and is_news:
             self._telling.tell(RefreshFailed(problems=problems))
+
+    def _lives(self) -> dict[Life, float]:
+        """Return the seconds until trust ends; nothing of a guard that was closed."""
+        if self._closed:
+            return {}
+        now = self._now()
+        found = endings(self._holder.current, now)
+        return {Life(str(one.kind), one.region): (one.at - now).total_seconds() for one in found}
 
     def _learn(self, decision: Decision) -> None:
         """Learn what a fresh decision teaches: an address to ask, or that a root seems to be renewed."""
@@ -368,6 +425,20 @@ def _lists(keeper: Keeper | None) -> tuple[ListStatus, ...]:
         )
         for view in (keeper.list_views if keeper is not None else ())
     )
+
+
+def _refreshed(keeper: Keeper, problems: tuple[str, ...]) -> Iterator[Refreshed]:
+    """Say of each source whether it was good; what is wrong with neither the API nor a list is wrong with a file."""
+    of_apis = {api.problem for api in keeper.apis if api.problem}
+    errors = [view.error for view in keeper.list_views if view.error]
+    of_lists = {problem for problem in problems if any(error in problem for error in errors)} - of_apis
+    failed = {
+        RefreshSource.FILES: set(problems) - of_apis - of_lists,
+        **({RefreshSource.API: of_apis} if keeper.apis else {}),
+        **({RefreshSource.LISTS: of_lists} if keeper.list_views else {}),
+    }
+    for source, found in failed.items():
+        yield Refreshed(source, RefreshResult.FAILURE if found else RefreshResult.SUCCESS)
 
 
 def _apis(keeper: Keeper | None) -> tuple[APIStatus, ...]:

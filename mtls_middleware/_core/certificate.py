@@ -60,6 +60,7 @@ class PresentedChain:
             subject=self.subject,
             issuer=self.issuer,
             dns_names=self.dns_names or (),
+            not_after=self.leaf.not_valid_after_utc,
         )
 
 

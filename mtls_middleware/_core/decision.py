@@ -97,6 +97,7 @@ class Evidence:
     subject: str
     issuer: str
     dns_names: tuple[str, ...]
+    not_after: datetime | None = None
 
 
 def evidence_of(identity: ClientIdentity) -> Evidence:
@@ -106,6 +107,7 @@ def evidence_of(identity: ClientIdentity) -> Evidence:
         subject=identity.subject,
         issuer=identity.issuer,
         dns_names=identity.dns_names,
+        not_after=identity.not_after,
     )
 
 

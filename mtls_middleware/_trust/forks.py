@@ -1,8 +1,18 @@
-"""What holds locks or threads must learn of a fork: the child has the locks as they stood, and no threads."""
+"""What holds locks or threads must learn of a fork: the child has the locks as they stood, and no threads.
+
+Locks that are not ours cannot be renewed: those of an import, of OpenSSL, of the resolver. So a fork waits while a
+thread that keeps trust current is at work; it need not wait while that thread itself waits for the network, or rests.
+"""
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakSet
+
+FORK_SECONDS = 5.0
+"""How long a fork waits. Work between two waits takes a small part of it."""
 
 
 class FollowsForks(Protocol):
@@ -21,6 +31,33 @@ def follow_forks(follower: FollowsForks) -> None:
     _followers.add(follower)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no fork happen while this thread works in the block; not for a block within another."""
+    with _work.lock:
+        _work.threads.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            _work.threads.discard(threading.get_ident())
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Let forks happen in the block, within one that is undisturbed; elsewhere it changes nothing."""
+    work, thread = _work, threading.get_ident()
+    if thread not in work.threads:
+        yield
+        return
+    work.threads.discard(thread)
+    work.lock.release()
+    try:
+        yield
+    finally:
+        work.lock.acquire()
+        work.threads.add(thread)
+
+
 def notice_fork() -> None:
     """Do what the hook does, where a server forked behind the interpreter's back, as uWSGI does."""
     pid = os.getpid()
@@ -28,11 +65,36 @@ def notice_fork() -> None:
         _after_fork()
 
 
+class _Work:
+    """Hold the lock of those who work, and which threads they are."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # a thread at work may fork itself
+        self.threads: set[int] = set()
+        self.stopped: set[int] = set()
+
+
+_work = _Work()
+
+
+def _before_fork() -> None:
+    if _work.lock.acquire(timeout=FORK_SECONDS):
+        _work.stopped.add(threading.get_ident())
+
+
+def _after_fork_in_parent() -> None:
+    if threading.get_ident() in _work.stopped:
+        _work.stopped.discard(threading.get_ident())
+        _work.lock.release()
+
+
 def _after_fork() -> None:
+    global _work  # noqa: PLW0603 - whoever held the old one does not exist here
+    _work = _Work()
     _noticed[os.getpid()] = None
     for follower in tuple(_followers):
         follower.after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)

@@ -1,10 +1,11 @@
 """HTTP for what refreshes trust: little, bounded in time and size, and without memory of earlier calls.
 
-httpx2 takes longer to import than the rest of this package, so it is imported when a session is opened.
+httpx2 takes longer to import than the rest of this package, so it is imported when a session is opened, or prepared.
 """
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ BODY_BYTES = 1_000_000
 
 _LAST: ContextVar[float | None] = ContextVar("last", default=None)
 """When everything must be over that this thread does `within` some seconds, by the monotonic clock."""
+
+_IMPORTED_LATE = ("mtls_middleware._trust.http_session", "encodings.idna")
+"""The second by the interpreter, with the first name of a host that it resolves."""
 
 Resolve = Callable[[str, int], Iterable[str]]
 """Return the addresses that may be contacted for a host and a port, or raise `HTTPFailure`."""
@@ -128,6 +132,16 @@ class Session(Protocol):
         Raises:
             HTTPFailure: there is no complete answer.
         """
+
+
+def prepare() -> None:
+    """Import what sessions import late, on this thread and now.
+
+    A server that forks while another thread imports leaves that import's lock to the child, held by nobody: there, the
+    same import waits for ever.
+    """
+    for module in _IMPORTED_LATE:
+        importlib.import_module(module)
 
 
 @contextmanager

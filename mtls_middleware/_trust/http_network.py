@@ -3,7 +3,6 @@
 import socket
 import ssl
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from os import environ
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,6 +11,7 @@ import certifi
 import httpcore2
 import httpx2
 
+from mtls_middleware._trust.forks import waiting
 from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Resolve, proxy_of
 
 CONNECT_SECONDS = 5.0
@@ -30,12 +30,12 @@ class Network(httpx2.BaseTransport):
     def __init__(self, deadline: Deadline, resolve: Resolve | None) -> None:
         self._deadline = deadline
         self._resolve = resolve
-        self._pools: dict[str | None, httpcore2.ConnectionPool] = {}
+        self._pools: dict[tuple[str | None, bool], httpcore2.ConnectionPool] = {}
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request, and return its answer as soon as its headers are there."""
         url = request.url
-        answer = self._pool(proxy_of(str(url))).handle_request(
+        answer = self._pool(proxy_of(str(url)), secure=url.scheme == "https").handle_request(
             httpcore2.Request(
                 method=request.method,
                 url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -51,16 +51,17 @@ class Network(httpx2.BaseTransport):
         for pool in self._pools.values():
             pool.close()
 
-    def _pool(self, proxy: str | None) -> httpcore2.ConnectionPool:
-        pool = self._pools.get(proxy)
+    def _pool(self, proxy: str | None, *, secure: bool) -> httpcore2.ConnectionPool:
+        pool = self._pools.get((proxy, secure))
         if pool is None:
-            pool = self._pools[proxy] = self._direct() if proxy is None else self._through(proxy)
+            tls = tls_context() if secure else None  # reading the trust store costs more than most lists
+            pool = self._pools[proxy, secure] = self._direct(tls) if proxy is None else self._through(proxy, tls)
         return pool
 
-    def _direct(self) -> httpcore2.ConnectionPool:
-        return httpcore2.ConnectionPool(ssl_context=self._tls, network_backend=_Backend(self._deadline, self._resolve))
+    def _direct(self, tls: ssl.SSLContext | None) -> httpcore2.ConnectionPool:
+        return httpcore2.ConnectionPool(ssl_context=tls, network_backend=_Backend(self._deadline, self._resolve))
 
-    def _through(self, proxy: str) -> httpcore2.HTTPProxy:
+    def _through(self, proxy: str, tls: ssl.SSLContext | None) -> httpcore2.HTTPProxy:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         try:
             port = parts.port
@@ -75,14 +76,10 @@ class Network(httpx2.BaseTransport):
             proxy_auth=(unquote(parts.username).encode(), unquote(parts.password or "").encode())
             if parts.username
             else None,
-            ssl_context=self._tls,
+            ssl_context=tls,
             proxy_ssl_context=tls_context() if secure else None,
             network_backend=_Backend(self._deadline, None),
         )
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return tls_context()
 
 
 def tls_context() -> ssl.SSLContext:
@@ -107,7 +104,8 @@ def addresses_of(host: str, port: int) -> tuple[str, ...]:
         HTTPFailure: it knows no address.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with waiting():
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise HTTPFailure(FailureKind.UNKNOWN_HOST, f"the name of the host cannot be resolved ({error})") from error
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -134,7 +132,8 @@ class _Backend(httpcore2.NetworkBackend):
         for address in self._resolve(host, port):
             try:
                 seconds = self._deadline.bound(timeout or CONNECT_SECONDS)
-                stream = self._sockets.connect_tcp(address, port, seconds, local_address, socket_options)
+                with waiting():
+                    stream = self._sockets.connect_tcp(address, port, seconds, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
             else:
@@ -150,10 +149,14 @@ class _Stream(httpcore2.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.bound(timeout or IDLE_SECONDS))
+        seconds = self._deadline.bound(timeout or IDLE_SECONDS)
+        with waiting():
+            return self._stream.read(max_bytes, seconds)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.bound(timeout or IDLE_SECONDS))
+        seconds = self._deadline.bound(timeout or IDLE_SECONDS)
+        with waiting():
+            self._stream.write(buffer, seconds)
 
     def close(self) -> None:
         self._stream.close()
@@ -162,7 +165,9 @@ class _Stream(httpcore2.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         seconds = self._deadline.bound(timeout or CONNECT_SECONDS)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, seconds), self._deadline)
+        with waiting():
+            stream = self._stream.start_tls(ssl_context, server_hostname, seconds)
+        return _Stream(stream, self._deadline)
 
     def get_extra_info(self, info: str) -> object:
         return self._stream.get_extra_info(info)

@@ -32,6 +32,9 @@ from mtls_middleware.identity import Authority
 TURNED_AWAY = timedelta(seconds=10)
 """How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
 
+PATIENCE = timedelta(minutes=5)
+"""After which a worker that asks, and found nothing yet, may be stuck: the others ask without it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptTrust:
@@ -82,6 +85,7 @@ class Keeper:
         self._stored: Hashable = None
         self._file_problems: tuple[str, ...] = ()
         self._turned_away: datetime | None = None
+        self._without_news: datetime | None = None
 
     # --- on any thread --------------------------------------------------------------------------------------------
 
@@ -143,9 +147,13 @@ class Keeper:
             self._file_problems = error.problems
         self._files = files
         with self._store.refreshing() as is_mine:
+            has_news = self._store.view() != self._stored
             self._recall(now)
             self._turned_away = None if is_mine else now
-            if is_mine or everything:
+            if is_mine or self._without_news is None or has_news or self._without_news > now:
+                self._without_news = None if is_mine else now
+            is_stuck = self._without_news is not None and now - self._without_news >= PATIENCE
+            if is_mine or is_stuck or everything:
                 self._ask(now, everything=everything)
                 self._stored = self._store.view()  # what it wrote itself is no news
         return self._kept(clock())

@@ -10,7 +10,7 @@ from mtls_middleware._core.crl import RevocationList
 from mtls_middleware._trust.learned import Learned
 
 RETRY_SECONDS = 30.0
-"""After the first failure; it doubles up to the usual interval."""
+"""After the first failure; it doubles up to the usual interval. A list that is about to end is asked for no sooner."""
 
 DOUBLINGS = 12
 
@@ -81,7 +81,7 @@ class ListSource:
         """Plan the next question: as usual, but well before the list ends."""
         self.error, self._failures, self.last_success = "", 0, at
         left = (one.next_update - at).total_seconds() / 2
-        self._plan(at, max(RETRY_SECONDS, min(interval, left)))
+        self._plan(at, min(interval, max(RETRY_SECONDS, left)))
 
     def failed(self, error: str, now: datetime, interval: float) -> None:
         """Plan the next question: soon, then later and later, but never later than usual."""

@@ -61,13 +61,20 @@ class ListStore:
             self._lists[entry.key] = digest
             yield KeptList(origin=entry.key, content=entry.content, at=entry.at, is_new=is_new)
 
-    def chains(self) -> Iterator[tuple[bytes, ...]]:
-        """Return the DERs of chains that this process did not see yet, leaf first."""
+    def forget(self, origin: str) -> None:
+        """Show what is kept of a place as new once more: it could not be judged yet."""
+        self._lists.pop(origin, None)
+
+    def chains(self) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+        """Return a name and the DERs, leaf first, of each chain from which nothing was learned yet."""
         for entry in self._store.entries(Kind.CERTIFICATE):
             if entry.key in self._chains_seen:
                 continue
-            self._chains_seen.add(entry.key)
             try:
-                yield pem.decode(entry.content)
+                yield entry.key, pem.decode(entry.content)
             except Unusable:
                 continue  # somebody else wrote there; what it would teach comes again with the next call
+
+    def learned(self, name: str) -> None:
+        """Take note that a chain has taught what it can."""
+        self._chains_seen.add(name)

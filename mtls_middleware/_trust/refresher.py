@@ -7,10 +7,13 @@ import time
 import weakref
 from collections.abc import Callable
 
-from mtls_middleware._trust.forks import follow_forks
+from mtls_middleware._trust.forks import follow_forks, undisturbed
 
 POLL_SECONDS = 2.0
-"""Between two questions whether a file changed; asking costs one stat a file."""
+"""Between two questions whether something changed, at most; asking costs one stat a file."""
+
+POLLS = 4
+"""Questions in an interval, at least: what becomes due just after a refresh must not wait for the next one."""
 
 JITTER = 0.1
 """Part of the interval by which refreshes move, so that many workers do not move together."""
@@ -47,7 +50,7 @@ class Refresher:
             refresh: reads everything again.
             changed: says cheaply whether there is something new to read.
             interval: seconds between refreshes if nothing changes; a jitter is added.
-            poll: seconds between two questions to `changed`.
+            poll: seconds between two questions to `changed`, at most.
             clock: seconds, never going back.
             draw: a number between two others.
             wait: how the thread waits.
@@ -55,7 +58,7 @@ class Refresher:
         self._refresh = refresh
         self._changed = changed
         self._interval = interval
-        self._poll = poll
+        self._poll = min(poll, interval / POLLS)
         self._clock = clock
         self._draw = draw
         self._wait = wait
@@ -106,7 +109,7 @@ class Refresher:
             refresh: instead of the one that the thread calls.
         """
         # This lock stands for "one at a time" and guards no data, so it may be held while a refresh waits.
-        with self._refreshing:
+        with self._refreshing, undisturbed():
             self._plan()
             (refresh or self._refresh)()
 

@@ -195,8 +195,9 @@ class Revocations:
 
     def _prepare(self, trusts: Trusts, now: datetime) -> None:
         """Bring CAs, places and lists up to what is known in this process and in others."""
-        for ders in self._store.chains():
-            self.learn_unverified(ders, trusts, now)
+        for name, ders in self._store.chains():
+            if self.learn_unverified(ders, trusts, now):  # else trust, or the clock, may be another the next time
+                self._store.learned(name)
         self._know(trusts)
         self._sources = dict(self._planned(now))
         self._merge(now)
@@ -236,7 +237,9 @@ class Revocations:
             if kept.is_new:
                 try:
                     found = parse_list(kept.content, kept.origin)
-                    _require_begun(found, now)
+                    if not found.is_usable(now):  # as long as the clock is wrong
+                        self._store.forget(kept.origin)
+                        continue
                     self._known.offer(found, self._issuers)
                 except Unusable:
                     continue

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from mtls_middleware._trust.forks import waiting
+
 REST_SECONDS = 0.0005
 """Between two slices: long enough for a thread that waits for the interpreter to take it."""
 
@@ -12,4 +14,5 @@ Pause = Callable[[], None]
 
 def rest() -> None:
     """Let other threads have the interpreter."""
-    time.sleep(REST_SECONDS)
+    with waiting():
+        time.sleep(REST_SECONDS)

@@ -84,8 +84,9 @@ class FolderStore:
             return
         try:
             folder = self._made(kind)
-            _write(folder / _name(key), self._described(kind, key, content, at) + content)
-            self._prune(folder, at)
+            path = folder / _name(key)
+            _write(path, self._described(kind, key, content, at) + content)
+            _prune(folder, path.stat().st_mtime)
         except (OSError, Unusable, ValueError) as error:
             self._complain("written", error)
 
@@ -134,18 +135,13 @@ class FolderStore:
             raise Unusable("is no entry of this version")
         if path.name != _name(key) or told.get("sha256") != hashlib.sha256(content).hexdigest():
             raise Unusable("is damaged")
-        try:
-            moment = datetime.fromisoformat(at if isinstance(at, str) else "")
-        except ValueError as error:
-            raise Unusable("does not say when it was written") from error
-        if moment.tzinfo is None:
-            raise Unusable("does not say when it was written")
+        moment = _moment(at)
         if kind is Kind.API:
             mac = told.get("hmac")
             right = [self._mac(key, str(at), content, one) for one in self._keys]
             if not isinstance(mac, str) or not any(hmac.compare_digest(mac.encode(), one.encode()) for one in right):
                 raise Unusable("was not written with MTLS_STATE_SECRET, or was tampered with")
-        return Entry(key=key, content=content, at=moment.astimezone(UTC))
+        return Entry(key=key, content=content, at=moment)
 
     def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:
         moment = at.isoformat()
@@ -164,15 +160,6 @@ class FolderStore:
         digest = hashlib.sha256(content).digest()
         return hmac.new(secret, json.dumps([VERSION, key, at]).encode() + digest, "sha256").hexdigest()
 
-    def _prune(self, folder: Path, now: datetime) -> None:
-        """Remove what is too old or too much, and what a process left that was killed while it wrote."""
-        ages = sorted(_ages(folder), reverse=True)
-        newest = ages[0][0] if ages else now.timestamp()
-        for place, (written, path) in enumerate(ages):
-            is_left = path.suffix != _SUFFIX and newest - written > _WRITING_SECONDS
-            if is_left or place >= MOST or newest - written > KEPT.total_seconds():
-                path.unlink(missing_ok=True)
-
     def _complain(self, what: str, error: Exception) -> None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         self._problems[f"state in {displayed(str(self._root))} cannot be {what}: {displayed(reason)}"] = None
@@ -180,6 +167,16 @@ class FolderStore:
 
 _WRITING_SECONDS = 3_600.0
 """After which a half-written file belongs to nobody."""
+
+
+def _moment(text: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text if isinstance(text, str) else "")
+        if moment.tzinfo is None:
+            raise Unusable("does not say when it was written")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Unusable("does not say when it was written") from error
 
 
 def _name(key: str) -> str:
@@ -204,6 +201,21 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _prune(folder: Path, now: float) -> None:
+    """Remove what is too old or too much, and what a process left that was killed while it wrote.
+
+    Args:
+        folder: of one kind.
+        now: when something was written there just now, by the clock of the folder. What claims to be newer was written
+            while that clock was wrong: nothing else looks old beside it, and it makes room first.
+    """
+    ages = sorted(((written <= now, written, path) for written, path in _ages(folder)), reverse=True)
+    for place, (_, written, path) in enumerate(ages):
+        is_left = path.suffix != _SUFFIX and now - written > _WRITING_SECONDS
+        if is_left or place >= MOST or now - written > KEPT.total_seconds():
+            path.unlink(missing_ok=True)
 
 
 def _content_of(path: Path) -> bytes:

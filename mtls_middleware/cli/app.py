@@ -5,7 +5,9 @@ import sys
 import typer
 
 from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.verbs.call import call
 from mtls_middleware.cli.verbs.demo import demo
+from mtls_middleware.cli.verbs.dev_ca import dev_ca
 from mtls_middleware.cli.verbs.doctor import doctor
 from mtls_middleware.cli.verbs.proxy_config import proxy_config
 from mtls_middleware.cli.verbs.serve import serve
@@ -25,6 +27,8 @@ app.command()(demo)
 app.command()(serve)
 app.command()(doctor)
 app.command("proxy-config")(proxy_config)
+app.command("dev-ca")(dev_ca)
+app.command()(call)
 
 
 def run() -> None:

@@ -11,7 +11,7 @@ from mtls_middleware._core.decision import Disposition, Rejected
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware.asgi import connection_of
 from mtls_middleware.events import Severity
-from mtls_middleware.instrumentation.logging import log
+from mtls_middleware.instrumentation.logging import LimitedLog
 from mtls_middleware.instrumentation.telling import Telling
 
 _POLICY_VIOLATION = 1008
@@ -25,7 +25,7 @@ _NO_MIDDLEWARE = (
 _HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
 """Starlette looks a handler up here after the exception: first by class, then by status."""
 
-_telling = Telling((log,), source="dependency")
+_telling = Telling((LimitedLog(),), source="dependency")
 
 
 class CallRefused(Exception):  # noqa: N818 - not an error of ours: it is what is wrong with a call

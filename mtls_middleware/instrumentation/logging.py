@@ -1,16 +1,26 @@
 """Events as lines of the standard library's logging. One line for each refusal; certificates and secrets go nowhere."""
 
 import logging
+import time
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import assert_never
 
-from mtls_middleware._core.decision import Disposition
+from mtls_middleware._core.decision import Disposition, Reason
 from mtls_middleware.display import LIMIT, displayed
 from mtls_middleware.events import CallAccepted, CallRejected, Event, Notice, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.instrumentation.limiting import HeldBack, Limiter
+
+EXTRA = "mtls_"
+"""Begins the name of each attribute that a log record of a refusal has beside its text."""
+
+LOOK_SECONDS = 1.0
+"""Between two looks, on the way of a refusal, whether it is time to tell what was held back."""
 
 LOGGER = logging.getLogger("mtls_middleware")
 
+_QUOTED = frozenset({"detail", "subject", "issuer", "peer", "path"})
 _LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
 
 
@@ -35,29 +45,105 @@ def log(event: Event) -> None:
             assert_never(event)
 
 
+class LimitedLog:
+    """Write events as `log` does, but of a flood of refusals only some, and how many more there were.
+
+    Each reason has its own limit, so that a flood of one hides no other. What is not a refusal is always written.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write nothing yet.
+
+        Args:
+            clock: returns seconds, never going back.
+        """
+        self._clock = clock
+        self._limiters: dict[tuple[Reason, Disposition], Limiter] = {}
+        self._look_at = clock() + LOOK_SECONDS
+
+    def __call__(self, event: Event) -> None:
+        """Write one event, or count it."""
+        if not isinstance(event, CallRejected):
+            log(event)
+            return
+        now = self._clock()
+        if self._limiter(event).admits(now):
+            log(event)
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self.summarize()
+
+    def summarize(self, *, at_once: bool = False) -> None:
+        """Tell how many refusals were not written, where it is time to; somebody calls it from time to time.
+
+        Args:
+            at_once: do not wait until it is time; nobody will call again.
+        """
+        now = self._clock()
+        for (reason, disposition), limiter in tuple(self._limiters.items()):
+            held_back = limiter.held_back(now, at_once=at_once)
+            if held_back is not None:
+                _log_summary(reason, disposition, held_back)
+
+    def after_fork(self) -> None:
+        """Leave to the parent what it held back."""
+        self._limiters = {}
+
+    def _limiter(self, event: CallRejected) -> Limiter:
+        key = (event.rejected.reason, event.rejected.disposition)
+        return self._limiters.get(key) or self._limiters.setdefault(key, Limiter())
+
+
 def _log_rejection(event: CallRejected) -> None:
     rejected = event.rejected
-    held_back = rejected.disposition is Disposition.REPORTED
-    facts = {"reason": str(rejected.reason), "detail": _quoted(rejected.detail)}
+    facts = {"reason": str(rejected.reason), "detail": displayed(rejected.detail)}
     if rejected.evidence is not None:
         facts |= {
             "fingerprint": rejected.evidence.fingerprint_sha256,
-            "subject": _quoted(rejected.evidence.subject),
-            "issuer": _quoted(rejected.evidence.issuer),
+            "subject": displayed(rejected.evidence.subject),
+            "issuer": displayed(rejected.evidence.issuer),
         }
     facts |= {
         "source": event.source,
-        "peer": _quoted(event.peer),
-        "path": _quoted(event.path),
+        "peer": displayed(event.peer),
+        "path": displayed(event.path),
         "correlation_id": event.correlation_id or "-",
     }
     if rejected.error is not None:
         facts["raised_at"] = _raised_at(rejected.error)
+    extra: dict[str, str | int] = {**facts, "disposition": str(rejected.disposition)}
+    if event.correlation_id is None:
+        del extra["correlation_id"]
     LOGGER.warning(
         "%s %s",
-        "would refuse" if held_back else "refused",
-        " ".join(f"{name}={value}" for name, value in facts.items()),
+        "would refuse" if rejected.disposition is Disposition.REPORTED else "refused",
+        " ".join(f"{name}={_quoted(value) if name in _QUOTED else value}" for name, value in facts.items()),
+        extra=_extra(extra),
     )
+
+
+def _log_summary(reason: Reason, disposition: Disposition, held_back: HeldBack) -> None:
+    seconds = max(1, round(held_back.seconds))
+    noun = "would-be refusal" if disposition is Disposition.REPORTED else "refusal"
+    LOGGER.warning(
+        "%s: %s more %s not logged in the last %d s",
+        reason,
+        f"{held_back.number:,}",
+        noun if held_back.number == 1 else f"{noun}s",
+        seconds,
+        extra=_extra(
+            {
+                "reason": str(reason),
+                "disposition": str(disposition),
+                "not_logged": held_back.number,
+                "seconds": seconds,
+            }
+        ),
+    )
+
+
+def _extra(facts: Mapping[str, str | int]) -> dict[str, str | int]:
+    return {f"{EXTRA}{name}": value for name, value in facts.items()}
 
 
 def _raised_at(error: BaseException) -> str:
@@ -66,6 +152,6 @@ def _raised_at(error: BaseException) -> str:
     return ">".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames) or "-"
 
 
-def _quoted(text: str) -> str:
-    shown = displayed(text).replace('"', '\\"')
+def _quoted(shown: str) -> str:
+    shown = shown.replace('"', '\\"')
     return f'"{shown}"' if len(shown) <= LIMIT else f'"{shown[: LIMIT - 1]}…"'

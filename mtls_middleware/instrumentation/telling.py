@@ -9,8 +9,8 @@ from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reas
 from mtls_middleware._core.proxies import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
-from mtls_middleware.events import CallAccepted, CallRejected, Event, Hook, Notice, Severity
-from mtls_middleware.instrumentation.logging import LOGGER, log
+from mtls_middleware.events import CallAccepted, CallRejected, Dozing, Event, Hook, Notice, Severity
+from mtls_middleware.instrumentation.logging import LOGGER, LimitedLog, log
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
@@ -31,7 +31,9 @@ class Telling:
 
     def __init__(self, hooks: Iterable[Hook], *, source: str) -> None:
         self._hooks = tuple(hooks)
-        self._hooks_of_accepted = tuple(hook for hook in self._hooks if hook is not log)  # it says nothing of them
+        self._logs = tuple(hook for hook in self._hooks if isinstance(hook, LimitedLog))
+        # A log says nothing of accepted calls.
+        self._hooks_of_accepted = tuple(hook for hook in self._hooks if hook is not log and hook not in self._logs)
         self._source = source
         self._said: set[str] = set()
         self._last_report: datetime | None = None
@@ -42,8 +44,8 @@ class Telling:
 
     @property
     def tells_acceptance(self) -> bool:
-        """Return whether anybody listens to accepted calls."""
-        return bool(self._hooks_of_accepted)
+        """Return whether anybody listens to accepted calls now."""
+        return any(not isinstance(hook, Dozing) or hook.is_awake for hook in self._hooks_of_accepted)
 
     def accepted(self, event: CallAccepted) -> None:
         """Tell of an accepted call to a protected path."""
@@ -80,6 +82,19 @@ class Telling:
         """Name the cure at start-up where a server turns trailers into headers; else a refused caller would be told."""
         if _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
             self.say_once(Severity.WARNING, f"if this server is uvicorn: {TRAILERS_ARE_HEADERS}")
+
+    def summarize(self, *, at_once: bool = False) -> None:
+        """Tell what was held back of a flood; somebody calls it from time to time, and at the end with `at_once`."""
+        for limited in self._logs:
+            try:
+                limited.summarize(at_once=at_once)
+            except Exception:  # noqa: BLE001 - trust is refreshed, whatever becomes of a line in a log
+                LOGGER.exception("a log failed")
+
+    def after_fork(self) -> None:
+        """Leave to the parent what it held back."""
+        for limited in self._logs:
+            limited.after_fork()
 
     def _rejection(self, connection: Connection, rejected: Rejected) -> None:
         self.tell(

@@ -82,6 +82,57 @@ def _field(caplog: pytest.LogCaptureFixture, name: str) -> str:
     return match[1] if match[1] is not None else match[2]
 
 
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name.startswith("mtls_")}
+
+
+class TestAttributes:
+    """What a formatter for machines gets: the facts of the line, each by its name."""
+
+    def test_all_facts_of_a_refusal(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
+        client = stranger_ca().client()
+        http(site.guard(), over_tls(client, path="/actions/x").with_headers(("ININ-Correlation-Id", "3f-0A")))
+        (record,) = [record for record in caplog.records if record.getMessage().startswith("refused ")]
+        extra = _extra(record)
+
+        assert isinstance(detail := extra.pop("mtls_detail"), str)
+        assert detail.startswith("no path to an anchor of genesys")
+        assert extra == {
+            "mtls_reason": "issuer_untrusted",
+            "mtls_disposition": "refused",
+            "mtls_fingerprint": client.fingerprint_sha256,
+            "mtls_subject": client.certificate.subject.rfc4514_string(),
+            "mtls_issuer": client.certificate.issuer.rfc4514_string(),
+            "mtls_source": "tls",
+            "mtls_peer": "10.0.0.5:40000",
+            "mtls_path": "/actions/x",
+            "mtls_correlation_id": "3f-0A",
+        }
+
+    def test_report_mode_says_so(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
+        http(site.guard(mode="report"), over_tls(None))
+        (record,) = [record for record in caplog.records if record.getMessage().startswith("would refuse ")]
+
+        assert _extra(record)["mtls_disposition"] == "reported"
+
+    def test_what_is_not_known_is_not_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        log(_rejection())
+
+        names = {name.removeprefix("mtls_") for name in _extra(caplog.records[0])}
+        assert names == {"reason", "detail", "disposition", "source", "peer", "path"}
+
+    @pytest.mark.parametrize("nasty", [*NASTY.values(), "x" * 5000], ids=[*NASTY, "long"])
+    def test_text_of_a_caller_is_escaped_and_short(
+        self, site: Site, caplog: pytest.LogCaptureFixture, nasty: str
+    ) -> None:
+        http(site.guard(), over_tls(stranger_ca().client(subject=_subject(nasty[:60])), path=f"/{nasty}"))
+        (record,) = [record for record in caplog.records if record.getMessage().startswith("refused ")]
+        for value in _extra(record).values():
+            assert isinstance(value, str)
+            assert value.isprintable()
+            assert len(value) <= LIMIT
+
+
 def test_it_is_a_warning_of_our_logger(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     http(site.guard(), over_tls(stranger_ca().client()))
     (record,) = [record for record in caplog.records if record.getMessage().startswith("refused")]

@@ -109,7 +109,7 @@ def read_answer(stream: IO[bytes]) -> Answer | NoAnswer:
         OSError: the stream's own.
     """
     for _ in range(INTERIM_LIMIT):
-        response = http.client.HTTPResponse(_Readable(stream))  # type: ignore[arg-type]  # it asks for makefile only
+        response = http.client.HTTPResponse(Readable(stream))  # type: ignore[arg-type]  # it asks for makefile only
         try:
             response.begin()
             if response.status < http.HTTPStatus.OK and response.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
@@ -136,7 +136,7 @@ def converse(connection: socket.socket, request: bytes, remaining: Callable[[], 
         request: its bytes.
         remaining: returns the seconds that are left, or raises TimeoutError.
     """
-    stream = io.BufferedReader(_Bounded(connection, remaining))
+    stream = io.BufferedReader(Bounded(connection, remaining))
     broken: OSError | None = None
     try:
         connection.sendall(request)
@@ -161,18 +161,21 @@ def _failed(error: Exception, failure: Failure) -> NoAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Readable:
+class Readable:
     """Look like a socket to ``http.client``, and like its file, which outlives the responses read from it."""
 
     stream: IO[bytes]
 
     def makefile(self, _mode: str) -> Self:
+        """Return itself."""
         return self
 
     def readline(self, limit: int) -> bytes:
+        """Read a line, or the beginning of one."""
         return self.stream.readline(limit)
 
     def read(self, count: int = -1) -> bytes:
+        """Read so many bytes, or all."""
         return self.stream.read(count)
 
     def flush(self) -> None:
@@ -182,7 +185,7 @@ class _Readable:
         """Do nothing: a response that is thrown away must not end the stream."""
 
 
-class _Bounded(io.RawIOBase):
+class Bounded(io.RawIOBase):
     """Read from a socket until a deadline, and no more than `ANSWER_LIMIT` bytes."""
 
     def __init__(self, connection: socket.socket, remaining: Callable[[], float]) -> None:
@@ -191,9 +194,11 @@ class _Bounded(io.RawIOBase):
         self._left = ANSWER_LIMIT
 
     def readable(self) -> bool:
+        """Return yes."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what BufferedReader gives
+        """Read once."""
         if self._left <= 0:
             return 0
         self._connection.settimeout(self._remaining())

@@ -1,4 +1,4 @@
-"""The verb ``doctor``: so far, with ``--url``."""
+"""The verb ``doctor``: with ``--url`` from the outside, without it from the inside."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from rich.text import Text
 
 from mtls_middleware.cli.doctor.campaign import attack_boundary
 from mtls_middleware.cli.doctor.forgery import Source, first_readable, known_sources, read_certificate
+from mtls_middleware.cli.doctor.own.verb import run_examination
 from mtls_middleware.cli.doctor.plan import Plan
-from mtls_middleware.cli.doctor.report import UNTOLD
 from mtls_middleware.cli.doctor.table import facts, show
 from mtls_middleware.cli.doctor.target import Target
 from mtls_middleware.cli.doctor.transport import Network
@@ -26,12 +26,6 @@ from mtls_middleware.settings.reader import Reader
 from mtls_middleware.settings.shapes import header_shape, source_name
 from mtls_middleware.settings.values import whole_number
 from mtls_middleware.settings.variables import DEFAULT_PREFIX
-
-URL_IS_NEEDED = (
-    "doctor needs --url URL so far: the address of your deployment, with a protected path, such as\n"
-    "  mtls-middleware doctor --url https://actions.example.com/actions/lookup\n"
-    "Attack no deployment but your own.\n"
-)
 
 _SHAPE = ("SOURCE", "HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE", "XFCC_ELEMENTS")
 _READ = (*_SHAPE, "PROXY_SECRET_HEADER", "PINS")
@@ -52,18 +46,21 @@ class Options:
     direct: str | None = None
     method: str = "GET"
     timeout: float = 10.0
+    offline: bool = False
     as_json: bool = False
 
 
 def run_doctor(options: Options, environ: Mapping[str, str] | None = None) -> int:
-    """Attack the deployment, print what was seen, and return the exit status.
+    """Examine or attack the deployment, print what was seen, and return the exit status.
 
     Raises:
         MTLSError: before anything is sent: what is wrong with the options or the environment.
     """
     if options.url is None:
-        sys.stderr.write(URL_IS_NEEDED)
-        return UNTOLD
+        _require_url(options)
+        return run_examination(offline=options.offline, as_json=options.as_json, environ=environ)
+    if options.offline:
+        raise MTLSError("--offline goes without --url, which attacks over the network")
     plan = make_plan(options, options.url, os.environ if environ is None else environ)
     with progress() as tell:
         report = attack_boundary(plan, Network(timeout=options.timeout), tell)
@@ -72,6 +69,23 @@ def run_doctor(options: Options, environ: Mapping[str, str] | None = None) -> in
     else:
         show(report, options.url)
     return report.status
+
+
+def _require_url(options: Options) -> None:
+    """Refuse what means something for an attack only: nobody shall believe that one was made."""
+    given = {
+        "--source": options.source,
+        "--all-sources": options.all_sources or None,
+        "--certificate": options.certificate,
+        "--client-certificate": options.client_certificate,
+        "--client-key": options.client_key,
+        "--server-ca": options.server_ca,
+        "--connect": options.connect,
+        "--direct": options.direct,
+    }
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise MTLSError(f"{', '.join(names)}: needs --url URL, the address of your deployment, with a protected path")
 
 
 def make_plan(options: Options, url: str, environ: Mapping[str, str]) -> Plan:

@@ -11,7 +11,8 @@ from mtls_middleware.cli.extras import extra
 
 def doctor(  # noqa: PLR0913 - one argument for each option
     *,
-    url: Annotated[str | None, typer.Option(help="Your deployment, with a protected path.")] = None,
+    url: Annotated[str | None, typer.Option(help="Attack this deployment of yours; with a protected path.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Without --url: ask nobody over the network.")] = False,
     source: Annotated[str | None, typer.Option(help="What the application reads; MTLS_SOURCE by default.")] = None,
     all_sources: Annotated[bool, typer.Option("--all-sources", help="Forge the headers of every source.")] = False,
     certificate: Annotated[
@@ -26,11 +27,20 @@ def doctor(  # noqa: PLR0913 - one argument for each option
     timeout: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds for each answer.")] = 10.0,
     json: Annotated[bool, typer.Option("--json", help="Print what was seen for a script.")] = False,
 ) -> None:
-    """Attack your own deployment from outside, and tell what was believed and what to do about it.
+    """Examine your deployment from the inside or, with `--url`, attack it from the outside; and tell what to do.
 
-    Forged certificate headers are sent once, doubled, with underscores, in trailers, named in `Connection`, with a
-    forged `X-Forwarded-For`, and in other ways that have worked somewhere. The exit status is 0 if each attack was
-    refused as it must be, 1 if anything came through the proxy or was believed, and 2 if that cannot be told.
+    Without `--url` it looks, in the environment that it is run in, at settings, files, regions, roots, clock,
+    revocation lists, the certificates API, the state folder, servers and proxy, and changes nothing. Run it where the
+    application runs, as its user. The exit status is 0 if there is no error, 1 if there is one.
+
+    `mtls-middleware doctor`
+
+    With `--url` forged certificate headers are sent once, doubled, with underscores, in trailers, named in
+    `Connection`, with a forged `X-Forwarded-For`, and in other ways that have worked somewhere. The exit status is 0 if
+    each attack was refused as it must be, 1 if anything came through the proxy or was believed, and 2 if that cannot be
+    told.
+
+    `mtls-middleware doctor --url https://actions.example.com/actions/lookup --source nginx`
     """
     with extra("cli"):
         from mtls_middleware.cli.doctor.verb import Options, run_doctor  # noqa: PLC0415 - an optional extra
@@ -46,6 +56,7 @@ def doctor(  # noqa: PLR0913 - one argument for each option
         direct=direct,
         method=method,
         timeout=timeout,
+        offline=offline,
         as_json=json,
     )
     sys.exit(run_doctor(options))

@@ -17,18 +17,27 @@ NOWHERE = "http://no..name/actions"
 """What cannot be looked up, without a network too."""
 
 
-def test_without_url_it_says_that_one_is_needed() -> None:
-    ended = run("doctor")
+def test_without_url_the_environment_is_examined() -> None:
+    ended = run("doctor", "--offline")
 
-    assert ended.returncode == 2
-    assert "doctor needs --url" in ended.stderr
+    assert ended.returncode == 1
+    assert "MTLS_REGIONS: is required" in ended.stdout
     assert "Traceback" not in ended.stderr
 
 
-def test_without_url_nothing_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_doctor(Options(url=None), {}) == 2
+@pytest.mark.parametrize(
+    "options",
+    [Options(url=None, source="nginx"), Options(url=None, all_sources=True), Options(url=None, direct="http://x")],
+    ids=["source", "all-sources", "direct"],
+)
+def test_options_of_an_attack_need_a_url(options: Options) -> None:
+    with pytest.raises(MTLSError, match="needs --url URL"):
+        run_doctor(options, {})
 
-    assert capsys.readouterr().out == ""
+
+def test_an_attack_is_never_offline() -> None:
+    with pytest.raises(MTLSError, match="--offline goes without --url"):
+        run_doctor(Options(url=URL, offline=True), {})
 
 
 def test_the_command_tells_a_deployment_that_is_down() -> None:

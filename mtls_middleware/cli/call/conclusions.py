@@ -1,0 +1,190 @@
+"""What it means: for the caller, and for the data actions service, which is pickier than a test."""
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from types import MappingProxyType
+
+from mtls_middleware._core.decision import Reason
+from mtls_middleware.cli.call.credentials import Credentials
+from mtls_middleware.cli.call.exchange import Answer, Exchange
+from mtls_middleware.cli.call.runbook import RUNBOOK
+from mtls_middleware.cli.call.tls import Described
+from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.display import displayed
+
+SOON = timedelta(days=30)
+"""Before the end of a server's certificate; most are renewed at that time."""
+
+_PROBLEM = "application/problem+json"
+_SUCCESS = 2
+
+_ALERTS = MappingProxyType(
+    {
+        "CERTIFICATE_EXPIRED": Reason.CERTIFICATE_EXPIRED,
+        "UNKNOWN_CA": Reason.ISSUER_UNTRUSTED,
+        "CERTIFICATE_REVOKED": Reason.CERTIFICATE_REVOKED,
+        "UNSUPPORTED_CERTIFICATE": Reason.PURPOSE_MISMATCH,
+        "CERTIFICATE_REQUIRED": Reason.CERTIFICATE_MISSING,
+    }
+)
+"""Alerts of TLS (RFC 8446 §6.2) by what OpenSSL's names for them end with, and what the middleware calls the same."""
+
+_HUNG_UP = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+
+_OTHER_ALERTS = ("BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "HANDSHAKE_FAILURE", "ACCESS_DENIED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """Tell what became of a call.
+
+    Attributes:
+        is_success: an answer of 2xx.
+        text: one sentence.
+        reason: of a refusal; None where it is none of ours.
+        in_handshake: the refusal came from the TLS layer, which gives no words.
+    """
+
+    is_success: bool
+    text: str
+    reason: Reason | None = None
+    in_handshake: bool = False
+
+    @property
+    def explanation(self) -> tuple[str, str]:
+        """Return what the reason means, and what to do about it; two empty texts without one."""
+        entry = RUNBOOK.get(self.reason) if self.reason is not None else None
+        return (entry.happened, entry.cure) if entry is not None else ("", "")
+
+
+def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:
+    """Return what became of a call.
+
+    Args:
+        seen: what was seen of it.
+        own: the certificate that was to be shown.
+    """
+    if seen.answer is None:
+        if own is not None and seen.tls is not None and seen.tls.asked and isinstance(seen.error, _HUNG_UP):
+            return _of_silence(own)
+        return _of_failure(seen)
+    answer = seen.answer
+    words = displayed(f"{answer.status} {answer.phrase}".strip())
+    if answer.status // 100 == _SUCCESS:
+        return Meaning(is_success=True, text=f"answered {words}")
+    reason = reason_of(answer)
+    if reason is not None:
+        return Meaning(is_success=False, text=f"refused with {words}: {reason}", reason=reason)
+    return Meaning(is_success=False, text=f"answered {words}, which is not the middleware's refusal")
+
+
+def reason_of(answer: Answer) -> Reason | None:
+    """Return the reason of a refusal of ours."""
+    if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != _PROBLEM:
+        return None
+    try:
+        problem = json.loads(answer.body)
+        return Reason(problem["reason"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def warnings_of(target: Target, credentials: Credentials, seen: Exchange) -> Iterator[str]:
+    """Yield what looks right from here, and would not be for the data actions service, or is not what it seems."""
+    if not target.is_tls:
+        yield "plain HTTP: no certificate was shown, and nothing was encrypted; use https://"
+        return
+    facts = seen.tls
+    if facts is not None and facts.asked is False and credentials.certificate is not None:
+        yield (
+            "the server did not ask for a certificate, so none was shown: whatever ends TLS there must request one "
+            "(mtls-middleware proxy-config, or docs/servers.md)"
+        )
+    if _is_private(target.host):
+        yield f"{displayed(target.host)} cannot be reached from Genesys Cloud"
+    if facts is None or facts.server is None:
+        return
+    if credentials.ca is not None:
+        yield (
+            f"the server's certificate was verified by {displayed(str(credentials.ca))}; Genesys Cloud verifies it by "
+            "public CAs, and takes no private one"
+        )
+    left = facts.server.not_after - datetime.now(UTC)
+    if left < SOON:
+        yield f"the server's certificate ends in {left.days} days: data actions fail when it has ended; renew it"
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".test"))
+
+
+def _of_silence(own: Described) -> Meaning:
+    """Return what it means that a server hangs up on a certificate: servers on asyncio send no alert."""
+    now = datetime.now(UTC)
+    reason: Reason | None = None
+    why = "as a rule, because it does not lead to a CA that the server trusts"
+    if now > own.not_after:
+        reason, why = Reason.CERTIFICATE_EXPIRED, f"it ended at {own.not_after:%Y-%m-%d %H:%M:%SZ}"
+    elif now < own.not_before:
+        reason, why = Reason.CERTIFICATE_NOT_YET_VALID, f"it begins at {own.not_before:%Y-%m-%d %H:%M:%SZ}"
+    elif not own.is_for_clients:
+        reason, why = Reason.PURPOSE_MISMATCH, "it is not made for clients"
+    return Meaning(
+        is_success=False,
+        text=(
+            "the server hung up as soon as it saw the certificate, so it was refused in the TLS handshake: "
+            f"{why}. The server's log says more"
+        ),
+        reason=reason,
+        in_handshake=True,
+    )
+
+
+def _of_failure(seen: Exchange) -> Meaning:
+    error, step = seen.error, seen.step
+    match error:
+        case TimeoutError():
+            text = f"no answer in time, at the step: {step}"
+        case ssl.SSLCertVerificationError():
+            text = (
+                f"the server's certificate is not trusted: {displayed(error.verify_message)}. If its CA is private, "
+                "name it with --ca; Genesys Cloud would not take it"
+            )
+        case ssl.SSLEOFError():
+            text = f"the connection was closed at the step: {step}"
+        case ssl.SSLError():
+            return _of_alert(error)
+        case socket.gaierror():
+            text = "the name of the host is not known"
+        case http.client.BadStatusLine() | ConnectionError() if not isinstance(error, ConnectionRefusedError):
+            text = "the connection was closed without an answer in HTTP"
+        case http.client.HTTPException():
+            text = f"what came back is not HTTP: {type(error).__name__}"
+        case _:
+            told = getattr(error, "strerror", None) or str(error)
+            text = f"{step} failed: {displayed(told)}"
+    return Meaning(is_success=False, text=text)
+
+
+def _of_alert(error: ssl.SSLError) -> Meaning:
+    name = error.reason or ""
+    told = displayed(name.replace("_", " ").lower() or str(error))
+    reason = next((reason for ending, reason in _ALERTS.items() if name.endswith(ending)), None)
+    if reason is not None or name.endswith(_OTHER_ALERTS):
+        called = f", which the middleware calls {reason}" if reason is not None else ""
+        return Meaning(
+            is_success=False,
+            text=f"refused in the TLS handshake: {told}{called}. The server's log says more",
+            reason=reason,
+            in_handshake=True,
+        )
+    return Meaning(is_success=False, text=f"TLS failed: {told}")

@@ -1,0 +1,124 @@
+"""What stands in a development folder, before anything is written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+
+from mtls_middleware.cli.dev_ca.callers import CALLERS, NONE
+from mtls_middleware.testing import ClientCertificate, RegionalCA
+
+ROOT = "root.pem"
+SERVER = "server"
+REVOKED = "revoked.crl"
+ENVIRONMENT = "dev.env"
+EXPORTS = "dev.sh"
+README = "README.md"
+
+WARNING = "FOR DEVELOPMENT ONLY: whoever reads a key in this folder can pretend to be Genesys Cloud."
+
+EVERYBODY = 0o644
+OWNER = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """Hold one file.
+
+    Attributes:
+        name: in the folder.
+        content: whole.
+        mode: permissions.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+    mode: int = EVERYBODY
+
+
+def contents(folder: Path, region: str) -> tuple[Item, ...]:
+    """Make new certificates, and return every file of a folder.
+
+    Args:
+        folder: absolute; settings name it.
+        region: AWS region name.
+    """
+    root = RegionalCA(region)
+    callers = {caller.name: caller.make(root) for caller in CALLERS}
+    names = ("localhost", "127.0.0.1", "::1")
+    settings = {
+        "MTLS_REGIONS": root.region,
+        "MTLS_CERT_NAMES": f"{root.region}={root.cert_name}",  # also where the regional table knows none
+        "MTLS_TRUST": f"{root.region}={folder / ROOT}",
+        "MTLS_CRL_URLS": str(folder / REVOKED),
+        "MTLS_EXEMPT": "/health",
+        "MTLS_STATE": "off",
+    }
+    return (
+        Item(name=ROOT, content=root.pem.encode()),
+        *_files(SERVER, root.server(names)),
+        *(item for name, client in callers.items() for item in _files(name, client)),
+        Item(name=REVOKED, content=root.crl([callers["revoked"]])),
+        Item(name=ENVIRONMENT, content=_environment(settings)),
+        Item(name=EXPORTS, content=_exports(settings)),
+        Item(name=README, content=_readme(folder, root.region).encode()),
+    )
+
+
+def _files(name: str, client: ClientCertificate) -> Iterator[Item]:
+    yield Item(name=f"{name}.pem", content=client.chain_pem.encode())
+    yield Item(name=f"{name}.key", content=client.key_pem.encode(), mode=OWNER)
+
+
+def _environment(settings: dict[str, str]) -> bytes:
+    """Return the form that `docker run --env-file` and editors read: nothing is quoted there."""
+    lines = (f"# {WARNING}", *(f"{name}={value}" for name, value in settings.items()))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _exports(settings: dict[str, str]) -> bytes:
+    """Return what a shell reads."""
+    lines = (f"# {WARNING}", *(f"export {name}={quote(value)}" for name, value in settings.items()))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def serve_command(folder: Path) -> str:
+    """Return how to serve an application with the files of a folder."""
+    certificate, key = quote(str(folder / f"{SERVER}.pem")), quote(str(folder / f"{SERVER}.key"))
+    return f"mtls-middleware serve main:app --ssl-certfile {certificate} --ssl-keyfile {key}"
+
+
+def call_command(folder: Path, caller: str = "") -> str:
+    """Return how to call it."""
+    chosen = f" --as {caller}" if caller else ""
+    return f"mtls-middleware call https://localhost:8443/actions/lookup --dev-ca {quote(str(folder))}{chosen}"
+
+
+def _readme(folder: Path, region: str) -> str:
+    rows = "".join(f"| `{caller.name}` | {caller.title} | {caller.ending} |\n" for caller in CALLERS)
+    return f"""# A regional root for development
+
+**{WARNING}**
+Commit none of it, copy none of it to a server, and let no deployment trust `{ROOT}`. It plays the root of `{region}`;
+Genesys Cloud knows nothing of it.
+
+In one terminal, beside your application (`main:app`):
+
+    . {quote(str(folder / EXPORTS))}
+    {serve_command(folder)}
+
+In another:
+
+    {call_command(folder)}
+    {call_command(folder, "expired")}
+    {call_command(folder, NONE)}
+
+| `--as` | its certificate | what becomes of it with `serve` |
+|---|---|---|
+{rows}| `{NONE}` | none at all | `certificate_missing` |
+
+`{ENVIRONMENT}` holds the same settings for `docker run --env-file` and for editors. `{REVOKED}` ends a week after it
+was made, and certificates after a year. Make everything anew with
+
+    mtls-middleware dev-ca {quote(str(folder))} --region {region} --force
+"""

@@ -1,0 +1,132 @@
+"""Settings, and the files of secrets: what a start would complain of, and what it would not."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mtls_middleware._core.gate import Mode
+from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
+from mtls_middleware.composition import Secrets
+from mtls_middleware.display import displayed
+from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.identity import Authority
+from mtls_middleware.settings import Settings
+from mtls_middleware.settings.variables import DEFAULT_PREFIX
+
+ROOT = 0
+
+_ABOUT = About(Topic.SETTINGS)
+
+_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP
+
+_WHERE = (
+    "doctor reads the environment that it runs in. Run it where the application runs, as its user: docker exec, "
+    "kubectl exec, or after `set -a; . ./app.env; set +a`"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """Hold what could be read of the configuration.
+
+    Attributes:
+        settings: None where they are wrong.
+        secrets: None where they, or their files, are.
+    """
+
+    settings: Settings | None
+    secrets: Secrets | None
+
+
+def read_settings(environ: Mapping[str, str]) -> tuple[Configured, list[Finding]]:
+    """Read settings and secrets, and return them with what was found."""
+    try:
+        settings = Settings.from_env(environ)
+    except ConfigurationError as error:
+        is_elsewhere = not any(name.startswith(DEFAULT_PREFIX) for name in environ)
+        found = [_ABOUT.error(Check.SETTINGS_VALID, problem) for problem in error.problems]
+        if is_elsewhere:
+            found.append(_ABOUT.warning(Check.SETTINGS_USER, "no variable of the application is set here", _WHERE))
+        return Configured(settings=None, secrets=None), found
+    names = sorted(name for name in environ if name.startswith(DEFAULT_PREFIX))
+    found = [_ABOUT.ok(Check.SETTINGS_VALID, f"{len(names)} variables: {displayed(', '.join(names))}")]
+    problems: list[str] = []
+    secrets = Secrets.read(settings, problems)
+    found += [
+        _ABOUT.error(
+            Check.SETTINGS_SECRET, problem, "name a file with one secret a line, that the application may read"
+        )
+        for problem in problems
+    ]
+    found += _permissions(settings)
+    found += _advice(settings)
+    return Configured(settings=settings, secrets=None if problems else secrets), found
+
+
+def tell_user(user: int) -> Finding:
+    """Tell as whom doctor looks: root may read what the application may not."""
+    if user == ROOT:
+        return _ABOUT.warning(
+            Check.SETTINGS_USER,
+            "doctor runs as root, who may read and write everything",
+            "run it as the application's user, or believe nothing that it says about permissions",
+        )
+    return _ABOUT.ok(Check.SETTINGS_USER, f"looked at as user {user}; the application must run as the same")
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    clients = settings.genesys_client_secret
+    files = {
+        setting.variable: setting.file
+        for setting in (settings.proxy_secret, settings.caller_secret, settings.state_secret)
+        if setting is not None and setting.file is not None
+    }
+    if clients is not None and clients.file is not None:
+        files[clients.variable] = clients.file
+    for variable, path in files.items():
+        mode = _mode(path)
+        if mode is None:
+            continue  # reading it told why
+        shown = f"{variable} {displayed(str(path))} has mode {mode:04o}"
+        if mode & _OTHERS:
+            who = "write into" if mode & (stat.S_IWOTH | stat.S_IWGRP) else "read"
+            yield _ABOUT.warning(
+                Check.SETTINGS_SECRET,
+                f"{shown}: other users may {who} it",
+                "chmod 640, or `defaultMode: 0440` for a Secret of Kubernetes",
+            )
+        else:
+            yield _ABOUT.ok(Check.SETTINGS_SECRET, shown)
+
+
+def _advice(settings: Settings) -> Iterator[Finding]:
+    if settings.mode is Mode.REPORT:
+        yield _ABOUT.warning(
+            Check.SETTINGS_MODE,
+            "MTLS_MODE=report keeps nobody out",
+            "set MTLS_MODE=enforce when only strangers are left in the log",
+        )
+    else:
+        yield _ABOUT.ok(Check.SETTINGS_MODE, "refusals are enforced")
+    shared = [authority for authority in settings.authorities if authority is not Authority.CUSTOM]
+    if not shared:
+        return
+    if settings.caller_secret is None and not settings.organization_ids:
+        yield _ABOUT.warning(
+            Check.SETTINGS_CALLER,
+            "the certificate proves the region, and every customer of that region calls with it",
+            "let the integration's credentials add a secret, and set MTLS_CALLER_SECRET to it",
+        )
+    elif settings.caller_secret is None:
+        yield _ABOUT.ok(Check.SETTINGS_CALLER, "an organization id is demanded; a caller secret would prove more")
+    else:
+        yield _ABOUT.ok(Check.SETTINGS_CALLER, "a caller secret is demanded")
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 - as the application opens it
+    except OSError:
+        return None

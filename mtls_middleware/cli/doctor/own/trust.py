@@ -1,0 +1,141 @@
+"""Files of trust, the regional table, and how long roots live."""
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from mtls_middleware._core.snapshot import Anchor, TrustSnapshot
+from mtls_middleware._trust.anchors import Anchors, read_anchors
+from mtls_middleware._trust.binding import possible_bindings
+from mtls_middleware._trust.keeper import KeptTrust
+from mtls_middleware._trust.report import Report, subject_of
+from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
+from mtls_middleware.composition import trust_sources
+from mtls_middleware.display import displayed
+from mtls_middleware.foresight import WARNING_DAYS, download_of, endings
+from mtls_middleware.identity import Authority
+from mtls_middleware.regions import Certainty, find
+from mtls_middleware.settings import Settings
+
+_FILES = About(Topic.FILES)
+_REGIONS = About(Topic.REGIONS)
+_ROOTS = About(Topic.ROOTS)
+_CLOCK = About(Topic.CLOCK)
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def tell_files(
+    settings: Settings, now: datetime, problems: tuple[str, ...], warnings: tuple[str, ...]
+) -> list[Finding]:
+    """Tell what each file of MTLS_TRUST is taken for.
+
+    Args:
+        settings: they name the files.
+        now: aware, UTC.
+        problems: what a start would end with; empty where it would not.
+        warnings: what it would warn of; where there are problems, those of the anchors are found here.
+    """
+    report = Report()
+    sources = trust_sources(settings)
+    anchors = read_anchors(sources.files, possible_bindings(sources.authorities, sources.regions), now, report)
+    found = [_FILES.error(Check.FILES_USABLE, problem) for problem in problems]
+    found += list(_taken(anchors))
+    found += [
+        _FILES.warning(Check.FILES_LEFT_OUT, warning, "replace or remove it, or give it another prefix")
+        for warning in (dict.fromkeys(report.warnings) if problems else warnings)
+    ]
+    found += _permissions(settings)
+    return found
+
+
+def tell_regions(settings: Settings) -> Iterator[Finding]:
+    """Tell which names callers of each region must have, and how surely that is known."""
+    for binding, names in settings.cert_names.items():
+        shown = displayed(" or ".join(sorted(names)))
+        known = find(binding.region or "")
+        if known is None or known.cert_name not in names:
+            yield _REGIONS.ok(Check.REGION_NAME, f"{binding}: {shown}, by MTLS_CERT_NAMES")
+        elif known.certainty is Certainty.CONFIRMED:
+            yield _REGIONS.ok(Check.REGION_NAME, f"{binding}: {shown}, confirmed")
+        else:
+            yield _REGIONS.warning(
+                Check.REGION_NAME,
+                f"{binding}: {shown} is {known.certainty}: nobody has confirmed it yet",
+                "make one call with MTLS_MODE=report: if the log line says region_mismatch, it gives the name seen and "
+                "the MTLS_CERT_NAMES entry that would accept it",
+            )
+
+
+def tell_roots(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
+    """Tell how long roots and pins live, and whether a root seems to be renewed."""
+    snapshot = TrustSnapshot(version=1, built_at=now, trusts=kept.trusts, lists=kept.lists)
+    last = min(WARNING_DAYS)
+    for ending in endings(snapshot, now):
+        seen, _, cure = ending.text.partition(": ")
+        if ending.threshold is None:
+            yield _ROOTS.ok(Check.ROOT_LIFE, seen)
+        elif ending.threshold > last:
+            yield _ROOTS.warning(Check.ROOT_LIFE, seen, cure)
+        else:
+            yield _ROOTS.error(Check.ROOT_LIFE, seen, cure)
+    for region in kept.renewed:
+        yield _ROOTS.error(
+            Check.ROOT_RENEWED,
+            f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed",
+            f"download {download_of(region)}, and put the new root beside the old one in MTLS_TRUST",
+        )
+
+
+def tell_future(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
+    """Tell of roots that begin in the future: of these and the clock, one is wrong."""
+    future = [anchor for trust in kept.trusts for anchor in trust.anchors if anchor.not_before > now]
+    for anchor in future:
+        yield _CLOCK.warning(
+            Check.CLOCK_FUTURE,
+            f"{subject_of(anchor.certificate)} begins at {anchor.not_before:%Y-%m-%d %H:%M:%SZ}, and it is "
+            f"{now:%Y-%m-%d %H:%M:%SZ} here",
+            "if the root is not new, the clock is slow: set it by NTP",
+        )
+    if not future:
+        yield _CLOCK.ok(Check.CLOCK_FUTURE, "no root begins in the future")
+
+
+def _taken(anchors: Anchors) -> Iterator[Finding]:
+    by_file: defaultdict[tuple[str, str], list[Anchor]] = defaultdict(list)
+    for anchor in anchors.found.values():
+        by_file[anchor.origin, str(anchor.binding)].append(anchor)
+    for (origin, binding), found in by_file.items():
+        ends = max(anchor.not_after for anchor in found)
+        count = "1 root" if len(found) == 1 else f"{len(found)} roots"
+        subjects = ", ".join(subject_of(anchor.certificate) for anchor in found)
+        yield _FILES.ok(
+            Check.FILES_USABLE, f"{origin} vouches for {binding}: {count}, until {ends:%Y-%m-%d}: {displayed(subjects)}"
+        )
+    for certificate, origin in anchors.intermediates.items():
+        yield _FILES.ok(Check.FILES_USABLE, f"{origin} helps {Authority.DIGICERT}: {subject_of(certificate)}")
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    paths = [entry.value for entry in settings.trust]
+    paths += [pin.value for pin in settings.pins if isinstance(pin.value, Path)]
+    writable = [path for path in dict.fromkeys(paths) if _is_writable_by_others(path)]
+    for path in writable:
+        yield _FILES.warning(
+            Check.FILES_WRITABLE,
+            f"{displayed(str(path))} may be written by other users, who could add a root of their own",
+            f"chmod go-w {displayed(str(path))}",
+        )
+    if paths and not writable:
+        yield _FILES.ok(Check.FILES_WRITABLE, "no other user may write them")
+
+
+def _is_writable_by_others(path: Path) -> bool:
+    """Return whether a file or folder may be; one with the sticky bit, such as Kubernetes mounts, too."""
+    try:
+        return bool(os.stat(path).st_mode & _OTHERS_MAY_WRITE)  # noqa: PTH116 - as it is opened
+    except OSError:
+        return False

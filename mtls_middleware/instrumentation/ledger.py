@@ -1,0 +1,147 @@
+"""The numbers of every guard in the process, added up under labels from closed sets."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import NamedTuple, TypeVar
+from weakref import WeakMethod
+
+from mtls_middleware._core.decision import Reason
+from mtls_middleware.events import ACCEPTED, NOBODY, Decided, Refreshed, RefreshResult
+
+Key = TypeVar("Key", bound=Hashable)
+
+Decisions = Mapping[Decided, int]
+Refreshes = Mapping[Refreshed, int]
+
+
+class Life(NamedTuple):
+    """Name what will end, and whose it is."""
+
+    kind: str
+    region: str
+
+
+Lives = Callable[[], Mapping[Life, float]]
+"""Returns the seconds until the end of what callers are judged by."""
+
+
+class DecisionSeries(NamedTuple):
+    """Hold the labels of ``mtls.decisions``."""
+
+    reason: str
+    region: str
+    authority: str
+    source: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """Hold what one guard counts, or what guards counted that are gone."""
+
+    source: str
+    mode: str
+    decisions: Callable[[], Decisions]
+    refreshes: Callable[[], Refreshes]
+    lives: Callable[[], Lives | None]
+
+
+class Ledger:
+    """Add up. Counters never go back: what a guard counted stays when the guard is gone."""
+
+    def __init__(self) -> None:
+        self._accounts: list[_Account] = []
+        self._closing = Lock()
+
+    def open(
+        self,
+        *,
+        source: str,
+        mode: str,
+        decisions: Callable[[], Decisions],
+        refreshes: Callable[[], Refreshes],
+        lives: Lives,
+    ) -> None:
+        """Begin to add up what one guard counts.
+
+        Args:
+            source: name of its source.
+            mode: in which it is to decide.
+            decisions: returns its counters; holds no reference to the guard.
+            refreshes: the same.
+            lives: a method of the guard, which is held weakly.
+        """
+        self._close_accounts()
+        self._accounts.append(_Account(source, mode, decisions, refreshes, WeakMethod(lives)))
+
+    def decisions(self) -> dict[DecisionSeries, int]:
+        """Return how often each series was decided; each reason is there from the start, so that its first is seen."""
+        sums: Counter[DecisionSeries] = Counter()
+        for account in tuple(self._accounts):
+            for reason in Reason:
+                sums[DecisionSeries(str(reason), NOBODY, NOBODY, account.source, account.mode)] += 0
+            for decided, number in account.decisions().items():
+                sums[DecisionSeries(*decided[:3], account.source, decided.mode)] += number
+        return dict(sums)
+
+    def cache(self) -> dict[str, int]:
+        """Return how many accepted calls had a known verdict, and how many had not."""
+        sums = {"hit": 0, "miss": 0}
+        for account in tuple(self._accounts):
+            for decided, number in account.decisions().items():
+                if decided.reason == ACCEPTED:
+                    sums["hit" if decided.cached else "miss"] += number
+        return sums
+
+    def refreshes(self) -> dict[Refreshed, int]:
+        """Return how often each source was good, and how often it failed."""
+        sums: Counter[Refreshed] = Counter()
+        for account in tuple(self._accounts):
+            for refreshed, number in account.refreshes().items():
+                sums[refreshed] += number
+                for result in RefreshResult:
+                    sums[Refreshed(refreshed.source, result)] += 0
+        return dict(sums)
+
+    def lives(self) -> dict[Life, float]:
+        """Return the seconds until trust ends; of several guards the one that is worst off counts."""
+        ends: dict[Life, float] = {}
+        for account in tuple(self._accounts):
+            lives = account.lives()
+            for life, seconds in (lives() if lives is not None else {}).items():
+                ends[life] = min(seconds, ends.get(life, seconds))
+        return ends
+
+    def _close_accounts(self) -> None:
+        """Put what guards counted that are gone into one account for each source."""
+        if not self._closing.acquire(blocking=False):
+            return  # another thread does
+        try:
+            accounts = tuple(self._accounts)
+            kept: list[_Account] = []
+            closed: dict[tuple[str, str], list[_Account]] = {}
+            for account in accounts:
+                if account.lives() is None:
+                    closed.setdefault((account.source, account.mode), []).append(account)
+                else:
+                    kept.append(account)
+            for (source, mode), gone in closed.items():
+                decisions = _sum(account.decisions() for account in gone)
+                refreshes = _sum(account.refreshes() for account in gone)
+                kept.append(_Account(source, mode, decisions.copy, refreshes.copy, _nothing))
+            self._accounts[: len(accounts)] = kept  # one step; what was opened meanwhile stands behind
+        finally:
+            self._closing.release()
+
+
+def _sum(counts: Iterable[Mapping[Key, int]]) -> dict[Key, int]:
+    sums: Counter[Key] = Counter()
+    for numbers in counts:
+        sums.update(numbers)
+    return dict(sums)
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,35 @@
+"""OpenTelemetry, where it is installed: the numbers of all guards of a process, and a hook that marks spans."""
+
+from mtls_middleware.events import Hook
+from mtls_middleware.instrumentation.ledger import Ledger
+
+METER = "mtls_middleware"
+
+LEDGER = Ledger()
+"""Of this process."""
+
+_registered: dict[str, object] = {}
+
+
+def span_hooks() -> tuple[Hook, ...]:
+    """Return the hook that marks spans; nothing where opentelemetry-api is not installed."""
+    try:
+        from mtls_middleware.instrumentation.spans import Spans  # noqa: PLC0415 - an optional back end
+    except ImportError:
+        return ()
+    return (Spans(),)
+
+
+def register() -> Ledger | None:
+    """Offer the ledger of this process as metrics, once, and return it; None where opentelemetry-api is missing."""
+    try:
+        from opentelemetry import metrics  # noqa: PLC0415 - an optional back end
+
+        from mtls_middleware.instrumentation.metrics import Metrics  # noqa: PLC0415 - an optional back end
+    except ImportError:
+        return None
+    mine = object()
+    if _registered.setdefault(METER, mine) is mine:  # of several threads one wins
+        # Before an SDK is set up this gives a stand-in, which registers with it later.
+        Metrics(LEDGER, metrics.get_meter(METER))
+    return LEDGER

@@ -1,0 +1,47 @@
+"""The same routes with other ways to ask for a certificate, as servers run them."""
+
+from datetime import UTC, datetime
+from os import environ
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+
+import example_app.main
+from mtls_middleware.regions import find
+
+bare = FastAPI()
+"""Nobody looks at a certificate, beside the server in its handshake."""
+bare.include_router(example_app.main.app.router)
+
+naive_routes = FastAPI()
+naive_routes.include_router(example_app.main.app.router)
+
+
+class Naive:
+    """Verify the certificate again with each request, and nothing else: what one writes on a quiet afternoon."""
+
+    def __init__(self) -> None:
+        roots = x509.load_pem_x509_certificates(Path(environ["MTLS_TRUST"]).read_bytes())
+        region = find(environ["MTLS_REGIONS"])
+        self._policy = PolicyBuilder().store(Store(roots))
+        self._name = region.cert_name if region is not None else None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let the right name through."""
+        if scope["type"] == "http":
+            leaf = x509.load_pem_x509_certificate(scope["extensions"]["tls"]["client_cert_chain"][0].encode())
+            self._policy.time(datetime.now(UTC)).build_client_verifier().verify(leaf, [])
+            names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            if self._name not in names.get_values_for_type(x509.DNSName):
+                await PlainTextResponse("who are you?", 403)(scope, receive, send)
+                return
+        await naive_routes(scope, receive, send)
+
+
+def naive() -> Naive:
+    """Return the application; made late, because it reads the environment."""
+    return Naive()

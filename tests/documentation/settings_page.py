@@ -1,0 +1,137 @@
+"""docs/reference/settings.md: every variable, source and region, from the tables that the code reads."""
+
+from collections.abc import Iterator
+
+from mtls_middleware import ConfigurationError, Settings
+from mtls_middleware._core.sources.presets import PRESETS, HeaderShape
+from mtls_middleware.regions import Certainty, table
+from mtls_middleware.settings.variables import DEFAULT_PREFIX, VARIABLES
+from tests.documentation import tables
+from tests.documentation.docstrings import parsed
+from tests.documentation.tables import code
+
+HEAD = """\
+# Settings: reference
+
+Made from the code by `python -m tests.documentation.reference`, not written by hand. What the settings are for, and how
+they go together: [settings](../settings.md).
+
+## Variables
+
+In code, each is a keyword of `Settings`: the name in lower case, without the prefix. A variable with a *file twin* may
+be given as `…_FILE` instead, the path of a file with one entry a line. "Values" is what the start-up message asks for
+where a value is wrong.
+
+"""
+
+SOURCES = """
+## Sources
+
+The headers that each value of `MTLS_SOURCE` reads. A marker must be there, once, and say so; one in brackets may be
+absent. `tls` reads the server's own TLS, and `aws-api-gateway` the event of the gateway; `custom` reads what
+`MTLS_HEADER` and the variables beside it say.
+
+"""
+
+REGIONS = """
+## Regions
+
+`MTLS_REGIONS` takes the AWS name, the login domain, or the name of the download. A name that is not confirmed may be
+wrong: the refusal's log line then gives the `MTLS_CERT_NAMES` entry that would accept what came.
+
+"""
+
+MEANINGS = {
+    "REGIONS": "whose data actions may call: AWS region names, login domains or names of downloads.",
+    "GENESYS_CLIENT_ID": "id of the OAuth client that may ask the certificates API, for each region that has one.",
+    "GENESYS_CLIENT_SECRET": "the secret of that client.",
+    "HEADER": "the header with the certificate.",
+    "HEADER_ENCODING": "how the certificate, and the chain, are written there.",
+    "CHAIN_HEADER": "the header with the intermediates.",
+    "VERIFY_HEADER": "the header by which the proxy says that its own verification succeeded.",
+    "VERIFY_VALUE": "what it says then, exactly.",
+    "PROXY_SECRET_HEADER": "the header with the proxy's secret.",
+    "CALLER_SECRET_HEADER": "the header with the caller's secret.",
+}
+"""Of variables that are no attribute of `Settings`, or whose attribute says it in words of the code."""
+
+_BASE = {
+    "MTLS_REGIONS": "us-east-1",
+    "MTLS_AUTHORITIES": "genesys,digicert,custom",
+    "MTLS_TRUST": "us-east-1=root.pem,custom=other.pem",
+    "MTLS_CERT_NAMES": "custom=caller.example.com",
+    "MTLS_PINS": "pin.pem",
+    "MTLS_SOURCE": "custom",
+    "MTLS_HEADER": "X-Certificate",
+    "MTLS_HEADER_ENCODING": "url-pem",
+    "MTLS_VERIFY_HEADER": "X-Verify",
+    "MTLS_VERIFY_VALUE": "SUCCESS",
+    "MTLS_PROXY_SECRET": "a-secret-of-the-proxy",
+}
+"""An environment in which every variable has a meaning."""
+
+_PROBES = ("?!", "*", "\N{SNOWMAN}", "ftp://x", "0/")
+"""Values of which every variable that is particular finds one wrong."""
+
+
+def text() -> str:
+    """Return the page."""
+    return "".join(
+        [
+            HEAD,
+            tables.table(("variable", "keyword", "default", "file twin", "values", "what it holds"), _variables()),
+            SOURCES,
+            tables.table(("`MTLS_SOURCE`", "certificate", "encoding", "chain", "markers"), _sources()),
+            REGIONS,
+            tables.table(("AWS name", "login domain", "download", "name in the certificate", "certainty"), _regions()),
+        ]
+    )
+
+
+def demand(name: str) -> str:
+    """Return what a variable's values must be, as the start-up message says it; empty where any will do."""
+    full = DEFAULT_PREFIX + name
+    for probe in _PROBES:
+        try:
+            Settings.from_env({**_BASE, full: probe})
+        except ConfigurationError as error:
+            own = [problem for problem in error.problems if problem.startswith(f"{full}: ")]
+            demands = [problem.partition(" must ")[2] for problem in own if " must " in problem]
+            if demands:
+                return demands[0].removeprefix("be ")
+    return ""
+
+
+def _variables() -> Iterator[tuple[str, ...]]:
+    meanings = parsed(Settings.__doc__).entries("Attributes")
+    for name, variable in VARIABLES.items():
+        plain = name.removesuffix("_FILE")
+        if plain != name and plain in VARIABLES:
+            continue
+        twin = "yes" if f"{name}_FILE" in VARIABLES else ""
+        kind = "a secret of 16 characters or more" if variable.secret else demand(name)
+        meaning = MEANINGS.get(name) or meanings[name.lower()]
+        yield code(DEFAULT_PREFIX + name), code(name.lower()), code(variable.default), twin, kind, meaning
+
+
+def _sources() -> Iterator[tuple[str, ...]]:
+    for name, shape in PRESETS.items():
+        yield code(name), code(shape.certificate), code(shape.encoding), _chain(shape), _markers(shape)
+
+
+def _chain(shape: HeaderShape) -> str:
+    return ", ".join(map(code, shape.chain)) or ("in it" if shape.bundled else "")
+
+
+def _markers(shape: HeaderShape) -> str:
+    return ", ".join(
+        f"`{marker.header}` = `{marker.value}`" if marker.always_set else f"(`{marker.header}`)"
+        for marker in shape.markers
+    )
+
+
+def _regions() -> Iterator[tuple[str, ...]]:
+    for region in table():
+        certainty = str(region.certainty) if region.certainty is Certainty.CONFIRMED else f"**{region.certainty}**"
+        download = f"{region.zip_label}.zip" if region.zip_label else ""
+        yield code(region.aws_region), code(region.domain), code(download), code(region.cert_name or ""), certainty
