@@ -21,7 +21,7 @@ from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.identity import ClientIdentity
-from mtls_middleware.instrumentation.logging import LOGGER
+from mtls_middleware.instrumentation import LOGGER
 
 if TYPE_CHECKING:
     from mtls_middleware.guard import Guard

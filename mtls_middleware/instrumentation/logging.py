@@ -10,6 +10,7 @@ from typing import assert_never
 from mtls_middleware._core.decision import Disposition, Reason
 from mtls_middleware.display import LIMIT, displayed
 from mtls_middleware.events import CallAccepted, CallRejected, Event, Notice, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.instrumentation import LOGGER
 from mtls_middleware.instrumentation.limiting import HeldBack, Limiter
 
 EXTRA = "mtls_"
@@ -17,8 +18,6 @@ EXTRA = "mtls_"
 
 LOOK_SECONDS = 1.0
 """Between two looks, on the way of a refusal, whether it is time to tell what was held back."""
-
-LOGGER = logging.getLogger("mtls_middleware")
 
 _QUOTED = frozenset({"detail", "subject", "issuer", "peer", "path"})
 _LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}

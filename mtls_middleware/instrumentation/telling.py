@@ -10,7 +10,8 @@ from mtls_middleware._core.proxies import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware.events import CallAccepted, CallRejected, Dozing, Event, Hook, Notice, Severity
-from mtls_middleware.instrumentation.logging import LOGGER, LimitedLog, log
+from mtls_middleware.instrumentation import LOGGER
+from mtls_middleware.instrumentation.logging import LimitedLog, log
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
