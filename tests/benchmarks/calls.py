@@ -128,5 +128,11 @@ class Site:
         return ((b"x-ssl-client-cert", certificates), verified, (b"x-mtls-proxy-secret", SECRET.encode()))
 
 
+def clients(ca: RegionalCA, number: int) -> list[ClientCertificate]:
+    """Return certificates with one RSA-2048 key, which differ in their serial numbers."""
+    first = ca.client(key=KeyKind.RSA2048)
+    return [first, *(ca.client(public_key_of=first) for _ in range(number - 1))]
+
+
 def _anew(value: bytes) -> bytes:
     return bytes(bytearray(value))

@@ -21,7 +21,7 @@ from mtls_middleware._core.sources import pem
 from mtls_middleware._core.sources.urlpem import unquoted
 from mtls_middleware.asgi import connection_of
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
-from tests.benchmarks.calls import COMMON, PROXY, Call, Site
+from tests.benchmarks.calls import COMMON, PROXY, Call, Site, clients
 from tests.benchmarks.table import Table
 
 CERTIFICATES = 120
@@ -91,18 +91,18 @@ def _site(kind: KeyKind) -> Iterator[Site]:
 
 def _accepted(site: Site, issuer: RegionalCA, certificates: int) -> tuple[float, float, float]:
     """Return the seconds of an acceptance, those that cannot be saved, and those with the library's verification."""
-    clients = [issuer.client(key=KeyKind.RSA2048) for _ in range(certificates)]
+    shown = clients(issuer, certificates)
     with site.guard(ANY_CHAIN if issuer.chain else PROXY) as guard:
-        accepted = cold(guard, clients, None)
+        accepted = cold(guard, shown, None)
         snapshot = guard.snapshot
     verifier = snapshot.trusts[0].verifier if snapshot is not None else None
     if verifier is None:
         raise RuntimeError("no anchor was loaded")
-    signatures = _median(_verification(issuer, one.certificate) for one in clients)
+    signatures = _median(_verification(issuer, one.certificate) for one in shown)
     if issuer.chain:
-        signatures += _median(_verification(site.ca, issuer.certificate) for _ in clients)
-    reading = _median(_reading(one) for one in clients)
-    library = _median(_library(verifier, one) for one in clients)
+        signatures += _median(_verification(site.ca, issuer.certificate) for _ in shown)
+    reading = _median(_reading(one) for one in shown)
+    library = _median(_library(verifier, one) for one in shown)
     return accepted, signatures + reading, library + reading
 
 
@@ -120,7 +120,7 @@ def _refused(site: Site, kind: KeyKind, certificates: int) -> tuple[float, ...]:
         )
 
 
-def cold(guard: Guard, clients: Iterable[ClientCertificate], reason: str | None) -> float:
+def cold(guard: Guard, shown: Iterable[ClientCertificate], reason: str | None) -> float:
     """Return the median seconds of one decision, each on another certificate."""
 
     def decision(connection: Connection) -> Callable[[], object]:
@@ -131,7 +131,7 @@ def cold(guard: Guard, clients: Iterable[ClientCertificate], reason: str | None)
 
         return decide
 
-    calls = (Call(environ={}, headers=COMMON + Site.through_proxy(client)) for client in clients)
+    calls = (Call(environ={}, headers=COMMON + Site.through_proxy(client)) for client in shown)
     return _median(decision(connection_of(call.scope())) for call in calls)
 
 

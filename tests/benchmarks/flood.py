@@ -20,7 +20,7 @@ from mtls_middleware._core.connection import Connection
 from mtls_middleware.asgi import connection_of
 from mtls_middleware.instrumentation import LOGGER
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
-from tests.benchmarks.calls import COMMON, PROXY, SECRET, Call, Site
+from tests.benchmarks.calls import COMMON, PROXY, SECRET, Call, Site, clients
 from tests.benchmarks.table import Table
 
 MANY = 1_000_000
@@ -59,7 +59,7 @@ def table(many: int = MANY) -> Table:
 
 def _row(site: Site, name: str, flood: Iterator[Connection], calls: int) -> tuple[str, ...]:
     with site.guard(PROXY) as guard:
-        news = [_through_proxy(site.ca.client(key=KeyKind.RSA2048)) for _ in range(60)]
+        news = [_through_proxy(client) for client in clients(site.ca, 60)]
         new = statistics.median(_seconds(guard, connection) for connection in news)
         good = _through_proxy(site.client)
         guard.decide(good)

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from mtls_middleware import Guard, MTLSMiddleware, Settings, regions
-from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
-from tests.benchmarks.calls import Call, Site
+from mtls_middleware.testing import ClientCertificate, RegionalCA
+from tests.benchmarks.calls import Call, Site, clients
 from tests.benchmarks.cold import cold
 from tests.benchmarks.hot import send, silent
+from tests.benchmarks.lists import list_of
 from tests.benchmarks.plot import plot
 from tests.benchmarks.ratios import drive, in_turns
 from tests.benchmarks.table import Table
@@ -100,7 +101,7 @@ def _points(sizes: tuple[int, ...], make: Callable[[Path, int], Setting], rounds
             for size, door in doors.items()
         }
         repeated = in_turns(rounds, lambda: works)
-        first = {size: cold(guard, clients, None) for size, (guard, _, clients) in made.items()}
+        first = {size: cold(guard, shown, None) for size, (guard, _, shown) in made.items()}
         for guard, _, _ in made.values():
             guard.close()
     return {size: (sorted(repeated[str(size)])[rounds // 2], first[size]) for size in sizes}
@@ -135,14 +136,14 @@ def _with_anchors(folder: Path, number: int) -> Setting:
 
 def _with_entries(folder: Path, number: int) -> Setting:
     site = Site(folder)
-    (folder / "list.crl").write_bytes(site.ca.crl(range(1 << 100, (1 << 100) + number)))
+    (folder / "list.crl").write_bytes(list_of(site.ca, number))
     return _setting(site, {"MTLS_REVOCATION": "require"})
 
 
 def _setting(site: Site, more: Mapping[str, str]) -> Setting:
     call = site.calls()["header, default settings"]
     guard = _started(site.environ({**call.environ, **more}))
-    return guard, call, [site.ca.client(key=KeyKind.RSA2048) for _ in range(NEW)]
+    return guard, call, clients(site.ca, NEW)
 
 
 def _calls_a_second(threads: int) -> float:

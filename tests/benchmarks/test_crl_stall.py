@@ -4,7 +4,6 @@ It prints the figures. What is asserted is a comparison on the same machine: che
 every other thread up for longer.
 """
 
-import random
 import sys
 import threading
 import time
@@ -14,22 +13,12 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core.decision import RevocationState
-from mtls_middleware._trust import der
-from mtls_middleware.testing import RegionalCA
+from tests.benchmarks.lists import list_of
 from tests.core.certs import genesys, good_client, regional_ca
-from tests.core.crls import with_entries
 from tests.trust.revocation_doubles import A, Bench, Host
 
 ENTRIES = 100_000
 TICK_SECONDS = 0.001
-REASON = bytes.fromhex("300c300a0603551d1504030a0101")
-DATE = b"\x17\x0d261101000000Z"
-
-
-def long_list(ca: RegionalCA) -> bytes:
-    draw = random.Random(7)
-    numbers = (der.encode(der.INTEGER, (draw.getrandbits(126) | 1 << 126).to_bytes(16, "big")) for _ in range(ENTRIES))
-    return with_entries(ca, b"".join(der.encode(der.SEQUENCE, number + DATE + REASON) for number in numbers))
 
 
 def longest_wait(work: Callable[[], object]) -> tuple[float, float]:
@@ -55,7 +44,7 @@ def longest_wait(work: Callable[[], object]) -> tuple[float, float]:
 
 def test_a_long_list_is_taken_in_without_holding_requests_up(capsys: pytest.CaptureFixture[str]) -> None:
     ca = regional_ca()
-    signed = long_list(ca)
+    signed = list_of(ca, ENTRIES)
 
     def in_slices() -> None:
         worker = Bench(genesys(ca), Host({A: signed}), places=(A,))
