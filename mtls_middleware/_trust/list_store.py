@@ -67,7 +67,9 @@ class ListStore:
 
     def chains(self) -> Iterator[tuple[str, tuple[bytes, ...]]]:
         """Return a name and the DERs, leaf first, of each chain from which nothing was learned yet."""
-        for entry in self._store.entries(Kind.CERTIFICATE):
+        entries = tuple(self._store.entries(Kind.CERTIFICATE))
+        self._chains_kept &= {entry.key for entry in entries}  # what somebody spoiled, or time removed, is put anew
+        for entry in entries:
             if entry.key in self._chains_seen:
                 continue
             try:
