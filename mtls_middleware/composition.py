@@ -1,5 +1,6 @@
 """From settings to the parts that keep trust: the one place that knows both."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ from mtls_middleware._trust.loading import TrustSources
 from mtls_middleware._trust.revocations import Revocations
 from mtls_middleware._trust.state import FolderStore
 from mtls_middleware._trust.store import NoStore, Store
+from mtls_middleware._trust.tallies import Tallies
+from mtls_middleware._trust.tally import Numbers
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
@@ -99,8 +102,19 @@ def store_of(settings: Settings, secrets: Secrets) -> Store:
     """Return where state is kept. What was kept for other regions or authorities is not read there."""
     if settings.state is None:
         return NoStore()
-    purpose = ",".join((*sorted(settings.regions), "/", *sorted(settings.authorities)))
-    return FolderStore(settings.state, purpose=purpose, keys=secrets.state)
+    return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state)
+
+
+def tallies_of(settings: Settings, totals: Callable[[], Numbers], clock: Callable[[], datetime]) -> Tallies:
+    """Return what shares the counts of a guard with other processes; on Windows no lock could tell them apart."""
+    folder = settings.state
+    if folder is None or os.name == "nt":
+        return Tallies(None, totals, clock=clock)
+    return Tallies(lambda: FolderStore(folder, purpose=f"tallies,{_purpose(settings)}"), totals, clock=clock)
+
+
+def _purpose(settings: Settings) -> str:
+    return ",".join((*sorted(settings.regions), "/", *sorted(settings.authorities)))
 
 
 def _revocations(settings: Settings, store: Store, interval: float) -> Revocations | None:

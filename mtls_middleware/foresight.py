@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import assert_never
 
 from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.snapshot import AuthorityTrust, Pin, TrustSnapshot
@@ -79,6 +80,8 @@ def _anchor(binding: Binding, at: datetime, now: datetime) -> Ending:
             cure = "update certifi, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
         case Authority.CUSTOM:
             cure = "add the next root as custom=PATH to MTLS_TRUST"
+        case _:
+            assert_never(binding.authority)
     days = _days(at, now)
     return Ending(
         kind=EndingKind.ANCHOR,

@@ -25,7 +25,8 @@ from mtls_middleware._trust.http import within
 from mtls_middleware._trust.keeper import Keeper, KeptTrust
 from mtls_middleware._trust.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware.composition import Secrets, keeper_of, trust_sources
+from mtls_middleware._trust.tally import Counts
+from mtls_middleware.composition import Secrets, keeper_of, tallies_of, trust_sources
 from mtls_middleware.counters import Counters
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.events import (
@@ -81,6 +82,7 @@ class Guard:
         self._holder = Holder()
         self._decisions = Counters[Decided]()
         self._refreshes = Counters[Refreshed]()
+        self._tallies = tallies_of(settings, self._decisions.totals, utc_now)
         self._seconds = time.time if clock is utc_now else self._timestamp
         self._sources = trust_sources(settings)
         self._files: object = None
@@ -119,6 +121,7 @@ class Guard:
             clock: returns the time, aware, UTC; read once for each call.
         """
         guard = cls(settings, clock=clock, hooks=(LimitedLog(), *telemetry.span_hooks()))
+        guard.share_counts()
         ledger = telemetry.register()
         if ledger is not None:
             guard.report_to(ledger)
@@ -152,6 +155,17 @@ class Guard:
             count = partial(self._repeated, count, CallAccepted(identity=accepted.identity, cached=True))
         self._replay.keep(scope, accepted, additions, count)
 
+    def load(self) -> None:
+        """Load secrets, trust and state, and do nothing more: no thread begins, and nobody is asked.
+
+        For who only wants to look. What serves calls is started.
+
+        Raises:
+            ConfigurationError: as `start`.
+        """
+        with self._lock:
+            self._load()
+
     def start(self) -> None:
         """Load secrets, trust and state, then keep trust current on a thread of its own.
 
@@ -182,6 +196,7 @@ class Guard:
         A guard that never started, or failed to, reads its secrets too: they come into force together or not at all.
         """
         self._refresher.refresh_now(partial(self._refresh, everything=True))
+        self._tallies.share(at_once=True)
         return self.status()
 
     def close(self) -> None:
@@ -190,6 +205,7 @@ class Guard:
             self._started = False
             self._closed = True
         self._refresher.close()
+        self._tallies.leave()
         self._telling.summarize(at_once=True)
 
     def after_fork(self) -> None:
@@ -206,6 +222,14 @@ class Guard:
             refreshes=self._refreshes.totals,
             lives=self._lives,
         )
+
+    def share_counts(self) -> None:
+        """Let other processes that have the same state folder know, from time to time, what this guard counts."""
+        self._tallies.begin()
+
+    def counts(self) -> Counts:
+        """Return what was decided by all processes that share the state folder. It reads files: not for a request."""
+        return self._tallies.counts()
 
     def status(self) -> Status:
         """Describe trust, decisions and what is not in force."""
@@ -305,6 +329,7 @@ class Guard:
     def _tick(self) -> bool:
         """Do what is to be done every few seconds, and return whether there is something new to read."""
         self._telling.summarize()
+        self._tallies.share()
         return self._has_changed() or self._is_newly_heard
 
     @property

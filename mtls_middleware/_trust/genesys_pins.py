@@ -1,7 +1,7 @@
 """What the certificates API has told so far about one region: pins come with an answer, and leave long after it.
 
 The API warns that it is inconsistent while a certificate rotates. So a certificate that one answer lacks stays; it
-leaves when it has expired, or when another one has taken its place for `GRACE`.
+leaves when it has expired, or when another one has taken its place for `GRACE`. It is remembered until another serves.
 """
 
 from collections.abc import Iterable
@@ -79,7 +79,8 @@ class KnownCertificates:
             for one in self.certificates
             if one.listed.fingerprint_sha256 not in listed
         ]
-        kept = [one for one in others if _stays(one, now)]
+        # What serves now vouches for the clock too: nothing is forgotten at a time at which no certificate would serve.
+        kept = [one for one in others if one.listed.authority not in succeeded or _stays(one, now)]
         return replace(self, answered_at=now, certificates=(*listed.values(), *kept)[:MOST])
 
     def newer(self, stored: Self, now: datetime) -> Self:

@@ -166,7 +166,7 @@ class Revocations:
     def due(self, now: datetime) -> datetime:
         """Return when `refresh` has something to do: at once where a new address was learned."""
         sources = self._sources.copy()
-        if any(learned.addresses not in sources and not self._is_configured(learned) for learned in self._learned.all):
+        if any(learned.addresses not in sources and self._is_asked(learned, now) for learned in self._learned.all):
             return now
         times = [now if source.is_due(now) else source.due for source in sources.values() if not source.idle]
         return min(times, default=now + timedelta(seconds=self._interval))
@@ -219,7 +219,7 @@ class Revocations:
                 source = ListSource(places=(place,), due=now, draw=self._draw)
             yield source.places, source
         for learned in self._learned.all:
-            if self._is_configured(learned):
+            if not self._is_asked(learned, now):
                 continue
             source = known.get(learned.addresses)
             yield (
@@ -227,8 +227,10 @@ class Revocations:
                 source or ListSource(places=learned.addresses, due=now, learned=learned, draw=self._draw),
             )
 
-    def _is_configured(self, learned: Learned) -> bool:
-        return any(address in self._places for address in learned.addresses)
+    def _is_asked(self, learned: Learned, now: datetime) -> bool:
+        """Return whether the network is asked: not for the operator's places, nor for what only the past named."""
+        is_configured = any(address in self._places for address in learned.addresses)
+        return not is_configured and now <= learned.certificate.not_valid_after_utc
 
     def _merge(self, now: datetime) -> None:
         """Take in the lists that were kept. A bad one is nobody's problem: its place will be asked."""

@@ -109,6 +109,15 @@ class FolderStore:
         finally:
             self._lock.release()
 
+    def lock(self, name: str) -> FolderLock:
+        """Return another lock of this folder.
+
+        Raises:
+            OSError: the folder cannot be made.
+            Unusable: it is not ours alone.
+        """
+        return FolderLock(self._made(None) / f"{name}.lock")
+
     def _made(self, kind: Kind | None) -> Path:
         """Return a folder of our own, made where it is missing."""
         self._root.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)

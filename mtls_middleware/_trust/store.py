@@ -20,6 +20,8 @@ class Kind(StrEnum):
     """The key is the leaf's fingerprint; it is verified again before anything is learned from it."""
     API = "api"
     """The key is the region; only a store that can authenticate what it keeps keeps these."""
+    TALLY = "tally"
+    """The key is a process's place; in a folder of their own, so that no worker takes them for news of trust."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,12 @@ from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, reason_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
 from mtls_middleware.cli.call.exchange import Answer, Exchange, _decoded
-from mtls_middleware.cli.call.runbook import RUNBOOK
 from mtls_middleware.cli.call.table import facts, show
 from mtls_middleware.cli.call.tls import Described, TLSFacts, described
 from mtls_middleware.cli.call.verb import Options, run_call
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
 from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.cli.runbook import RUNBOOK
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
 

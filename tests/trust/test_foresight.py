@@ -44,7 +44,7 @@ def pin(number: int, *, begins: datetime | None = NOW - DAY, ends: datetime | No
 
 def test_without_trust_nothing_ends() -> None:
     assert endings(None, NOW) == ()
-    assert endings(snapshot(trust(REGION)), NOW) == ()
+    assert endings(snapshot(trust(REGION), trust(CUSTOM), trust(DIGICERT)), NOW) == ()
 
 
 @pytest.mark.parametrize("days", WARNING_DAYS)

@@ -123,10 +123,20 @@ def test_an_expired_certificate_is_no_pin() -> None:
     assert it.intermediates(end + SECOND) == ()
 
 
-def test_an_expired_certificate_is_forgotten_with_the_next_answer() -> None:
+def test_an_expired_certificate_is_forgotten_when_another_serves() -> None:
     after = OLD.certificate.not_valid_after_utc + SECOND
-    assert known(listed(OLD)).merge(answer(), after).certificates == ()
+    serving = digicert(begins=after - DAY, ends=after + DAY)
+    assert pinned(known(listed(OLD)).merge(answer(), after), after) == set()
+    assert prints(OLD).isdisjoint(
+        one.listed.fingerprint_sha256 for one in known(listed(OLD)).merge(answer(listed(serving)), after).certificates
+    )
     assert known(listed(OLD), now=after).certificates == ()
+
+
+def test_lesson_a_clock_that_was_ahead_for_a_moment_takes_no_pin() -> None:
+    it = known(listed(OLD)).merge(answer(listed(OLD), listed(NEW, UPCOMING)), NOW + 4000 * DAY)
+    assert pinned(it, NOW + 4000 * DAY) == set()
+    assert pinned(it.merge(answer(), NOW)) == prints(OLD)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.cli.call.credentials import Credentials
 from mtls_middleware.cli.call.exchange import Answer, Exchange
-from mtls_middleware.cli.call.runbook import RUNBOOK
 from mtls_middleware.cli.call.tls import Described
 from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.cli.runbook import RUNBOOK
 from mtls_middleware.display import displayed
 
 SOON = timedelta(days=30)

@@ -12,10 +12,8 @@ from rich.text import Text
 from mtls_middleware.cli.call.conclusions import Meaning
 from mtls_middleware.cli.call.exchange import Answer, Exchange
 from mtls_middleware.cli.call.tls import NAMES_SHOWN, TLSFacts
+from mtls_middleware.cli.console import console_for
 from mtls_middleware.display import displayed
-
-PLAIN_WIDTH = 120
-"""Columns where nobody looks at a terminal."""
 
 BODY_CHARACTERS = 4_000
 """Shown of an answer."""
@@ -37,9 +35,7 @@ def show(
     console: Console | None = None,
 ) -> None:
     """Print what was sent, the time of each step, TLS, the answer, and what it means."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = console_for(console)
     page = _Page(console)
     page.heading(title)
     page.line("certificate", shown)

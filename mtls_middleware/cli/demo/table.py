@@ -7,11 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mtls_middleware.cli.console import console_for
 from mtls_middleware.cli.demo.calls import Outcome, Place, Way
 from mtls_middleware.display import displayed
-
-PLAIN_WIDTH = 120
-"""Columns where nobody looks at a terminal: nothing is cut, and a script sees the same everywhere."""
 
 TABLE_WIDTH = 107
 """Columns of a table with its frame."""
@@ -38,9 +36,7 @@ _ENDING = (
 
 def show(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
     """Print the tables and the verdict."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = console_for(console)
     console.print(Text("\nData action calls, and what became of them", style="bold"))
     for title, ways in _TABLES.items():
         console.print()

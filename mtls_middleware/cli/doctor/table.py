@@ -8,12 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mtls_middleware.cli.console import console_for
 from mtls_middleware.cli.doctor.judging import Verdict
 from mtls_middleware.cli.doctor.report import Finding, Report, Row
 from mtls_middleware.display import displayed
-
-PLAIN_WIDTH = 120
-"""Columns where nobody looks at a terminal."""
 
 SHOWN = 4
 """Attacks named with a finding; the table has them all."""
@@ -34,9 +32,7 @@ _STYLES = {
 
 def show(report: Report, url: str, console: Console | None = None) -> None:
     """Print the table, what has to be mended, and the conclusion."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = console_for(console)
     told = displayed(url)
     console.print(Text(f"\nAttacks on {told} with {_sources(report)}\n", style="bold"))
     console.print(_table(report, console))

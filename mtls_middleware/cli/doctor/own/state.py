@@ -18,7 +18,12 @@ LEAST_BYTES = 100 * 1024 * 1024
 _ABOUT = About(Topic.STATE)
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
-_WORDS = {Kind.CRL: "lists", Kind.CERTIFICATE: "certificates that name lists", Kind.API: "answers of the API"}
+_WORDS = {
+    Kind.CRL: "lists",
+    Kind.CERTIFICATE: "certificates that name lists",
+    Kind.API: "answers of the API",
+    Kind.TALLY: "counts of workers",
+}
 
 
 def tell_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:

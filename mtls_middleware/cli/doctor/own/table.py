@@ -8,11 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from mtls_middleware.cli.console import console_for
 from mtls_middleware.cli.doctor.own.examination import status_of
 from mtls_middleware.cli.doctor.own.finding import Finding, Severity, Topic
-
-PLAIN_WIDTH = 120
-"""Columns where nobody looks at a terminal."""
 
 _LABEL = 13
 
@@ -32,9 +30,7 @@ _SIGNS = {
 
 def show(findings: tuple[Finding, ...], console: Console | None = None) -> None:
     """Print all findings by topic, what to do for each, and the conclusion."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = console_for(console)
     for topics, found in _sections(findings):
         console.print(Text(f"\n{', '.join(topics)}", style="bold"))
         for finding in found:

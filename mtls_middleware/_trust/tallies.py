@@ -1,0 +1,185 @@
+"""How often each decision was made by the processes of a machine, so that one of them, or another, can show the sum.
+
+Each process writes its numbers into a place of its own in the state folder. A lock, which ends with the process, says
+that a place is taken; the next process takes over a free one and counts on from what stands there. So there are never
+more places than processes that ran at one time, nothing is counted twice, and a process that ends without a word takes
+away at most what it counted since it last wrote. These numbers are for people: no decision looks at them.
+"""
+
+import atexit
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Lock
+from weakref import WeakSet, finalize
+
+from mtls_middleware._trust.folder_lock import FolderLock, Taken
+from mtls_middleware._trust.forks import follow_forks, undisturbed
+from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.state import MOST, FolderStore
+from mtls_middleware._trust.store import Entry, Kind
+from mtls_middleware._trust.tally import Counts, Numbers, Scope, Tally, summed
+
+PLACES = MOST
+"""Processes, or guards in them, that can share what they count at one time."""
+
+SHARE_SECONDS = 10.0
+"""Between two writings of numbers that changed: what a killed process can lose."""
+
+ALIVE_SECONDS = 60.0
+"""Between two writings of numbers that did not: so it can be told how many processes count."""
+
+ALIVE = timedelta(seconds=2 * ALIVE_SECONDS)
+"""After which a process that wrote nothing is not told of as counting; its numbers stay."""
+
+
+class Tallies:
+    """Share what one guard counts, and read what all count. Nothing here is called while a request waits."""
+
+    def __init__(
+        self,
+        store: Callable[[], FolderStore] | None,
+        totals: Callable[[], Numbers],
+        *,
+        clock: Callable[[], datetime],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; nothing is read or written before it is used, and nothing written before `begin`.
+
+        Args:
+            store: opens the folder of tallies; None where there is none.
+            totals: returns what this guard has counted.
+            clock: tells the time, aware, UTC.
+            seconds: never go back.
+        """
+        self._open_store = store
+        self._totals = totals
+        self._clock = clock
+        self._seconds = seconds
+        self._since = clock()
+        self._writes = False
+        self._sharing = Lock()
+        self._begun: dict[int, object] = {os.getpid(): None}
+        self._forget({})
+        follow_forks(self)
+        _all.add(self)
+
+    def begin(self) -> None:
+        """Let `share` write from now on."""
+        self._writes = True
+
+    def share(self, *, at_once: bool = False) -> None:
+        """Write what was counted, if it is time to; a folder that cannot be written to changes nothing.
+
+        Args:
+            at_once: whether or not it is time, and after a writing that is under way.
+        """
+        self.after_fork()
+        if self._open_store is None or not self._writes or not self._sharing.acquire(blocking=at_once):
+            return
+        try:  # this lock stands for "one at a time" and guards no data, so it may be held while the disk works
+            with undisturbed():
+                self._share(self._open_store, at_once=at_once)
+        finally:
+            self._sharing.release()
+
+    def leave(self) -> None:
+        """Write what was counted, and leave the place to another; `share` takes one again."""
+        self.share(at_once=True)
+        with self._sharing:
+            if self._lock is not None:
+                self._lock.release()
+                self._forget(summed(self._counted_elsewhere, self._written or {}))
+
+    def counts(self) -> Counts:
+        """Return what every process has counted, this one until now."""
+        if self._open_store is None:
+            scope = Scope.PROCESS if self._writes else Scope.NOTHING
+            return Counts(numbers=self._totals(), scope=scope, since=self._since, processes=int(self._writes))
+        self.share(at_once=True)
+        return read_counts(self._open_store(), self._clock())
+
+    def after_fork(self) -> None:
+        """Count from nothing in a place of its own: until the fork, the parent has counted."""
+        pid = os.getpid()
+        if pid not in self._begun and self._begun.setdefault(pid, mine := object()) is mine:
+            self._sharing = Lock()
+            self._forget(self._totals())
+
+    def _forget(self, counted_elsewhere: Numbers) -> None:
+        self._counted_elsewhere = counted_elsewhere
+        self._lock: FolderLock | None = None
+        self._store: FolderStore | None = None
+        self._place = ""
+        self._before = Tally(since=self._since)
+        self._written: Numbers | None = None
+        self._tried = self._told = float("-inf")
+
+    def _share(self, open_store: Callable[[], FolderStore], *, at_once: bool) -> None:
+        seconds = self._seconds()
+        own = Counter(self._totals())
+        own.subtract(self._counted_elsewhere)
+        is_new, is_old = own != self._written, seconds - self._told >= ALIVE_SECONDS
+        if not (at_once and is_new) and (seconds - self._tried < SHARE_SECONDS or not (is_new or is_old)):
+            return
+        self._tried = seconds
+        if self._store is None:
+            store = open_store()
+            if not self._take_place(store):
+                return
+            self._store = store
+        tally = Tally(since=self._before.since, numbers=summed(self._before.numbers, own))
+        self._store.put(Kind.TALLY, self._place, tally.to_bytes(), self._clock())
+        self._written, self._told = own, seconds
+
+    def _take_place(self, store: FolderStore) -> bool:
+        """Take the first place that no process has; who is refused asks again later."""
+        with store.refreshing() as is_mine:
+            if not is_mine:
+                return False
+            kept = {entry.key: entry for entry in store.entries(Kind.TALLY)}
+            for place in _PLACES:
+                try:
+                    lock = store.lock(place)
+                    taken = lock.take()
+                except (OSError, Unusable):
+                    return False
+                if taken is Taken.OURS:
+                    self._lock, self._place = lock, place
+                    finalize(self, lock.release).atexit = False  # a guard that nobody closed, and nobody holds
+                    self._before = _tally(kept.get(place)) or Tally(since=self._clock())
+                    return True
+        return False
+
+
+def read_counts(store: FolderStore, now: datetime) -> Counts:
+    """Return the sum of what all processes have written. What cannot be read is left out, and told."""
+    entries = [entry for entry in store.entries(Kind.TALLY) if entry.key in _PLACES]
+    told = [(entry, tally) for entry in entries if (tally := _tally(entry)) is not None]
+    bad = len(entries) - len(told)
+    spoiled = (f"counts of {bad} {'process' if bad == 1 else 'processes'} are damaged, or of another version",)
+    return Counts(
+        numbers=summed(*(tally.numbers for _, tally in told)),
+        scope=Scope.MACHINE,
+        since=min((tally.since for _, tally in told), default=None),
+        written_at=max((entry.at for entry, _ in told), default=None),
+        processes=sum(abs(now - entry.at) <= ALIVE for entry, _ in told),
+        problems=(*store.problems, *(spoiled if bad else ())),
+    )
+
+
+_PLACES = tuple(f"process-{number:02}" for number in range(PLACES))
+_all: "WeakSet[Tallies]" = WeakSet()
+
+
+@atexit.register
+def _share_last() -> None:
+    """Write what was counted since the last time, in a process that ends without closing its guards."""
+    for tallies in tuple(_all):
+        tallies.share(at_once=True)
+
+
+def _tally(entry: Entry | None) -> Tally | None:
+    return Tally.from_bytes(entry.content) if entry is not None else None

@@ -1,0 +1,1 @@
+"""The verb ``explain``: a verdict step by step, with the evidence."""

@@ -1,0 +1,88 @@
+"""Anchors and lists in the forms that proxies and platforms read."""
+
+import os
+import tempfile
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from mtls_middleware._core.certificate import fingerprint
+from mtls_middleware._core.snapshot import Anchor, TrustSnapshot
+from mtls_middleware._trust.crl_pem import content_of
+from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.store import Kind
+from mtls_middleware.composition import Secrets, store_of
+from mtls_middleware.display import displayed
+from mtls_middleware.settings import Settings
+
+
+class Format(StrEnum):
+    """Name who is to read it."""
+
+    PEM = "pem"
+    """Whoever reads PEM: each certificate has a comment, which TLS libraries pass over."""
+    NGINX = "nginx"
+    """``ssl_client_certificate``, and the files of Apache, HAProxy and Envoy, which look the same."""
+    AWS_ALB = "aws-alb"
+    """A trust store of an ALB, which takes no comments."""
+
+
+def bundle(snapshot: TrustSnapshot, form: Format, now: datetime) -> str:
+    """Return the anchors that are valid now, or will be, and configured intermediates."""
+    anchors = [anchor for anchor in snapshot.anchors if anchor.not_after >= now]
+    helpers = [one for trust in snapshot.trusts for one in trust.intermediates if one.not_valid_after_utc >= now]
+    blocks = [_block(anchor.certificate, _comment(anchor), form) for anchor in anchors]
+    blocks += [
+        _block(one, f"intermediate {_subject(one)}, until {one.not_valid_after_utc:%Y-%m-%d}", form) for one in helpers
+    ]
+    return "".join(dict.fromkeys(blocks))
+
+
+def lists_of(settings: Settings, snapshot: TrustSnapshot) -> str:
+    """Return the revocation lists in force as PEM, one behind the other.
+
+    Their bytes are where they were read from: files of the operator, and the state.
+    """
+    contents = [entry.content for entry in store_of(settings, Secrets.read(settings, [])).entries(Kind.CRL)]
+    contents += [Path(place).read_bytes() for place in settings.crl_urls if "://" not in place]
+    in_force = {one.fingerprint_sha256 for one in snapshot.lists.lists}
+    ders = {}
+    for content in contents:
+        with suppress(Unusable):  # not what is in force, then
+            der = content_of(content, lambda: None)
+            ders[fingerprint(der)] = der
+    lists = (x509.load_der_x509_crl(der) for digest, der in ders.items() if digest in in_force)
+    return "".join(one.public_bytes(Encoding.PEM).decode("ascii") for one in lists)
+
+
+def write(text: str, path: Path) -> None:
+    """Replace a file in one step, so that a proxy that reloads meanwhile reads the old one or the new one."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary = Path(file.name)
+    try:
+        temporary.chmod(0o644)  # certificates are public, and proxies run as somebody else
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink()
+        raise
+
+
+def _block(certificate: x509.Certificate, comment: str, form: Format) -> str:
+    pem = certificate.public_bytes(Encoding.PEM).decode("ascii")
+    return pem if form is Format.AWS_ALB else f"# {comment}\n{pem}"
+
+
+def _comment(anchor: Anchor) -> str:
+    subject, origin = _subject(anchor.certificate), displayed(anchor.origin)
+    return f"{anchor.binding}: {subject}, until {anchor.not_after:%Y-%m-%d}, from {origin}"
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    return displayed(certificate.subject.rfc4514_string()).encode("ascii", "backslashreplace").decode("ascii")

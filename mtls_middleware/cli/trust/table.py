@@ -1,0 +1,76 @@
+"""The trust in force, as a person likes to read it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from mtls_middleware.cli.trust.facts import days_left
+from mtls_middleware.display import displayed
+from mtls_middleware.reporting import APIStatus, Life, ListStatus, RegionStatus, Status
+
+_STYLES = {Life.FRESH: "bold green", Life.STALE: "bold yellow", Life.EXPIRED: "bold red", Life.MISSING: "bold red"}
+_MEANINGS = {
+    Life.FRESH: "trust is in force",
+    Life.STALE: "the last refresh failed; the last good trust serves on",
+    Life.EXPIRED: "nothing that is valid now is left: every protected call is refused",
+    Life.MISSING: "nothing could be loaded: every protected call is refused",
+}
+
+_SHORT = 16
+"""Characters of a fingerprint: enough to tell two apart."""
+
+
+def show(status: Status, now: datetime, console: Console) -> None:
+    """Print regions with what they are judged by, lists, certificates APIs, and what will end."""
+    console.print(Text(f"{status.life}: {_MEANINGS[status.life]}", style=_STYLES[status.life]), soft_wrap=True)
+    for region in status.regions:
+        _section(console, _title(region), _lines_of_region(region, now), warns=not region.available)
+    _section(console, "revocation lists", map(_list, status.lists))
+    _section(console, "certificates API", map(_api, status.apis))
+    _section(console, "what will end", (ending.text for ending in status.coming))
+    _section(console, "warnings", status.warnings, warns=True)
+    _section(console, "problems", status.problems, warns=True)
+
+
+def _section(console: Console, title: str, lines: Iterator[str] | tuple[str, ...], *, warns: bool = False) -> None:
+    found = tuple(lines)
+    if found:
+        console.print(Text(f"\n{title}", style="bold yellow" if warns else "bold"), soft_wrap=True)
+    for line in found:
+        console.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def _title(region: RegionStatus) -> str:
+    return f"{region.name} ({region.authority})" + ("" if region.available else ": its callers cannot be accepted now")
+
+
+def _lines_of_region(region: RegionStatus, now: datetime) -> Iterator[str]:
+    if region.names:
+        yield f"name  {displayed(', '.join(region.names))}"
+    for anchor in region.anchors:
+        subject = displayed(anchor.certificate.subject.rfc4514_string())
+        yield f"root  {subject}, {_ends(anchor.not_after, now)}, {anchor.fingerprint_sha256[:_SHORT]}, {anchor.origin}"
+    for pin in region.pins:
+        end = "end not known" if pin.not_after is None else _ends(pin.not_after, now)
+        begins = f", from {pin.not_before:%Y-%m-%d}" if pin.not_before is not None and pin.not_before > now else ""
+        yield f"pin   {pin.fingerprint_sha256[:_SHORT]}{begins}, {end}, {pin.origin}"
+
+
+def _ends(end: datetime, now: datetime) -> str:
+    days = days_left(end, now)
+    return f"until {end:%Y-%m-%d} ({days} days)" if days >= 0 else f"ended {end:%Y-%m-%d}"
+
+
+def _list(one: ListStatus) -> str:
+    trouble = f": {one.error}" if one.error else ""
+    if one.next_update is None:
+        return f"{displayed(one.origin)}: none came{trouble}"
+    until = f"until {one.next_update:%Y-%m-%d %H:%MZ}"
+    return f"{displayed(one.origin)}: number {one.number}, {one.entries} entries, {until}{trouble}"
+
+
+def _api(one: APIStatus) -> str:
+    trouble = f": {one.error}" if one.error else ""
+    return f"{one.region}: {one.certificates} certificates known{trouble}"

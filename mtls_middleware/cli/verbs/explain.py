@@ -1,0 +1,55 @@
+"""The verb `explain`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtls_middleware.cli.extras import extra
+
+
+def explain(  # noqa: PLR0913 - one argument for each option
+    certificate: Annotated[
+        str, typer.Argument(metavar="CERT", help="PEM or DER, the leaf first; - for standard input.")
+    ],
+    *,
+    header: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="CERT holds a header's value, as this source or in this encoding."),
+    ] = None,
+    trust: Annotated[Path | None, typer.Option(help="Instead of MTLS_TRUST.")] = None,
+    region: Annotated[str | None, typer.Option(help="Instead of MTLS_REGIONS.")] = None,
+    authority: Annotated[str | None, typer.Option(help="Instead of MTLS_AUTHORITIES.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Judge at this time, ISO 8601, UTC; now without.")
+    ] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the API and the revocation lists first.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+) -> None:
+    """Judge a certificate as the running application would, and show each step with its evidence.
+
+    Settings come from the environment, revocation lists from files and the state folder. The exit status is 0 where the
+    certificate is accepted, 1 where it is refused, 2 for what cannot be read.
+
+    `mtls-middleware explain client.pem`
+
+    `mtls-middleware explain client.pem --region us-east-1 --trust US-East-1.zip --at 2027-03-01`
+
+    `echo "$X_SSL_CLIENT_CERT" | mtls-middleware explain - --header nginx`
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.explain.reading import encoding_of  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.explain.verb import Options, moment, run_explain  # noqa: PLC0415
+    try:
+        encoding = None if header is None else encoding_of(header)
+    except ValueError as error:
+        raise typer.BadParameter(f"{header!r} is neither a source nor an encoding", param_hint="--header") from error
+    try:
+        when = None if at is None else moment(at)
+    except ValueError as error:
+        raise typer.BadParameter("write it as 2027-03-01 or 2027-03-01T12:00:00Z", param_hint="--at") from error
+    given = {"MTLS_TRUST": trust, "MTLS_REGIONS": region, "MTLS_AUTHORITIES": authority}
+    overrides = {name: str(value) for name, value in given.items() if value is not None}
+    options = Options(source=certificate, header=encoding, overrides=overrides, at=when, refresh=refresh, as_json=json)
+    sys.exit(run_explain(options))

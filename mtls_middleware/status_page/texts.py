@@ -1,0 +1,48 @@
+"""How times, numbers and sentences are written."""
+
+from datetime import datetime
+
+from mtls_middleware.display import displayed
+
+LIMIT = 1_000
+"""Characters of one sentence: it may name a file and say what would be right."""
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+MONTH, YEAR = 30 * DAY, 365.25 * DAY
+
+_UNITS = ((YEAR, "year"), (MONTH, "month"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"))
+
+
+def sentence(text: str) -> str:
+    """Return a sentence of ours, in which foreign words were made safe when it was made, or make it safe now."""
+    shown = displayed(text, LIMIT)
+    return text if shown.replace("\\\\", "\\") == text else shown
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time to the minute."""
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at is not None else "never"
+
+
+def span(seconds: float) -> str:
+    """Return how long something takes, in one unit that is not too small: ``3 days``, ``2 years``."""
+    for unit, name in _UNITS:
+        if seconds >= (2 if name == "month" else 1) * unit:
+            count = int(seconds // unit)
+            return f"{count:,} {name}{'' if count == 1 else 's'}"
+    return "a moment"
+
+
+def when(seconds: float) -> str:
+    """Return how far away a moment is that is to come, or gone by."""
+    return f"in {span(seconds)}" if seconds >= 0 else f"{span(-seconds)} ago"
+
+
+def number(count: int) -> str:
+    """Return a number that can be read."""
+    return f"{count:,}"
+
+
+def plural(count: int, one: str, more: str) -> str:
+    """Return a number of things."""
+    return f"{count:,} {one if count == 1 else more}"

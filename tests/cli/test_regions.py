@@ -1,0 +1,60 @@
+"""The verb ``regions``: the table as it is."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from mtls_middleware.cli.app import app
+from mtls_middleware.cli.regions import _facts
+from mtls_middleware.regions import Certainty, table
+
+
+def run(*arguments: str) -> str:
+    ended = CliRunner().invoke(app, ["regions", *arguments])
+    assert ended.exit_code == 0
+    return ended.stdout
+
+
+@pytest.mark.parametrize("region", table(), ids=lambda region: region.aws_region)
+def test_each_region_has_a_line_with_all_that_is_known(region: object) -> None:
+    known = next(one for one in table() if one is region)
+    line = next(line for line in run().splitlines() if line.startswith(f"{known.aws_region} "))
+
+    assert line.split() == [
+        known.aws_region, known.domain, known.zip_label or "-", known.cert_name or "-", str(known.certainty)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("certainty", Certainty)
+def test_each_certainty_is_explained(certainty: Certainty) -> None:
+    assert any(line.startswith(f"{certainty} ") for line in run().splitlines())
+
+
+@pytest.mark.parametrize("name", ["eu-west-1", "mypurecloud.ie", "EU-West-1", "MYPURECLOUD.IE"])
+def test_one_region_is_found_by_each_of_its_names(name: str) -> None:
+    shown = dict(line.split(maxsplit=1) for line in run(name).splitlines())
+
+    assert (shown["aws_region"], shown["download"]) == ("eu-west-1", "EU-West-1.zip")
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    unnamed = next(region for region in table() if region.cert_name is None)
+
+    assert "certificate_name       -" in run(unnamed.aws_region)
+
+
+def test_scripts_get_the_same() -> None:
+    assert json.loads(run("--json")) == [_facts(region) for region in table()]
+    assert json.loads(run("us-east-1", "--json"))["certificate_name"] == "dataactions.prod.us-east-1.mypurecloud.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("mypurecloud.i", "did you mean 'mypurecloud.ie'?"), ("[red]x", "'[red]x'."), ("\x1b[31m", r"'\x1b[31m'")],
+)
+def test_an_unknown_region_is_told_with_the_nearest(name: str, said: str) -> None:
+    ended = CliRunner().invoke(app, ["regions", name])
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert said in ended.stderr

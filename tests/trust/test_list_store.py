@@ -1,0 +1,31 @@
+"""What of revocation outlives a process heals by itself."""
+
+from mtls_middleware._trust.store import Kind
+from mtls_middleware.testing import RegionalCA
+from tests.core.certs import NOW, genesys
+from tests.trust.revocation_doubles import A, Bench, Host
+
+CA = RegionalCA(now=NOW)
+CLIENT = CA.client(crl_url=A)
+
+
+def test_lesson_a_certificate_that_is_gone_from_the_state_is_put_there_anew() -> None:
+    bench = Bench(genesys(CA), host=Host({A: CA.crl()}))
+    bench.learn(CLIENT)
+    bench.refresh()
+    bench.memory.kept = {place: entry for place, entry in bench.memory.kept.items() if place[0] is not Kind.CERTIFICATE}
+    bench.later(hours=1)
+    bench.refresh()
+
+    assert [entry.key for entry in bench.memory.entries(Kind.CERTIFICATE)] == [CLIENT.fingerprint_sha256]
+
+
+def test_one_that_is_there_is_put_once() -> None:
+    bench = Bench(genesys(CA), host=Host({A: CA.crl()}))
+    bench.learn(CLIENT)
+    bench.refresh()
+    before = list(bench.memory.entries(Kind.CERTIFICATE))
+    bench.later(hours=1)
+    bench.refresh()
+
+    assert list(bench.memory.entries(Kind.CERTIFICATE)) == before
