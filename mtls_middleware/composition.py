@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
+from mtls_middleware._core.gate import Gate, Mode
+from mtls_middleware._core.policy import CallerPolicy
+from mtls_middleware._core.protection import Protection
+from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.secret import Secret
+from mtls_middleware._core.sources import source_of
 from mtls_middleware._trust import http
 from mtls_middleware._trust.addresses import AddressPolicy
 from mtls_middleware._trust.api_source import APISource
@@ -58,6 +63,34 @@ class Secrets:
             state=state.values if state is not None else of_clients,
             clients=clients,
         )
+
+
+def never_right(setting: SecretSetting | None) -> Secret | None:
+    """Return a secret that nothing matches; its header is hidden from the application all the same."""
+    return Secret(header=setting.header, values=()) if setting is not None else None
+
+
+def gate_of(settings: Settings, *, proxy_secret: Secret | None, caller_secret: Secret | None, mode: Mode) -> Gate:
+    """Return what judges by `settings`, with secrets that were read."""
+    return Gate(
+        source=source_of(settings.source, settings.shape, settings.xfcc_elements),
+        boundary=Boundary(
+            networks=settings.trusted_proxies,
+            unix_socket=settings.trusts_unix_socket,
+            secret=proxy_secret,
+            drops_underscores=settings.proxy_drops_underscores,
+        ),
+        protection=Protection(protected=settings.protect, exempt=settings.exempt),
+        callers=CallerPolicy(
+            organization_ids=settings.organization_ids,
+            organization_header=settings.organization_header,
+            secret=caller_secret,
+        ),
+        max_header_bytes=settings.max_header_bytes,
+        max_chain=settings.max_chain,
+        mode=mode,
+        revocation=settings.revocation,
+    )
 
 
 def trust_sources(settings: Settings) -> TrustSources:

@@ -1,7 +1,7 @@
 """The composition root: settings, trust, clock and hooks become one guard that judges calls."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
@@ -9,16 +9,12 @@ from typing import Any, Self
 
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
-from mtls_middleware._core.gate import Gate, Mode
-from mtls_middleware._core.policy import CallerPolicy
-from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.proxies import Boundary
+from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.replay import Replay
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.snapshot import TrustSnapshot
-from mtls_middleware._core.sources import source_of
 from mtls_middleware._trust import threads
+from mtls_middleware._trust.describing import apis_of, lists_of
 from mtls_middleware._trust.forks import follow_forks
 from mtls_middleware._trust.holder import Holder
 from mtls_middleware._trust.http import within
@@ -26,7 +22,7 @@ from mtls_middleware._trust.keeper import Keeper, KeptTrust
 from mtls_middleware._trust.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware._trust.tally import Counts
-from mtls_middleware.composition import Secrets, keeper_of, tallies_of, trust_sources
+from mtls_middleware.composition import Secrets, gate_of, keeper_of, never_right, tallies_of, trust_sources
 from mtls_middleware.counters import Counters
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.events import (
@@ -48,8 +44,8 @@ from mtls_middleware.instrumentation import telemetry
 from mtls_middleware.instrumentation.ledger import Ledger, Life
 from mtls_middleware.instrumentation.logging import LimitedLog
 from mtls_middleware.instrumentation.telling import Telling
-from mtls_middleware.reporting import APIStatus, ListStatus, Status, status_of
-from mtls_middleware.settings import SecretSetting, Settings
+from mtls_middleware.reporting import Status, status_of
+from mtls_middleware.settings import Settings
 
 RETRY = timedelta(seconds=30)
 """After a start that failed. A file that changed is noticed before; a secret or the right time is not."""
@@ -102,10 +98,10 @@ class Guard:
             for name in names
         }
         # Until everything is loaded no secret is the right one, and no mode lets a refusal by.
-        self._gate = _gate(
+        self._gate = gate_of(
             settings,
-            proxy_secret=_never_right(settings.proxy_secret),
-            caller_secret=_never_right(settings.caller_secret),
+            proxy_secret=never_right(settings.proxy_secret),
+            caller_secret=never_right(settings.caller_secret),
             mode=Mode.ENFORCE,
         )
         self._begin_replay()
@@ -241,8 +237,8 @@ class Guard:
             last_refresh=self._last_refresh,
             problems=self._problems,
             warnings=(*self._warnings, *self._complaints),
-            lists=_lists(self._keeper),
-            apis=_apis(self._keeper),
+            lists=lists_of(self._keeper),
+            apis=apis_of(self._keeper),
             decisions=by_reason(self._decisions.totals()),
             requires_lists=self._settings.revocation is RevocationMode.REQUIRE,
         )
@@ -285,7 +281,7 @@ class Guard:
             raise TrustError([*problems, *error.problems]) from error
         if problems:
             raise ConfigurationError(problems)
-        self._gate = _gate(
+        self._gate = gate_of(
             self._settings, proxy_secret=secrets.proxy, caller_secret=secrets.caller, mode=self._settings.mode
         )
         self._keeper = keeper
@@ -300,7 +296,7 @@ class Guard:
             if self._keeper is not None:
                 kept = self._keeper.refresh(now, self._clock, everything=everything)
                 self._adopt(kept, now)
-                for refreshed in _refreshed(self._keeper, kept.problems):
+                for refreshed in self._keeper.results:
                     self._refreshes.add(refreshed)
         except ConfigurationError as error:
             self._refreshes.add(Refreshed(RefreshSource.FILES, RefreshResult.FAILURE))
@@ -415,11 +411,6 @@ def _unforeseen(error: Exception) -> Rejected:
     return Rejected(reason=Reason.INTERNAL_ERROR, detail=repr(error), disposition=Disposition.REFUSED, error=error)
 
 
-def _never_right(setting: SecretSetting | None) -> Secret | None:
-    """Return a secret that nothing matches; its header is hidden from the application all the same."""
-    return Secret(header=setting.header, values=()) if setting is not None else None
-
-
 def _renewed(region: str) -> str:
     return (
         f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed: Genesys "
@@ -433,69 +424,4 @@ def _perhaps_renewed(region: str) -> str:
         f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
         f"actions fail, Genesys renewed the root: download {download_of(region)}, and put the new root beside the old "
         "one. If they do not, somebody tries a certificate of their own"
-    )
-
-
-def _lists(keeper: Keeper | None) -> tuple[ListStatus, ...]:
-    return tuple(
-        ListStatus(
-            origin=view.origin,
-            number=view.held.number if view.held else None,
-            entries=len(view.held.serial_numbers) if view.held else 0,
-            this_update=view.held.this_update if view.held else None,
-            next_update=view.held.next_update if view.held else None,
-            last_success=view.last_success,
-            error=view.error,
-            is_learned=view.is_learned,
-        )
-        for view in (keeper.list_views if keeper is not None else ())
-    )
-
-
-def _refreshed(keeper: Keeper, problems: tuple[str, ...]) -> Iterator[Refreshed]:
-    """Say of each source whether it was good; what is wrong with neither the API nor a list is wrong with a file."""
-    of_apis = {api.problem for api in keeper.apis if api.problem}
-    errors = [view.error for view in keeper.list_views if view.error]
-    of_lists = {problem for problem in problems if any(error in problem for error in errors)} - of_apis
-    failed = {
-        RefreshSource.FILES: set(problems) - of_apis - of_lists,
-        **({RefreshSource.API: of_apis} if keeper.apis else {}),
-        **({RefreshSource.LISTS: of_lists} if keeper.list_views else {}),
-    }
-    for source, found in failed.items():
-        yield Refreshed(source, RefreshResult.FAILURE if found else RefreshResult.SUCCESS)
-
-
-def _apis(keeper: Keeper | None) -> tuple[APIStatus, ...]:
-    return tuple(
-        APIStatus(
-            region=api.region,
-            certificates=len(api.known.certificates),
-            last_success=api.last_success,
-            next_poll=api.due,
-            error=api.problem,
-        )
-        for api in (keeper.apis if keeper is not None else ())
-    )
-
-
-def _gate(settings: Settings, *, proxy_secret: Secret | None, caller_secret: Secret | None, mode: Mode) -> Gate:
-    return Gate(
-        source=source_of(settings.source, settings.shape, settings.xfcc_elements),
-        boundary=Boundary(
-            networks=settings.trusted_proxies,
-            unix_socket=settings.trusts_unix_socket,
-            secret=proxy_secret,
-            drops_underscores=settings.proxy_drops_underscores,
-        ),
-        protection=Protection(protected=settings.protect, exempt=settings.exempt),
-        callers=CallerPolicy(
-            organization_ids=settings.organization_ids,
-            organization_header=settings.organization_header,
-            secret=caller_secret,
-        ),
-        max_header_bytes=settings.max_header_bytes,
-        max_chain=settings.max_chain,
-        mode=mode,
-        revocation=settings.revocation,
     )

@@ -27,6 +27,7 @@ from mtls_middleware._trust.loading import (
 from mtls_middleware._trust.revocations import ListView, Revocations
 from mtls_middleware._trust.store import Store
 from mtls_middleware.errors import TrustError
+from mtls_middleware.events import Refreshed, RefreshResult, RefreshSource
 from mtls_middleware.identity import Authority
 
 TURNED_AWAY = timedelta(seconds=10)
@@ -111,6 +112,19 @@ class Keeper:
     def apis(self) -> tuple[APISource, ...]:
         """Return what was told by each region's certificates API."""
         return self._apis
+
+    @property
+    def results(self) -> tuple[Refreshed, ...]:
+        """Say of each source whether the last refresh found it good."""
+        found = {RefreshSource.FILES: bool(self._file_problems)}
+        if self._apis:
+            found[RefreshSource.API] = any(api.problem for api in self._apis)
+        if self.list_views and self._revocations is not None:
+            found[RefreshSource.LISTS] = bool(self._revocations.problems)
+        return tuple(
+            Refreshed(source, RefreshResult.FAILURE if failed else RefreshResult.SUCCESS)
+            for source, failed in found.items()
+        )
 
     # --- aside, one at a time -------------------------------------------------------------------------------------
 
