@@ -1,6 +1,7 @@
 """Command lines that pages show, held against the command line that there is."""
 
 import shlex
+from typing import Any
 
 import click
 from typer.main import get_group
@@ -19,7 +20,9 @@ def problem(arguments: str, *, whole: bool) -> str | None:
     group = get_group(app)
     if words[0].startswith("-"):
         return None if words == ["--help"] else f"no option {words[0]}"
-    verb = group.commands.get(words[0])
+    verb: Any = group.commands.get(words[0])
+    if hasattr(verb, "commands") and len(words) > 1:
+        verb, words = verb.commands.get(words[1]), words[1:]
     if verb is None:
         return f"no verb {words[0]}"
     if "--help" in words:

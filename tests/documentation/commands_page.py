@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+from typer import Typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from mtls_middleware.cli.app import app
@@ -73,11 +74,18 @@ class Verb:
 
 
 def verbs() -> Iterator[Verb]:
-    """Return every verb, in the order of the help."""
-    for command in app.registered_commands:
+    """Return every verb, in the order of the help; those of a group behind the others."""
+    yield from _verbs(app)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from _verbs(group.typer_instance, f"{group.name} ")
+
+
+def _verbs(group: Typer, prefix: str = "") -> Iterator[Verb]:
+    for command in group.registered_commands:
         function: Any = command.callback
         yield Verb(
-            name=command.name or function.__name__.replace("_", "-"),
+            name=prefix + (command.name or function.__name__.replace("_", "-")),
             help=inspect.cleandoc(command.help or function.__doc__ or ""),
             parameters=tuple(_parameters(function)),
         )
@@ -86,7 +94,7 @@ def verbs() -> Iterator[Verb]:
 def text() -> str:
     """Return the page."""
     found = list(verbs())
-    index = [(f"[`{verb.name}`](#{verb.name})", _first_sentence(verb.help)) for verb in found]
+    index = [(f"[`{verb.name}`](#{verb.name.replace(' ', '-')})", _first_sentence(verb.help)) for verb in found]
     return HEAD + tables.table(("verb", "what it does"), index) + "".join(map(_section, found))
 
 

@@ -100,7 +100,7 @@ def test_every_command_that_is_mentioned_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["nonsense", "doctor --nonsense", "serve", "doctor --timeout=soon", "proxy-config a b"]
+    "command", ["nonsense", "doctor --nonsense", "serve", "doctor --timeout=soon", "proxy-config a b", "trust nonsense"]
 )
 def test_a_command_that_cannot_be_run_is_found(command: str) -> None:
     assert problem(command, whole=True)
