@@ -6,7 +6,7 @@ From the folder of the project::
     python -m tests.benchmarks hot cold   # some of it
     python -m tests.benchmarks --write    # all of it, into docs/
 
-Whole servers need `ab` (Debian: apache2-utils), and nginx and npm for their rows; without `ab` they are left out.
+Of the whole servers, nginx and Express have their rows where nginx and npm are installed.
 """
 
 import argparse

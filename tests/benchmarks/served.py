@@ -1,27 +1,27 @@
-"""What users feel: whole servers with real TLS, asked by ApacheBench (`ab`, Debian package apache2-utils)."""
+"""What users feel: whole servers with real TLS, asked by a client in a process of its own."""
 
-import csv
+import json
 import random
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
 from tests.benchmarks.calls import PROXY, Site
+from tests.benchmarks.client import Load
 from tests.benchmarks.table import Table
 from tests.e2e.processes import HOST, free_port, run_server
 
 ROUNDS = 7
-REQUESTS = 3_000
-CONNECTIONS = 400
+REQUESTS = 800
+CONNECTIONS = 80
 AT_ONCE = 4
 ORDER = "/actions/orders/o-1001"
 BARE = "no middleware"
@@ -35,7 +35,7 @@ class Figures:
 
     Attributes:
         rates: requests a second, over connections that stay open.
-        slowest: 99th percentile of the time of a request, ms.
+        slowest: 99th percentile of the time of a request, seconds.
         connections: new connections a second.
     """
 
@@ -46,8 +46,6 @@ class Figures:
 
 def tables(rounds: int = ROUNDS) -> list[Table]:
     """Measure, and describe."""
-    if shutil.which("ab") is None:
-        return [Table(title="Whole servers", text="Not measured: `ab` is not installed.", head=("",), rows=[])]
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(folder))
         return [_servers(place, rounds), _flooded(place, rounds)]
@@ -65,6 +63,11 @@ class Place:
         certificate, key = self.site.client.write(folder)
         self.caller = folder / "caller.pem"
         self.caller.write_text(certificate.read_text() + key.read_text(), encoding="ascii")
+
+    def load(self, port: int) -> Load:
+        """Return what callers with the right certificate send over TLS."""
+        caller = str(self.caller)
+        return Load(host=HOST, port=port, path=ORDER, requests=REQUESTS, callers=AT_ONCE, certificate=caller)
 
     @contextmanager
     def uvicorn(self, app: str, *more: str, tls: bool = True, **environ: str) -> Iterator[int]:
@@ -127,10 +130,18 @@ def _servers(place: Place, rounds: int) -> Table:
         for _ in range(rounds):
             for name in random.sample(list(ports), len(ports)):
                 found = figures.setdefault(name, Figures())
-                rate, slowest = _ab(place, ports[name], "-k", requests=REQUESTS)
+                load = Load(
+                    host=HOST,
+                    port=ports[name],
+                    path=ORDER,
+                    requests=REQUESTS,
+                    callers=AT_ONCE,
+                    certificate=str(place.caller),
+                )
+                rate, slowest = _ask(load)
                 found.rates.append(rate)
                 found.slowest.append(slowest)
-                found.connections.append(_ab(place, ports[name], requests=CONNECTIONS)[0])
+                found.connections.append(_ask(replace(load, requests=CONNECTIONS, reconnects=True))[0])
     bare = figures[BARE]
     return Table(
         title="Whole servers",
@@ -175,10 +186,11 @@ def _flooded(place: Place, rounds: int) -> Table:
     good, bad = _headers(place.site.client), _headers(stranger)
     found: dict[str, list[float]] = {"quiet": [], "flooded": []}
     with place.uvicorn("example_app.main:app", tls=False, **PROXY) as port:
+        load = Load(host=HOST, port=port, path=ORDER, requests=REQUESTS, callers=1, headers=good)
         for _ in range(rounds):
-            found["quiet"].append(_ab(place, port, "-k", *good, requests=REQUESTS, tls=False, at_once=1)[1])
+            found["quiet"].append(_ask(load)[1])
             with _flood(port, bad):
-                found["flooded"].append(_ab(place, port, "-k", *good, requests=REQUESTS, tls=False, at_once=1)[1])
+                found["flooded"].append(_ask(load)[1])
     return Table(
         title="A good caller during a flood",
         text=(
@@ -192,42 +204,33 @@ def _flooded(place: Place, rounds: int) -> Table:
 
 
 @contextmanager
-def _flood(port: int, headers: Sequence[str]) -> Iterator[None]:
+def _flood(port: int, headers: Mapping[str, str]) -> Iterator[None]:
     """Send bad certificates until the block ends."""
-    argv = ["ab", "-q", "-k", "-c", "1", "-t", "60", "-n", "10000000", *headers, f"http://{HOST}:{port}{ORDER}"]
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    load = Load(host=HOST, port=port, path=ORDER, requests=10**9, callers=1, headers=headers, status=403)
+    process = subprocess.Popen(_command(load), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
+        if process.poll() is not None:
+            raise RuntimeError("the flood ended before its time")
     finally:
         process.terminate()
         process.wait(timeout=10)
 
 
-def _ab(
-    place: Place, port: int, *options: str, requests: int, tls: bool = True, at_once: int = AT_ONCE
-) -> tuple[float, float]:
-    """Return requests a second, and the 99th percentile in ms."""
-    times = place.folder / "times.csv"
-    secure = ("-E", str(place.caller)) if tls else ()
-    address = f"{'https' if tls else 'http'}://{HOST}:{port}{ORDER}"
-    argv = ["ab", "-q", "-n", str(requests), "-c", str(at_once), "-e", str(times), *secure, *options, address]
-    said = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout
-    for trouble in ("Failed requests", "Non-2xx responses"):
-        counted = re.search(rf"{trouble}:\s+(\d+)", said)
-        if counted is not None and counted.group(1) != "0":
-            raise RuntimeError(f"what was to be timed went wrong:\n{said}")
-    with times.open(encoding="ascii") as file:
-        slowest = next(float(row["Time in ms"]) for row in csv.DictReader(file) if row["Percentage served"] == "99")
-    found = re.search(r"Requests per second:\s+([\d.]+)", said)
-    if found is None:
-        raise RuntimeError(f"ab said something else:\n{said}")
-    return float(found.group(1)), slowest
+def _ask(load: Load) -> tuple[float, float]:
+    """Return requests a second, and the 99th percentile in seconds."""
+    said = subprocess.run(_command(load), check=True, capture_output=True, text=True, timeout=180).stdout
+    rate, slowest = json.loads(said)
+    return rate, slowest
 
 
-def _headers(client: ClientCertificate) -> list[str]:
-    """Return the options of `ab` for the headers that nginx adds."""
-    headers = Site.through_proxy(client)
-    return [part for name, value in headers for part in ("-H", f"{name.decode()}: {value.decode()}")]
+def _command(load: Load) -> list[str]:
+    return [sys.executable, "-m", "tests.benchmarks.client", load.as_argument()]
+
+
+def _headers(client: ClientCertificate) -> dict[str, str]:
+    """Return the headers that a proxy adds."""
+    return {name.decode(): value.decode() for name, value in Site.through_proxy(client)}
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
