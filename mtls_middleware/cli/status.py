@@ -37,24 +37,16 @@ def run_status(*, as_json: bool) -> int:
         ConfigurationError: a setting is wrong.
     """
     guard = Guard.silent(Settings.from_env())
-    begin(guard)
     try:
-        view = view_of(guard.status(), guard.counts(), datetime.now(UTC))
-    finally:
-        guard.close()
+        guard.load()
+    except ConfigurationError:
+        guard.refresh()  # it fails in the same way, asks nobody, and keeps why
+    view = view_of(guard.status(), guard.counts(), datetime.now(UTC))
     if as_json:
         sys.stdout.write(as_json_text(view))
     else:
         show(view)
     return 0 if view.life is Life.FRESH else NOT_FRESH
-
-
-def begin(guard: Guard) -> None:
-    """Start a guard; one that cannot start says why in its status, and tries again."""
-    try:
-        guard.start()
-    except ConfigurationError:
-        guard.refresh()
 
 
 def show(view: View, console: Console | None = None) -> None:

@@ -8,7 +8,6 @@ from ipaddress import ip_address
 import uvicorn
 from starlette.requests import Request
 
-from mtls_middleware.cli.status import begin
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
@@ -66,7 +65,10 @@ def run_page(listen: str) -> None:
     """
     address = Address.parse(listen)
     guard = Guard.silent(Settings.from_env())
-    begin(guard)
+    try:
+        guard.start()
+    except ConfigurationError:
+        guard.refresh()  # it fails in the same way, and keeps why; the page tells, and the guard tries again
     if not address.is_loopback:
         sys.stderr.write(
             f"warning: {address.host} is not a loopback address: whoever reaches it may read the page. Listen on "

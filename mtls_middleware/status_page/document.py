@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,22 @@ def style() -> str:
 @cache
 def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - an optional extra, and loaded when it is used
+    from markupsafe import Markup, escape  # noqa: PLC0415 - comes with it
+
+    def moment(at: datetime | None) -> str:
+        """Return a time whose date and hour stay whole."""
+        if at is None:
+            return "never"
+        day, _, hour = texts.moment(at).partition(" ")
+        pattern = Markup('<time datetime="{}"><span>{}</span> <span>{}</span></time>')
+        return pattern.format(at.isoformat(timespec="seconds"), day, hour)
+
+    def breakable(name: str) -> str:
+        """Return a name that may be broken after its underscores."""
+        return escape(name).replace("_", Markup("_<wbr>"))
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(_FILTERS)
+    environment.filters.update(_FILTERS, moment=moment, breakable=breakable)
     environment.globals.update(position=timeline.position, marks=timeline.marks(), width=timeline.WIDTH)
     return environment.from_string(_text("page.html.j2"))
 
@@ -65,7 +79,7 @@ def _grouped(fingerprint: str) -> str:
 
 
 _FILTERS: dict[str, Any] = {
-    "moment": texts.moment,
+    "headed": texts.headed,
     "span": texts.span,
     "when": texts.when,
     "number": texts.number,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._trust.tally import Scope
-from mtls_middleware.reporting import Status
+from mtls_middleware.reporting import Life, Status
 from mtls_middleware.status_page.decisions import Decisions, Refusals
 from mtls_middleware.status_page.texts import plural, sentence
 
@@ -130,7 +130,7 @@ def _warnings(status: Status) -> Iterator[Step]:
 
 
 def _mode(status: Status, decisions: Decisions) -> Iterator[Step]:
-    if status.mode != Mode.REPORT:
+    if status.mode != Mode.REPORT or status.life is Life.MISSING:  # until everything is loaded, calls are refused
         return
     if decisions.scope is Scope.NOTHING:
         cure = "Look at the metrics or the log of the application: what would have been refused is not known here."

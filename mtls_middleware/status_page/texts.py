@@ -10,7 +10,8 @@ LIMIT = 1_000
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 MONTH, YEAR = 30 * DAY, 365.25 * DAY
 
-_UNITS = ((YEAR, "year"), (MONTH, "month"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"))
+_UNITS = ((YEAR, 2 * YEAR, "year"), (DAY, DAY, "day"), (HOUR, HOUR, "hour"), (MINUTE, MINUTE, "minute"))
+"""How long it is, from where on it is used, and its name. A change request is planned in days."""
 
 
 def sentence(text: str) -> str:
@@ -25,17 +26,22 @@ def moment(at: datetime | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return how long something takes, in one unit that is not too small: ``3 days``, ``2 years``."""
-    for unit, name in _UNITS:
-        if seconds >= (2 if name == "month" else 1) * unit:
-            count = int(seconds // unit)
-            return f"{count:,} {name}{'' if count == 1 else 's'}"
+    """Return how long something takes, in one unit: ``69 days``, ``2 years``."""
+    for unit, least, name in _UNITS:
+        if seconds >= least:
+            return plural(int(seconds // unit), name, f"{name}s")
     return "a moment"
 
 
 def when(seconds: float) -> str:
     """Return how far away a moment is that is to come, or gone by."""
     return f"in {span(seconds)}" if seconds >= 0 else f"{span(-seconds)} ago"
+
+
+def headed(text: str) -> str:
+    """Return a sentence with a capital letter, unless it begins with a name of code."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def number(count: int) -> str:

@@ -1,0 +1,216 @@
+"""The verb ``status``: as text, as JSON, and what it hands to uvicorn; the served page is in tests/e2e."""
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from rich.console import Console
+from starlette.testclient import TestClient
+from typer.testing import CliRunner, Result
+
+from mtls_middleware import ConfigurationError, Guard, Settings
+from mtls_middleware._core.connection import Connection, Interface
+from mtls_middleware.cli.app import app
+from mtls_middleware.cli.status import NOT_FRESH, show
+from mtls_middleware.cli.status_server import Address, page
+from mtls_middleware.status_page import StatusPage
+from mtls_middleware.status_page.view import view_of
+from mtls_middleware.testing import RegionalCA
+
+CALL = Connection(
+    interface=Interface.ASGI,
+    path="/actions",
+    raw_path=b"/actions",
+    root_path="",
+    headers=(),
+    client=("127.0.0.1", 40_000),
+    transport=None,
+    tls={},
+    event=None,
+    trailers_are_headers=False,
+)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "trust").mkdir()
+    return {
+        "MTLS_REGIONS": "us-east-1",
+        "MTLS_TRUST": str(RegionalCA("us-east-1").write(tmp_path / "trust")),
+        "MTLS_STATE": str(tmp_path / "state"),
+        "MTLS_REVOCATION": "off",
+        "MTLS_MODE": "report",
+    }
+
+
+@pytest.fixture
+def worker(environment: dict[str, str]) -> Iterator[Guard]:
+    """Return the guard of another process, which has judged three calls without a certificate."""
+    guard = Guard.from_settings(Settings.from_env(environment))
+    guard.start()
+    for _ in range(3):
+        guard.decide(CALL)
+    guard.refresh()
+    yield guard
+    guard.close()
+
+
+def run(environment: dict[str, str], *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["status", *arguments], env=environment)
+
+
+@pytest.mark.usefixtures("worker")
+def test_it_tells_what_the_workers_counted(environment: dict[str, str]) -> None:
+    ended = run(environment)
+
+    assert ended.exit_code == 0
+    assert "Trust: fresh. Trust is up to date. Callers of us-east-1 can be accepted." in ended.stdout
+    assert "0 accepted, 0 refused, 3 would have been refused" in ended.stdout
+    assert "certificate_missing: 3 calls would have been refused" in ended.stdout
+    assert "the last root of us-east-1" in ended.stdout
+
+
+@pytest.mark.usefixtures("worker")
+def test_json_is_what_the_page_gives(environment: dict[str, str]) -> None:
+    told = json.loads(run(environment, "--json").stdout)
+
+    assert told["decisions"]["by_reason"] == [{"reason": "certificate_missing", "refused": 0, "would_be_refused": 3}]
+    assert told["decisions"]["processes"] == 1
+
+
+def test_before_any_worker_wrote_it_says_so(environment: dict[str, str]) -> None:
+    assert "has written its counts yet" in run(environment).stdout
+
+
+def test_without_a_state_folder_it_says_that_counts_are_not_known(environment: dict[str, str]) -> None:
+    ended = run({**environment, "MTLS_STATE": "off", "MTLS_MODE": "enforce"})
+
+    assert ended.exit_code == 0
+    assert "Not known here: MTLS_STATE is off" in ended.stdout
+    assert "Nothing." in ended.stdout
+
+
+def test_trust_that_cannot_be_loaded_is_told_with_its_problem(environment: dict[str, str]) -> None:
+    Path(environment["MTLS_TRUST"]).write_text("broken")
+
+    ended = run(environment)
+
+    assert ended.exit_code == NOT_FRESH
+    assert "Trust: missing" in ended.stdout
+    assert "- problem: MTLS_TRUST" in ended.stdout
+    assert "no trust" in ended.stdout
+
+
+def test_wrong_settings_end_it(environment: dict[str, str]) -> None:
+    ended = run({**environment, "MTLS_REGIONS": "us-east-11"})
+
+    assert isinstance(ended.exception, ConfigurationError)
+
+
+def test_on_a_terminal_it_is_coloured_and_a_hostile_name_stays_text(tmp_path: Path) -> None:
+    guard = Guard.silent(
+        Settings(regions="us-east-1", trust=RegionalCA("us-east-1", valid=timedelta(days=9)).write(tmp_path))
+    )
+    guard.load()
+    status, counts = guard.status(), guard.counts()
+    object.__setattr__(status, "warnings", ("[bold]x[/bold]\x1b[31m",))
+    output = StringIO()
+
+    show(view_of(status, counts, datetime.now(UTC)), Console(file=output, force_terminal=True, width=80))
+
+    assert "[bold]x[/bold]\\x1b[31m" in output.getvalue()
+    assert "\x1b[1;33m- ends soon" in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "is_loopback", "url"),
+    [
+        ("127.0.0.1:9443", "127.0.0.1", 9443, True, "http://127.0.0.1:9443/"),
+        ("[::1]:9443", "::1", 9443, True, "http://[::1]:9443/"),
+        ("localhost:80", "localhost", 80, True, "http://localhost:80/"),
+        ("0.0.0.0:9443", "0.0.0.0", 9443, False, "http://0.0.0.0:9443/"),
+        ("10.0.0.5:9443", "10.0.0.5", 9443, False, "http://10.0.0.5:9443/"),
+        ("operators.example:9443", "operators.example", 9443, False, "http://operators.example:9443/"),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int, is_loopback: bool, url: str) -> None:
+    address = Address.parse(text)
+
+    assert (address.host, address.port, address.is_loopback, address.url) == (host, port, is_loopback, url)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9443", ":9443", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:80", "a b:1"]
+)
+def test_what_is_no_address_is_told(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is no address: write 127\.0\.0\.1:9443"):
+        Address.parse(text)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return what uvicorn would have been started with."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(uvicorn, "run", lambda application, **how: calls.append({"application": application, **how}))
+    return calls
+
+
+@pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("[::1]", False), ("0.0.0.0", True)])
+def test_it_warns_where_others_reach_it(
+    environment: dict[str, str], started: list[dict[str, Any]], host: str, is_warned: bool
+) -> None:
+    ended = run(environment, "--listen", f"{host}:9443")
+
+    assert ended.exit_code == 0
+    assert ("is not a loopback address" in ended.stderr) is is_warned
+    assert f"the status page is on http://{host}:9443/" in ended.stderr
+    assert (started[0]["host"], started[0]["port"]) == (host.strip("[]"), 9443)
+    assert isinstance(started[0]["application"], StatusPage)
+
+
+def test_it_serves_while_trust_cannot_be_loaded(environment: dict[str, str], started: list[dict[str, Any]]) -> None:
+    Path(environment["MTLS_TRUST"]).write_text("broken")
+
+    run(environment, "--listen", "127.0.0.1:9443")
+
+    told = TestClient(started[0]["application"], base_url="http://127.0.0.1").get("/status.json").json()
+    assert (told["life"], told["steps"][0]["urgency"]) == ("missing", "problem")
+
+
+@pytest.mark.parametrize(
+    ("listen", "asked", "status"),
+    [
+        ("127.0.0.1:9443", "http://127.0.0.1:9443/", 200),
+        ("127.0.0.1:9443", "http://localhost:1234/", 200),
+        ("[::1]:9443", "http://[::1]:9443/", 200),
+        ("127.0.0.1:9443", "http://attacker.example:9443/", 403),
+        ("localhost:9443", "http://10.0.0.5:9443/", 403),
+        ("0.0.0.0:9443", "http://operators.example:9443/", 200),
+    ],
+)
+def test_a_web_site_with_a_name_of_its_own_reads_nothing(
+    environment: dict[str, str], listen: str, asked: str, status: int
+) -> None:
+    guard = Guard.silent(Settings.from_env(environment))
+    guard.load()
+
+    assert TestClient(page(guard, Address.parse(listen))).get(asked).status_code == status
+
+
+@pytest.mark.parametrize(("module", "extra"), [("jinja2", "status"), ("uvicorn", "serve")])
+def test_what_is_missing_is_told_with_its_extra(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "mtls_middleware.cli.status_server", raising=False)
+
+    ended = run(environment, "--listen", "127.0.0.1:9443")
+
+    assert ended.exit_code == 2
+    assert f"pip install 'mtls-middleware[{extra}]'" in ended.stderr

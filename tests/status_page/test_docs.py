@@ -1,0 +1,122 @@
+"""What docs/status.md and docs/rollout.md say, held against what the code does."""
+
+import re
+import shlex
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from typer.main import get_group
+
+from mtls_middleware import Guard, MTLSMiddleware, Settings
+from mtls_middleware._trust.state import KEPT
+from mtls_middleware._trust.tallies import PLACES, SHARE_SECONDS
+from mtls_middleware.cli.app import app as command_line
+from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.status import NOT_FRESH
+from mtls_middleware.instrumentation.ledger import DecisionSeries
+from mtls_middleware.reporting import Life
+from mtls_middleware.status_page.document import REFRESH_SECONDS
+from mtls_middleware.status_page.steps import SOON_DAYS, steps_of
+from mtls_middleware.testing import MTLSTestClient, RegionalCA
+from tests.status_page.scenes import ACCEPTED, counted, document, loaded, view
+
+DOCS = Path(__file__).parents[2] / "docs"
+STATUS = (DOCS / "status.md").read_text(encoding="utf-8")
+ROLLOUT = (DOCS / "rollout.md").read_text(encoding="utf-8")
+
+
+def fences(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("command", sorted({*re.findall(r"^\$ mtls-middleware (.+)$", STATUS + ROLLOUT, re.MULTILINE)}))
+def test_each_command_is_one_that_there_is(command: str) -> None:
+    verb, *arguments = shlex.split(command)
+
+    get_group(command_line).commands[verb].make_context(verb, arguments)
+
+
+def test_the_application_in_status_md_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = RegionalCA("us-east-1")
+    for name, value in {
+        "MTLS_REGIONS": "us-east-1",
+        "MTLS_TRUST": str(root.write(tmp_path)),
+        "MTLS_STATE": "off",
+        "MTLS_REVOCATION": "off",
+        "MTLS_EXEMPT": "/mtls-status",
+    }.items():
+        monkeypatch.setenv(name, value)
+    (code,) = fences(STATUS, "python")
+    names: dict[str, object] = {"__name__": "service"}
+    exec(compile(code, "docs/status.md", "exec"), names)
+    app, guard = names["app"], names["guard"]
+    assert isinstance(guard, Guard)
+    caller = MTLSTestClient(app, ca=root)
+
+    operator = TestClient(app, client=("10.0.0.7", 40_000))  # type: ignore[arg-type]  # it is a FastAPI
+    known, stranger = operator.get("/mtls-status/"), caller.get("/mtls-status/")
+    told = operator.get("/mtls-status/status.json").json()
+    guard.close()
+
+    assert (known.status_code, stranger.status_code, told["life"]) == (200, 403, "fresh")
+
+
+def test_the_numbers_in_status_md_are_those_of_the_code() -> None:
+    text = one_line(STATUS)
+
+    assert f"every {SHARE_SECONDS:.0f} seconds if they changed" in text
+    assert f"in its last {SHARE_SECONDS:.0f} seconds" in text
+    assert timedelta(days=90) == KEPT
+    assert "for 90 days are removed" in text
+    assert f"At most {PLACES} processes" in text
+    assert f"each end within {SOON_DAYS} days" in text
+    assert f"again every {REFRESH_SECONDS} seconds" in text
+    assert f"0 if trust is fresh, {NOT_FRESH} if it is missing, stale or expired, and {WRONG} if a setting" in text
+
+
+def test_each_life_is_documented() -> None:
+    assert all(f"`{life}`" in STATUS for life in Life)
+
+
+def test_the_parts_in_status_md_are_the_headings_of_the_page(tmp_path: Path) -> None:
+    table = STATUS[STATUS.index("| part |") :].partition("\n\n")[0]
+    parts = [row.split("|")[1].strip() for row in table.splitlines()[3:]]
+    headings = [one.text for one in document(view(loaded(tmp_path))).all("h2")]
+
+    assert [part.partition(",")[0] for part in parts] == headings
+
+
+def test_the_settings_in_rollout_md_are_accepted() -> None:
+    (given,) = fences(ROLLOUT, "ini")
+
+    assert Settings.from_env(dict(line.split("=", 1) for line in given.split())).mode == "report"
+
+
+def test_report_mode_lets_nobody_through_before_trust_is_loaded(tmp_path: Path) -> None:
+    settings = Settings(regions="us-east-1", trust=tmp_path / "none.pem", state="off", mode="report")
+    guard = Guard.silent(settings)
+    app = MTLSMiddleware(lambda *_: None, guard=guard)  # type: ignore[arg-type]  # it is never reached
+
+    answer = TestClient(app).get("/")
+    guard.close()
+
+    assert (answer.status_code, answer.json()["reason"]) == (503, "trust_unavailable")
+
+
+def test_what_the_page_says_when_it_is_time_is_what_rollout_md_says(tmp_path: Path) -> None:
+    seen = view(loaded(tmp_path, mode="report"), counted({ACCEPTED: 1}))
+    (step,) = steps_of(loaded(tmp_path, mode="report").status(), seen.decisions)
+
+    assert "No call would have been refused so far" in ROLLOUT
+    assert step.cure.startswith("No call would have been refused so far")
+
+
+def test_the_metrics_have_the_mode() -> None:
+    assert 'mode="report"' in ROLLOUT
+    assert "mode" in DecisionSeries._fields

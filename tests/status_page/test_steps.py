@@ -1,0 +1,137 @@
+"""What to do next: something for each thing that is wrong."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mtls_middleware import Reason, Status
+from mtls_middleware._trust.tally import Scope
+from mtls_middleware.events import Decided
+from mtls_middleware.reporting import APIStatus, Life, ListStatus
+from mtls_middleware.status_page import steps
+from mtls_middleware.status_page.decisions import decisions_of
+from mtls_middleware.status_page.steps import CURES, Step, Urgency, steps_of
+from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded
+
+
+@pytest.fixture
+def status(tmp_path: Path) -> Status:
+    return loaded(tmp_path).status()
+
+
+def told(status: Status, numbers: dict[Decided, int] | None = None, scope: Scope = Scope.MACHINE) -> tuple[Step, ...]:
+    return steps_of(status, decisions_of(counted(numbers, scope=scope)))
+
+
+def test_nothing_is_to_be_done_where_nothing_is_wrong(status: Status) -> None:
+    assert told(status, {ACCEPTED: 5}) == ()
+
+
+def test_every_reason_has_a_cure() -> None:
+    assert CURES.keys() == set(Reason)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_that_occurred_is_a_step(status: Status, reason: Reason) -> None:
+    (step,) = told(status, {Decided(reason, "none", "none", "enforce", cached=False): 3})
+
+    assert step == Step(urgency=Urgency.REFUSALS, matter=f"{reason}: 3 calls refused", cure=CURES[reason])
+
+
+def test_both_modes_of_a_reason_are_one_step(status: Status) -> None:
+    (step,) = told(status, {MISSING: 1, MISSING._replace(mode="enforce"): 2})
+
+    assert step.matter == "certificate_missing: 2 calls refused, 1 call would have been refused"
+
+
+API_STATUS = APIStatus(region="us-east-1", certificates=0, last_success=None, next_poll=NOW, error="the API is silent")
+LIST_STATUS = ListStatus(
+    origin="http://crl.example",
+    number=None,
+    entries=0,
+    this_update=None,
+    next_update=None,
+    last_success=None,
+    error="is no list",
+    is_learned=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("problem", "cure"),
+    [
+        ("the API is silent", steps.API),
+        ("revocation list http://crl.example: is no list", steps.LIST),
+        ("MTLS_TRUST a.pem: is broken", steps.FILE),
+    ],
+    ids=["API", "list", "file"],
+)
+def test_each_problem_has_the_cure_of_its_source(status: Status, problem: str, cure: str) -> None:
+    (step,) = told(replace(status, problems=(problem,), apis=(API_STATUS,), lists=(LIST_STATUS,)))
+
+    assert (step.urgency, step.matter, step.cure) == (Urgency.PROBLEM, problem, cure)
+
+
+@pytest.mark.parametrize(
+    ("warning", "cure"),
+    [("state in /var/x cannot be written: No space left", steps.STATE), ("a.txt: passed over", steps.LEFT_OUT)],
+    ids=["state", "file"],
+)
+def test_each_warning_has_a_cure(status: Status, warning: str, cure: str) -> None:
+    (step,) = told(replace(status, warnings=(warning,)))
+
+    assert (step.urgency, step.cure) == (Urgency.WARNING, cure)
+
+
+def test_what_ends_soon_says_what_to_do(tmp_path: Path) -> None:
+    (step,) = told(loaded(tmp_path, root=ca(valid=timedelta(days=80))).status())
+
+    assert step.urgency is Urgency.SOON
+    assert "download US-East-1.zip" in step.matter
+
+
+def test_a_region_without_callers_is_a_problem(status: Status) -> None:
+    (region,) = status.regions
+    (step,) = told(replace(status, regions=(replace(region, available=False),)))
+
+    assert step.matter == "no caller of us-east-1 can be accepted now"
+
+
+def test_counts_that_cannot_be_read_are_told(status: Status) -> None:
+    (step,) = steps_of(status, decisions_of(counted()), ["counts are damaged"])
+
+    assert (step.urgency, step.matter) == (Urgency.NOTE, "counts are damaged")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "scope", "words"),
+    [
+        ({MISSING: 1}, Scope.MACHINE, "set MTLS_MODE=enforce"),
+        ({ACCEPTED: 1}, Scope.MACHINE, "would change nothing"),
+        ({}, Scope.MACHINE, "nothing was judged yet"),
+        ({}, Scope.NOTHING, "not known here"),
+    ],
+    ids=["refusals", "none", "no calls", "unknown"],
+)
+def test_report_mode_says_when_to_enforce(
+    status: Status, numbers: dict[Decided, int], scope: Scope, words: str
+) -> None:
+    step = told(replace(status, mode="report"), numbers, scope)[0]
+
+    assert step.urgency is Urgency.NOTE
+    assert words in step.cure
+
+
+def test_before_trust_is_loaded_report_mode_is_not_spoken_of(status: Status) -> None:
+    assert told(replace(status, mode="report", life=Life.MISSING)) == ()
+
+
+def test_the_most_urgent_comes_first(status: Status) -> None:
+    everything = replace(status, mode="report", problems=("p",), warnings=("w",))
+
+    urgencies = [step.urgency for step in told(everything, {STRANGER: 1})]
+
+    assert urgencies == [Urgency.PROBLEM, Urgency.WARNING, Urgency.NOTE, Urgency.REFUSALS]
+    assert [step.is_urgent for step in told(everything, {STRANGER: 1})] == [True, True, False, False]
