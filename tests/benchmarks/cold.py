@@ -73,6 +73,11 @@ def table(certificates: int = CERTIFICATES) -> Table:
         ),
         head=("root", "openssl", "accepted", "library", "stranger", "forged", "expired", "other region"),
         rows=rows,
+        after=(
+            "What is above the library's figure is the price of once: two names and six extensions are read strictly, "
+            "the key's strength, purpose, name and lists are looked at, and the address of the revocation list is "
+            "learned. It is paid once for each certificate and each renewal of trust, in 0.2 to 0.4 ms."
+        ),
     )
 
 
