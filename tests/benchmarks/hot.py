@@ -75,7 +75,7 @@ def table(rounds: int = ROUNDS) -> Table:
             "with those of the accepted call, since a twin of ours may stand anywhere; a tenth for a secret, compared "
             "in constant time; a tenth for the application's own copy of the scope. Functions without branches for "
             "what is not configured were tried and gave 4 per cent. An answer costs about 0.4, most of it for the "
-            "coroutine that stands around `send`; a plain function would be faster, and asgiref's bridge to WSGI warns of it."
+            "coroutine that stands around `send`; a plain function is faster, but asgiref's bridge to WSGI warns of it."
         ),
     )
 
