@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from mtls_middleware.cli.console import console_for
@@ -15,8 +14,11 @@ from mtls_middleware.regions import Certainty, Region, find, nearest, table
 
 UNKNOWN = "-"
 
-_WIDTH = 160
-"""Columns where nobody looks at a terminal: the longest row."""
+PLAIN_WIDTH = 160
+"""Columns where nobody looks at a terminal: the longest row fits."""
+
+_GAP = "  "
+_HEADINGS = ("AWS region", "login domain", "root", "certainty", "certificate name")
 
 _CERTAINTIES = {
     Certainty.CONFIRMED: "stands in the documentation of Genesys, or was seen in a certificate",
@@ -44,25 +46,39 @@ def run_regions(name: str | None, *, as_json: bool, console: Console | None = No
         found = [_facts(region) for region in chosen]
         sys.stdout.write(json.dumps(found if name is None else found[0], indent=2) + "\n")
         return 0
-    console = console_for(console, _WIDTH)
+    console = console_for(console, PLAIN_WIDTH)
     if name is None:
-        console.print(_table(chosen))
-        for certainty, meaning in _CERTAINTIES.items():
-            console.print(Text(f"{certainty:<14} {meaning}"), soft_wrap=True)
+        _show_all(chosen, console)
     else:
         for label, value in _facts(chosen[0]).items():
-            console.print(Text(f"{label:<22} {value if value is not None else UNKNOWN}"), soft_wrap=True)
+            _line(console, f"{label:<22} {value if value is not None else UNKNOWN}")
+        _line(console, f"{'':<22} {_CERTAINTIES[chosen[0].certainty]}")
     return 0
 
 
-def _table(regions: Sequence[Region]) -> Table:
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("AWS region", "login domain", "download", "certificate name", "certainty"):
-        shown.add_column(heading, overflow="fold")
-    for region in regions:
-        cells = (region.aws_region, region.domain, region.zip_label, region.cert_name, str(region.certainty))
-        shown.add_row(*(Text(cell or UNKNOWN) for cell in cells))
-    return shown
+def _show_all(regions: Sequence[Region], console: Console) -> None:
+    rows = [_HEADINGS, *(tuple(cell or UNKNOWN for cell in _cells(region)) for region in regions)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    is_wide = sum(widths) + len(_GAP) * (len(widths) - 1) <= console.width
+    for place, row in enumerate(rows):
+        *cells, name = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        style = "" if place else "bold"
+        if is_wide:
+            _line(console, _GAP.join((*cells, name)), style)
+        else:  # on a line of its own a long name can be copied
+            _line(console, _GAP.join(cells), style)
+            _line(console, f"{_GAP}{name}", style or "dim")
+    _line(console, "")
+    for certainty, meaning in _CERTAINTIES.items():
+        _line(console, f"{certainty:<14} {meaning}")
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text.rstrip(), style=style), soft_wrap=True)
+
+
+def _cells(region: Region) -> tuple[str | None, ...]:
+    return region.aws_region, region.domain, region.zip_label, str(region.certainty), region.cert_name
 
 
 def _facts(region: Region) -> dict[str, str | None]:

@@ -1,12 +1,14 @@
 """The verb ``regions``: the table as it is."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mtls_middleware.cli.app import app
-from mtls_middleware.cli.regions import _facts
+from mtls_middleware.cli.regions import _facts, run_regions
 from mtls_middleware.regions import Certainty, table
 
 
@@ -22,8 +24,17 @@ def test_each_region_has_a_line_with_all_that_is_known(region: object) -> None:
     line = next(line for line in run().splitlines() if line.startswith(f"{known.aws_region} "))
 
     assert line.split() == [
-        known.aws_region, known.domain, known.zip_label or "-", known.cert_name or "-", str(known.certainty)
+        known.aws_region, known.domain, known.zip_label or "-", str(known.certainty), known.cert_name or "-"
     ]  # fmt: skip
+
+
+def test_on_a_narrow_terminal_names_have_a_line_of_their_own() -> None:
+    written = io.StringIO()
+    run_regions(None, as_json=False, console=Console(file=written, width=80, force_terminal=True, color_system=None))
+    lines = written.getvalue().splitlines()
+
+    assert all(len(line) <= 80 for line in lines[: 2 * len(table())])
+    assert f"  {table()[0].cert_name}" in lines
 
 
 @pytest.mark.parametrize("certainty", Certainty)

@@ -1,6 +1,7 @@
 """The verb ``trust``: what is in force, what can be asked, and what proxies read."""
 
 import json
+import os
 import ssl
 import stat
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core.certificate import fingerprint
+from mtls_middleware.guard import Guard
 from mtls_middleware.testing import RegionalCA
 from tests.cli.trusting import Region, problem
 
@@ -30,7 +32,7 @@ def test_what_is_in_force_is_shown(region: Region) -> None:
     for shown in (
         "dataactions.prod.us-east-1",
         "CN=Genesys Cloud us-east-1 Root CA",
-        "number 1, 1 entries",
+        "number 1, 1 entry",
         "expires in",
     ):
         assert shown in ended.stdout
@@ -71,6 +73,36 @@ def test_pins_are_shown_with_what_is_known_of_them(region: Region) -> None:
     assert ended.stdout.count("pin   ") == 2
 
 
+DIGICERT = {
+    "MTLS_AUTHORITIES": "digicert",
+    "MTLS_PINS": f"us-east-1={'ab' * 32}",
+    "MTLS_GENESYS_CLIENT_ID": "us-east-1=0b0e4a5c-1f7d-4c2e-9a55-2f3f7c1d8e90",
+    "MTLS_GENESYS_CLIENT_SECRET": "us-east-1=a-secret-of-an-oauth-client",
+}
+
+
+def test_what_the_certificates_api_told_is_shown(region: Region) -> None:
+    del region.environ["MTLS_TRUST"]
+    assert "certificates API\n  us-east-1: 0 certificates known\n" in region.run("trust", "show", **DIGICERT).stdout
+
+
+def test_scripts_get_pins_and_apis(region: Region) -> None:
+    del region.environ["MTLS_TRUST"]
+    shown = json.loads(region.run("trust", "show", "--json", **DIGICERT).stdout)
+
+    assert shown["regions"][0]["pins"][0] == {
+        "fingerprint_sha256": "ab" * 32, "not_before": None, "not_after": None, "days_left": None,
+        "origin": shown["regions"][0]["pins"][0]["origin"],
+    }  # fmt: skip
+    assert shown["apis"][0]["certificates"] == 0
+
+
+def test_a_list_that_never_came_is_shown(region: Region) -> None:
+    region.environ["MTLS_CRL_URLS"] = "http://127.0.0.1:9/none.crl"
+
+    assert "http://127.0.0.1:9/none.crl: none came" in region.run("trust", "show").stdout
+
+
 def test_a_certificate_cannot_write_on_the_terminal(region: Region) -> None:
     ca = RegionalCA("us-east-1", subject=x509.Name.from_rfc4514_string("CN=[red]\x1b[31mroot"))
     ca.write(Path(region.environ["MTLS_TRUST"]))
@@ -86,14 +118,48 @@ def test_a_source_that_fails_is_told_by_the_exit_status(region: Region) -> None:
 
     assert ended.exit_code == 1
     assert ended.stdout.startswith("stale: the last refresh failed; the last good trust serves on")
-    assert "http://127.0.0.1:9/none.crl: none came" in ended.stdout
+    assert "what failed\n  revocation list http://127.0.0.1:9/none.crl: cannot be fetched" in ended.stdout
 
 
-def test_a_refresh_that_succeeds_says_what_is_in_force(region: Region) -> None:
+def test_a_refresh_that_brings_nothing_says_so(region: Region) -> None:
     region.revoke()
+    ended = region.run("trust", "refresh", MTLS_STATE=str(region.folder / "state"))
 
-    assert region.run("trust", "refresh").exit_code == 0
-    assert json.loads(region.run("trust", "refresh", "--json").stdout)["lists"][0]["number"] == 1
+    assert (ended.exit_code, ended.stdout) == (0, "fresh: trust is in force\n\nwhat changed\n  nothing\n")
+
+
+def test_a_refresh_says_what_it_brought(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Guard.load
+
+    def load_and_publish(guard: Guard) -> None:
+        load(guard)
+        Path(region.environ["MTLS_TRUST"]).write_text(renewed.pem, encoding="ascii")
+        region.revoke(region.ca.client(), region.ca.client())
+
+    renewed = region.ca.renewed()
+    region.revoke()
+    monkeypatch.setattr(Guard, "load", load_and_publish)
+    changed = json.loads(region.run("trust", "refresh", "--json").stdout)["changed"]
+
+    assert [line[:20] for line in changed] == ["us-east-1: new root ", "us-east-1: gone is r"]
+
+
+def test_what_is_not_kept_is_told(region: Region) -> None:
+    assert "not kept\n  MTLS_STATE=off" in region.run("trust", "refresh").stdout
+
+
+def test_state_that_cannot_be_written_is_told(region: Region) -> None:
+    (region.folder / "state").touch()
+    ended = region.run("trust", "refresh", MTLS_STATE=str(region.folder / "state"))
+
+    assert "it is not a folder" in ended.stdout
+
+
+def test_a_region_that_is_not_served_is_told(region: Region) -> None:
+    ended = region.run("trust", "refresh", MTLS_REVOCATION="require")
+
+    assert ended.exit_code == 1
+    assert "not served\n  us-east-1 (genesys): its callers cannot be accepted now" in ended.stdout
 
 
 def test_wrong_settings_are_told(region: Region) -> None:
@@ -108,7 +174,13 @@ def test_what_is_exported_is_what_tls_verifies_by(region: Region, form: str) -> 
     assert [x509.load_der_x509_certificate(der) for der in context.get_ca_certs(binary_form=True)][-1:] == [
         region.ca.certificate
     ]
-    assert exported.startswith("-----BEGIN" if form == "aws-alb" else "# us-east-1: CN=")
+    heads = {
+        "pem": "# us-east-1: CN=",
+        "nginx": "# From mtls-middleware trust export. In nginx: ",
+        "aws-alb": "-----BEGIN",
+    }
+    assert exported.startswith(heads[form])
+    assert ("# us-east-1: CN=" in exported) == (form != "aws-alb")
 
 
 def test_ended_roots_are_left_out_of_an_export(region: Region) -> None:
@@ -120,7 +192,7 @@ def test_ended_roots_are_left_out_of_an_export(region: Region) -> None:
 
 def test_a_file_is_replaced_as_a_whole(region: Region) -> None:
     output, crl = region.folder / "bundle.pem", region.folder / "bundle.crl"
-    output.write_text("old", encoding="ascii")
+    output.write_text(RegionalCA("us-east-1").pem, encoding="ascii")
     listed = region.revoke(region.ca.client())
     before = {path.name for path in region.folder.iterdir()}
     ended = region.run("trust", "export", "--output", str(output), "--crl", str(crl))
@@ -130,6 +202,69 @@ def test_a_file_is_replaced_as_a_whole(region: Region) -> None:
     assert x509.load_pem_x509_crl(crl.read_bytes()) == x509.load_der_x509_crl(listed.read_bytes())
     assert stat.S_IMODE(output.stat().st_mode) == 0o644
     assert {path.name for path in region.folder.iterdir()} == before | {"bundle.crl"}
+
+
+OTHERS = {
+    "text": "do not lose me",
+    "a key": RegionalCA("us-east-1").client().key_pem,
+    "a key beside a certificate": RegionalCA("us-east-1").pem + RegionalCA("us-east-1").client().key_pem,
+}
+
+
+@pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
+def test_a_file_with_something_else_is_not_replaced(region: Region, content: str) -> None:
+    output, first = region.folder / "bundle.crl", region.folder / "bundle.pem"
+    output.write_text(content, encoding="ascii")
+    region.revoke(region.ca.client())
+    arguments = ("trust", "export", "--output", str(first), "--crl", str(output))
+    ended = region.run(*arguments)
+
+    assert (ended.exit_code, output.read_text(encoding="ascii"), first.exists()) == (2, content, False)
+    assert "take another name, or --force" in ended.stderr
+    assert region.run(*arguments, "--force").exit_code == 0
+    assert output.read_text(encoding="ascii").startswith("-----BEGIN X509 CRL")
+
+
+def test_a_link_and_permissions_stay(region: Region) -> None:
+    output, link = region.folder / "bundle.pem", region.folder / "link.pem"
+    output.touch()
+    output.chmod(0o640)
+    link.symlink_to(output)
+
+    assert region.run("trust", "export", "--output", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert x509.load_pem_x509_certificate(output.read_bytes()) == region.ca.certificate
+    assert stat.S_IMODE(output.stat().st_mode) == 0o640
+
+
+def test_a_pipe_is_written_to(region: Region) -> None:
+    pipe = region.folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        ended = region.run("trust", "export", "--output", str(pipe))
+        written = os.read(reader, 65_536)
+    finally:
+        os.close(reader)
+
+    assert ended.exit_code == 0
+    assert x509.load_pem_x509_certificate(written) == region.ca.certificate
+    assert pipe.is_fifo()
+
+
+def test_digicert_is_exported_with_configured_intermediates(region: Region) -> None:
+    ca = RegionalCA("digicert", cert_name="client.digicert.test")
+    between = ca.intermediate()
+    chain = region.folder / "digicert.pem"
+    chain.write_text(ca.pem + between.pem, encoding="ascii")
+    exported = region.run(
+        "trust", "export", MTLS_AUTHORITIES="digicert", MTLS_TRUST=f"digicert={chain}",
+        MTLS_PINS=f"us-east-1={'ab' * 32}",
+    ).stdout  # fmt: skip
+
+    assert ca.certificate in x509.load_pem_x509_certificates(exported.encode())
+    assert between.certificate in x509.load_pem_x509_certificates(exported.encode())
+    assert "# intermediate CN=" in exported
 
 
 def test_lists_that_are_not_known_yet_are_told(region: Region) -> None:
@@ -146,6 +281,28 @@ def test_what_cannot_be_written_is_told(region: Region, place: str) -> None:
     assert ended.exit_code == 2
     assert "cannot be written" in ended.stderr
     assert not list(region.folder.glob("tmp*"))
+
+
+def test_where_nothing_is_in_force_nothing_is_written(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Guard, "snapshot", None)
+    ended = region.run("trust", "export", "--output", str(region.folder / "x.pem"))
+
+    assert (ended.exit_code, (region.folder / "x.pem").exists()) == (1, False)
+
+
+def test_a_failure_on_the_way_leaves_the_old_file(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = region.folder / "x.pem"
+    output.write_text(region.ca.pem, encoding="ascii")
+
+    def full(_: int) -> None:
+        raise OSError("the disk is full")
+
+    before = sorted(region.folder.iterdir())
+    monkeypatch.setattr(os, "fsync", full)
+
+    assert region.run("trust", "export", "--format", "nginx", "--output", str(output)).exit_code == 2
+    assert output.read_text(encoding="ascii") == region.ca.pem
+    assert sorted(region.folder.iterdir()) == before
 
 
 def test_an_unknown_form_is_told_with_those_there_are(region: Region) -> None:

@@ -1,13 +1,23 @@
 """The product's own verdict on a certificate: a guard is asked, and nothing is judged here."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
+from mtls_middleware._core import path, policy
+from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, parse_chain
 from mtls_middleware._core.connection import Connection, Interface
-from mtls_middleware._core.decision import Accepted, Decision, Rejected, RevocationState
-from mtls_middleware.guard import Guard
+from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejection
+from mtls_middleware._core.fields import collect
+from mtls_middleware._core.revocation import check
+from mtls_middleware._core.snapshot import TrustSnapshot
+from mtls_middleware._core.sources import source_of
+from mtls_middleware._core.sources.presets import HeaderShape
+from mtls_middleware.cli.explain.reading import Given
+from mtls_middleware.errors import TrustError
+from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.reporting import Status
 from mtls_middleware.settings import Settings
 
@@ -31,66 +41,176 @@ _ABOUT_CERTIFICATES = (
 )
 """What a verdict on a certificate depends on; the rest is about requests."""
 
+_BEHIND_THE_PATH = (
+    Reason.REGION_MISMATCH,
+    Reason.NOT_PINNED,
+    Reason.CERTIFICATE_REVOKED,
+    Reason.REVOCATION_UNKNOWN,
+)
+"""Refusals of a certificate for which a path was found."""
+
+_BOUNDARY = "the-boundary-is-not-asked"
+"""A proxy secret that is sent, and right: who may write headers is not the question here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Hold a verdict.
+    """Hold a verdict, and what a guard with these settings knew when it was reached.
 
     Attributes:
         decision: the guard's.
-        unknown: why nothing is known of its revocation; empty where something is, or nobody asks.
-        status: the trust by which it was judged.
+        now: the time of it.
+        chain: what was shown; None where it cannot be read.
+        verified: the chain up to an anchor; None where there is no such path, or it was not looked for.
+        unknown: why nothing is known of its revocation; empty where something is, or it was not looked at.
+        snapshot: the trust by which it was judged; None where there is none.
+        status: the same, as operators see it.
+        settings: of the guard.
     """
 
     decision: Decision
+    now: datetime
+    chain: PresentedChain | None
+    verified: VerifiedChain | None
     unknown: str
+    snapshot: TrustSnapshot | None
     status: Status
+    settings: Settings
 
 
-def judge(ders: Sequence[bytes], environ: Mapping[str, str], now: datetime, *, refresh: bool) -> Judged:
-    """Show certificates to a guard as a TLS server would.
+@dataclass(slots=True)
+class _Clock:
+    now: Callable[[], datetime]
+
+    def __call__(self) -> datetime:
+        return self.now()
+
+
+def judge(given: Given, environ: Mapping[str, str], at: datetime | None, *, refresh: bool) -> Judged:
+    """Show certificates to a guard as a TLS server, or the proxy, would.
 
     Args:
-        ders: the leaf first.
+        given: certificates, or a header's value.
         environ: settings; those that are about requests are left out.
-        now: the time of the verdict, aware, UTC.
+        at: the time of the verdict, aware, UTC; None for now.
         refresh: ask the certificates API and the places of lists first.
 
     Raises:
         ConfigurationError: the settings cannot be used.
     """
-    ours = {f"MTLS_{name}": environ[f"MTLS_{name}"] for name in _ABOUT_CERTIFICATES if f"MTLS_{name}" in environ}
-    guard = Guard.silent(Settings.from_env(ours), clock=lambda: now)
-    guard.load()
-    connection = _connection(ders)
-    decision = guard.decide(connection)  # it also learns where lists are
+    settings = _settings(given, environ)
+    clock = _Clock(utc_now)
+    guard = Guard.silent(settings, clock=clock)
+    _load(guard, clock, at)
+    connection = _connection(given, settings)
     if refresh:
+        guard.decide(connection)  # so it learns where lists are
         guard.refresh()
-        decision = guard.decide(connection)
-    return Judged(decision=decision, unknown=_why_unknown(decision, connection, ours, now), status=guard.status())
+    now = at or utc_now()
+    clock.now = lambda: now
+    decision = guard.decide(connection)
+    chain = _chain(connection, settings)
+    verified = None if chain is None else _verified(chain, decision, guard.snapshot, now)
+    return Judged(
+        decision=decision,
+        now=now,
+        chain=chain,
+        verified=verified,
+        unknown=_why_unknown(verified, guard.snapshot, now),
+        snapshot=guard.snapshot,
+        status=guard.status(),
+        settings=settings,
+    )
 
 
-def _why_unknown(decision: Decision, connection: Connection, ours: Mapping[str, str], now: datetime) -> str:
-    """Ask once more, as if lists were required: then the guard says what is missing."""
-    if not isinstance(decision, Accepted) or decision.revocation is not RevocationState.UNKNOWN:
+def can_be_read(given: Given, environ: Mapping[str, str]) -> bool:
+    """Return whether there is a certificate in it, good or bad, as the configured source reads it."""
+    settings = _settings(given, environ)
+    return _chain(_connection(given, settings), settings) is not None
+
+
+def _settings(given: Given, environ: Mapping[str, str]) -> Settings:
+    ours = {f"MTLS_{name}": environ[f"MTLS_{name}"] for name in _ABOUT_CERTIFICATES if f"MTLS_{name}" in environ}
+    if given.header is not None:
+        ours |= {**given.settings, "MTLS_PROXY_SECRET": _BOUNDARY}
+    return Settings.from_env(ours)
+
+
+def _load(guard: Guard, clock: _Clock, at: datetime | None) -> None:
+    """Load what an application loads that starts now; it would still have it at a later time.
+
+    Of an earlier time, roots may have ended since; then it is loaded as it was.
+    """
+    try:
+        guard.load()
+    except TrustError:
+        if at is None:
+            raise
+        clock.now = lambda: at
+        guard.load()
+        clock.now = utc_now
+
+
+def _verified(
+    chain: PresentedChain, decision: Decision, snapshot: TrustSnapshot | None, now: datetime
+) -> VerifiedChain | None:
+    """Return the path that the gate found, which its refusals do not carry: the same functions find it again."""
+    is_identified = isinstance(decision, Accepted) or decision.reason in _BEHIND_THE_PATH
+    found: list[tuple[int, VerifiedChain]] = []
+    for trust in snapshot.trusts if snapshot is not None and is_identified else ():
+        try:
+            verified = path.verify(chain, trust, now)
+        except Rejection:
+            continue
+        try:
+            policy.identify(verified, trust, "explain")
+        except Rejection as rejection:
+            found.append((rejection.reason.order, verified))
+        else:
+            return verified
+    return max(reversed(found), key=itemgetter(0))[1] if found else None
+
+
+def _why_unknown(verified: VerifiedChain | None, snapshot: TrustSnapshot | None, now: datetime) -> str:
+    if verified is None or snapshot is None:
         return ""
-    strict = Guard.silent(Settings.from_env({**ours, "MTLS_REVOCATION": "require"}), clock=lambda: now)
-    strict.load()
-    answer = strict.decide(connection)
-    return answer.detail if isinstance(answer, Rejected) else ""
+    try:
+        return check(verified, snapshot.lists, now).why
+    except Rejection:  # it is known, then
+        return ""
 
 
-def _connection(ders: Sequence[bytes]) -> Connection:
-    chain = tuple(_pem(der) for der in ders)
+def _chain(connection: Connection, settings: Settings) -> PresentedChain | None:
+    """Read it as the gate does; what is wrong with it stands in the decision."""
+    source = source_of(settings.source, settings.shape, settings.xfcc_elements)
+    fields = collect(connection, source.shape.headers if source.shape is not None else ())
+    try:
+        presented = source.read(connection, fields, settings.max_chain)
+        return None if presented is None else parse_chain(source.decode(presented, settings.max_chain))
+    except Rejection:
+        return None
+
+
+def _connection(given: Given, settings: Settings) -> Connection:
+    shape = settings.shape
     return Connection(
         interface=Interface.ASGI,
         path="/",
         raw_path=b"/",
         root_path="",
-        headers=(),
-        client=None,
-        tls={"client_cert_chain": chain},
+        headers=() if shape is None else _headers(given.header or b"", shape, settings),
+        client=("192.0.2.1", 443),
+        tls={"client_cert_chain": tuple(map(_pem, given.ders))},
     )
+
+
+def _headers(value: bytes, shape: HeaderShape, settings: Settings) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what a proxy sends that is content with the certificate."""
+    markers = {marker.header: marker.value.encode() for marker in shape.markers if marker.always_set}
+    secret = settings.proxy_secret
+    proof = {} if secret is None else {secret.header: _BOUNDARY.encode()}
+    sent = {shape.certificate: value} | markers | proof
+    return tuple((name.lower().encode("ascii"), content) for name, content in sent.items())
 
 
 def _pem(der: bytes) -> str:

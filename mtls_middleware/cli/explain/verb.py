@@ -3,27 +3,33 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from mtls_middleware._core.certificate import PresentedChain, fingerprint, parse_chain
-from mtls_middleware._core.decision import Accepted, Rejected, Rejection
-from mtls_middleware._core.response import refusal
-from mtls_middleware._core.sources.presets import Encoding
+from mtls_middleware._core.decision import Accepted, Rejected
+from mtls_middleware._core.gate import Mode
 from mtls_middleware.cli.console import console_for
-from mtls_middleware.cli.explain.judging import Judged, judge
-from mtls_middleware.cli.explain.reading import BYTES, UnreadableError, ders_of_file, ders_of_header
-from mtls_middleware.cli.explain.steps import Step, steps_of
+from mtls_middleware.cli.explain.facts import facts
+from mtls_middleware.cli.explain.judging import Judged, can_be_read, judge
+from mtls_middleware.cli.explain.reading import (
+    BYTES,
+    CONFIGURED,
+    Given,
+    UnreadableError,
+    certificates,
+    header,
+    settings_of,
+)
+from mtls_middleware.cli.explain.steps import steps_of
 from mtls_middleware.cli.explain.table import show
 from mtls_middleware.cli.extras import WRONG
-from mtls_middleware.cli.runbook import RUNBOOK
+from mtls_middleware.cli.waiting import waiting
 from mtls_middleware.display import displayed
-from mtls_middleware.guard import utc_now
 
 REFUSED = 1
 """Exit status: the certificate would be refused."""
@@ -35,7 +41,7 @@ class Options:
 
     Attributes:
         source: a file, or ``-`` for standard input.
-        header: encoding of a header's value that it holds; None where it holds certificates.
+        header: source or encoding of a header's value that it holds; None where it holds certificates.
         overrides: settings instead of the environment's.
         at: the time of the verdict; None for now.
         refresh: ask API and lists first.
@@ -43,7 +49,7 @@ class Options:
     """
 
     source: str
-    header: Encoding | None
+    header: str | None
     overrides: Mapping[str, str]
     at: datetime | None
     refresh: bool
@@ -51,68 +57,27 @@ class Options:
 
 
 def run_explain(options: Options, console: Console | None = None) -> int:
-    """Print the verdict on a certificate, and return the exit status."""
+    """Print the verdict on a certificate, and return the exit status.
+
+    Raises:
+        ValueError: ``header`` is neither a source nor an encoding.
+    """
+    environ = {**os.environ, **options.overrides}
+    settings = None if options.header is None else settings_of(options.header, environ)
     try:
-        data = _read(options.source)
-        ders = ders_of_file(data) if options.header is None else ders_of_header(data, options.header, BYTES)
+        given = _given(_read(options.source), settings, environ)
     except (OSError, UnreadableError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         sys.stderr.write(f"{displayed(options.source)}: {displayed(reason)}\n")
         return WRONG
-    now = options.at or utc_now()
-    judged = judge(ders, {**os.environ, **options.overrides}, now, refresh=options.refresh)
-    chain = _chain(ders)
-    steps = steps_of(chain, judged, now)
+    with waiting("asking every source …" if options.refresh else "judging …"):
+        judged = judge(given, environ, options.at, refresh=options.refresh)
+    steps, notes = steps_of(judged), tuple(_notes(judged, environ, options, given))
     if options.as_json:
-        sys.stdout.write(json.dumps(facts(chain, judged, steps, now), indent=2) + "\n")
+        sys.stdout.write(json.dumps(facts(judged, steps, notes), indent=2) + "\n")
     else:
-        show(chain, judged, steps, now, console_for(console))
+        show(judged, steps, notes, console_for(console))
     return 0 if isinstance(judged.decision, Accepted) else REFUSED
-
-
-def facts(chain: PresentedChain | None, judged: Judged, steps: Sequence[Step], now: datetime) -> dict[str, Any]:
-    """Return the verdict for a script."""
-    decision = judged.decision
-    refused = decision if isinstance(decision, Rejected) else None
-    identity = decision.identity if isinstance(decision, Accepted) else None
-    return {
-        "accepted": refused is None,
-        "at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "reason": None if refused is None else str(refused.reason),
-        "status": None if refused is None else refusal(refused.reason, None).status.value,
-        "detail": None if refused is None else refused.detail,
-        "cure": None if refused is None else RUNBOOK[refused.reason].cure,
-        "region": None if identity is None else identity.region,
-        "authority": None if identity is None else str(identity.authority),
-        "certificate": None if chain is None else _certificate(chain),
-        "steps": [{"question": one.question, "outcome": str(one.outcome), "seen": one.seen} for one in steps],
-    }
-
-
-def _certificate(chain: PresentedChain) -> dict[str, Any]:
-    return {
-        "subject": chain.subject,
-        "issuer": chain.issuer,
-        "serial_number": f"{chain.leaf.serial_number:x}",
-        "dns_names": list(chain.dns_names or ()),
-        "fingerprint_sha256": fingerprint(chain.leaf_der),
-        "not_before": f"{chain.leaf.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
-        "not_after": f"{chain.leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
-    }
-
-
-def _chain(ders: Sequence[bytes]) -> PresentedChain | None:
-    try:
-        return parse_chain(ders)
-    except Rejection:
-        return None
-
-
-def _read(source: str) -> bytes:
-    if source == "-":
-        return sys.stdin.buffer.read(BYTES + 1)
-    with Path(source).open("rb") as file:
-        return file.read(BYTES + 1)
 
 
 def moment(text: str) -> datetime:
@@ -123,3 +88,34 @@ def moment(text: str) -> datetime:
     """
     found = datetime.fromisoformat(text)
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _read(source: str) -> bytes:
+    if source == "-":
+        return sys.stdin.buffer.read(BYTES + 1)
+    with Path(source).open("rb") as file:
+        return file.read(BYTES + 1)
+
+
+def _given(data: bytes, settings: Mapping[str, str] | None, environ: Mapping[str, str]) -> Given:
+    """Read what came as it was said; where nothing was said, as a certificate, then as the configured header."""
+    if settings is not None:
+        return header(data, settings)
+    try:
+        return certificates(data)
+    except UnreadableError:
+        with suppress(ValueError):
+            given = header(data, settings_of(environ.get(CONFIGURED, ""), environ))
+            if can_be_read(given, environ):
+                return given
+        raise
+
+
+def _notes(judged: Judged, environ: Mapping[str, str], options: Options, given: Given) -> Iterator[str]:
+    """Say what the steps cannot: how it was read, what failed on the way, and what else becomes of the call."""
+    if given.header is not None and options.header is None:
+        yield f"read as the header of MTLS_SOURCE={displayed(environ[CONFIGURED])}"
+    if options.refresh:
+        yield from judged.status.problems
+    if isinstance(judged.decision, Rejected) and environ.get("MTLS_MODE") == Mode.REPORT:
+        yield "MTLS_MODE=report: the application only logs this refusal, and lets the call through"

@@ -1,7 +1,5 @@
 """Anchors and lists in the forms that proxies and platforms read."""
 
-import os
-import tempfile
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
@@ -31,11 +29,17 @@ class Format(StrEnum):
     """A trust store of an ALB, which takes no comments."""
 
 
+_HEADS = {
+    Format.NGINX: "# From mtls-middleware trust export. In nginx: ssl_client_certificate THIS_FILE;\n",
+}
+
+
 def bundle(snapshot: TrustSnapshot, form: Format, now: datetime) -> str:
     """Return the anchors that are valid now, or will be, and configured intermediates."""
     anchors = [anchor for anchor in snapshot.anchors if anchor.not_after >= now]
     helpers = [one for trust in snapshot.trusts for one in trust.intermediates if one.not_valid_after_utc >= now]
-    blocks = [_block(anchor.certificate, _comment(anchor), form) for anchor in anchors]
+    blocks = [_HEADS.get(form, "")] if anchors else []
+    blocks += [_block(anchor.certificate, _comment(anchor), form) for anchor in anchors]
     blocks += [
         _block(one, f"intermediate {_subject(one)}, until {one.not_valid_after_utc:%Y-%m-%d}", form) for one in helpers
     ]
@@ -57,21 +61,6 @@ def lists_of(settings: Settings, snapshot: TrustSnapshot) -> str:
             ders[fingerprint(der)] = der
     lists = (x509.load_der_x509_crl(der) for digest, der in ders.items() if digest in in_force)
     return "".join(one.public_bytes(Encoding.PEM).decode("ascii") for one in lists)
-
-
-def write(text: str, path: Path) -> None:
-    """Replace a file in one step, so that a proxy that reloads meanwhile reads the old one or the new one."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary = Path(file.name)
-    try:
-        temporary.chmod(0o644)  # certificates are public, and proxies run as somebody else
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink()
-        raise
 
 
 def _block(certificate: x509.Certificate, comment: str, form: Format) -> str:

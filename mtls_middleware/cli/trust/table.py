@@ -1,11 +1,12 @@
 """The trust in force, as a person likes to read it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
 
+from mtls_middleware.cli.counting import counted
 from mtls_middleware.cli.trust.facts import days_left
 from mtls_middleware.display import displayed
 from mtls_middleware.reporting import APIStatus, Life, ListStatus, RegionStatus, Status
@@ -18,13 +19,15 @@ _MEANINGS = {
     Life.MISSING: "nothing could be loaded: every protected call is refused",
 }
 
-_SHORT = 16
+_NOT_KEPT = "MTLS_STATE=off: what came is forgotten with this process; running workers ask for themselves"
+
+SHORT = 16
 """Characters of a fingerprint: enough to tell two apart."""
 
 
 def show(status: Status, now: datetime, console: Console) -> None:
     """Print regions with what they are judged by, lists, certificates APIs, and what will end."""
-    console.print(Text(f"{status.life}: {_MEANINGS[status.life]}", style=_STYLES[status.life]), soft_wrap=True)
+    _life(status, console)
     for region in status.regions:
         _section(console, _title(region), _lines_of_region(region, now), warns=not region.available)
     _section(console, "revocation lists", map(_list, status.lists))
@@ -32,6 +35,22 @@ def show(status: Status, now: datetime, console: Console) -> None:
     _section(console, "what will end", (ending.text for ending in status.coming))
     _section(console, "warnings", status.warnings, warns=True)
     _section(console, "problems", status.problems, warns=True)
+
+
+def show_refresh(status: Status, changed: Sequence[str], *, keeps: bool, console: Console) -> None:
+    """Print what a refresh brought, what failed, and whether trust is in force."""
+    _life(status, console)
+    _section(console, "what changed", tuple(changed) or ("nothing",))
+    _section(console, "what failed", status.problems, warns=True)
+    unavailable = (region for region in status.regions if not region.available)
+    _section(console, "not served", (_title(region) for region in unavailable), warns=True)
+    _section(console, "warnings", status.warnings, warns=True)
+    if not keeps:
+        _section(console, "not kept", (_NOT_KEPT,), warns=True)
+
+
+def _life(status: Status, console: Console) -> None:
+    console.print(Text(f"{status.life}: {_MEANINGS[status.life]}", style=_STYLES[status.life]), soft_wrap=True)
 
 
 def _section(console: Console, title: str, lines: Iterator[str] | tuple[str, ...], *, warns: bool = False) -> None:
@@ -51,16 +70,16 @@ def _lines_of_region(region: RegionStatus, now: datetime) -> Iterator[str]:
         yield f"name  {displayed(', '.join(region.names))}"
     for anchor in region.anchors:
         subject = displayed(anchor.certificate.subject.rfc4514_string())
-        yield f"root  {subject}, {_ends(anchor.not_after, now)}, {anchor.fingerprint_sha256[:_SHORT]}, {anchor.origin}"
+        yield f"root  {subject}, {_ends(anchor.not_after, now)}, {anchor.fingerprint_sha256[:SHORT]}, {anchor.origin}"
     for pin in region.pins:
         end = "end not known" if pin.not_after is None else _ends(pin.not_after, now)
         begins = f", from {pin.not_before:%Y-%m-%d}" if pin.not_before is not None and pin.not_before > now else ""
-        yield f"pin   {pin.fingerprint_sha256[:_SHORT]}{begins}, {end}, {pin.origin}"
+        yield f"pin   {pin.fingerprint_sha256[:SHORT]}{begins}, {end}, {pin.origin}"
 
 
 def _ends(end: datetime, now: datetime) -> str:
     days = days_left(end, now)
-    return f"until {end:%Y-%m-%d} ({days} days)" if days >= 0 else f"ended {end:%Y-%m-%d}"
+    return f"until {end:%Y-%m-%d} ({counted(days, 'day')})" if days >= 0 else f"ended {end:%Y-%m-%d}"
 
 
 def _list(one: ListStatus) -> str:
@@ -68,9 +87,9 @@ def _list(one: ListStatus) -> str:
     if one.next_update is None:
         return f"{displayed(one.origin)}: none came{trouble}"
     until = f"until {one.next_update:%Y-%m-%d %H:%MZ}"
-    return f"{displayed(one.origin)}: number {one.number}, {one.entries} entries, {until}{trouble}"
+    return f"{displayed(one.origin)}: number {one.number}, {counted(one.entries, 'entry', 'entries')}, {until}{trouble}"
 
 
 def _api(one: APIStatus) -> str:
     trouble = f": {one.error}" if one.error else ""
-    return f"{one.region}: {one.certificates} certificates known{trouble}"
+    return f"{one.region}: {counted(one.certificates, 'certificate')} known{trouble}"

@@ -2,17 +2,20 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from mtls_middleware.cli.console import console_for
 from mtls_middleware.cli.extras import WRONG
-from mtls_middleware.cli.trust.export import Format, bundle, lists_of, write
+from mtls_middleware.cli.trust.changes import changes
+from mtls_middleware.cli.trust.export import Format, bundle, lists_of
 from mtls_middleware.cli.trust.facts import facts
-from mtls_middleware.cli.trust.table import show
+from mtls_middleware.cli.trust.table import show, show_refresh
+from mtls_middleware.cli.trust.writing import NotOursError, require_ours, write
+from mtls_middleware.cli.waiting import waiting
 from mtls_middleware.display import displayed
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.reporting import Life, Status
@@ -30,21 +33,29 @@ def run_show(*, as_json: bool, console: Console | None = None) -> int:
 
 
 def run_refresh(*, as_json: bool, console: Console | None = None) -> int:
-    """Ask every source once, keep what came in the state, print what is in force then, and return the exit status."""
-    guard = Guard.silent(Settings.from_env())
+    """Ask every source once, keep what came in the state, print what changed, and return the exit status."""
+    settings = Settings.from_env()
+    guard = Guard.silent(settings)
     guard.load()
-    with _progress("asking every source …"):
-        status = guard.refresh()
-    return _print(status, as_json=as_json, console=console)
+    before = guard.status()
+    with waiting("asking every source …"):
+        after = guard.refresh()
+    changed = changes(before, after)
+    if as_json:
+        _as_json(facts(after, utc_now()) | {"changed": list(changed)})
+    else:
+        show_refresh(after, changed, keeps=settings.state is not None, console=console_for(console))
+    return FAILED if after.problems else _exit_status(after)
 
 
-def run_export(form: Format, output: Path | None, crl: Path | None) -> int:
+def run_export(form: Format, output: Path | None, crl: Path | None, *, force: bool) -> int:
     """Write anchors, and lists if they are wanted, and return the exit status.
 
     Args:
         form: who is to read it.
         output: a file for the anchors; None for standard output.
         crl: a file for the revocation lists; None for none.
+        force: also replace a file that holds something else.
     """
     settings = Settings.from_env()
     guard = Guard.silent(settings)
@@ -61,34 +72,38 @@ def run_export(form: Format, output: Path | None, crl: Path | None) -> int:
             sys.stderr.write("No revocation list is known yet: mtls-middleware trust refresh asks for them.\n")
             return FAILED
     try:
-        if output is None:
-            sys.stdout.write(text)
-        else:
-            write(text, output)
-        if crl is not None:
-            write(lists, crl)
-    except OSError as error:
-        sys.stderr.write(f"cannot be written: {displayed(str(error))}\n")
+        _write({output: text, crl: lists} if output is not None else {crl: lists}, force=force)
+    except (OSError, NotOursError) as error:
+        sys.stderr.write(f"cannot be written: {displayed(str(error), 1_024)}\n")
         return WRONG
+    if output is None:
+        sys.stdout.write(text)
     return 0
+
+
+def _write(contents: Mapping[Path | None, str], *, force: bool) -> None:
+    """Look at every file before the first one is replaced."""
+    wanted = {path: text for path, text in contents.items() if path is not None}
+    if not force:
+        for path in wanted:
+            require_ours(path)
+    for path, text in wanted.items():
+        write(text, path)
 
 
 def _print(status: Status, *, as_json: bool, console: Console | None) -> int:
     now = utc_now()
     if as_json:
-        sys.stdout.write(json.dumps(facts(status, now), indent=2) + "\n")
+        _as_json(facts(status, now))
     else:
         show(status, now, console_for(console))
+    return _exit_status(status)
+
+
+def _as_json(told: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(told, indent=2) + "\n")
+
+
+def _exit_status(status: Status) -> int:
     is_right = status.life is Life.FRESH and all(region.available for region in status.regions)
     return 0 if is_right else FAILED
-
-
-@contextmanager
-def _progress(text: str) -> Iterator[None]:
-    """Show on a terminal that something is waited for."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(text):
-        yield

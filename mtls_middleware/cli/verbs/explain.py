@@ -1,5 +1,6 @@
 """The verb `explain`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,9 @@ def explain(  # noqa: PLR0913 - one argument for each option
     *,
     header: Annotated[
         str | None,
-        typer.Option(metavar="SOURCE", help="CERT holds a header's value, as this source or in this encoding."),
+        typer.Option(
+            metavar="SOURCE", help="CERT holds a header's value, of this source or encoding; else MTLS_SOURCE is tried."
+        ),
     ] = None,
     trust: Annotated[Path | None, typer.Option(help="Instead of MTLS_TRUST.")] = None,
     region: Annotated[str | None, typer.Option(help="Instead of MTLS_REGIONS.")] = None,
@@ -39,17 +42,18 @@ def explain(  # noqa: PLR0913 - one argument for each option
     `echo "$X_SSL_CLIENT_CERT" | mtls-middleware explain - --header nginx`
     """
     with extra("cli"):
-        from mtls_middleware.cli.explain.reading import encoding_of  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.explain.reading import NAMES, settings_of  # noqa: PLC0415 - an optional extra
         from mtls_middleware.cli.explain.verb import Options, moment, run_explain  # noqa: PLC0415
     try:
-        encoding = None if header is None else encoding_of(header)
+        if header is not None:
+            settings_of(header, os.environ)
     except ValueError as error:
-        raise typer.BadParameter(f"{header!r} is neither a source nor an encoding", param_hint="--header") from error
+        raise typer.BadParameter(f"{header!r} is none of {', '.join(NAMES)}", param_hint="--header") from error
     try:
         when = None if at is None else moment(at)
     except ValueError as error:
         raise typer.BadParameter("write it as 2027-03-01 or 2027-03-01T12:00:00Z", param_hint="--at") from error
     given = {"MTLS_TRUST": trust, "MTLS_REGIONS": region, "MTLS_AUTHORITIES": authority}
     overrides = {name: str(value) for name, value in given.items() if value is not None}
-    options = Options(source=certificate, header=encoding, overrides=overrides, at=when, refresh=refresh, as_json=json)
+    options = Options(source=certificate, header=header, overrides=overrides, at=when, refresh=refresh, as_json=json)
     sys.exit(run_explain(options))

@@ -27,10 +27,10 @@ def show(*, json: Annotated[bool, typer.Option("--json", help="For a script.")] 
 
 @trust.command()
 def refresh(*, json: Annotated[bool, typer.Option("--json", help="For a script.")] = False) -> None:
-    """Ask the certificates API and the places of revocation lists now, and keep what came in the state folder.
+    """Ask the certificates API and the places of revocation lists now, and tell what changed and what failed.
 
-    Running workers on this machine take it from there within seconds. The exit status is 1 where something failed; the
-    last good trust stays.
+    What came is kept in the state folder; running workers take it from there within seconds. The exit status is 1 where
+    something failed; the last good trust stays.
     """
     with extra("cli"):
         from mtls_middleware.cli.trust.verb import run_refresh  # noqa: PLC0415 - an optional extra
@@ -43,14 +43,21 @@ def export(
     form: Annotated[str, typer.Option("--format", metavar="pem|nginx|aws-alb", help="Who is to read it.")] = "pem",
     output: Annotated[Path | None, typer.Option(help="A file, replaced in one step; standard output without.")] = None,
     crl: Annotated[Path | None, typer.Option(help="A file for the revocation lists in force, PEM.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also replace a file that holds something else than certificates and lists.")
+    ] = False,
 ) -> None:
     """Write the roots in force, with configured intermediates, for the proxy that ends TLS.
 
+    `pem` and `nginx` have a comment for each certificate; `aws-alb`, the trust store of a load balancer, takes none.
+
     `mtls-middleware trust export --format nginx --output /etc/nginx/genesys.pem && nginx -s reload`
+
+    `mtls-middleware trust export --format aws-alb --output bundle.pem --crl revoked.pem`
     """
     with extra("cli"):
         from mtls_middleware.cli.trust.export import Format  # noqa: PLC0415 - an optional extra
         from mtls_middleware.cli.trust.verb import run_export  # noqa: PLC0415 - an optional extra
     if form not in set(Format):
         raise typer.BadParameter(f"{form!r} is none of {', '.join(Format)}", param_hint="--format")
-    sys.exit(run_export(Format(form), output, crl))
+    sys.exit(run_export(Format(form), output, crl, force=force))

@@ -1,0 +1,44 @@
+"""What takes its time says so, on a terminal only."""
+
+import io
+from threading import Event
+
+from rich.console import Console
+
+from mtls_middleware.cli.waiting import waiting
+
+
+class Terminal(io.StringIO):
+    """Tell when something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = Event()
+
+    def write(self, text: str) -> int:
+        """Take it, and tell."""
+        if "asking" in text:
+            self.written.set()
+        return super().write(text)
+
+
+def test_what_takes_long_is_said_on_a_terminal() -> None:
+    terminal = Terminal()
+    with waiting("asking …", console=Console(file=terminal, force_terminal=True), seconds=0):
+        assert terminal.written.wait(10)
+
+
+def test_what_is_over_soon_needs_no_word() -> None:
+    terminal = Terminal()
+    with waiting("asking …", console=Console(file=terminal, force_terminal=True), seconds=600):
+        pass
+
+    assert "asking" not in terminal.getvalue()
+
+
+def test_where_nobody_looks_nothing_is_said() -> None:
+    written = io.StringIO()
+    with waiting("asking …", console=Console(file=written), seconds=0):
+        pass
+
+    assert not written.getvalue()
