@@ -1,0 +1,50 @@
+"""The extra `otel`: decisions are counted by whatever meter provider the application sets up."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from opentelemetry import metrics
+from starlette.applications import Starlette
+
+from mtls_middleware import MTLSMiddleware, Settings
+from mtls_middleware.testing import MTLSTestClient, RegionalCA
+
+Callback = Callable[[metrics.CallbackOptions], Iterable[metrics.Observation]]
+
+made: dict[str, Sequence[Callback]] = {}
+
+
+class Meter(metrics.NoOpMeter):
+    """Keep what is asked for."""
+
+    def create_observable_counter(
+        self,
+        name: str,
+        callbacks: Any = None,
+        unit: str = "",
+        description: str = "",
+    ) -> metrics.ObservableCounter:
+        """Keep how a counter is read."""
+        made[name] = callbacks or ()
+        return super().create_observable_counter(name, callbacks, unit, description)
+
+
+class Provider(metrics.NoOpMeterProvider):
+    """Make such meters."""
+
+    def get_meter(self, name: str, *_: object, **__: object) -> metrics.Meter:
+        """Return one."""
+        return Meter(name)
+
+
+metrics.set_meter_provider(Provider())
+with TemporaryDirectory() as folder:
+    ca = RegionalCA("us-east-1")
+    settings = Settings(regions="us-east-1", trust=ca.write(Path(folder)), state="off")
+    client = MTLSTestClient(MTLSMiddleware(Starlette(), settings=settings), ca, settings=settings)
+    assert client.without_certificate().get("/").status_code == 403
+    (read,) = made["mtls.decisions"]
+    seen = [((one.attributes or {})["reason"], one.value) for one in read(metrics.CallbackOptions())]
+    assert ("certificate_missing", 1) in seen, seen
