@@ -28,14 +28,14 @@ from tests.doors.site import (
     SECRET_HEADER,
     Site,
     big_client,
-    good_client,
     over_tls,
     regional_ca,
     stranger_ca,
     through_nginx,
 )
 
-GOOD = good_client()
+GOOD = next(client for client in iter(regional_ca().client, None) if "+" in client.pem and "/" in client.pem)
+"""A right certificate that has what encodings get wrong: one in sixty has no ``+``."""
 OTHER_NAME = "dataactions.prod-euw1.eu-west-1.mypurecloud.com"
 
 
