@@ -142,7 +142,8 @@ def failing(run: Run, environment: Environment, wheel: Path, tree: Path) -> Iter
     # What old packages say of new ones is theirs; ours is told with the newest.
     quiet = ("-W", "default::DeprecationWarning") if run.pins else ()
     left_out = [f"--ignore={name}" for name in (*APART, *LONG)]
-    options = ("-q", "-o", "pythonpath=", "-p", "no:cacheprovider", "-m", "not e2e", f"--junit-xml={report}", *quiet)
+    plain = ("-q", "-o", "pythonpath=", "-p", "no:cacheprovider", "--hypothesis-profile=short", "-m", "not e2e")
+    options = (*plain, f"--junit-xml={report}", *quiet)
     done = environment.run("pytest", *options, *left_out, "tests", "example_app", cwd=tree, seconds=SECONDS)
     if done.status:
         yield f"the tests:\n{done.output}"
