@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mtls_middleware._trust.tally import Scope
+from mtls_middleware.cli.console import console_for
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.reporting import Life
@@ -19,9 +20,6 @@ from mtls_middleware.status_page.machine import as_json as as_json_text
 from mtls_middleware.status_page.steps import Step, Urgency
 from mtls_middleware.status_page.texts import moment, number, plural, when
 from mtls_middleware.status_page.view import View, view_of
-
-PLAIN_WIDTH = 120
-"""Columns where nobody looks at a terminal."""
 
 NOT_FRESH = 1
 """Exit status where trust is missing, stale or expired."""
@@ -51,9 +49,7 @@ def run_status(*, as_json: bool) -> int:
 
 def show(view: View, console: Console | None = None) -> None:
     """Print what the page says."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(file=console.file, width=PLAIN_WIDTH, color_system=None)
+    console = console_for(console)
     _print(console, f"Trust: {view.life}. {view.headline}", _LIFE_STYLES[view.life])
     in_force = f"trust version {view.trust_version} since {moment(view.built_at)}" if view.trust_version else "no trust"
     _print(console, f"Mode {view.mode}, source {view.source}, {in_force}, mtls-middleware {view.software}.")
