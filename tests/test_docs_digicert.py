@@ -8,8 +8,8 @@ import pytest
 from mtls_middleware import Settings, regions
 from mtls_middleware._trust.genesys_api import POLL_SECONDS
 from mtls_middleware._trust.genesys_failure import PERMISSION, FailureReason
-from mtls_middleware._trust.genesys_pace import FIRST_DELAY, LONGEST_DELAY
 from mtls_middleware._trust.genesys_pins import GRACE
+from mtls_middleware._trust.schedule import FIRST_RETRY, LONGEST_RETRY
 
 PAGE = (Path(__file__).parents[1] / "docs" / "digicert.md").read_text(encoding="utf-8")
 TEXT = " ".join(PAGE.split())
@@ -37,8 +37,8 @@ def test_every_reason_of_a_failure_is_told() -> None:
 def test_the_numbers_are_those_of_the_code() -> None:
     assert f"| {GRACE.days} days later | the new one |" in TEXT
     assert f"takes {POLL_SECONDS:.0f} seconds at most" in TEXT
-    assert f"come after {FIRST_DELAY.seconds} seconds, then after twice as long each time, up to an hour" in TEXT
-    assert LONGEST_DELAY.total_seconds() == 3600
+    assert f"come after {FIRST_RETRY.seconds} seconds, then after twice as long each time, up to an hour" in TEXT
+    assert LONGEST_RETRY.total_seconds() == 3600
 
 
 def test_the_permission_is_the_one_that_is_told_of() -> None:

@@ -1,7 +1,6 @@
 """What the certificates API of one region has told: asked when it is due, kept when it fails."""
 
 import random
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -10,13 +9,8 @@ from mtls_middleware._trust.genesys_failure import GenesysFailure
 from mtls_middleware._trust.genesys_pins import KnownCertificates
 from mtls_middleware._trust.genesys_state import from_bytes, to_bytes
 from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.schedule import Draw, Schedule
 from mtls_middleware._trust.store import Kind, Store
-
-AFTER_FAILURE = timedelta(minutes=1)
-"""Until the next attempt, where the failure itself says nothing."""
-
-JITTER = 0.1
-"""Part of the interval by which polls move, so that many deployments do not move together."""
 
 
 class API(Protocol):
@@ -34,7 +28,7 @@ class APISource:
         problem: why the last poll failed, wholly or in part; empty where it did not.
         warnings: what was not understood of the last answer.
         last_success: of a poll, by this process, UTC.
-        due: when to ask again, as it was planned.
+        schedule: when to ask again.
     """
 
     def __init__(
@@ -45,23 +39,16 @@ class APISource:
         *,
         interval: float,
         now: datetime,
-        draw: Callable[[float, float], float] = random.uniform,
+        draw: Draw = random.uniform,
     ) -> None:
         self.region = region
         self.known = KnownCertificates(region=region)
         self.problem = ""
         self.warnings: tuple[str, ...] = ()
         self.last_success: datetime | None = None
-        self.due = now
-        self._planned_at = now
+        self.schedule = Schedule(interval=timedelta(seconds=interval), now=now, draw=draw)
         self._api = api
         self._store = store
-        self._interval = interval
-        self._draw = draw
-
-    def is_due(self, now: datetime) -> bool:
-        """Return whether to ask; where the clock went back behind the plan, the plan counts no more."""
-        return not self._planned_at <= now < self.due
 
     def recall(self, now: datetime) -> None:
         """Take in what this or another process kept; what it asked just now need not be asked again."""
@@ -75,7 +62,7 @@ class APISource:
             if newer is not self.known and newer.answered_at is not None:
                 self.known = newer
                 self.problem = ""
-                self._plan(newer.answered_at, newer.answered_at + self._until_next())
+                self.schedule.succeeded(newer.answered_at)
 
     def ask(self, now: datetime) -> None:
         """Poll, and keep what it says."""
@@ -92,14 +79,8 @@ class APISource:
             self._failed(answer.failure, now)
         else:
             self.problem = ""
-            self._plan(now, now + self._until_next())
+            self.schedule.succeeded(now)
 
     def _failed(self, failure: GenesysFailure, now: datetime) -> None:
         self.problem = f"certificates API of {self.region}: {failure.reason}: {failure}"
-        self._plan(now, max(failure.not_before or now, now + AFTER_FAILURE * self._draw(1, 1 + JITTER)))
-
-    def _plan(self, now: datetime, due: datetime) -> None:
-        self._planned_at, self.due = now, due
-
-    def _until_next(self) -> timedelta:
-        return timedelta(seconds=self._interval * self._draw(1 - JITTER, 1 + JITTER))
+        self.schedule.failed(now, not_before=failure.not_before)

@@ -28,7 +28,7 @@ def apis_of(keeper: Keeper | None) -> tuple[APIStatus, ...]:
             region=api.region,
             certificates=len(api.known.certificates),
             last_success=api.last_success,
-            next_poll=api.due,
+            next_poll=api.schedule.due,
             error=api.problem,
         )
         for api in (keeper.apis if keeper is not None else ())

@@ -7,7 +7,6 @@ are inconsistent while a certificate rotates.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -98,7 +97,6 @@ class CertificatesAPI:
         *client_secrets: str,
         transport: httpx2.BaseTransport | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        draw: Callable[[float, float], float] = random.uniform,
     ) -> None:
         """Prepare; nothing is asked yet.
 
@@ -108,21 +106,12 @@ class CertificatesAPI:
             client_secrets: the secret, or two while it is replaced.
             transport: instead of the network.
             clock: the present, aware; tokens and delays are counted by it.
-            draw: a number between two others.
         """
         self._region = region
         self._transport = transport
         self._clock = clock
         self._tokens = Tokens(region, client_id, client_secrets, clock)
-        self._pace = Pace(draw)
-
-    @property
-    def not_before(self) -> datetime | None:
-        """Return when the API should be asked again after a failure; None where nothing speaks against any time.
-
-        `poll` itself holds only to what the API asked for (429 and its rate limit); the rest is for who plans.
-        """
-        return self._pace.not_before
+        self._pace = Pace()
 
     def poll(self) -> Answer:
         """Ask for all certificates, within `POLL_SECONDS`.
@@ -134,12 +123,10 @@ class CertificatesAPI:
             with open_session(seconds=POLL_SECONDS, transport=self._transport) as session:
                 answer = self._gather(session)
         except GenesysFailure as failure:
-            failure.not_before = self._pace.failed(self._clock())
+            failure.not_before = self._pace.paused_until
             raise
-        if answer.failure is None:
-            self._pace.succeeded()
-        else:
-            answer.failure.not_before = self._pace.failed(self._clock())
+        if answer.failure is not None:
+            answer.failure.not_before = self._pace.paused_until
         return answer
 
     def _gather(self, session: Session) -> Answer:

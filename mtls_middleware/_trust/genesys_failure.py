@@ -52,7 +52,7 @@ class GenesysFailure(Exception):  # noqa: N818 - not an error of ours: the last 
         text: one clause about what happened.
         next_step: one clause about what the operator can do.
         correlation_id: of the answer, for Genesys support; None where there was no answer or no such header.
-        not_before: when to try again; set by `CertificatesAPI.poll`.
+        not_before: when the API may be asked again, if it asked for a pause; set by `CertificatesAPI.poll`.
     """
 
     def __init__(

@@ -1,34 +1,29 @@
-"""How often the certificates API is asked: as it wants, and less often while it fails."""
+"""How long the certificates API wants to be left alone."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.http import Response
 
-FIRST_DELAY = timedelta(seconds=30)
-LONGEST_DELAY = timedelta(hours=1)
-"""However often it failed, and whatever a server asks for: certificates rotate within days."""
+LONGEST_PAUSE = timedelta(hours=1)
+"""Whatever a server asks for: certificates rotate within days."""
 
 DEFAULT_PAUSE = timedelta(seconds=60)
 """After 429 without a readable header: the limits of Genesys Cloud count minutes."""
-
-_DOUBLINGS = 10
-_JITTER = (0.5, 1.0)
-"""Part of the delay, so that many workers do not come back together."""
 
 _TOO_MANY_REQUESTS = 429
 
 
 class Pace:
-    """Remember what the API asked for, and how often it failed."""
+    """The pause that the API asked for.
 
-    def __init__(self, draw: Callable[[float, float], float]) -> None:
-        self._draw = draw
-        self._failures = 0
-        self._paused_until: datetime | None = None
-        self.not_before: datetime | None = None
+    Attributes:
+        paused_until: when it may be asked again; None where it asked for no pause.
+    """
+
+    def __init__(self) -> None:
+        self.paused_until: datetime | None = None
 
     def require_no_pause(self, host: str, now: datetime) -> None:
         """Check that the API did not ask to be left alone.
@@ -36,15 +31,15 @@ class Pace:
         Raises:
             GenesysFailure: it did.
         """
-        if self._paused_until is None:
+        if self.paused_until is None:
             return
-        left = self._paused_until - now
-        if left <= timedelta() or left > LONGEST_DELAY:  # over, or the clock went back
-            self._paused_until = None
+        left = self.paused_until - now
+        if left <= timedelta() or left > LONGEST_PAUSE:  # over, or the clock went back
+            self.paused_until = None
             return
         raise GenesysFailure(
             FailureReason.RATE_LIMIT,
-            f"{host} asked to be left alone until {self._paused_until:%Y-%m-%d %H:%M:%SZ}",
+            f"{host} asked to be left alone until {self.paused_until:%Y-%m-%d %H:%M:%SZ}",
             "nothing has to be done; if it lasts, give this application an OAuth client of its own",
         )
 
@@ -52,7 +47,7 @@ class Pace:
         """Take in the headers that tell how many requests are left."""
         headers = response.headers
         if response.status == _TOO_MANY_REQUESTS:
-            self._paused_until = now + (
+            self.paused_until = now + (
                 _retry_after(headers.get("retry-after"), now)
                 or _seconds(headers.get("inin-ratelimit-reset"))
                 or DEFAULT_PAUSE
@@ -60,22 +55,7 @@ class Pace:
             return
         count, allowed = (_number(headers.get(f"inin-ratelimit-{name}")) for name in ("count", "allowed"))
         if count is not None and allowed is not None and count >= allowed:
-            self._paused_until = now + (_seconds(headers.get("inin-ratelimit-reset")) or DEFAULT_PAUSE)
-
-    def succeeded(self) -> None:
-        """Forget the failures."""
-        self._failures = 0
-        self.not_before = self._paused_until
-
-    def failed(self, now: datetime) -> datetime:
-        """Return when to try again."""
-        if self._paused_until is not None and self._paused_until > now:
-            self.not_before = self._paused_until
-            return self._paused_until
-        delay = min(FIRST_DELAY * 2 ** min(self._failures, _DOUBLINGS), LONGEST_DELAY) * self._draw(*_JITTER)
-        self._failures += 1
-        self.not_before = now + delay
-        return self.not_before
+            self.paused_until = now + (_seconds(headers.get("inin-ratelimit-reset")) or DEFAULT_PAUSE)
 
 
 def _retry_after(value: str | None, now: datetime) -> timedelta | None:
@@ -88,12 +68,12 @@ def _retry_after(value: str | None, now: datetime) -> timedelta | None:
     except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return min(max(at - now, timedelta(seconds=1)), LONGEST_DELAY)
+    return min(max(at - now, timedelta(seconds=1)), LONGEST_PAUSE)
 
 
 def _seconds(value: str | None) -> timedelta | None:
     number = _number(value)
-    return None if number is None else min(timedelta(seconds=max(number, 1)), LONGEST_DELAY)
+    return None if number is None else min(timedelta(seconds=max(number, 1)), LONGEST_PAUSE)
 
 
 def _number(value: str | None) -> int | None:

@@ -173,7 +173,7 @@ class Keeper:
         return self._kept(clock())
 
     def _is_due(self, now: datetime) -> bool:
-        return any(api.is_due(now) for api in self._apis) or (
+        return any(api.schedule.is_due(now) for api in self._apis) or (
             self._revocations is not None and self._revocations.due(now) <= now
         )
 
@@ -189,7 +189,7 @@ class Keeper:
 
     def _ask(self, now: datetime, *, everything: bool) -> None:
         for api in self._apis:
-            if everything or api.is_due(now):
+            if everything or api.schedule.is_due(now):
                 api.ask(now)
         if self._revocations is None:
             return

@@ -18,9 +18,10 @@ from mtls_middleware._trust import files
 from mtls_middleware._trust.crl import CRL_BYTES, parse_list
 from mtls_middleware._trust.known_lists import KnownLists
 from mtls_middleware._trust.learned import Learned, LearnedAddresses
-from mtls_middleware._trust.list_source import Draw, ListSource
+from mtls_middleware._trust.list_source import ListSource
 from mtls_middleware._trust.list_store import ListStore
 from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.schedule import Draw, Schedule
 from mtls_middleware._trust.store import NoStore, Store
 
 Trusts = Sequence[AuthorityTrust]
@@ -74,7 +75,7 @@ class Revocations:
         self._places = tuple(places)
         self._fetch = fetch
         self._store = ListStore(store or NoStore())
-        self._interval = interval
+        self._interval = timedelta(seconds=interval)
         self._draw = draw
         self._wake = wake
         self._learned = LearnedAddresses()
@@ -118,14 +119,14 @@ class Revocations:
         changed = seen != self._files
         configured = [source for source in self._sources.values() if source.learned is None]
         for source in configured:
-            if everything or source.is_due(now) or (changed and source.path is not None):
+            if everything or source.schedule.is_due(now) or (changed and source.path is not None):
                 self._ask(source, now)
         for source in self._sources.values():
             if source.learned is None:
                 continue
             self._store.keep_chain(source.learned.path, now)
             source.idle = _is_told_by(configured, source.learned)
-            if not source.idle and (everything or source.is_due(now)):
+            if not source.idle and (everything or source.schedule.is_due(now)):
                 self._ask(source, now)
 
     def learn_unverified(self, ders: Sequence[bytes], trusts: Trusts, now: datetime) -> bool:
@@ -168,8 +169,12 @@ class Revocations:
         sources = self._sources.copy()
         if any(learned.addresses not in sources and self._is_asked(learned, now) for learned in self._learned.all):
             return now
-        times = [now if source.is_due(now) else source.due for source in sources.values() if not source.idle]
-        return min(times, default=now + timedelta(seconds=self._interval))
+        times = [
+            now if source.schedule.is_due(now) else source.schedule.due
+            for source in sources.values()
+            if not source.idle
+        ]
+        return min(times, default=now + self._interval)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -216,16 +221,18 @@ class Revocations:
         for place in chain.from_iterable(map(_files_of, self._places)):
             source = known.get((place,))
             if source is None or source.learned is not None:
-                source = ListSource(places=(place,), due=now, draw=self._draw)
+                source = ListSource(places=(place,), schedule=self._schedule(now))
             yield source.places, source
         for learned in self._learned.all:
             if not self._is_asked(learned, now):
                 continue
             source = known.get(learned.addresses)
-            yield (
-                learned.addresses,
-                source or ListSource(places=learned.addresses, due=now, learned=learned, draw=self._draw),
-            )
+            if source is None:
+                source = ListSource(places=learned.addresses, schedule=self._schedule(now), learned=learned)
+            yield source.places, source
+
+    def _schedule(self, now: datetime) -> Schedule:
+        return Schedule(interval=self._interval, now=now, draw=self._draw)
 
     def _is_asked(self, learned: Learned, now: datetime) -> bool:
         """Return whether the network is asked: not for the operator's places, nor for what only the past named."""
@@ -248,7 +255,7 @@ class Revocations:
                 if source is not None:
                     source.held = found
             if source is not None and source.held is not None and _is_news(kept.at, source, now):
-                source.succeeded(source.held, min(kept.at, now), self._interval)
+                source.succeeded(source.held, min(kept.at, now))
 
     def _ask(self, source: ListSource, now: datetime) -> None:
         """Ask one place after the other until a fresh list comes."""
@@ -266,10 +273,10 @@ class Revocations:
             source.take(found, content)
             self._store.keep_list(place, content, now)
             if found.is_fresh(now):
-                source.succeeded(found, now, self._interval)
+                source.succeeded(found, now)
                 return
             errors.append(f"{place}: is stale, it ended at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
-        source.failed("; ".join(errors), now, self._interval)
+        source.failed("; ".join(errors), now)
 
     def _read(self, place: str) -> bytes:
         if _is_address(place):

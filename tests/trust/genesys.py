@@ -1,6 +1,5 @@
 """A region with its API, for the tests of what comes from there."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +41,6 @@ class Region:
     """An API, somebody who asks it, and the clock of both."""
 
     clock: Clock = field(default_factory=Clock)
-    draw: Callable[[float, float], float] = lambda low, high: high  # noqa: ARG005 - no jitter
     server: GenesysAPI = field(init=False)
     api: CertificatesAPI = field(init=False)
 
@@ -51,9 +49,7 @@ class Region:
         self.api = self.client(self.server.client_id, self.server.client_secret)
 
     def client(self, client_id: str, *secrets: str) -> CertificatesAPI:
-        return CertificatesAPI(
-            REGION, client_id, *secrets, transport=self.server.transport(), clock=self.clock, draw=self.draw
-        )
+        return CertificatesAPI(REGION, client_id, *secrets, transport=self.server.transport(), clock=self.clock)
 
     def poll(self) -> Answer:
         return self.api.poll()

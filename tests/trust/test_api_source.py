@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from mtls_middleware._trust.api_source import AFTER_FAILURE, APISource
+from mtls_middleware._trust.api_source import APISource
 from mtls_middleware._trust.genesys_api import Answer
 from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys_listing import CertificateStatus, ListedCertificate, listed
+from mtls_middleware._trust.schedule import FIRST_RETRY
 from mtls_middleware._trust.store import Kind
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate
@@ -55,11 +56,11 @@ def source(api: API, store: Memory | None = None) -> APISource:
 
 def test_it_is_due_at_once_and_then_after_the_interval() -> None:
     one = source(API())
-    before = one.is_due(NOW)
+    before = one.schedule.is_due(NOW)
     one.ask(NOW)
 
-    assert (before, one.is_due(NOW), one.due - NOW) == (True, False, 1.1 * HOUR)
-    assert one.is_due(one.due)
+    assert (before, one.schedule.is_due(NOW), one.schedule.due - NOW) == (True, False, 1.1 * HOUR)
+    assert one.schedule.is_due(one.schedule.due)
 
 
 def test_an_answer_is_known_and_kept() -> None:
@@ -86,23 +87,21 @@ def test_warnings_of_the_last_answer_are_told() -> None:
 @pytest.mark.parametrize(
     ("failed", "due"),
     [
-        (failure(), 1.1 * AFTER_FAILURE),
-        (failure(SECOND), 1.1 * AFTER_FAILURE),
+        (failure(), FIRST_RETRY),
+        (failure(SECOND), FIRST_RETRY),
         (failure(HOUR), HOUR),
-        (failure(-DAY), 1.1 * AFTER_FAILURE),
+        (failure(-DAY), FIRST_RETRY),
     ],
     ids=["unsaid", "sooner than usual", "later than usual", "past"],
 )
-def test_after_a_failure_it_waits_as_long_as_was_asked_for_and_a_minute_at_least(
-    failed: GenesysFailure, due: timedelta
-) -> None:
+def test_after_a_failure_it_waits_as_long_as_was_asked_for(failed: GenesysFailure, due: timedelta) -> None:
     api = API()
     one = source(api)
     one.ask(NOW)
     known, api.answer = one.known, failed
     one.ask(NOW)
 
-    assert one.due - NOW == due
+    assert one.schedule.due - NOW == due
     assert one.known is known
     assert one.problem == f"certificates API of {NAME}: rate_limit: too many requests: wait"
 
@@ -113,7 +112,7 @@ def test_a_part_of_an_answer_counts_and_its_failure_is_told() -> None:
 
     assert len(one.known.pins(NOW)) == 1
     assert "out of order" in one.problem
-    assert one.due - NOW == 1.1 * AFTER_FAILURE
+    assert one.schedule.due - NOW == FIRST_RETRY
 
 
 def test_a_good_answer_ends_the_problem() -> None:
@@ -124,14 +123,6 @@ def test_a_good_answer_ends_the_problem() -> None:
     one.ask(NOW)
 
     assert (bool(before), one.problem) == (True, "")
-
-
-@pytest.mark.parametrize("back", [SECOND, DAY, 3650 * DAY], ids=str)
-def test_a_clock_that_goes_back_behind_the_plan_makes_it_due(back: timedelta) -> None:
-    one = source(API())
-    one.ask(NOW)
-
-    assert one.is_due(NOW - back)
 
 
 class TestOtherProcesses:
@@ -146,7 +137,7 @@ class TestOtherProcesses:
         other.recall(NOW + SECOND)
 
         assert len(other.known.pins(NOW)) == 1
-        assert (other.problem, other.is_due(NOW + SECOND), other.due) == ("", False, NOW + 1.1 * HOUR)
+        assert (other.problem, other.schedule.is_due(NOW + SECOND), other.schedule.due) == ("", False, NOW + 1.1 * HOUR)
         assert other.last_success is None  # of this process
 
     def test_an_old_answer_serves_and_is_asked_for_again(self) -> None:
@@ -156,16 +147,16 @@ class TestOtherProcesses:
         later.recall(NOW + DAY)
 
         assert len(later.known.pins(NOW + DAY)) == 1
-        assert later.is_due(NOW + DAY)
+        assert later.schedule.is_due(NOW + DAY)
 
     def test_what_was_taken_over_is_not_taken_again(self) -> None:
         store = Memory()
         one = source(API(), store)
         one.ask(NOW)
-        due, known = one.due, one.known
+        due, known = one.schedule.due, one.known
         one.recall(NOW + SECOND)
 
-        assert (one.due, one.known is known) == (due, True)
+        assert (one.schedule.due, one.known is known) == (due, True)
 
     @pytest.mark.parametrize(
         ("key", "content"),
@@ -181,7 +172,7 @@ class TestOtherProcesses:
         one = source(API(), other)
         one.recall(NOW)
 
-        assert (one.known.pins(NOW), one.is_due(NOW)) == ((), True)
+        assert (one.known.pins(NOW), one.schedule.is_due(NOW)) == ((), True)
 
     def test_an_answer_from_the_future_is_not_believed(self) -> None:
         store = Memory()
@@ -189,4 +180,4 @@ class TestOtherProcesses:
         one = source(API(), store)
         one.recall(NOW)
 
-        assert (one.known.pins(NOW), one.is_due(NOW)) == ((), True)
+        assert (one.known.pins(NOW), one.schedule.is_due(NOW)) == ((), True)

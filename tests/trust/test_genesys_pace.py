@@ -1,4 +1,4 @@
-"""The pace: what the API asks for is held to, and what fails is asked less often."""
+"""The pause that the API asks for is kept."""
 
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys_pace import DEFAULT_PAUSE, FIRST_DELAY, LONGEST_DELAY, Pace
+from mtls_middleware._trust.genesys_pace import DEFAULT_PAUSE, LONGEST_PAUSE, Pace
 from mtls_middleware._trust.http import Response
 from mtls_middleware.testing import APIAnswer
 from tests.trust.genesys import NOW, Region, listing
@@ -18,10 +18,9 @@ SECOND = timedelta(seconds=1)
 
 def pause(headers: dict[str, str], status: int = 429) -> timedelta:
     """Return how long the API is left alone after an answer."""
-    pace = Pace(lambda _, high: high)
+    pace = Pace()
     pace.note(Response(status=status, headers=headers, body=b""), NOW)
-    pace.succeeded()
-    return (pace.not_before or NOW) - NOW
+    return (pace.paused_until or NOW) - NOW
 
 
 @pytest.mark.parametrize(
@@ -30,11 +29,11 @@ def pause(headers: dict[str, str], status: int = 429) -> timedelta:
         pytest.param({"retry-after": "7"}, 7 * SECOND, id="seconds"),
         pytest.param({"retry-after": " 7 "}, 7 * SECOND, id="blanks"),
         pytest.param({"retry-after": "0"}, SECOND, id="zero"),
-        pytest.param({"retry-after": "999999"}, LONGEST_DELAY, id="days"),
+        pytest.param({"retry-after": "999999"}, LONGEST_PAUSE, id="days"),
         pytest.param({"retry-after": format_datetime(NOW + 9 * SECOND, usegmt=True)}, 9 * SECOND, id="date"),
         pytest.param({"retry-after": "Mon, 23 Nov 2026 12:00:09 -0000"}, 9 * SECOND, id="date without a zone"),
         pytest.param({"retry-after": "Mon, 23 Nov 2026 11:00:00 GMT"}, SECOND, id="past date"),
-        pytest.param({"retry-after": "Mon, 23 Nov 9999 11:00:00 GMT"}, LONGEST_DELAY, id="far date"),
+        pytest.param({"retry-after": "Mon, 23 Nov 9999 11:00:00 GMT"}, LONGEST_PAUSE, id="far date"),
         pytest.param({"retry-after": "9" * 5000}, DEFAULT_PAUSE, id="huge"),
         pytest.param({"retry-after": "soon"}, DEFAULT_PAUSE, id="odd"),
         pytest.param({"retry-after": "-1"}, DEFAULT_PAUSE, id="negative"),
@@ -70,11 +69,12 @@ def test_during_a_pause_nothing_is_sent() -> None:
     region.clock.advance(59 * SECOND)
     failure = region.failure()
     assert (failure.reason, len(region.server.calls)) == (FailureReason.RATE_LIMIT, sent)
-    assert failure.not_before == region.api.not_before == NOW + 60 * SECOND
+    assert failure.not_before == NOW + 60 * SECOND
     assert "until 2026-11-23 12:01:00Z" in failure.text
     region.clock.advance(SECOND)
     assert region.poll().is_complete
-    assert region.api.not_before is None
+    region.server.answer_next(APIAnswer(status=500))
+    assert region.failure().not_before is None
 
 
 def test_a_limit_that_is_used_up_within_a_poll_leaves_what_was_answered() -> None:
@@ -85,40 +85,10 @@ def test_a_limit_that_is_used_up_within_a_poll_leaves_what_was_answered() -> Non
     assert len(region.server.calls) == 2
 
 
-def test_a_pause_that_is_over_does_not_shorten_the_delay_after_a_failure() -> None:
-    pace = Pace(lambda _, high: high)
-    pace.note(Response(status=429, headers={"retry-after": "1"}, body=b""), NOW)
-    assert pace.failed(NOW + 2 * SECOND) == NOW + 2 * SECOND + FIRST_DELAY
-
-
 def test_a_clock_that_went_back_ends_a_pause() -> None:
-    pace = Pace(lambda _, high: high)
+    pace = Pace()
     pace.note(Response(status=429, headers={}, body=b""), NOW)
     pace.require_no_pause("host", NOW - timedelta(days=1))
-
-
-def test_failures_are_followed_by_longer_and_longer_delays() -> None:
-    region = Region()
-    region.server.answer_next(*[APIAnswer(status=500)] * 12)
-    delays = [(region.failure().not_before or NOW) - NOW for _ in range(12)]
-    assert delays[:4] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY, 8 * FIRST_DELAY]
-    assert delays[-1] == LONGEST_DELAY
-    assert region.poll().is_complete
-    region.server.answer_next(*[APIAnswer(status=500)] * 3)
-    assert region.failure().not_before == NOW + FIRST_DELAY
-
-
-def test_delays_are_drawn_so_that_workers_do_not_come_together() -> None:
-    drawn: list[tuple[float, float]] = []
-
-    def draw(low: float, high: float) -> float:
-        drawn.append((low, high))
-        return low
-
-    region = Region(draw=draw)
-    region.server.answer_next(APIAnswer(status=500))
-    assert region.failure().not_before == NOW + FIRST_DELAY / 2
-    assert drawn == [(0.5, 1.0)]
 
 
 @given(
@@ -129,12 +99,11 @@ def test_delays_are_drawn_so_that_workers_do_not_come_together() -> None:
     ),
 )
 def test_whatever_headers_come_the_pause_is_bounded(status: int, headers: dict[str, str]) -> None:
-    pace = Pace(lambda _, high: high)
+    pace = Pace()
     pace.note(Response(status=status, headers=headers, body=b""), NOW)
     try:
         pace.require_no_pause("host", NOW)
     except GenesysFailure:
-        pace.failed(NOW)
-        assert isinstance(pace.not_before, datetime)
-        assert NOW < pace.not_before <= NOW + LONGEST_DELAY
-    pace.require_no_pause("host", NOW + LONGEST_DELAY)
+        assert isinstance(pace.paused_until, datetime)
+        assert NOW < pace.paused_until <= NOW + LONGEST_PAUSE
+    pace.require_no_pause("host", NOW + LONGEST_PAUSE)

@@ -7,7 +7,7 @@ import pytest
 
 from mtls_middleware._core.decision import Accepted, Reason
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._trust import crl, fetch, learned, list_source
+from mtls_middleware._trust import crl, fetch, learned, schedule
 from tests.core.certs import good_client, regional_ca
 from tests.core.crls import crl as make
 from tests.core.test_revocation_gate import decide, snapshot
@@ -40,7 +40,7 @@ def test_each_mode_does_as_documented(mode: str, named: str, fresh: str, unknown
         f"at most {fetch.REDIRECTS}, never",
         f"{fetch.SECONDS:.0f} seconds a list",
         f"{learned.ADDRESSES_AN_ANCHOR} addresses an anchor",
-        f"again after {list_source.RETRY_SECONDS:.0f} seconds",
+        f"again after {schedule.FIRST_RETRY.seconds} seconds",
     ],
 )
 def test_each_limit_is_documented(promise: str) -> None:

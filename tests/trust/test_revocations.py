@@ -11,9 +11,9 @@ from mtls_middleware._core.decision import Reason, RevocationState
 from mtls_middleware._trust import forks
 from mtls_middleware._trust.known_lists import LISTS, KnownLists
 from mtls_middleware._trust.learned import ADDRESSES_AN_ANCHOR, LearnedAddresses
-from mtls_middleware._trust.list_source import RETRY_SECONDS
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.revocations import Revocations
+from mtls_middleware._trust.schedule import FIRST_RETRY
 from mtls_middleware._trust.store import Kind
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.core.certs import DAY, NOW, SECOND, custom, digicert, genesys, new_ca, pin, regional_ca
@@ -67,7 +67,7 @@ def test_an_address_that_is_known_wakes_nobody() -> None:
     worker.refresh()
     worker.learn(CLIENT)
     assert worker.woken == 1
-    assert worker.due == timedelta(seconds=RETRY_SECONDS)
+    assert worker.due == FIRST_RETRY
 
 
 @pytest.mark.parametrize("path", [(), (CA.certificate,)], ids=["empty", "the anchor alone"])
@@ -201,7 +201,7 @@ def test_a_host_that_fails_is_asked_less_and_less_often_but_as_often_as_usual() 
     worker.host.lists[A] = None
     worker.later(seconds=INTERVAL)
     worker.refresh()
-    assert worker.due.total_seconds() == RETRY_SECONDS
+    assert worker.due == FIRST_RETRY
 
 
 def test_the_next_address_is_asked_where_the_first_fails() -> None:
@@ -281,7 +281,7 @@ def test_a_stale_list_counts_and_is_told() -> None:
     worker.refresh()
     assert worker.verdict(CLIENT) is REVOKED
     assert "is stale, it ended at 2026-11-22 23:59:59Z" in worker.revocations.problems[0]
-    assert worker.due == timedelta(seconds=RETRY_SECONDS)
+    assert worker.due == FIRST_RETRY
 
 
 def test_a_first_failure_says_that_nothing_is_known() -> None:
