@@ -7,6 +7,9 @@ from mtls_middleware._trust import pem
 from mtls_middleware._trust.report import Foreign, Unusable
 from mtls_middleware.display import displayed
 
+CERTIFICATE_BYTES = 65_536
+"""Of one certificate, which may hold a name in every second byte; a root takes about 2,000."""
+
 _SEQUENCE = b"\x30"
 _PKCS7_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 _PKCS12_VERSION = bytes.fromhex("020103")
@@ -54,6 +57,8 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
 
 
 def _parse(der: bytes, name: str) -> x509.Certificate:
+    if len(der) > CERTIFICATE_BYTES:
+        raise Unusable(f"{name} is larger than {CERTIFICATE_BYTES:,} bytes")
     try:
         certificate = x509.load_der_x509_certificate(der)
         # Names, dates, extensions and keys are decoded late; asking now keeps every complaint in this place.

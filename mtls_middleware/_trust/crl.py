@@ -3,10 +3,14 @@
 Reading a long list must not hold up the threads that serve requests. So its entries are cut out and walked through in
 slices, with rests in between; cryptography, which would keep the interpreter for as long as it takes, reads the rest.
 What is signed is hashed where the interpreter is let go.
+
+Anybody on the way may have written the bytes. So no step makes more objects than a bound says, whatever stands there,
+and the signature can be checked before the entries are read: see `believe`.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from cryptography import x509
@@ -30,17 +34,28 @@ HEAD_BYTES = 65_536
 """Bytes of a list without its entries; there are about 600."""
 
 _TIMES = (der.UTC_TIME, der.GENERALIZED_TIME)
+_PARTS = 4
+"""Of a list: signed part, algorithm, signature, and one to notice more."""
+
 _FIELDS = 8
 """Of the signed part: version, algorithm, issuer, two dates, entries, extensions, and one to notice more."""
 
 
-def parse_list(data: bytes, origin: str, *, pause: Pause = rest) -> RevocationList:
-    """Read one list, DER or PEM. Whether it is true is not looked at: see `RevocationList.is_signed_by`.
+def _believe_all(_: RevocationList) -> None:
+    """Look at no signature."""
+
+
+def parse_list(
+    data: bytes, origin: str, *, pause: Pause = rest, believe: Callable[[RevocationList], None] = _believe_all
+) -> RevocationList:
+    """Read one list, DER or PEM. Whether it is true, only `believe` looks at.
 
     Args:
         data: a whole file or answer.
         origin: address or file, for messages.
         pause: called between slices of work.
+        believe: is shown the list before its entries are read, with a signature that covers them; it raises `Unusable`
+            where they are not worth reading.
 
     Raises:
         Unusable: it is no list, or one that this package does not understand in full.
@@ -49,12 +64,12 @@ def parse_list(data: bytes, origin: str, *, pause: Pause = rest) -> RevocationLi
         raise Unusable(f"is larger than {CRL_BYTES:,} bytes")
     encoded = content_of(data, pause)
     layout = _layout(encoded)
-    serial_numbers = read_serial_numbers(encoded, layout.entries_begin, layout.entries_end, pause)
     try:
-        head = x509.load_der_x509_crl(layout.head)
-        return _read(head, encoded, layout, serial_numbers, origin)
+        found = _read(x509.load_der_x509_crl(layout.head), encoded, layout, origin)
     except UNREADABLE as error:
         raise Unusable(f"is a revocation list that cannot be read ({displayed(str(error))})") from error
+    believe(found)
+    return replace(found, serial_numbers=read_serial_numbers(encoded, layout.entries_begin, layout.entries_end, pause))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +96,7 @@ def _layout(data: bytes) -> _Layout:
     outer = der.element(data, 0, len(data))
     if outer.tag != der.SEQUENCE or outer.end != len(data):
         raise Unusable("is not one revocation list in DER")
-    parts = [*der.elements(data, outer.content, outer.end)]
+    parts = [*islice(der.elements(data, outer.content, outer.end), _PARTS)]
     if [part.tag for part in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
         raise Unusable("is DER, but no revocation list")
     signed, algorithm, signature = parts
@@ -105,13 +120,8 @@ def _layout(data: bytes) -> _Layout:
     )
 
 
-def _read(
-    head: x509.CertificateRevocationList,
-    data: bytes,
-    layout: _Layout,
-    serial_numbers: SerialNumbers,
-    origin: str,
-) -> RevocationList:
+def _read(head: x509.CertificateRevocationList, data: bytes, layout: _Layout, origin: str) -> RevocationList:
+    """Read everything but the entries."""
     if len(head):
         raise Unusable("has its entries twice")
     if head.next_update_utc is None:
@@ -129,7 +139,7 @@ def _read(
         next_update=head.next_update_utc,
         addresses=_addresses(point) if point is not None else None,
         scope=_scope(point) if point is not None else Scope.ALL,
-        serial_numbers=serial_numbers,
+        serial_numbers=SerialNumbers.of(),
         signature=_signature(head, memoryview(data)[layout.signed_begin : layout.signed_end]),
         origin=origin,
     )

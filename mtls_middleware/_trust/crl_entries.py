@@ -1,6 +1,7 @@
 """The entries of a revocation list (RFC 5280 §5.3): serial numbers, and extensions that could change what they mean."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from mtls_middleware._core.serials import MAX_BYTES, Collector, SerialNumbers
 from mtls_middleware._trust import der
@@ -13,10 +14,22 @@ SLICE_ENTRIES = 512
 ENTRY_BYTES = 40
 """Of a usual entry; a wrong guess costs memory only."""
 
+EXTENSIONS_BYTES = 4_096
+"""Of one entry, all together: a reason, a date and the name of a CA take 400."""
+
+EXTENSIONS = 16
+"""Of one entry; RFC 5280 §5.3 has three."""
+
 EXTENSIONS_KNOWN = 256
 """Different extensions that are remembered as harmless; nearly all entries have one of ten reasons."""
 
 _TIMES = (der.UTC_TIME, der.GENERALIZED_TIME)
+_TIME_BYTES = 11
+"""Of the shortest time that anybody writes, ``YYMMDDhhmmZ``: so an entry has 18 bytes, and a list a million entries."""
+
+_EXTENSION_PARTS = 4
+"""Identifier, criticality, value, and one to notice more."""
+
 _LONG_FORM = 0x80
 _FILLING = b"\x00\xff"
 _SIGN = 0x80
@@ -66,8 +79,10 @@ def _entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
         if stop > end or date + 2 > stop or data[content] != der.INTEGER or not 0 < date - content - 2 <= MAX_BYTES:
             raise Unusable("has an entry that is not DER")
         extensions = date + 2 + data[date + 1]
-        if data[date] not in _TIMES or extensions > stop:
+        if data[date] not in _TIMES or extensions > stop or extensions - date - 2 < _TIME_BYTES:
             raise Unusable("has an entry without a date")
+        if stop - extensions > EXTENSIONS_BYTES:
+            raise Unusable(f"has an entry with more than {EXTENSIONS_BYTES:,} bytes of extensions")
         number = data[content + 2 : date]
         if number[0] in _FILLING and len(number) > 1 and (number[0] ^ number[1]) < _SIGN:
             raise Unusable("has a serial number that is not DER")  # it would be found under another name
@@ -82,7 +97,9 @@ def _require_harmless(extensions: bytes) -> None:
     outer = der.element(extensions, 0, len(extensions))
     if outer.tag != der.SEQUENCE or outer.end != len(extensions):
         raise Unusable("has an entry with extensions that are not DER")
-    for extension in der.elements(extensions, outer.content, outer.end):
+    for place, extension in enumerate(der.elements(extensions, outer.content, outer.end)):
+        if place == EXTENSIONS:
+            raise Unusable(f"has an entry with more than {EXTENSIONS} extensions")
         identifier, is_critical, value = _extension(extensions, extension)
         if identifier == _CERTIFICATE_ISSUER:
             raise Unusable("is an indirect list: an entry names another CA")
@@ -95,7 +112,7 @@ def _require_harmless(extensions: bytes) -> None:
 
 def _extension(data: bytes, extension: der.Element) -> tuple[bytes, bool, bytes]:
     """Take identifier, criticality and value out of an extension (RFC 5280 §4.1.2.9)."""
-    parts = [*der.elements(data, extension.content, extension.end)]
+    parts = [*islice(der.elements(data, extension.content, extension.end), _EXTENSION_PARTS)]
     contents = [data[part.content : part.end] for part in parts]
     match [part.tag for part in parts]:
         case [der.OBJECT_IDENTIFIER, der.OCTET_STRING]:

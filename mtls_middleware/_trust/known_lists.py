@@ -34,13 +34,10 @@ class KnownLists:
         Raises:
             Unusable: it is forged, or older than what is held.
         """
-        named = [issuer for issuer in issuers if issuer.subject == one.issuer]
-        if not named:
+        signer = _signer_of(one, issuers)
+        if signer is None:
             _hold(self._waiting, one.origin, one)
             return
-        signer = next((issuer for issuer in named if one.is_signed_by(issuer)), None)
-        if signer is None:
-            raise Unusable("bears the name of a CA that did not sign it, or may not sign lists")
         place = (one.part, _key_of(signer))
         held = self._signed.get(place)
         if held is not None and (one.number < held.number or one.this_update < held.this_update):
@@ -56,6 +53,29 @@ class KnownLists:
                 self.offer(one, known)
             except Unusable:
                 continue
+
+
+def require_true(one: RevocationList, *, issuers: Iterable[x509.Certificate], may_wait: bool) -> None:
+    """Refuse a list that no known CA signed.
+
+    Args:
+        one: of unknown truth; its entries are not looked at.
+        issuers: known CAs.
+        may_wait: a list in the name of none of them passes: its CA may come with a caller.
+
+    Raises:
+        Unusable: it is forged, or of a CA that is not known.
+    """
+    if _signer_of(one, issuers) is None and not may_wait:
+        raise Unusable("bears the name of a CA that is not known")
+
+
+def _signer_of(one: RevocationList, issuers: Iterable[x509.Certificate]) -> x509.Certificate | None:
+    named = [issuer for issuer in issuers if issuer.subject == one.issuer]
+    signer = next((issuer for issuer in named if one.is_signed_by(issuer)), None)
+    if named and signer is None:
+        raise Unusable("bears the name of a CA that did not sign it, or may not sign lists")
+    return signer
 
 
 def _hold(held: dict[object, RevocationList], place: object, one: RevocationList) -> None:

@@ -13,6 +13,9 @@ from mtls_middleware._trust import pem
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.store import Kind, Store
 
+CHAIN_BYTES = 131_072
+"""PEM of one chain that is kept; four RSA-4096 certificates take 9,000. What a longer one teaches comes with calls."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptList:
@@ -51,7 +54,8 @@ class ListStore:
         if key not in self._chains_kept:
             self._chains_kept.add(key)
             content = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain[:-1])
-            self._store.put(Kind.CERTIFICATE, key, content, at)
+            if len(content) <= CHAIN_BYTES:
+                self._store.put(Kind.CERTIFICATE, key, content, at)
 
     def lists(self) -> Iterator[KeptList]:
         """Return the lists that are kept."""
@@ -70,7 +74,7 @@ class ListStore:
         entries = tuple(self._store.entries(Kind.CERTIFICATE))
         self._chains_kept &= {entry.key for entry in entries}  # what somebody spoiled, or time removed, is put anew
         for entry in entries:
-            if entry.key in self._chains_seen:
+            if entry.key in self._chains_seen or len(entry.content) > CHAIN_BYTES:
                 continue
             try:
                 yield entry.key, pem.decode(entry.content)

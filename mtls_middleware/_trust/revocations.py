@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mtls_middleware._core.decision import Rejection
 from mtls_middleware._core.snapshot import AuthorityTrust
 from mtls_middleware._trust import files
 from mtls_middleware._trust.crl import CRL_BYTES, parse_list
-from mtls_middleware._trust.known_lists import KnownLists
+from mtls_middleware._trust.known_lists import KnownLists, require_true
 from mtls_middleware._trust.learned import Learned, LearnedAddresses
 from mtls_middleware._trust.list_source import ListSource
 from mtls_middleware._trust.list_store import ListStore
@@ -245,7 +246,7 @@ class Revocations:
             source = next((one for one in self._sources.values() if kept.origin in one.places), None)
             if kept.is_new:
                 try:
-                    found = parse_list(kept.content, kept.origin)
+                    found = parse_list(kept.content, kept.origin, believe=self._believing(source))
                     if not found.is_usable(now):  # as long as the clock is wrong
                         self._store.forget(kept.origin)
                         continue
@@ -263,7 +264,7 @@ class Revocations:
         for place in source.places:
             try:
                 content = self._read(place)
-                found = source.parsed(content) or parse_list(content, place)
+                found = source.parsed(content) or parse_list(content, place, believe=self._believing(source))
                 _require_begun(found, now)
                 _require_meant(found, source)
                 self._known.offer(found, self._issuers)
@@ -277,6 +278,11 @@ class Revocations:
                 return
             errors.append(f"{place}: is stale, it ended at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
         source.failed("; ".join(errors), now)
+
+    def _believing(self, source: ListSource | None) -> Callable[[RevocationList], None]:
+        """Return what a list has to pass before its entries are read; only the operator's may be a later CA's."""
+        may_wait = source is None or source.learned is None
+        return partial(require_true, issuers=self._issuers, may_wait=may_wait)
 
     def _read(self, place: str) -> bytes:
         if _is_address(place):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.content import is_ca, is_self_issued, parse_certificates
+from mtls_middleware._trust.content import CERTIFICATE_BYTES, is_ca, is_self_issued, parse_certificates
 from mtls_middleware._trust.report import Foreign, Unusable
 
 Certify = Callable[..., x509.Certificate]
@@ -30,6 +30,15 @@ def test_der_is_one_certificate(certify: Certify, der: Callable[..., bytes]) -> 
 def test_der_with_bytes_behind_it_is_refused(certify: Certify, der: Callable[..., bytes]) -> None:
     with pytest.raises(Unusable, match="DER certificate cannot be read"):
         parse_certificates(der(certify()) + b"\0")
+
+
+def test_a_certificate_that_may_hold_a_name_in_every_second_byte_is_not_even_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
+    monkeypatch.setattr(x509, "load_der_x509_certificate", None)
+    with pytest.raises(Unusable, match="PEM block 1 is larger than 65,536 bytes"):
+        parse_certificates(large % base64.b64encode(b"\x30" + bytes(CERTIFICATE_BYTES)))
 
 
 def test_the_block_that_is_no_certificate_is_named(certify: Certify, pem: Callable[..., bytes]) -> None:

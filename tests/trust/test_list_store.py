@@ -1,5 +1,6 @@
 """What of revocation outlives a process heals by itself."""
 
+from mtls_middleware._trust.list_store import CHAIN_BYTES, ListStore
 from mtls_middleware._trust.store import Kind
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import NOW, genesys
@@ -29,3 +30,15 @@ def test_one_that_is_there_is_put_once() -> None:
     bench.refresh()
 
     assert list(bench.memory.entries(Kind.CERTIFICATE)) == before
+
+
+def test_a_chain_that_is_too_long_is_neither_kept_nor_read() -> None:
+    bench = Bench(genesys(CA), host=Host({A: CA.crl()}))
+    bench.learn(CA.client(crl_url=A, names=[f"host-{number}.example" for number in range(CHAIN_BYTES // 20)]))
+    bench.refresh()
+    assert list(bench.memory.entries(Kind.CERTIFICATE)) == []
+
+    bench.memory.put(Kind.CERTIFICATE, "x", b"\n" * CHAIN_BYTES + CLIENT.pem.encode(), NOW)
+    assert list(ListStore(bench.memory).chains()) == []
+    bench.memory.put(Kind.CERTIFICATE, "x", CLIENT.pem.encode(), NOW)
+    assert len(list(ListStore(bench.memory).chains())) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from mtls_middleware._core.decision import Accepted, Reason
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._trust import crl, fetch, learned, schedule
+from mtls_middleware._trust import crl, crl_entries, fetch, learned, schedule
 from tests.core.certs import good_client, regional_ca
 from tests.core.crls import crl as make
 from tests.core.test_revocation_gate import decide, snapshot
@@ -37,6 +37,7 @@ def test_each_mode_does_as_documented(mode: str, named: str, fresh: str, unknown
     "promise",
     [
         f"{crl.CRL_BYTES:,} bytes a list, and {crl.HEAD_BYTES:,} beside",
+        f"{crl_entries.EXTENSIONS} extensions an entry, of {crl_entries.EXTENSIONS_BYTES:,} bytes together",
         f"at most {fetch.REDIRECTS}, never",
         f"{fetch.SECONDS:.0f} seconds a list",
         f"{learned.ADDRESSES_AN_ANCHOR} addresses an anchor",
