@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
 import pytest
+import yaml
 
 from mtls_middleware import __version__
 
@@ -32,6 +33,10 @@ def files(folder: Path = ROOT) -> Iterator[str]:
         kept = [name for name in (*folders, *names) if not any(fnmatch(name, pattern) for pattern in patterns)]
         folders[:] = [name for name in folders if name in kept]
         yield from ((Path(here) / name).relative_to(ROOT).as_posix() for name in names if name in kept)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
 
 
 def mentions(pattern: re.Pattern[str]) -> list[str]:
@@ -98,3 +103,72 @@ def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
     links = LINK.findall((ROOT / name).read_text(encoding="utf-8"))
 
     assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
+
+
+FORMS = ".github/ISSUE_TEMPLATE"
+
+
+SCHEMAS = {
+    ".github/workflows/ci.yml": "github-workflows",
+    ".github/dependabot.yml": "dependabot",
+    f"{FORMS}/bug.yml": "github-issue-forms",
+    f"{FORMS}/feature.yml": "github-issue-forms",
+    f"{FORMS}/config.yml": "github-issue-config",
+}
+
+
+@pytest.mark.parametrize(("name", "schema"), SCHEMAS.items())
+def test_github_can_read_the_file(name: str, schema: str) -> None:
+    pytest.importorskip("check_jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", name]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_file_for_github_is_checked_above() -> None:
+    assert {name for name in files(ROOT / ".github") if name.endswith(".yml")} == set(SCHEMAS)
+
+
+def test_the_workflow_calls_the_same_commands_as_a_developer() -> None:
+    workflow = yaml.safe_load(text(".github/workflows/ci.yml"))
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+
+    assert ".venv/bin/nox" in commands
+    assert "bash .ci/run" in commands
+
+
+def test_every_action_of_a_workflow_is_pinned_by_its_hash() -> None:
+    used = re.findall(r"uses: (.*)", text(".github/workflows/ci.yml"))
+
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", one)] == []
+
+
+def test_the_bug_report_asks_for_what_is_needed_to_find_the_cause() -> None:
+    form = yaml.safe_load(text(f"{FORMS}/bug.yml"))
+    required = {field["id"] for field in form["body"] if field.get("validations", {}).get("required")}
+
+    assert {"doctor", "versions", "source"} <= required
+    assert "mtls-middleware doctor --json" in text(f"{FORMS}/bug.yml")
+
+
+def test_ci_and_developers_run_the_same_tasks() -> None:
+    defined = set(re.findall(r"^@nox\.session(?:\(.*\))?\ndef (\w+)", text("noxfile.py"), re.MULTILINE))
+    called = set(re.findall(r"\bnox -s (\w+)", text(".ci/run")))
+
+    assert {"lint", "types", "imports", "lock"} <= called
+    assert called <= defined
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"(?<![\w/.])(?:mtls_middleware|tests)/[\w/.]*", text("CONTRIBUTING.md"))))
+)
+def test_every_path_that_contributors_are_sent_to_exists(path: str) -> None:
+    assert (ROOT / path.rstrip(".")).exists()
+
+
+def test_contributors_are_sent_to_the_file_of_the_presets() -> None:
+    assert "PRESETS" in text("CONTRIBUTING.md")
+    assert len([name for name in files(ROOT / PACKAGE) if PurePosixPath(name).name == "presets.py"]) == 1

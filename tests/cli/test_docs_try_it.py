@@ -1,4 +1,4 @@
-"""What docs/development.md says, held against what the verbs take and write."""
+"""What docs/try-it.md says, held against what the verbs take and write."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from mtls_middleware.cli.app import app
 from mtls_middleware.cli.dev_ca.callers import CALLERS
 from mtls_middleware.cli.dev_ca.contents import contents
 
-PAGE = (Path(__file__).parents[2] / "docs" / "development.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "try-it.md").read_text(encoding="utf-8")
 VERBS = get_group(app).commands
 
 

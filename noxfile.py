@@ -1,0 +1,74 @@
+"""The tasks of this project, each defined once: `.ci/run` calls these sessions too.
+
+Sessions run in the environment that nox itself is installed in (`--group dev`), so they start at once::
+
+    .venv/bin/nox --list
+    .venv/bin/nox                      # lint, types, imports: what a commit needs
+    .venv/bin/nox -s tests -- tests/core
+"""
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "imports"]
+
+PYTHON = sys.executable
+
+
+def tool(name: str) -> str:
+    """Return the path of a program beside the Python that runs nox: that folder need not be on `PATH`."""
+    return str(Path(PYTHON).with_name(name))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run pytest; arguments after `--` go to it."""
+    session.run(PYTHON, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format, and the workflows of `.github`."""
+    session.run(PYTHON, "-m", "ruff", "check")
+    session.run(PYTHON, "-m", "ruff", "format", "--check")
+    session.run(tool("zizmor"), "--offline", "--quiet", ".github")
+
+
+@nox.session(name="format")
+def format_(session: nox.Session) -> None:
+    """Format all Python files and fix what ruff can fix."""
+    session.run(PYTHON, "-m", "ruff", "check", "--fix")
+    session.run(PYTHON, "-m", "ruff", "format")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Run mypy in strict mode on the package, its tests and the examples."""
+    session.run(PYTHON, "-m", "mypy")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check that imports only go down the floors of docs/architecture.md."""
+    session.run(tool("lint-imports"))
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Check that uv.lock fits pyproject.toml."""
+    session.run(tool("uv"), "lock", "--check")
+
+
+@nox.session
+def reference(session: nox.Session) -> None:
+    """Write docs/reference and docs/decision.svg from the code."""
+    session.run(PYTHON, "-m", "tests.documentation.reference", *session.posargs)
+
+
+@nox.session
+def ci(session: nox.Session) -> None:
+    """Run everything that CI runs, in a fresh copy: 20 minutes and more."""
+    session.run("bash", ".ci/run", external=True)
