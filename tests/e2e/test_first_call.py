@@ -85,7 +85,7 @@ def reader(tmp_path: Path, start: Start) -> Reader:
     (python,) = fences("An app", "python")
     (tmp_path / "main.py").write_text(python, encoding="utf-8")
     reader = Reader(folder=tmp_path, start=start)
-    reader.run(*fences("Somebody who plays Genesys Cloud", "sh"))
+    reader.run(*fences("Test certificates", "sh"))
     return reader
 
 
