@@ -3,9 +3,7 @@
 Plain http is good enough: a list is believed by its signature.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable
 from urllib.parse import urljoin
 
 from mtls_middleware._trust import http
@@ -24,15 +22,6 @@ _REDIRECTIONS = (301, 302, 303, 307, 308)
 _HEADERS = {"accept": "application/pkix-crl, */*;q=0.1"}
 
 
-class OpenSession(Protocol):
-    """Open a session, as `http.open_session` does."""
-
-    def __call__(
-        self, *, seconds: float, resolve: Callable[[str, int], Iterable[str]]
-    ) -> AbstractContextManager[http.Session]:
-        """Open it."""
-
-
 class Fetcher:
     """Fetch lists. It keeps nothing between two of them: no connection, no cookie."""
 
@@ -40,7 +29,7 @@ class Fetcher:
         self,
         policy: AddressPolicy,
         *,
-        open_session: OpenSession = http.open_session,
+        open_session: http.OpenSession = http.open_session,
         proxy_of: Callable[[str], str | None] = http.proxy_of,
         seconds: float = SECONDS,
         body_bytes: int = CRL_BYTES,

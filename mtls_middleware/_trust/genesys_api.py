@@ -4,14 +4,11 @@ It is asked three times, for all, for the current and for the upcoming ones, bec
 are inconsistent while a certificate rotates.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from mtls_middleware._trust.genesys_failure import (
@@ -27,13 +24,10 @@ from mtls_middleware._trust.genesys_failure import (
 from mtls_middleware._trust.genesys_listing import CertificateStatus, ListedCertificate, by_fingerprint, parse_page
 from mtls_middleware._trust.genesys_pace import Pace
 from mtls_middleware._trust.genesys_token import Token, Tokens
-from mtls_middleware._trust.http import HTTPFailure, Response, Session, open_session
+from mtls_middleware._trust.http import HTTPFailure, OpenSession, Response, Session, open_session
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.display import displayed
 from mtls_middleware.regions import Region
-
-if TYPE_CHECKING:
-    import httpx2
 
 PATH = "/api/v2/integrations/actions/certificates"
 
@@ -95,7 +89,7 @@ class CertificatesAPI:
         region: Region,
         client_id: str,
         *client_secrets: str,
-        transport: httpx2.BaseTransport | None = None,
+        open_session: OpenSession = open_session,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare; nothing is asked yet.
@@ -104,11 +98,11 @@ class CertificatesAPI:
             region: where the organization lives.
             client_id: of an OAuth client with the grant type Client Credentials.
             client_secrets: the secret, or two while it is replaced.
-            transport: instead of the network.
+            open_session: the way to the network.
             clock: the present, aware; tokens and delays are counted by it.
         """
         self._region = region
-        self._transport = transport
+        self._open_session = open_session
         self._clock = clock
         self._tokens = Tokens(region, client_id, client_secrets, clock)
         self._pace = Pace()
@@ -120,7 +114,7 @@ class CertificatesAPI:
             GenesysFailure: no listing was answered.
         """
         try:
-            with open_session(seconds=POLL_SECONDS, transport=self._transport) as session:
+            with self._open_session(seconds=POLL_SECONDS) as session:
                 answer = self._gather(session)
         except GenesysFailure as failure:
             failure.not_before = self._pace.paused_until

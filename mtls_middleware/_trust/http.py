@@ -1,6 +1,6 @@
 """HTTP for what refreshes trust: little, bounded in time and size, and without memory of earlier calls.
 
-httpx2 takes longer to import than the rest of this package, so it is imported when a session is opened, or prepared.
+httpcore2 takes long to import, so it is imported when a session is opened, or prepared.
 """
 
 from __future__ import annotations
@@ -8,16 +8,13 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-if TYPE_CHECKING:
-    import httpx2
 
 SECONDS = 30.0
 """For a whole session: resolving, connecting, TLS and every request and answer in it."""
@@ -134,6 +131,13 @@ class Session(Protocol):
         """
 
 
+class OpenSession(Protocol):
+    """Open a session: `open_session`, or a double of it in tests."""
+
+    def __call__(self, *, seconds: float = SECONDS, resolve: Resolve | None = None) -> AbstractContextManager[Session]:
+        """Open it; the arguments are those of `open_session`."""
+
+
 def prepare() -> None:
     """Import what sessions import late, on this thread and now.
 
@@ -148,7 +152,6 @@ def prepare() -> None:
 def open_session(
     *,
     seconds: float = SECONDS,
-    transport: httpx2.BaseTransport | None = None,
     resolve: Resolve | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Session]:
@@ -156,7 +159,6 @@ def open_session(
 
     Args:
         seconds: for everything in it together; only the system's resolver keeps its own limits.
-        transport: instead of the network.
         resolve: instead of the system's resolver: the place for a rule on addresses. A proxy of the environment is
             resolved without it, and then resolves the rest itself; `proxy_of` tells beforehand.
         clock: seconds, never going back.
@@ -164,10 +166,10 @@ def open_session(
     Raises:
         HTTPFailure: from its requests.
     """
-    from mtls_middleware._trust.http_session import open_until  # noqa: PLC0415 - httpx2 only when it is used
+    from mtls_middleware._trust.http_session import open_until  # noqa: PLC0415 - httpcore2 only when it is used
 
     end, last = clock() + seconds, _LAST.get()
-    with open_until(Deadline(end if last is None else min(end, last), clock), transport, resolve) as session:
+    with open_until(Deadline(end if last is None else min(end, last), clock), resolve) as session:
         yield session
 
 

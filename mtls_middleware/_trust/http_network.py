@@ -2,14 +2,14 @@
 
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from os import environ
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import certifi
 import httpcore2
-import httpx2
 
 from mtls_middleware._trust.forks import waiting
 from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Resolve, proxy_of
@@ -24,27 +24,33 @@ _TIMEOUTS = {"connect": CONNECT_SECONDS, "read": IDLE_SECONDS, "write": IDLE_SEC
 _PROXY_SCHEMES = {"http", "https"}
 
 
-class Network(httpx2.BaseTransport):
+class Network:
     """Send requests through the proxies of the environment, or straight."""
 
-    def __init__(self, deadline: Deadline, resolve: Resolve | None) -> None:
+    def __init__(self, deadline: Deadline, resolve: Resolve | None, sockets: httpcore2.NetworkBackend) -> None:
         self._deadline = deadline
         self._resolve = resolve
+        self._sockets = sockets
         self._pools: dict[tuple[str | None, bool], httpcore2.ConnectionPool] = {}
 
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request, and return its answer as soon as its headers are there."""
-        url = request.url
-        answer = self._pool(proxy_of(str(url)), secure=url.scheme == "https").handle_request(
-            httpcore2.Request(
-                method=request.method,
-                url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions={"timeout": _TIMEOUTS},
-            )
+    def send(
+        self, method: str, url: SplitResult, headers: Mapping[str, str], content: bytes
+    ) -> AbstractContextManager[httpcore2.Response]:
+        """Send a request, and enter with its answer as soon as its headers are there."""
+        named = {"Host": url.netloc, **headers}.items()  # with the brackets of an IPv6 address
+        pool = self._pool(proxy_of(url.geturl()), secure=url.scheme == "https")
+        return pool.stream(
+            method,
+            httpcore2.URL(
+                scheme=url.scheme,
+                host=url.hostname or "",
+                port=url.port,
+                target=f"{url.path or '/'}?{url.query}" if url.query else url.path or "/",
+            ),
+            headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in named],
+            content=content or None,
+            extensions={"timeout": _TIMEOUTS},
         )
-        return httpx2.Response(answer.status, headers=answer.headers, stream=_Body(answer))
 
     def close(self) -> None:
         """Close all connections."""
@@ -59,7 +65,8 @@ class Network(httpx2.BaseTransport):
         return pool
 
     def _direct(self, tls: ssl.SSLContext | None) -> httpcore2.ConnectionPool:
-        return httpcore2.ConnectionPool(ssl_context=tls, network_backend=_Backend(self._deadline, self._resolve))
+        backend = _Backend(self._deadline, self._resolve, self._sockets)
+        return httpcore2.ConnectionPool(ssl_context=tls, network_backend=backend)
 
     def _through(self, proxy: str, tls: ssl.SSLContext | None) -> httpcore2.HTTPProxy:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
@@ -78,7 +85,7 @@ class Network(httpx2.BaseTransport):
             else None,
             ssl_context=tls,
             proxy_ssl_context=tls_context() if secure else None,
-            network_backend=_Backend(self._deadline, None),
+            network_backend=_Backend(self._deadline, None, self._sockets),
         )
 
 
@@ -114,10 +121,10 @@ def addresses_of(host: str, port: int) -> tuple[str, ...]:
 class _Backend(httpcore2.NetworkBackend):
     """Connect to one address after the other, until one answers or the time is over."""
 
-    def __init__(self, deadline: Deadline, resolve: Resolve | None) -> None:
+    def __init__(self, deadline: Deadline, resolve: Resolve | None, sockets: httpcore2.NetworkBackend) -> None:
         self._deadline = deadline
         self._resolve = resolve or addresses_of
-        self._sockets = httpcore2.SyncBackend()
+        self._sockets = sockets
 
     def connect_tcp(
         self,
@@ -171,14 +178,3 @@ class _Stream(httpcore2.NetworkStream):
 
     def get_extra_info(self, info: str) -> object:
         return self._stream.get_extra_info(info)
-
-
-class _Body(httpx2.SyncByteStream):
-    def __init__(self, answer: httpcore2.Response) -> None:
-        self._answer = answer
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._answer.iter_stream()
-
-    def close(self) -> None:
-        self._answer.close()

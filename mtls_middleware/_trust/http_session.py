@@ -5,10 +5,9 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from os import environ
-from typing import cast
+from urllib.parse import SplitResult, urlsplit
 
 import httpcore2
-import httpx2
 
 from mtls_middleware._trust.http import BODY_BYTES, Deadline, FailureKind, HTTPFailure, Resolve, Response
 from mtls_middleware._trust.http_network import Network
@@ -23,8 +22,6 @@ _STANDARD_HEADERS = {
 }
 
 _ERRORS = (
-    httpx2.HTTPError,
-    httpx2.InvalidURL,
     httpcore2.TimeoutException,
     httpcore2.NetworkError,
     httpcore2.ProtocolError,
@@ -32,27 +29,30 @@ _ERRORS = (
     OSError,
     ValueError,
 )
-"""What httpx2, and httpcore2 below it, raise because of an address or of the other side."""
+"""What httpcore2 raises because of an address or of the other side."""
 
 
 @contextmanager
 def open_until(
-    deadline: Deadline, transport: httpx2.BaseTransport | None, resolve: Resolve | None
+    deadline: Deadline, resolve: Resolve | None, sockets: httpcore2.NetworkBackend | None = None
 ) -> Iterator["HTTPSession"]:
-    """Open a session that ends at a deadline; a transport that was given stays open behind it."""
-    if transport is not None:
-        yield HTTPSession(deadline, transport)
-        return
-    with closing(Network(deadline, resolve)) as network:
+    """Open a session that ends at a deadline.
+
+    Args:
+        deadline: of everything in it.
+        resolve: instead of the system's resolver.
+        sockets: instead of the system's, in tests.
+    """
+    with closing(Network(deadline, resolve, sockets or httpcore2.SyncBackend())) as network:
         yield HTTPSession(deadline, network)
 
 
 class HTTPSession:
     """Send requests one after another; not for several threads."""
 
-    def __init__(self, deadline: Deadline, transport: httpx2.BaseTransport) -> None:
+    def __init__(self, deadline: Deadline, network: Network) -> None:
         self._deadline = deadline
-        self._transport = transport
+        self._network = network
 
     def request(
         self,
@@ -69,28 +69,24 @@ class HTTPSession:
             HTTPFailure: there is no complete answer.
         """
         self._deadline.bound(0)
+        target = _target_of(url)
         try:
-            request = httpx2.Request(method, url, headers={**_STANDARD_HEADERS, **(headers or {})}, content=content)
-            if request.url.scheme not in {"http", "https"} or not request.url.host:
-                raise HTTPFailure(FailureKind.URL, "the address is not http:// or https:// and a host")
-            answer = self._transport.handle_request(request)
-            with closing(answer):
+            with self._network.send(method, target, {**_STANDARD_HEADERS, **(headers or {})}, content) as answer:
+                received = _by_name(answer.headers)
                 return Response(
-                    status=answer.status_code,
-                    headers={name.lower(): value for name, value in answer.headers.items()},
-                    body=self._body(answer, body_bytes),
+                    status=answer.status, headers=received, body=self._body(answer, _encoding(received), body_bytes)
                 )
         except _ERRORS as error:
             raise _failure(error) from error
 
-    def _body(self, answer: httpx2.Response, limit: int) -> bytes:
+    def _body(self, answer: httpcore2.Response, encoding: str, limit: int) -> bytes:
         body = bytearray()
-        for chunk in cast("httpx2.SyncByteStream", answer.stream):  # as it came: decompression is bounded below
+        for chunk in answer.iter_stream():
             self._deadline.bound(0)
             body += chunk
             if len(body) > limit:
                 raise _too_large(limit)
-        match answer.headers.get("content-encoding", "identity").strip().lower():
+        match encoding:
             case "identity" | "":
                 return bytes(body)
             case "gzip" | "x-gzip":
@@ -99,6 +95,32 @@ class HTTPSession:
                 raise HTTPFailure(
                     FailureKind.GARBLED, f"the answer is encoded as {displayed(other)}, which was not asked for"
                 )
+
+
+def _target_of(url: str) -> SplitResult:
+    """Take an address apart, or raise: nothing is escaped, folded or guessed on the way to the wire."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise HTTPFailure(FailureKind.URL, f"the address cannot be used ({displayed(str(error))})") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise HTTPFailure(FailureKind.URL, "the address is not http:// or https:// and a host")
+    if "@" in parts.netloc or port == 0 or not (url.isascii() and url.isprintable() and " " not in url):
+        raise HTTPFailure(FailureKind.URL, "the address cannot be used (it holds a user, a blank or an odd character)")
+    return parts
+
+
+def _by_name(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _encoding(headers: Mapping[str, str]) -> str:
+    return headers.get("content-encoding", "identity").strip().lower()
 
 
 def _decompressed(body: bytes, limit: int) -> bytes:
@@ -127,15 +149,13 @@ def _failure(error: Exception) -> HTTPFailure:
                 FailureKind.TLS,
                 f"the server's certificate is not trusted here ({displayed(cause.verify_message)}){_trust_store()}",
             )
-    if isinstance(error, httpx2.TimeoutException | httpcore2.TimeoutException):
+    if isinstance(error, httpcore2.TimeoutException):
         return HTTPFailure(FailureKind.TIMEOUT, "a step took too long")
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return HTTPFailure(FailureKind.TLS, f"the TLS handshake failed ({text})")
-    if isinstance(error, httpx2.ProxyError | httpcore2.ProxyError):
+    if isinstance(error, httpcore2.ProxyError):
         return HTTPFailure(FailureKind.PROXY, f"the proxy refused ({text})")
-    if isinstance(error, httpx2.InvalidURL):
-        return HTTPFailure(FailureKind.URL, f"the address cannot be used ({text})")
-    if isinstance(error, httpx2.ConnectError | httpcore2.ConnectError):
+    if isinstance(error, httpcore2.ConnectError):
         return HTTPFailure(FailureKind.UNREACHABLE, f"no connection ({text})")
     return HTTPFailure(FailureKind.GARBLED, f"the exchange broke off ({text})")
 

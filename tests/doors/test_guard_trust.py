@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-import httpx2
 import pytest
 
 from mtls_middleware import Guard, MTLSMiddleware, TrustError
@@ -17,6 +16,7 @@ from mtls_middleware import composition as composed
 from mtls_middleware._core.decision import RevocationState
 from mtls_middleware._trust import refresher, threads
 from mtls_middleware._trust.genesys_api import CertificatesAPI
+from mtls_middleware._trust.http import FailureKind, HTTPFailure
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.asgi import connection_of
 from mtls_middleware.events import Notice, RefreshFailed
@@ -24,6 +24,7 @@ from mtls_middleware.reporting import Life
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import ASGIApplication, call, http, http_scope, run_asgi
 from tests.doors.site import DAY, NOW, Site, good_client, over_tls, regional_ca, stranger_ca
+from tests.trust.sessions import answer_of, sessions
 
 ADDRESS = "http://crl.example/region.crl"
 
@@ -255,7 +256,7 @@ PINNED = DIGICERT.client()
 @pytest.fixture
 def api(site: Site, monkeypatch: pytest.MonkeyPatch) -> GenesysAPI:
     server = GenesysAPI(clock=site.clock)
-    monkeypatch.setattr(composed, "CertificatesAPI", partial(CertificatesAPI, transport=server.transport()))
+    monkeypatch.setattr(composed, "CertificatesAPI", partial(CertificatesAPI, open_session=sessions(answer_of(server))))
     return server
 
 
@@ -285,7 +286,7 @@ class TestAPI:
         api.add(PINNED)
         guard = digicert(site, api)
         guard.refresh()
-        api.answer_next(*[httpx2.ConnectError("down")] * 20)
+        api.answer_next(*[HTTPFailure(FailureKind.UNREACHABLE, "down")] * 20)
         status = guard.refresh()
 
         assert (status.life, verdict(guard, PINNED)) == (Life.STALE, "accepted")
@@ -305,7 +306,7 @@ class TestAPI:
         api.add(PINNED)
         state = str(site.folder / "state")
         digicert(site, api, state=state).refresh()
-        api.answer_next(*[httpx2.ConnectError("down")] * 20)
+        api.answer_next(*[HTTPFailure(FailureKind.UNREACHABLE, "down")] * 20)
 
         assert verdict(digicert(site, api, state=state), PINNED) == "accepted"
 
@@ -313,7 +314,7 @@ class TestAPI:
         api.add(PINNED)
         state = str(site.folder / "state")
         digicert(site, api, state=state, state_secret="a-secret-of-the-state").refresh()
-        api.answer_next(*[httpx2.ConnectError("down")] * 20)
+        api.answer_next(*[HTTPFailure(FailureKind.UNREACHABLE, "down")] * 20)
 
         again = digicert(site, api, state=state, state_secret="another-secret-of-it")
         assert verdict(again, PINNED) == "trust_unavailable"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from threading import Barrier, Thread
 
-import httpx2
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -17,6 +16,7 @@ from mtls_middleware import Guard, Reason, Settings, TrustError, composition
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.sources.presets import NAMES
 from mtls_middleware._trust.genesys_api import CertificatesAPI
+from mtls_middleware._trust.http import FailureKind, HTTPFailure
 from mtls_middleware.asgi import connection_of
 from mtls_middleware.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
 from mtls_middleware.foresight import EndingKind
@@ -39,6 +39,7 @@ from tests.doors.site import (
 from tests.doors.test_guard_trust import PINNED, digicert
 from tests.doors.test_report_mode import REFUSED
 from tests.instrumentation.conftest import Labels, Watched, labels
+from tests.trust.sessions import answer_of, sessions
 
 CLOSED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "mtls.decisions": {
@@ -222,7 +223,9 @@ class TestAPI:
     @pytest.fixture
     def api(self, watched: Watched, monkeypatch: pytest.MonkeyPatch) -> GenesysAPI:
         server = GenesysAPI(clock=watched.site.clock)
-        monkeypatch.setattr(composition, "CertificatesAPI", partial(CertificatesAPI, transport=server.transport()))
+        monkeypatch.setattr(
+            composition, "CertificatesAPI", partial(CertificatesAPI, open_session=sessions(answer_of(server)))
+        )
         return server
 
     def test_pins_from_the_api(self, watched: Watched, api: GenesysAPI) -> None:
@@ -245,7 +248,7 @@ class TestAPI:
     def test_an_api_that_fails_is_its_own_failure(self, watched: Watched, api: GenesysAPI) -> None:
         guard = digicert(watched.site, api)
         guard.report_to(watched.ledger)
-        api.answer_next(*[httpx2.ConnectError("down")] * 20)
+        api.answer_next(*[HTTPFailure(FailureKind.UNREACHABLE, "down")] * 20)
         guard.refresh()
 
         assert watched.collect("mtls.refresh") == {

@@ -11,6 +11,7 @@ from mtls_middleware._trust.genesys_api import Answer, CertificatesAPI
 from mtls_middleware._trust.genesys_failure import GenesysFailure
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from mtls_middleware.testing.genesys_api import entry_text
+from tests.trust.sessions import answer_of, sessions
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -49,7 +50,9 @@ class Region:
         self.api = self.client(self.server.client_id, self.server.client_secret)
 
     def client(self, client_id: str, *secrets: str) -> CertificatesAPI:
-        return CertificatesAPI(REGION, client_id, *secrets, transport=self.server.transport(), clock=self.clock)
+        return CertificatesAPI(
+            REGION, client_id, *secrets, open_session=sessions(answer_of(self.server)), clock=self.clock
+        )
 
     def poll(self) -> Answer:
         return self.api.poll()

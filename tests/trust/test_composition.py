@@ -155,7 +155,7 @@ def test_lesson_a_refresh_imports_nothing_that_a_fork_could_leave_half_imported(
 
 @pytest.mark.parametrize(("revocation", "is_loaded"), [("off", "False"), ("check", "True")])
 def test_what_never_asks_the_network_does_not_load_it(environ: dict[str, str], revocation: str, is_loaded: str) -> None:
-    code = IMPORTS.partition("before =")[0] + "print('httpx2' in sys.modules)"
+    code = IMPORTS.partition("before =")[0] + "print('httpcore2' in sys.modules)"
     told = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

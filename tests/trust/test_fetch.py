@@ -1,6 +1,6 @@
 """How a list is fetched: one way to the network, in memory, that answers as told."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from mtls_middleware._trust.addresses import AddressPolicy
 from mtls_middleware._trust.crl import CRL_BYTES
 from mtls_middleware._trust.fetch import REDIRECTS, SECONDS, Fetcher
-from mtls_middleware._trust.http import FailureKind, HTTPFailure, Response, Session
+from mtls_middleware._trust.http import FailureKind, HTTPFailure, Resolve, Response, Session
 from mtls_middleware._trust.report import Unusable
 
 LIST = "http://crl.example/a.crl"
@@ -23,10 +23,10 @@ class Web:
         self.sent: list[Mapping[str, str] | None] = []
         self.limits: list[int] = []
         self.seconds: list[float] = []
-        self.resolvers: list[Callable[[str, int], Iterable[str]]] = []
+        self.resolvers: list[Resolve | None] = []
 
     @contextmanager
-    def __call__(self, *, seconds: float, resolve: Callable[[str, int], Iterable[str]]) -> Iterator[Session]:
+    def __call__(self, *, seconds: float = 0.0, resolve: Resolve | None = None) -> Iterator[Session]:
         self.seconds.append(seconds)
         self.resolvers.append(resolve)
         yield self

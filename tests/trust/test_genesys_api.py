@@ -5,7 +5,6 @@ import logging
 from contextlib import suppress
 from datetime import timedelta
 
-import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from mtls_middleware._trust.genesys_api import CERTIFICATES, PAGES, PATH, CertificatesAPI
 from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys_listing import CertificateStatus
+from mtls_middleware._trust.http import FailureKind, HTTPFailure
 from mtls_middleware.testing import APIAnswer
 from tests.trust.genesys import REGION, ROOT, Region, certificates, digicert, entity, genesys, listing
 
@@ -221,10 +221,19 @@ def test_a_bad_listing_is_a_failure(answer: APIAnswer, reason: FailureReason, sa
 @pytest.mark.parametrize(
     ("error", "reason", "next_step"),
     [
-        pytest.param(httpx2.ConnectTimeout(""), FailureReason.TIMEOUT, "on port 443, or set HTTPS_PROXY", id="timeout"),
-        pytest.param(httpx2.ConnectError(""), FailureReason.UNREACHABLE, "on port 443, or set HTTPS_PROXY", id="down"),
-        pytest.param(httpx2.ProxyError(""), FailureReason.PROXY, "HTTPS_PROXY and NO_PROXY", id="proxy"),
-        pytest.param(httpx2.ReadError(""), FailureReason.ANSWER, "whether a proxy changes", id="cut off"),
+        pytest.param(
+            HTTPFailure(FailureKind.TIMEOUT, ""), FailureReason.TIMEOUT, "on port 443, or set HTTPS_PROXY", id="timeout"
+        ),
+        pytest.param(
+            HTTPFailure(FailureKind.UNREACHABLE, ""),
+            FailureReason.UNREACHABLE,
+            "on port 443, or set HTTPS_PROXY",
+            id="down",
+        ),
+        pytest.param(HTTPFailure(FailureKind.PROXY, ""), FailureReason.PROXY, "HTTPS_PROXY and NO_PROXY", id="proxy"),
+        pytest.param(
+            HTTPFailure(FailureKind.GARBLED, ""), FailureReason.ANSWER, "whether a proxy changes", id="cut off"
+        ),
     ],
 )
 def test_no_answer_is_a_failure(error: Exception, reason: FailureReason, next_step: str, region: Region) -> None:

@@ -13,13 +13,13 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware import composition as composed
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys_api import CertificatesAPI
+from mtls_middleware._trust.http import FailureKind, HTTPFailure
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.asgi import connection_of
 from mtls_middleware.events import Event, Notice
@@ -28,6 +28,7 @@ from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, Re
 from tests.doors.doors import http_scope
 from tests.doors.site import over_tls
 from tests.trust.genesys import DAY, NOW, Clock
+from tests.trust.sessions import answer_of, sessions
 
 YEARS = 2 * 365
 INTERVAL = timedelta(hours=24)
@@ -189,7 +190,7 @@ class World:
         self.api._next.clear()
         match self.api_weather.at(now):
             case "down":
-                self.api.answer_next(*[httpx2.ConnectError("down")] * 50)
+                self.api.answer_next(*[HTTPFailure(FailureKind.UNREACHABLE, "down")] * 50)
             case "captive":
                 self.api.answer_next(*[APIAnswer(headers={"content-type": "text/html"}, body=CAPTIVE)] * 50)
             case "truncated":
@@ -280,7 +281,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         random.seed(seed)  # the jitter of both workers
         rng, clock = random.Random(seed), Clock()
         world = World(rng, clock, tmp_path, GenesysAPI(clock=clock))
-        monkeypatch.setattr(composed, "CertificatesAPI", partial(CertificatesAPI, transport=world.api.transport()))
+        monkeypatch.setattr(
+            composed, "CertificatesAPI", partial(CertificatesAPI, open_session=sessions(answer_of(world.api)))
+        )
         monkeypatch.setattr(composed, "Fetcher", lambda _policy: world.fetch)
         world.trust.write_text(world.roots[0].pem, encoding="ascii")
         made.append(Deployment(world, mode))

@@ -5,19 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mtls_middleware._trust.http import open_session
+from mtls_middleware._trust.http import OpenSession, open_session
 from mtls_middleware.cli.doctor.own.asking import ask_all
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.own.keeping import policy_of
 from mtls_middleware.display import displayed
 from mtls_middleware.regions import find
 from mtls_middleware.settings import Settings
-
-if TYPE_CHECKING:
-    import httpx2
 
 MOST = timedelta(seconds=60)
 """By which a clock may be wrong without a word."""
@@ -42,10 +38,10 @@ class Difference:
 
 
 def ask_clocks(
-    settings: Settings, clock: Callable[[], datetime], transport: "httpx2.BaseTransport | None" = None
+    settings: Settings, clock: Callable[[], datetime], open_session: OpenSession = open_session
 ) -> list[Difference]:
     """Ask hosts that the deployment needs anyway for their time, side by side."""
-    told = ask_all({url: partial(_ask, url, settings, clock, transport) for url in _urls(settings)})
+    told = ask_all({url: partial(_ask, url, settings, clock, open_session) for url in _urls(settings)})
     return [difference for difference in told.values() if isinstance(difference, Difference)]
 
 
@@ -74,10 +70,8 @@ def _urls(settings: Settings) -> Iterator[str]:
     yield from dict.fromkeys(hosts[:HOSTS])
 
 
-def _ask(
-    url: str, settings: Settings, clock: Callable[[], datetime], transport: "httpx2.BaseTransport | None"
-) -> Difference | None:
-    with open_session(transport=transport, resolve=policy_of(settings).resolve) as session:
+def _ask(url: str, settings: Settings, clock: Callable[[], datetime], open_session: OpenSession) -> Difference | None:
+    with open_session(resolve=policy_of(settings).resolve) as session:
         before = clock()
         response = session.request("HEAD", url)
         after = clock()

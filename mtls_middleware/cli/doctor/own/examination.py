@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from mtls_middleware._trust.http import OpenSession, open_session
 from mtls_middleware._trust.keeper import KeptTrust
 from mtls_middleware.cli.doctor.own.api import tell_api
 from mtls_middleware.cli.doctor.own.clock import ask_clocks, tell_clock
@@ -22,9 +22,6 @@ from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import utc_now
 from mtls_middleware.settings import Settings
 
-if TYPE_CHECKING:
-    import httpx2
-
 Tell = Callable[[str], None]
 
 
@@ -36,7 +33,7 @@ class World:
         environ: variables.
         clock: the present, aware, UTC.
         offline: ask nobody over the network.
-        transport: instead of the network.
+        open_session: the way to the network.
         version_of: returns the version of an installed package.
         user: who looks.
     """
@@ -44,7 +41,7 @@ class World:
     environ: Mapping[str, str]
     clock: Callable[[], datetime] = utc_now
     offline: bool = False
-    transport: "httpx2.BaseTransport | None" = None
+    open_session: OpenSession = open_session
     version_of: VersionOf = installed_version
     user: int | None = None
 
@@ -81,7 +78,7 @@ def status_of(findings: tuple[Finding, ...]) -> int:
 
 def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tell) -> list[Finding]:
     now = world.clock()
-    kept = kept_of(settings, secrets, world.clock, world.transport)
+    kept = kept_of(settings, secrets, world.clock, world.open_session)
     tell("files")
     trust: KeptTrust | None = None
     problems: tuple[str, ...] = ()
@@ -95,7 +92,7 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tel
         tell("the network")
         places = [view.origin for view in kept.keeper.list_views if "://" in view.origin]
         kept.ask(places, lambda left: tell(f"the network: {left}"))
-        differences = ask_clocks(settings, world.clock, world.transport)
+        differences = ask_clocks(settings, world.clock, world.open_session)
         if trust is not None:
             trust = kept.keeper.refresh(world.clock(), world.clock, everything=True)
     found += tell_files(settings, now, problems, trust.warnings if trust is not None else ())

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._trust.addresses import AddressPolicy
@@ -13,7 +12,7 @@ from mtls_middleware._trust.api_source import APISource
 from mtls_middleware._trust.fetch import Fetcher
 from mtls_middleware._trust.genesys_api import Answer, CertificatesAPI
 from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.http import open_session, within
+from mtls_middleware._trust.http import OpenSession, open_session, within
 from mtls_middleware._trust.keeper import Keeper
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.revocations import Revocations
@@ -26,9 +25,6 @@ from mtls_middleware.composition import (
 )
 from mtls_middleware.regions import find
 from mtls_middleware.settings import Settings
-
-if TYPE_CHECKING:
-    import httpx2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +146,7 @@ def kept_of(
     settings: Settings,
     secrets: Secrets,
     clock: Callable[[], datetime],
-    transport: "httpx2.BaseTransport | None" = None,
+    open_session: OpenSession = open_session,
 ) -> Kept:
     """Wire the parts; nothing is read or asked yet.
 
@@ -158,17 +154,17 @@ def kept_of(
         settings: what the operator wants.
         secrets: as they were read.
         clock: the present, aware, UTC.
-        transport: instead of the network.
+        open_session: the way to the network.
     """
     store = ReadOnlyStore(store_of(settings, secrets) if settings.state is not None else NoStore())
-    asked = Asked(fetcher=Fetcher(policy_of(settings), open_session=partial(open_session, transport=transport)))
+    asked = Asked(fetcher=Fetcher(policy_of(settings), open_session=open_session))
     interval = float(settings.refresh_seconds)
     polls: dict[str, Callable[[], Answer]] = {}
     for name, client_id in settings.genesys_client_id.items():
         region = find(name)
         if region is not None:
             polls[name] = CertificatesAPI(
-                region, client_id, *secrets.clients.get(name, ()), transport=transport, clock=clock
+                region, client_id, *secrets.clients.get(name, ()), open_session=open_session, clock=clock
             ).poll
     apis = tuple(
         APISource(name, AskedAPI(region=name, asked=asked), store, interval=interval, now=clock()) for name in polls

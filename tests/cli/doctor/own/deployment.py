@@ -1,17 +1,18 @@
 """A sound deployment to be examined, and the network around it, in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx2
-
+from mtls_middleware._trust.http import Response
 from mtls_middleware.cli.doctor.own.examination import World, examine
 from mtls_middleware.cli.doctor.own.finding import Check, Finding, Severity
 from mtls_middleware.guard import utc_now
 from mtls_middleware.testing import GenesysAPI, RegionalCA
+from tests.trust.sessions import answer_of, sessions
 
 SECRET = "a secret of sixteen"
 CRL_ADDRESS = "http://93.184.216.34/root.crl"
@@ -82,23 +83,22 @@ class Deployment:
             environ=self.environ,
             clock=self.clock,
             offline=self.offline,
-            transport=httpx2.MockTransport(self._answer),
+            open_session=sessions(self._answer),
             version_of=self.packages.get,
             user=self.user,
         )
         return examine(world, tell)
 
-    def _answer(self, request: httpx2.Request) -> httpx2.Response:
-        address = str(request.url)
-        self.asked.append(f"{request.method} {address}")
-        if request.method == "HEAD":
-            told = {} if self.fast is None else {"date": format_datetime(utc_now() - self.fast, usegmt=True)}
-            return httpx2.Response(200, headers=told)
-        if address in self.lists:
-            return httpx2.Response(200, content=self.lists[address])
-        if request.url.host.endswith("mypurecloud.com"):
-            return self.api.transport().handle_request(request)
-        return httpx2.Response(404)
+    def _answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Response:
+        self.asked.append(f"{method} {url}")
+        if method == "HEAD":
+            date = {} if self.fast is None else {"date": format_datetime(utc_now() - self.fast, usegmt=True)}
+            return Response(status=200, headers=date, body=b"")
+        if url in self.lists:
+            return Response(status=200, headers={}, body=self.lists[url])
+        if (urlsplit(url).hostname or "").endswith("mypurecloud.com"):
+            return answer_of(self.api)(method, url, headers, content)
+        return Response(status=404, headers={}, body=b"")
 
 
 def those(findings: tuple[Finding, ...], check: Check, severity: Severity) -> list[Finding]:
