@@ -135,7 +135,7 @@ except LookupError:
     def test_the_limits_are_told(self) -> None:
         assert PER_SECOND == 1
         assert f"may write {BURST} lines at once, and then one a\nsecond" in PAGE
-        assert f"told every {SUMMARY_SECONDS:.0f} seconds" in PAGE
+        assert f"logged every {SUMMARY_SECONDS:.0f} seconds" in PAGE
 
     def test_the_refusal_is_told_as_shown(self, watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
         case = over_tls(stranger_ca().client()).with_headers(("ININ-Correlation-Id", "9f1c2d3e"))

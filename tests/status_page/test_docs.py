@@ -73,9 +73,9 @@ def test_the_numbers_in_status_md_are_those_of_the_code() -> None:
     assert f"every {SHARE_SECONDS:.0f} seconds if they changed" in text
     assert f"in its last {SHARE_SECONDS:.0f} seconds" in text
     assert timedelta(days=90) == KEPT
-    assert "for 90 days are removed" in text
+    assert "not changed for 90 days are removed" in text
     assert f"At most {PLACES} processes" in text
-    assert f"each end within {SOON_DAYS} days" in text
+    assert f"each expiry within {SOON_DAYS} days" in text
     assert f"again every {REFRESH_SECONDS} seconds" in text
     assert f"0 if trust is fresh, {NOT_FRESH} if it is missing, stale or expired, and {WRONG} if a setting" in text
 
