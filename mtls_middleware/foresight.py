@@ -77,7 +77,7 @@ def _anchor(binding: Binding, at: datetime, now: datetime) -> Ending:
         case Authority.GENESYS:
             cure = f"download {download_of(str(binding))}, and put the new root beside the old one in MTLS_TRUST"
         case Authority.DIGICERT:
-            cure = "update certifi, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
+            cure = "update mtls-middleware, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
         case Authority.CUSTOM:
             cure = "add the next root as custom=PATH to MTLS_TRUST"
         case _:

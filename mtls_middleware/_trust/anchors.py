@@ -60,7 +60,7 @@ def read_anchors(
         for path, named in _files_of(entry, report):
             _read_file(path, entry.binding, anchors, report, named=named)
     if _DIGICERT in possible:
-        _add_default_root(anchors, report)
+        _add_default_root(anchors)
     _tell_of_twins(anchors, report)
     for anchor in anchors.found.values():
         _tell_of_time(anchor, now, report)
@@ -117,17 +117,10 @@ def _not_a_ca(found: Found) -> str:
     )
 
 
-def _add_default_root(anchors: Anchors, report: Report) -> None:
+def _add_default_root(anchors: Anchors) -> None:
     """Add the public root, unless the operator's own takes its place."""
-    own = anchors.of(Authority.DIGICERT)
-    try:
-        root = digicert.default_root()
-    except Unusable as error:
-        if not own:
-            report.problems.append(str(error))
-            anchors.failed.add(_DIGICERT)
-        return
-    if all(anchor.certificate.subject != root.subject for anchor in own):
+    root = digicert.default_root()
+    if all(anchor.certificate.subject != root.subject for anchor in anchors.of(Authority.DIGICERT)):
         anchors.add(Found(certificate=root, origin=digicert.ORIGIN), _DIGICERT)
 
 

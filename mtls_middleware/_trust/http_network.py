@@ -5,11 +5,10 @@ import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from os import environ
-from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import certifi
 import httpcore2
+import truststore
 
 from mtls_middleware._trust.forks import waiting
 from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Resolve, proxy_of
@@ -90,18 +89,11 @@ class Network:
 
 
 def tls_context() -> ssl.SSLContext:
-    """Trust what the system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name; where there is nothing, certifi."""
-    context = ssl.create_default_context()
+    """Trust what SSL_CERT_FILE and SSL_CERT_DIR name; where they name nothing, what the system trusts."""
     paths = ssl.get_default_verify_paths()
-    named = environ.get(paths.openssl_cafile_env) or environ.get(paths.openssl_capath_env)
-    if not named and not has_roots(Path(paths.openssl_cafile), Path(paths.openssl_capath)):
-        context.load_verify_locations(certifi.where())
-    return context
-
-
-def has_roots(file: Path, folder: Path) -> bool:
-    """Return whether there is a file of roots, or a folder with roots named by hash as OpenSSL finds them."""
-    return file.is_file() or any(folder.glob("*.0"))
+    if environ.get(paths.openssl_cafile_env) or environ.get(paths.openssl_capath_env):
+        return ssl.create_default_context()
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def addresses_of(host: str, port: int) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -11,7 +10,9 @@ from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, build_trust
+from mtls_middleware._trust.digicert import default_root
 from mtls_middleware.identity import Authority
+from mtls_middleware.testing import RegionalCA
 from tests.core.certs import NOW, reason
 from tests.core.limbo import TEST_VECTORS
 
@@ -27,26 +28,23 @@ def _intermediate() -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def _trust(root: str) -> AuthorityTrust:
-    bundle = x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes())
-    (anchor,) = (one for one in bundle if one.subject.rfc4514_string().startswith(f"CN={root},"))
+def _trust(root: x509.Certificate) -> AuthorityTrust:
     binding = Binding(Authority.DIGICERT)
     return build_trust(
         Authority.DIGICERT,
-        anchors=[Anchor(certificate=anchor, binding=binding, origin="certifi")],
+        anchors=[Anchor(certificate=root, binding=binding, origin="here")],
         names={},
         max_chain=5,
     )
 
 
-@pytest.mark.filterwarnings("ignore")  # of other roots in certifi
 @pytest.mark.parametrize(
     ("root", "expected"),
     [
-        pytest.param("DigiCert Assured ID Root G2", Reason.PURPOSE_MISMATCH, id="its root"),
-        pytest.param("DigiCert Global Root G2", Reason.ISSUER_UNTRUSTED, id="another root"),
+        pytest.param(default_root(), Reason.PURPOSE_MISMATCH, id="the root that is shipped"),
+        pytest.param(RegionalCA(now=NOW).certificate, Reason.ISSUER_UNTRUSTED, id="another root"),
     ],
 )
-def test_the_intermediate_is_known_by_its_root_and_is_no_caller(root: str, expected: Reason) -> None:
+def test_the_intermediate_is_known_by_its_root_and_is_no_caller(root: x509.Certificate, expected: Reason) -> None:
     chain = parse_chain([_intermediate().public_bytes(Encoding.DER)])
     assert reason(chain, _trust(root), NOW) is expected

@@ -11,7 +11,7 @@ import pytest
 from mtls_middleware import __version__
 
 EXTRAS = {"cli", "serve", "demo", "fastapi", "testing", "status", "otel", "all"}
-CORE = {"asgiref", "certifi", "cryptography", "httpcore2", "platformdirs", "starlette"}
+CORE = {"asgiref", "cryptography", "httpcore2", "platformdirs", "starlette", "truststore"}
 
 
 def of_wheel(wheel: Path, name: str) -> bytes:

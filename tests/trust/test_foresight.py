@@ -89,7 +89,7 @@ def test_the_last_root_of_a_region_counts() -> None:
     [
         (REGION, "download US-East-1.zip"),
         (CUSTOM, "add the next root as custom=PATH"),
-        (DIGICERT, "update certifi, or add the new DigiCert root as digicert=PATH"),
+        (DIGICERT, "update mtls-middleware, or add the new DigiCert root as digicert=PATH"),
     ],
     ids=str,
 )

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import httpcore2
 import pytest
+import truststore
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Response, open_session, proxy_of
-from mtls_middleware._trust.http_network import Network, has_roots, tls_context
+from mtls_middleware._trust.http_network import Network, tls_context
 from mtls_middleware._trust.http_session import HTTPSession
 
 URL = "https://host.example/path"
-NOWHERE = ssl.get_default_verify_paths()._replace(openssl_cafile="/absent", openssl_capath="/absent")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -391,24 +391,13 @@ def test_servers_must_prove_their_names() -> None:
 def test_a_trust_store_that_is_named_is_the_only_one(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SSL_CERT_FILE", str(tmp_path / "absent.pem"))
     environment.setenv("SSL_CERT_DIR", str(tmp_path))
-    environment.setattr(ssl, "get_default_verify_paths", lambda: NOWHERE)
     assert tls_context().cert_store_stats()["x509_ca"] == 0
 
 
-def test_without_a_trust_store_certifi_serves(environment: pytest.MonkeyPatch) -> None:
+def test_without_such_a_name_the_system_decides(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("SSL_CERT_FILE", raising=False)
     environment.delenv("SSL_CERT_DIR", raising=False)
-    environment.setattr(ssl, "get_default_verify_paths", lambda: NOWHERE)
-    assert tls_context().cert_store_stats()["x509_ca"] > 50
-
-
-def test_roots_are_a_file_or_a_hashed_folder(tmp_path: Path) -> None:
-    file = tmp_path / "roots.pem"
-    assert not has_roots(file, tmp_path)
-    (tmp_path / "0a1b2c3d.0").touch()
-    assert has_roots(file, tmp_path)
-    file.touch()
-    assert has_roots(file, tmp_path / "absent")
+    assert isinstance(tls_context(), truststore.SSLContext)
 
 
 def test_a_network_that_was_not_used_can_be_closed() -> None:
