@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from platformdirs import user_cache_path
 
@@ -19,7 +19,8 @@ from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
 from mtls_middleware.settings.authorities import read_authorities
 from mtls_middleware.settings.clients import ClientSecrets
-from mtls_middleware.settings.reader import Reader, Value
+from mtls_middleware.settings.keywords import SettingsKeywords
+from mtls_middleware.settings.reader import Origin, Reader
 from mtls_middleware.settings.secrets import SecretSetting, read_secret
 from mtls_middleware.settings.shapes import header_shape, require_distinct, source_name
 from mtls_middleware.settings.variables import DEFAULT_PREFIX, VARIABLES
@@ -28,12 +29,14 @@ UNIX = "unix"
 OFF = "off"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
 class Settings:
-    """Hold what the operator wants. Nothing in it was read from a file: a guard does that when it starts.
+    """The settings of one guard, parsed and checked. No file was read for them: a guard does that when it starts.
 
     Each variable of the environment is a keyword in lower case, without the prefix: ``Settings(regions="us-east-1",
     trust="/etc/genesys/US-East-1.zip")``. Lists may be given as lists, numbers as numbers, paths as paths.
+
+    A pickle holds no secret: see docs/settings.md.
 
     Attributes:
         regions: AWS region names.
@@ -69,6 +72,8 @@ class Settings:
         ConfigurationError: everything that is wrong, at once.
     """
 
+    __module__ = "mtls_middleware"
+
     regions: tuple[str, ...]
     authorities: tuple[Authority, ...]
     trust: tuple[Bound[Path], ...]
@@ -97,9 +102,17 @@ class Settings:
     refresh_seconds: int
     max_header_bytes: int
     max_chain: int
+    _origin: Origin = field(compare=False)
 
-    def __init__(self, **keywords: Value) -> None:
-        self._read(Reader.from_keywords(keywords, DEFAULT_PREFIX))
+    def __init__(self, **keywords: Unpack[SettingsKeywords]) -> None:
+        given: dict[str, Any] = {**keywords}
+        origin = given.get("_origin")
+        if isinstance(origin, Origin):  # from `dataclasses.replace`
+            given = _changed(given, origin)
+            origin = origin.without(map(str.upper, given))
+        else:
+            origin = Origin(prefix=DEFAULT_PREFIX, values={})
+        self._read(Reader.from_keywords(given, origin))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = DEFAULT_PREFIX) -> Self:
@@ -116,8 +129,21 @@ class Settings:
             raise ConfigurationError(["prefix: must not be empty, or every variable of the environment would be ours"])
         given = os.environ if environ is None else environ
         ours = {name.removeprefix(prefix): text for name, text in given.items() if name.startswith(prefix)}
+        return cls._of(Reader(ours, prefix))
+
+    def replace(self, **changes: Unpack[SettingsKeywords]) -> Self:
+        """Return settings with other values, checked again. `dataclasses.replace` does the same, but is less typed.
+
+        Raises:
+            ConfigurationError: everything that is wrong, at once.
+        """
+        given: dict[str, Any] = {**changes}
+        return self._of(Reader.from_keywords(given, self._origin.without(map(str.upper, given))))
+
+    @classmethod
+    def _of(cls, reader: Reader) -> Self:
         settings = cls.__new__(cls)
-        settings._read(Reader(ours, prefix))  # noqa: SLF001 - our own instance
+        settings._read(reader)  # noqa: SLF001 - our own instance
         return settings
 
     def _read(self, reader: Reader) -> None:
@@ -126,6 +152,36 @@ class Settings:
             raise ConfigurationError(dict.fromkeys(reader.problems))
         for name, value in parsed.items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "_origin", reader.origin)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._origin.shown()})"
+
+    def __hash__(self) -> int:
+        return hash((self.regions, self.trust, self.source, self.mode))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_origin, (type(self), self._origin)
+
+
+def _changed(fields: dict[str, Any], origin: Origin) -> dict[str, Any]:
+    """Return the fields that differ from what `origin` says: `dataclasses.replace` gives all of them."""
+    before = _parse(Reader(origin.values, origin.prefix))
+    return {
+        name: value
+        for name, value in fields.items()
+        if name != "_origin" and (name not in before or before[name] != value)
+    }
+
+
+def _from_origin(kind: type[Settings], origin: Origin) -> Settings:
+    return kind._of(Reader(origin.values, origin.prefix))  # noqa: SLF001 - our own class
 
 
 def _parse(reader: Reader) -> dict[str, Any]:

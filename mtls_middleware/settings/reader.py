@@ -1,10 +1,14 @@
 """Takes values by name, and collects everything that is wrong with them."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Self, TypeVar
+from types import MappingProxyType
+from typing import Any, Self, TypeVar
 
 from mtls_middleware.display import displayed
+from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.settings.variables import VARIABLES, is_injected, nearest
 
 Value = str | int | PurePath | Iterable["str | int | PurePath"] | None
@@ -14,6 +18,65 @@ Given = str | tuple[str, ...]
 """A text as in the environment, or the entries of a list, which may hold commas."""
 
 Parsed = TypeVar("Parsed")
+
+_TWIN = "_FILE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What the operator gave, before it was parsed: from it the same settings can be read again.
+
+    Attributes:
+        prefix: of the names in messages.
+        values: by name without the prefix. Secrets are among them, so they are never shown.
+    """
+
+    prefix: str
+    values: Mapping[str, Given] = field(repr=False)
+
+    def without(self, names: Iterable[str]) -> Self:
+        """Return what is left when these values are replaced; a secret and its file are one value."""
+        stems = {name.removesuffix(_TWIN) for name in names}
+        kept = {name: given for name, given in self.values.items() if name.removesuffix(_TWIN) not in stems}
+        return type(self)(prefix=self.prefix, values=kept)
+
+    def shown(self) -> str:
+        """Return the values as keywords, secrets hidden."""
+        return ", ".join(
+            f"{name.lower()}={'**********' if VARIABLES[name].secret else given!r}"
+            for name, given in self.values.items()
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave secrets out of a pickle: who loads it reads them from the environment.
+
+        Raises:
+            TypeError: a secret is not in the environment of this process.
+        """
+        secrets = tuple(name for name in self.values if VARIABLES[name].secret)
+        for name in secrets:
+            if Reader(self.values, self.prefix).items(name) != _in_environment(self.prefix, name):
+                raise TypeError(
+                    f"cannot pickle these settings: a pickle must not hold {self.prefix}{name}, and this process does "
+                    f"not have it in its environment; put it there, or into a file, as {name.lower()}{_TWIN.lower()}"
+                )
+        values = {name: given for name, given in self.values.items() if name not in secrets}
+        return _from_pickle, (self.prefix, values, secrets)
+
+
+def _in_environment(prefix: str, name: str) -> tuple[str, ...]:
+    return Reader({name: os.environ.get(f"{prefix}{name}", "")}, prefix).items(name)
+
+
+def _from_pickle(prefix: str, values: dict[str, Given], secrets: tuple[str, ...]) -> Origin:
+    found = {name: _in_environment(prefix, name) for name in secrets}
+    if missing := [name for name in secrets if not found[name]]:
+        raise ConfigurationError(
+            f"{prefix}{name}: is not in the environment of the process that loads these settings, and a pickle holds "
+            "no secret"
+            for name in missing
+        )
+    return Origin(prefix=prefix, values={**values, **found})
 
 
 class Reader:
@@ -30,21 +93,33 @@ class Reader:
                 self._complain_of_unknown(name)
 
     @classmethod
-    def from_keywords(cls, keywords: Mapping[str, Value], prefix: str) -> Self:
-        """Take what was given in code. Kubernetes injects no keyword, so an unknown one is always a problem."""
-        reader = cls({}, prefix)
+    def from_keywords(cls, keywords: Mapping[str, Value], origin: Origin) -> Self:
+        """Take what was given in code. Kubernetes injects no keyword, so an unknown one is always a problem.
+
+        Args:
+            keywords: the values.
+            origin: the values that they are added to.
+        """
+        reader = cls(origin.values, origin.prefix)
         for keyword, value in keywords.items():
             name = keyword.upper()
             if keyword != keyword.lower():
-                reader.say(displayed(keyword), "keywords are written in lower case")
+                reader.problems.append(f"{displayed(keyword)}: keywords are written in lower case")
             elif name not in VARIABLES:
-                reader._complain_of_unknown(name)
+                close = nearest(name)
+                hint = f"; did you mean {close.lower()}?" if close else ""
+                reader.problems.append(f"{displayed(keyword)}: there is no such keyword{hint}")
             elif value is not None:
                 try:
                     reader._take(name, as_given(value))
                 except TypeError as error:
                     reader.say(name, str(error))
         return reader
+
+    @property
+    def origin(self) -> Origin:
+        """Return the values, to read them again."""
+        return Origin(prefix=self.prefix, values=MappingProxyType(self._values))
 
     def is_set(self, name: str) -> bool:
         """Return whether the operator gave a value."""
@@ -107,6 +182,8 @@ def as_given(value: object) -> Given:
     Raises:
         TypeError: of another type. The value itself is not told, for it may be a secret.
     """
+    if isinstance(value, Mapping):  # which would be read as a list of its keys
+        raise TypeError("holds a mapping: give a list, with entries such as 'us-east-1=VALUE'")
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | PurePath):
         return tuple(_as_text(entry) for entry in value)
     return _as_text(value)

@@ -116,7 +116,7 @@ def guarded(folder: Path, region: RegionalCA, **settings: str) -> Guard:
         "trusted_proxies": "10.0.0.1",
         **settings,
     }
-    guard = Guard.silent(Settings(**{name: value for name, value in given.items() if value}))
+    guard = Guard.silent(Settings.from_env({f"MTLS_{name.upper()}": value for name, value in given.items() if value}))
     guard.start()
     return guard
 
