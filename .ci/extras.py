@@ -36,14 +36,14 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """The extra that brings each verb, and arguments with which it would do something."""
 SERVICE = """
-from mtls_middleware import MTLSMiddleware
+from mtls_middleware import MTLSMiddleware, caller
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 
 def look_up(request):
-    return JSONResponse({"caller": request.scope["mtls.identity"].region})
+    return JSONResponse({"caller": caller(request).region})
 
 
 app = Starlette(routes=[Route("/", look_up, methods=["POST"])])

@@ -22,7 +22,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from mtls_middleware import ClientIdentity, MTLSMiddleware, MTLSWSGIMiddleware
+from mtls_middleware import MTLSMiddleware, MTLSWSGIMiddleware, optional_caller
 
 CUSTOMERS = {"+13175550100": {"customer_id": "c-1", "name": "A. Customer", "tier": "gold"}}
 ORDERS = {"o-1001": {"order_id": "o-1001", "state": "shipped"}}
@@ -49,10 +49,10 @@ def order_status(_request: HttpRequest, order_id: str) -> HttpResponse:
     return JsonResponse(ORDERS[order_id]) if order_id in ORDERS else HttpResponse(status=404)
 
 
-def caller(request: HttpRequest) -> HttpResponse:
-    """Tell which region called; Django's requests hold the WSGI environ, or the ASGI scope."""
-    identity: ClientIdentity = getattr(request, "scope", request.META)["mtls.identity"]
-    return JsonResponse({"region": identity.region})
+def who_called(request: HttpRequest) -> HttpResponse:
+    """Return which region called; null where report mode let a call through."""
+    caller = optional_caller(request)
+    return JsonResponse({"region": caller.region if caller else None})
 
 
 def health(_request: HttpRequest) -> HttpResponse:
@@ -63,7 +63,7 @@ def health(_request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("actions/customer-lookup", look_up_customer),
     path("actions/orders/<order_id>", order_status),
-    path("actions/caller", caller),
+    path("actions/caller", who_called),
     path("health", health),
 ]
 

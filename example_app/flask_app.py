@@ -15,7 +15,7 @@ or let gunicorn end TLS itself, with the first line of settings alone::
 from flask import Flask, abort, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from mtls_middleware import MTLSWSGIMiddleware
+from mtls_middleware import MTLSWSGIMiddleware, optional_caller
 
 CUSTOMERS = {"+13175550100": {"customer_id": "c-1", "name": "A. Customer", "tier": "gold"}}
 ORDERS = {"o-1001": {"order_id": "o-1001", "state": "shipped"}}
@@ -38,8 +38,9 @@ def create_app() -> Flask:
         return jsonify(ORDERS[order_id]) if order_id in ORDERS else abort(404)
 
     @app.get("/actions/caller")
-    def caller() -> ResponseReturnValue:
-        return jsonify(region=request.environ["mtls.identity"].region)
+    def who_called() -> ResponseReturnValue:
+        caller = optional_caller(request)
+        return jsonify(region=caller.region if caller else None)
 
     @app.get("/health")
     def health() -> ResponseReturnValue:

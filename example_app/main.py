@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from mtls_middleware import ClientIdentity, MTLSMiddleware
+from mtls_middleware import MTLSMiddleware, optional_caller
 
 app = FastAPI(title="Customer service for data actions")
 
@@ -58,10 +58,12 @@ def order_status(order_id: str) -> Order:
 
 
 @app.get("/actions/caller")
-def caller(request: Request) -> dict[str, str | None]:
-    """Tell which region called: handy when an integration is set up."""
-    identity: ClientIdentity = request.scope["mtls.identity"]
-    return {"region": identity.region, "certificate_ends": identity.not_after.date().isoformat()}
+def who_called(request: Request) -> dict[str, str | None]:
+    """Return which region called, for the set-up of an integration; null where report mode let a call through."""
+    caller = optional_caller(request)
+    if caller is None:
+        return {"region": None, "certificate_ends": None}
+    return {"region": caller.region, "certificate_ends": caller.not_after.date().isoformat()}
 
 
 @app.get("/health")

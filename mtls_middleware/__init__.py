@@ -8,12 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mtls_middleware._core.connection import Connection
+    from mtls_middleware._core.connection import Connection, Interface
     from mtls_middleware._core.decision import Accepted, Reason, Rejected
+    from mtls_middleware._core.gate import Mode
     from mtls_middleware.asgi import MTLSMiddleware
-    from mtls_middleware.errors import ConfigurationError, TrustError
+    from mtls_middleware.errors import ConfigurationError, MTLSError, TrustError
     from mtls_middleware.guard import Guard
-    from mtls_middleware.identity import ClientIdentity
+    from mtls_middleware.identity import Authority, ClientIdentity, caller, optional_caller
     from mtls_middleware.reporting import Status
     from mtls_middleware.settings import Settings
     from mtls_middleware.wsgi import MTLSWSGIMiddleware
@@ -22,33 +23,46 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Accepted",
+    "Authority",
     "ClientIdentity",
     "ConfigurationError",
     "Connection",
     "Guard",
+    "Interface",
+    "MTLSError",
     "MTLSMiddleware",
     "MTLSWSGIMiddleware",
+    "Mode",
     "Reason",
     "Rejected",
     "Settings",
     "Status",
     "TrustError",
+    "caller",
+    "optional_caller",
 ]
 
 _MODULES = {
     "Accepted": "_core.decision",
+    "Authority": "identity",
     "ClientIdentity": "identity",
     "ConfigurationError": "errors",
     "Connection": "_core.connection",
     "Guard": "guard",
+    "Interface": "_core.connection",
+    "MTLSError": "errors",
     "MTLSMiddleware": "asgi",
     "MTLSWSGIMiddleware": "wsgi",
+    "Mode": "_core.gate",
     "Reason": "_core.decision",
     "Rejected": "_core.decision",
     "Settings": "settings",
     "Status": "reporting",
     "TrustError": "errors",
+    "caller": "identity",
+    "optional_caller": "identity",
 }
+"""Where each name is made. The classes bear the name of the package, so moving them breaks no pickle."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562

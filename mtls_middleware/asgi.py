@@ -20,17 +20,12 @@ from mtls_middleware._core.fields import without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
-from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, ClientIdentity
 from mtls_middleware.instrumentation import LOGGER
 
 if TYPE_CHECKING:
     from mtls_middleware.guard import Guard
     from mtls_middleware.settings import Settings
-
-IDENTITY_SCOPE_KEY = "mtls.identity"
-
-REJECTED_SCOPE_KEY = "mtls.rejected"
-"""Where a call that passes without an identity has its `Rejected`: a route that asks for one tells the same reason."""
 
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -43,9 +38,16 @@ class MTLSMiddleware:
 
     Add it last, so that it is outermost. A configuration error is kept and told through the lifespan protocol, because
     an exception here would make servers believe that the application has no lifespan, and serve on.
+
+    Raises:
+        TypeError: settings and a guard are given.
     """
 
+    __module__ = "mtls_middleware"
+
     def __init__(self, app: ASGIApp, *, settings: "Settings | None" = None, guard: "Guard | None" = None) -> None:
+        if settings is not None and guard is not None:
+            raise TypeError("MTLSMiddleware takes settings or a guard, not both: a guard has settings of its own")
         self.app = app
         self._guard = guard
         self._closes_guard = guard is None
@@ -191,7 +193,7 @@ class _Twice:
 def _caller(identity: ClientIdentity) -> dict[str, Any]:
     """Return what an accepted call gets into its scope. Calls share it, so nothing in it can be changed."""
     return {
-        IDENTITY_SCOPE_KEY: identity,
+        IDENTITY_KEY: identity,
         "user": DataActionUser(identity),
         "auth": DataActionCredentials(identity),
     }
@@ -200,8 +202,8 @@ def _caller(identity: ClientIdentity) -> dict[str, Any]:
 def _nobody(scope: Scope, rejected: Rejected) -> dict[str, Any]:
     """Return what another call gets into its scope; what an outer middleware found out is left alone."""
     return {
-        IDENTITY_SCOPE_KEY: None,
-        REJECTED_SCOPE_KEY: rejected,
+        IDENTITY_KEY: None,
+        REJECTED_KEY: rejected,
         "user": scope.get("user", UnauthenticatedUser()),
         "auth": scope.get("auth", AuthCredentials()),
     }

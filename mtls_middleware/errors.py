@@ -4,10 +4,13 @@ Refusals of callers are no errors: they are values (``mtls_middleware._core.deci
 """
 
 from collections.abc import Iterable
+from typing import Self
 
 
 class MTLSError(Exception):
     """The family of everything this package raises at operators."""
+
+    __module__ = "mtls_middleware"
 
 
 class ConfigurationError(MTLSError):
@@ -17,10 +20,18 @@ class ConfigurationError(MTLSError):
         problems: one sentence each: the variable, its value, and what would be right. Secrets are never shown.
     """
 
+    __module__ = "mtls_middleware"
+
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("mtls-middleware cannot start:\n" + "\n".join(f"  - {problem}" for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[str, ...]]]:
+        """Make a copy of the problems, not of the message that was made of them."""
+        return type(self), (self.problems,)
+
 
 class TrustError(ConfigurationError):
     """Say which files of trust cannot be used, and why; or which region is left without an anchor."""
+
+    __module__ = "mtls_middleware"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
+from types import TracebackType
 from typing import Any, Self
 
 from mtls_middleware._core.connection import Connection
@@ -63,10 +64,14 @@ class Guard:
 
     What it does not check: who in the region called. The certificate proves the region; a caller secret proves more.
 
+    ``with Guard.from_settings(settings) as guard:`` starts it, and closes it at the end.
+
     Attributes:
         replay: takes the scope of an http or websocket request in ASGI, and repeats an acceptance: it returns the scope
             that the application may see. None where no call with the same evidence was accepted: ask `decide`.
     """
+
+    __module__ = "mtls_middleware"
 
     replay: Callable[[Any], dict[str, Any] | None]
 
@@ -203,6 +208,20 @@ class Guard:
         self._refresher.close()
         self._tallies.leave()
         self._telling.summarize(at_once=True)
+
+    def __enter__(self) -> Self:
+        """Start. What cannot start is closed, for nothing else would end its attempts."""
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
     def after_fork(self) -> None:
         """Forget a lock that a thread of the parent may have held."""

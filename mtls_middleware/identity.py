@@ -1,13 +1,25 @@
 """Who called: the believed end of ``PresentedChain`` → ``VerifiedChain`` → ``ClientIdentity``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NoReturn
+from typing import NoReturn, Protocol, TypeAlias
+
+IDENTITY_KEY = "mtls.identity"
+"""Where both middlewares put the `ClientIdentity` of an accepted call, and None in every other call that passes."""
+
+REJECTED_KEY = "mtls.rejected"
+"""Where they put the `Rejected` of a call that passes without an identity: it tells why there is none."""
+
+_A2WSGI_SCOPE = "asgi.scope"
+"""Where a2wsgi keeps the ASGI scope, with what an ASGI middleware around it has put there."""
 
 
 class Authority(StrEnum):
-    """Name who vouches for a caller; the first two are the choices of the integration's configuration window."""
+    """Who vouches for a caller; the first two are the choices of the integration's configuration window."""
+
+    __module__ = "mtls_middleware"
 
     GENESYS = "genesys"
     DIGICERT = "digicert"
@@ -34,6 +46,8 @@ class ClientIdentity:
         source: the name of the source that handed the certificate over, such as ``tls`` or ``nginx``.
     """
 
+    __module__ = "mtls_middleware"
+
     region: str | None
     authority: Authority
     dns_names: tuple[str, ...]
@@ -57,3 +71,108 @@ class ClientIdentity:
             "OptionalDataActionCaller, in place of a bare ClientIdentity DataActionCaller; to answer with an identity, "
             "put those of its fields that you need into a model of yours"
         )
+
+
+class HasScope(Protocol):
+    """A request of an ASGI framework."""
+
+    @property
+    def scope(self) -> Mapping[str, object]:
+        """The ASGI scope."""
+        ...
+
+
+class HasEnviron(Protocol):
+    """A request of Flask, Werkzeug, WebOb or Bottle."""
+
+    @property
+    def environ(self) -> Mapping[str, object]:
+        """The WSGI environ."""
+        ...
+
+
+class HasEnv(Protocol):
+    """A request of Falcon in WSGI."""
+
+    @property
+    def env(self) -> Mapping[str, object]:
+        """The WSGI environ."""
+        ...
+
+
+class HasMeta(Protocol):
+    """A request of Django; in ASGI it has a scope, too."""
+
+    @property
+    def META(self) -> Mapping[str, object]:  # noqa: N802 - Django's name
+        """The WSGI environ."""
+        ...
+
+
+Call: TypeAlias = Mapping[str, object] | HasScope | HasEnviron | HasEnv | HasMeta
+"""An ASGI scope, a WSGI environ, or a framework's request that holds one of them."""
+
+
+def caller(call: Call) -> ClientIdentity:
+    """Return who called.
+
+    Only what a middleware of this package found out is believed, never what a caller sent.
+
+    Args:
+        call: a request of Starlette, FastAPI, Litestar, Quart, Django, Flask or Falcon, an ASGI scope, or a WSGI
+            environ.
+
+    Raises:
+        LookupError: the call has no accepted identity: in report mode, on an exempt path, or without the middleware.
+            The message says which.
+        TypeError: it is nothing of the kind.
+    """
+    result = _result(call)
+    identity = result.get(IDENTITY_KEY)
+    if isinstance(identity, ClientIdentity):
+        return identity
+    raise LookupError(f"this call has no accepted identity: {_why_none(result)}")
+
+
+def optional_caller(call: Call) -> ClientIdentity | None:
+    """Return who called, or None where nobody was accepted: in report mode, and on exempt paths.
+
+    Args:
+        call: as for `caller`.
+
+    Raises:
+        TypeError: it is nothing of the kind.
+    """
+    identity = _result(call).get(IDENTITY_KEY)
+    return identity if isinstance(identity, ClientIdentity) else None
+
+
+def _result(call: Call) -> Mapping[str, object]:
+    """Return the scope or environ in which the middleware left its result."""
+    places = (getattr(call, name, None) for name in ("scope", "environ", "env", "META"))
+    found = next((place for place in (*places, call) if isinstance(place, Mapping)), None)
+    if found is None:
+        raise TypeError(f"a {type(call).__name__} is no request, ASGI scope or WSGI environ")
+    scope = found.get(_A2WSGI_SCOPE)
+    return scope if IDENTITY_KEY not in found and isinstance(scope, Mapping) else found
+
+
+def _why_none(result: Mapping[str, object]) -> str:
+    if IDENTITY_KEY not in result:
+        return (
+            "no MTLSMiddleware or MTLSWSGIMiddleware has judged it, or a bridge between ASGI and WSGI has dropped the "
+            "result"
+        )
+    rejected = result.get(REJECTED_KEY)
+    reason = getattr(rejected, "reason", "")
+    match getattr(rejected, "disposition", ""):
+        case "reported":
+            return f"report mode let it through, although it would be refused ({reason}); optional_caller returns None"
+        case "unprotected":
+            return f"its path needs no certificate, and none was accepted ({reason}); optional_caller returns None"
+        case _:
+            return "no certificate was accepted; optional_caller returns None"
+
+
+for _public in (caller, optional_caller):
+    _public.__module__ = "mtls_middleware"

@@ -111,6 +111,8 @@ class Status:
         verdicts: certificates whose verdict is kept.
     """
 
+    __module__ = "mtls_middleware"
+
     life: Life
     version: int
     built_at: datetime | None

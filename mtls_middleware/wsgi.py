@@ -17,12 +17,11 @@ from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware._core.tls_object import presented_der
 from mtls_middleware._trust.forks import notice_fork
 from mtls_middleware.guard import Guard
+from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY
 from mtls_middleware.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-IDENTITY_ENVIRON_KEY = "mtls.identity"
 
 CHAIN_KEYS = 10
 """``SSL_CLIENT_CERT_CHAIN_n`` looked for: OpenSSL's default depth, and then some."""
@@ -41,11 +40,16 @@ class MTLSWSGIMiddleware:
 
     Raises:
         ConfigurationError: at once, before the server can serve anything.
+        TypeError: settings and a guard are given.
     """
+
+    __module__ = "mtls_middleware"
 
     def __init__(
         self, application: "WSGIApplication", *, settings: Settings | None = None, guard: Guard | None = None
     ) -> None:
+        if settings is not None and guard is not None:
+            raise TypeError("MTLSWSGIMiddleware takes settings or a guard, not both: a guard has settings of its own")
         self.application = application
         if guard is None:
             guard = Guard.from_settings(settings if settings is not None else Settings.from_env())
@@ -57,17 +61,17 @@ class MTLSWSGIMiddleware:
         notice_fork()  # uWSGI forks behind the interpreter's back
         connection = _connection(environ)
         decision = self._guard.decide(connection)
-        identity = None
         if isinstance(decision, Accepted):
-            identity = decision.identity
+            additions: dict[str, object] = {IDENTITY_KEY: decision.identity}
             if decision.protected:
                 start_response = _not_stored(start_response)
         elif decision.disposition is Disposition.REFUSED:
             answer = refusal(decision.reason, correlation_id(connection))
             return _refuse(answer, environ, start_response)
+        else:
+            additions = {IDENTITY_KEY: None, REJECTED_KEY: decision}
         hidden = self._guard.hidden
-        downstream = {key: value for key, value in environ.items() if not _is_hidden(key, hidden)}
-        downstream[IDENTITY_ENVIRON_KEY] = identity
+        downstream = {key: value for key, value in environ.items() if not _is_hidden(key, hidden)} | additions
         if isinstance(scope := environ.get(_ASGI_SCOPE), Mapping):
             downstream[_ASGI_SCOPE] = {**scope, "headers": list(without(scope.get("headers") or (), hidden))}
         return self.application(downstream, start_response)

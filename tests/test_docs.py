@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,21 @@ def test_the_code_in_the_readme_runs(code: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("MTLS_TRUST", str(RegionalCA().write(tmp_path)))
 
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_the_code_in_the_readme_answers_in_report_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi")
+    from mtls_middleware.testing import MTLSTestClient, RegionalCA  # noqa: PLC0415 - beside its only user
+
+    ca = RegionalCA()
+    for name, value in {"REGIONS": "us-east-1", "TRUST": ca.write(tmp_path), "MODE": "report", "STATE": "off"}.items():
+        monkeypatch.setenv(f"MTLS_{name}", str(value))
+    service: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(fences("README.md", "python")[0], "README.md", "exec"), service)
+    client = MTLSTestClient(service["app"], ca)
+
+    assert client.post("/actions/lookup").json() == {"caller": "us-east-1"}
+    assert client.without_certificate().post("/actions/lookup").json() == {"caller": None}
 
 
 def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 class Interface(StrEnum):
     """Name the protocol between server and application: it decides how spellings of header names can be told apart."""
 
+    __module__ = "mtls_middleware"
+
     ASGI = "asgi"
     WSGI = "wsgi"
 
@@ -61,6 +63,8 @@ class Connection:
         drops_underscores: WSGI only: the server is known to drop header names with an underscore.
         trailers_are_headers: the server may append request trailers to the headers.
     """
+
+    __module__ = "mtls_middleware"
 
     interface: Interface
     path: str

@@ -1,10 +1,12 @@
 """What the gate says: ``Accepted`` or ``Rejected`` with one of a closed set of reasons."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware.identity import ClientIdentity
 
@@ -14,6 +16,8 @@ class Reason(StrEnum):
 
     The names are stable: they stand in responses, logs and metrics.
     """
+
+    __module__ = "mtls_middleware"
 
     TRUST_UNAVAILABLE = "trust_unavailable"
     SOURCE_UNTRUSTED = "source_untrusted"
@@ -64,8 +68,25 @@ class RevocationState(StrEnum):
     """Nobody asked."""
 
 
+class _Decision:
+    """What both decisions share: their certificates are pickled as DER."""
+
+    __slots__ = ()
+
+    path: tuple[x509.Certificate, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]  # both are dataclasses
+        chain = [certificate.public_bytes(Encoding.DER) for certificate in self.path]
+        return _from_pickle, (type(self), {**values, "path": chain})
+
+
+def _from_pickle(kind: "type[Accepted | Rejected]", values: dict[str, Any]) -> "Accepted | Rejected":
+    return kind(**{**values, "path": tuple(map(x509.load_der_x509_certificate, values["path"]))})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(_Decision):
     """Let the call through as `identity`.
 
     Attributes:
@@ -78,6 +99,8 @@ class Accepted:
         revocation: what is known of the revocation of the chain.
         path: the verified chain, leaf first, anchor last; empty where the verdict was cached.
     """
+
+    __module__ = "mtls_middleware"
 
     identity: ClientIdentity
     protected: bool
@@ -112,7 +135,7 @@ def evidence_of(identity: ClientIdentity) -> Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(_Decision):
     """Say why the call may not pass.
 
     Attributes:
@@ -123,6 +146,8 @@ class Rejected:
         error: the unforeseen exception behind ``internal_error``.
         path: for ``revocation_unknown`` the chain, verified in all but that, leaf first; else empty.
     """
+
+    __module__ = "mtls_middleware"
 
     reason: Reason
     detail: str

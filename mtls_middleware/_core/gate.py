@@ -32,7 +32,9 @@ from mtls_middleware.identity import ClientIdentity
 
 
 class Mode(StrEnum):
-    """Say what becomes of refusals."""
+    """What the middleware does with a call that it would refuse."""
+
+    __module__ = "mtls_middleware"
 
     ENFORCE = "enforce"
     REPORT = "report"

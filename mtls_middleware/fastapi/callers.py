@@ -13,10 +13,10 @@ from starlette.requests import HTTPConnection
 from mtls_middleware._core.decision import Disposition, Reason, Rejected, Rejection, evidence_of
 from mtls_middleware._core.fields import collect
 from mtls_middleware._core.policy import CallerPolicy
-from mtls_middleware.asgi import IDENTITY_SCOPE_KEY, REJECTED_SCOPE_KEY, connection_of
+from mtls_middleware.asgi import connection_of
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.fastapi.refusing import refused, tell_that_nobody_judged
-from mtls_middleware.identity import Authority, ClientIdentity
+from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, Authority, ClientIdentity
 from mtls_middleware.settings import values
 
 Value = TypeVar("Value")
@@ -94,8 +94,8 @@ async def any_caller(connection: HTTPConnection) -> ClientIdentity:
 
 async def data_action_caller_or_none(connection: HTTPConnection) -> ClientIdentity | None:
     """Return the caller of an accepted data action, or None; refuse nothing."""
-    identity = connection.scope.get(IDENTITY_SCOPE_KEY)
-    if IDENTITY_SCOPE_KEY not in connection.scope:
+    identity = connection.scope.get(IDENTITY_KEY)
+    if IDENTITY_KEY not in connection.scope:
         tell_that_nobody_judged()
     if isinstance(identity, ClientIdentity) and identity.authority is not Authority.CUSTOM:
         return identity
@@ -104,13 +104,13 @@ async def data_action_caller_or_none(connection: HTTPConnection) -> ClientIdenti
 
 def _identity(connection: HTTPConnection) -> ClientIdentity:
     scope = connection.scope
-    identity = scope.get(IDENTITY_SCOPE_KEY)
+    identity = scope.get(IDENTITY_KEY)
     if isinstance(identity, ClientIdentity):
         return identity
-    if IDENTITY_SCOPE_KEY not in scope:
+    if IDENTITY_KEY not in scope:
         tell_that_nobody_judged()
         raise refused(connection, _NOBODY_JUDGED)
-    rejected = scope.get(REJECTED_SCOPE_KEY)
+    rejected = scope.get(REJECTED_KEY)
     raise refused(connection, rejected if isinstance(rejected, Rejected) else _NOBODY_JUDGED)
 
 

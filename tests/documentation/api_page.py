@@ -3,7 +3,7 @@
 import ast
 import importlib
 import inspect
-import textwrap
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from types import ModuleType
@@ -96,6 +96,8 @@ def _members(node: ast.ClassDef) -> list[tuple[str, str]]:
     """Return the members of an enumeration, with the docstring below each."""
     found = []
     for member, below in zip(node.body, [*node.body[1:], None], strict=True):
+        if ast.unparse(member).startswith("__"):
+            continue
         if isinstance(member, ast.Assign) and isinstance(member.value, ast.Constant):
             said = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and below.value.value
             found.append((code(member.value.value), str(said or "")))
@@ -128,8 +130,13 @@ def _method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
 
 
 def _definition(found: Any) -> Any:
-    (node,) = ast.parse(textwrap.dedent(inspect.getsource(found))).body
-    return node
+    """Return the syntax tree of a class or function; its `__module__` may be the package that exports it."""
+    ours = [one for name, one in sys.modules.items() if name.startswith(PACKAGE) and inspect.ismodule(one)]
+    for module in (one for one in ours if getattr(one, found.__name__, None) is found):
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == found.__name__:
+                return node
+    raise LookupError(f"{found.__name__} is made nowhere")
 
 
 def _words_below(module: ModuleType, name: str) -> str:

@@ -1,18 +1,36 @@
 """Names, signatures and imports that users rely on."""
 
+import copy
 import inspect
+import pickle
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, fields
 from datetime import UTC
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 import mtls_middleware
-from mtls_middleware import ClientIdentity, Connection, Guard, MTLSMiddleware, MTLSWSGIMiddleware, Settings
-from mtls_middleware.errors import MTLSError
-from tests.doors.doors import call
+from mtls_middleware import (
+    Accepted,
+    Authority,
+    ClientIdentity,
+    ConfigurationError,
+    Connection,
+    Guard,
+    Mode,
+    MTLSError,
+    MTLSMiddleware,
+    MTLSWSGIMiddleware,
+    Reason,
+    Rejected,
+    Settings,
+    TrustError,
+)
+from mtls_middleware.asgi import connection_of
+from tests.doors.doors import call, http_scope
 from tests.doors.site import Site, good_client, over_tls, regional_ca
 
 NAMES = [
@@ -26,9 +44,15 @@ NAMES = [
     "Rejected",
     "Reason",
     "Status",
+    "MTLSError",
     "ConfigurationError",
     "TrustError",
+    "Mode",
+    "Authority",
+    "Interface",
 ]
+
+FUNCTIONS = ["caller", "optional_caller"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,7 +62,7 @@ def test_every_name_of_the_contract_is_there(name: str) -> None:
 
 
 def test_there_is_nothing_else() -> None:
-    assert sorted(mtls_middleware.__all__) == sorted(NAMES)
+    assert sorted(mtls_middleware.__all__) == sorted(NAMES + FUNCTIONS)
     with pytest.raises(AttributeError, match="Middlewear"):
         mtls_middleware.Middlewear  # noqa: B018 - asking is the test
 
@@ -52,6 +76,10 @@ def _in_a_new_process(code: str) -> str:
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
+        (
+            "from mtls_middleware import caller, optional_caller",
+            "mtls_middleware.asgi mtls_middleware.wsgi mtls_middleware.guard starlette cryptography",
+        ),
         (
             "import mtls_middleware",
             "mtls_middleware.asgi mtls_middleware.wsgi starlette uvicorn mtls_middleware.testing",
@@ -70,6 +98,48 @@ def test_a_star_import_gives_everything() -> None:
     assert _in_a_new_process("from mtls_middleware import *; print(MTLSMiddleware.__name__)") == "MTLSMiddleware"
 
 
+@pytest.mark.parametrize("name", NAMES + FUNCTIONS)
+def test_a_name_belongs_to_the_package_and_is_pickled_so(name: str) -> None:
+    found = getattr(mtls_middleware, name)
+
+    assert found.__module__ == "mtls_middleware"
+    assert pickle.loads(pickle.dumps(found)) is found
+
+
+@pytest.mark.parametrize("module", ["mtls_middleware.fastapi", "mtls_middleware.testing"])
+def test_no_public_name_lives_in_a_private_module(module: str) -> None:
+    public = import_module(module)
+    homes = {name: getattr(getattr(public, name), "__module__", "") for name in public.__all__}
+
+    assert {name: home for name, home in homes.items() if "._" in home} == {}
+
+
+@pytest.mark.parametrize("value", [Reason.CERTIFICATE_MISSING, Mode.REPORT, Authority.CUSTOM])
+def test_a_member_is_pickled(value: object) -> None:
+    assert pickle.loads(pickle.dumps(value)) is value
+
+
+@pytest.mark.parametrize("error", [ConfigurationError(["a: b", "c: d"]), TrustError(["e: f"]), MTLSError("g")])
+def test_an_error_arrives_whole_from_another_process(error: MTLSError) -> None:
+    for other in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert type(other) is type(error)
+        assert str(other) == str(error)
+        assert vars(other) == vars(error)
+
+
+def test_a_decision_is_pickled_with_its_chain(site: Site) -> None:
+    guard = site.guard()
+    cases = (over_tls(good_client()), over_tls(good_client()), over_tls(None))
+    accepted, again, rejected = (guard.decide(connection_of(http_scope(case))) for case in cases)
+
+    assert isinstance(accepted, Accepted)
+    assert accepted.path
+    assert isinstance(rejected, Rejected)
+    for decision in (accepted, again, rejected):
+        assert pickle.loads(pickle.dumps(decision)) == decision
+        assert copy.deepcopy(decision) == decision
+
+
 def _parameters(function: Any) -> dict[str, tuple[Any, Any]]:
     return {
         name: (parameter.kind.name, parameter.default)
@@ -83,6 +153,28 @@ def test_a_door_takes_an_application_and_settings_or_a_guard(door: type) -> None
     (_, application), *others = _parameters(door).items()
     assert application[0] == "POSITIONAL_OR_KEYWORD"
     assert dict(others) == {"settings": ("KEYWORD_ONLY", None), "guard": ("KEYWORD_ONLY", None)}
+
+
+@pytest.mark.parametrize("door", [MTLSMiddleware, MTLSWSGIMiddleware])
+def test_a_door_refuses_settings_beside_a_guard(door: type, site: Site) -> None:
+    with pytest.raises(TypeError, match=f"{door.__name__} takes settings or a guard, not both"):
+        door(lambda: None, settings=site.settings(), guard=site.new_guard())
+
+
+def test_with_starts_a_guard_and_closes_it(site: Site) -> None:
+    with site.new_guard() as guard:
+        assert call(guard, over_tls(good_client())).identity is not None
+        assert guard._refresher.is_running
+    assert not guard._refresher.is_running
+
+
+def test_with_closes_a_guard_that_cannot_start(site: Site) -> None:
+    guard = site.new_guard()
+    site.root.write_text("no certificate")
+
+    with pytest.raises(TrustError), guard:
+        pytest.fail("it must not start")
+    assert not guard._refresher.is_running
 
 
 def test_starlette_adds_the_middleware_by_its_name() -> None:
@@ -136,7 +228,7 @@ class TestClientIdentity:
         identity = call(site.guard(), over_tls(good_client())).identity
         assert identity == ClientIdentity(
             region="us-east-1",
-            authority=mtls_middleware.identity.Authority.GENESYS,
+            authority=Authority.GENESYS,
             dns_names=(regional_ca().cert_name,),
             subject=certificate.subject.rfc4514_string(),
             issuer=certificate.issuer.rfc4514_string(),

@@ -9,13 +9,23 @@ import pytest
 GOOD = """
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import assert_type
 
+import falcon
+import falcon.asgi
+import flask
+import litestar
+import quart
+from litestar.datastructures import State
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.types import Scope
+from starlette.websockets import WebSocket
 
 from mtls_middleware import (
-    Accepted, ClientIdentity, ConfigurationError, Connection, Guard, MTLSMiddleware, MTLSWSGIMiddleware, Reason,
-    Rejected, Settings, Status, TrustError,
+    Accepted, Authority, ClientIdentity, ConfigurationError, Connection, Guard, Interface, Mode, MTLSError,
+    MTLSMiddleware, MTLSWSGIMiddleware, Reason, Rejected, Settings, Status, TrustError, caller, optional_caller,
 )
 
 app = Starlette()
@@ -28,6 +38,29 @@ assert_type(guard.refresh(), Status)
 assert_type(guard.status(), Status)
 MTLSMiddleware(app, guard=guard)
 MTLSMiddleware(app, settings=Settings(regions=["us-east-1"], trust="/etc/genesys", max_chain=3))
+Settings(
+    regions="us-east-1", authorities=["genesys", Authority.DIGICERT], mode="report", revocation="off",
+    trust=["eu-west-1=/etc/genesys", Path("/etc/genesys")], proxy_drops_underscores=True, proxy_secret=None,
+)
+assert_type(settings.replace(mode=Mode.REPORT, exempt=("/health",)), Settings)
+assert_type(settings.mode, Mode)
+
+with guard as started:
+    assert_type(started, Guard)
+
+with Guard.from_settings(settings) as started:
+    assert_type(started, Guard)
+
+
+def who(
+    scope: Scope, environ: dict[str, object], connection: HTTPConnection, request: Request, socket: WebSocket,
+    of_flask: flask.Request, of_quart: quart.Request, of_litestar: litestar.Request[object, object, State],
+    of_falcon: falcon.Request, of_falcon_asgi: falcon.asgi.Request,
+) -> None:
+    assert_type(caller(scope), ClientIdentity)
+    assert_type(optional_caller(scope), ClientIdentity | None)
+    caller(environ), caller(connection), caller(request), caller(socket), caller(of_flask), caller(flask.request)
+    caller(of_quart), caller(of_litestar), caller(of_falcon), caller(of_falcon_asgi)
 
 
 def application(environ: dict[str, object], start_response: object) -> Iterable[bytes]:
@@ -55,7 +88,7 @@ except ConfigurationError:
 """
 
 BAD = """
-from mtls_middleware import ClientIdentity, Guard, MTLSMiddleware, Settings
+from mtls_middleware import ClientIdentity, Guard, MTLSMiddleware, Settings, caller, optional_caller
 
 Guard.from_settings("us-east-1")
 MTLSMiddleware(lambda: None)
@@ -65,6 +98,16 @@ Settings.from_env(prefix=None)
 def rename(identity: ClientIdentity) -> str:
     identity.source = "tls"
     return identity.region
+
+
+Settings(regoins="us-east-1")
+Settings(mode="reprot")
+Settings(max_chain="five")
+Settings(regions="us-east-1").replace(exmept=["/health"])
+caller("us-east-1")
+caller(None)
+optional_caller({}).region
+caller({}).regoin
 """
 
 
@@ -92,4 +135,4 @@ def test_their_mistakes_are_found(tmp_path: Path) -> None:
     code, said = _mypy(tmp_path, BAD)
     assert code == 1
     found = sorted(int(line.split(":")[1]) for line in said.splitlines() if ": error: " in line)
-    assert sorted(set(found)) == [4, 5, 6, 10, 11]
+    assert sorted(set(found)) == [4, 5, 6, 10, 11, *range(14, 22)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware import ConfigurationError, MTLSWSGIMiddleware
+from mtls_middleware import ConfigurationError, MTLSWSGIMiddleware, caller
 from mtls_middleware.testing import RegionalCA, tls_extension
 from tests.doors.doors import Case, WSGIApplication, run_wsgi, wsgi, wsgi_environ, wsgi_outcome
 from tests.doors.site import NGINX, NOW, Site, good_client, over_tls, regional_ca, stranger_ca, through_nginx
@@ -378,7 +378,7 @@ class TestAnswers:
 def test_a_flask_application(site: Site) -> None:
     flask = pytest.importorskip("flask")
     app = flask.Flask(__name__)
-    app.add_url_rule("/", view_func=lambda: flask.request.environ["mtls.identity"].region)
+    app.add_url_rule("/", view_func=lambda: caller(flask.request).region)
     app.wsgi_app = MTLSWSGIMiddleware(app.wsgi_app, guard=site.guard())
     environ = {"SSL_CLIENT_CERT": LEAF.pem}
     assert app.test_client().get("/", environ_overrides=environ).text == "us-east-1"

@@ -144,6 +144,32 @@ def test_a_strangers_certificate_is_refused(framework: Framework) -> None:
     assert framework.get(RegionalCA("us-east-1").client())[1]["reason"] == "issuer_untrusted"
 
 
+REFUSE_IN_REPORT_MODE = {"fastapi", "starlette"}
+"""Their blocks ask for a data action by a dependency and by a scope, which refuse in every mode."""
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_report_mode_lets_a_data_action_in(
+    name: str, stack: ExitStack, regional_ca: RegionalCA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTLS_MODE", "report")
+
+    assert Framework(name, stack).get(regional_ca.client()) == (200, {"region": "us-east-1"})
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_report_mode_lets_through_who_would_be_refused(
+    name: str, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTLS_MODE", "report")
+    status, body = Framework(name, stack).get(None)
+
+    if name in REFUSE_IN_REPORT_MODE:
+        assert status == 403
+    else:
+        assert (status, body) == (200, {"region": None})
+
+
 @pytest.mark.parametrize("name", ["fastapi", "starlette", "litestar", "quart", "falcon-asgi"])
 def test_the_lifespan_is_passed_on(name: str, stack: ExitStack) -> None:
     said = asyncio.run(Framework(name, stack).lifespan())

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
-from mtls_middleware import Guard, MTLSMiddleware, Settings
+from mtls_middleware import Guard, Mode, MTLSMiddleware, Settings, optional_caller
 from mtls_middleware.status_page import StatusPage
 from mtls_middleware.status_page.document import style
 from mtls_middleware.testing import MTLSTestClient
@@ -182,15 +182,13 @@ def test_without_a_slash_its_links_still_lead_to_it(guard: Guard) -> None:
     assert 'href="mtls-status/status.json"' in answer.text
 
 
-@pytest.mark.parametrize("mode", ["enforce", "report"])
-def test_below_the_middleware_it_needs_a_certificate_too(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("mode", Mode)
+def test_below_the_middleware_it_needs_a_certificate_too(tmp_path: Path, mode: Mode) -> None:
     root = ca()
     settings = Settings(regions="us-east-1", trust=root.write(tmp_path), state="off", revocation="off", mode=mode)
     guard = Guard.from_settings(settings, clock=Clock())
     app = Starlette(
-        routes=[
-            Mount("/mtls-status", StatusPage(guard, allow=lambda request: request.scope["mtls.identity"] is not None))
-        ]
+        routes=[Mount("/mtls-status", StatusPage(guard, allow=lambda request: optional_caller(request) is not None))]
     )
     app.add_middleware(MTLSMiddleware, guard=guard)
     caller = MTLSTestClient(app, ca=root)

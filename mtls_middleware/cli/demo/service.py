@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
-from mtls_middleware import MTLSMiddleware
+from mtls_middleware import MTLSMiddleware, caller
 from mtls_middleware.guard import Guard
 
 
@@ -34,7 +34,7 @@ class Service:
 
     def _look_up(self, request: Request, _lookup: Lookup) -> Customer:
         self.reached += 1
-        return Customer(name="A. Customer", region_of_caller=request.scope["mtls.identity"].region)
+        return Customer(name="A. Customer", region_of_caller=caller(request).region or "")
 
     def _health(self) -> dict[str, Any]:
         return {"status": "ok"}

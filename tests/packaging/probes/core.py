@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import mtls_middleware
-from mtls_middleware import MTLSMiddleware, MTLSWSGIMiddleware, Settings
+from mtls_middleware import MTLSMiddleware, MTLSWSGIMiddleware, Settings, caller
 from mtls_middleware.regions import find, table
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
 
@@ -28,13 +28,13 @@ OF_THE_TREE = ("example_app", "tests")
 
 async def on_asgi(request: Request) -> PlainTextResponse:
     """Tell who calls."""
-    return PlainTextResponse(request.scope["mtls.identity"].region)
+    return PlainTextResponse(caller(request).region)
 
 
 def on_wsgi(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
     """Tell who calls."""
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [environ["mtls.identity"].region.encode()]
+    return [str(caller(environ).region).encode()]
 
 
 with TemporaryDirectory() as folder:

@@ -7,14 +7,14 @@ import pytest
 from mtls_middleware.testing.plugin import DataActionClient
 
 SERVICE = """
-from mtls_middleware import MTLSMiddleware
+from mtls_middleware import MTLSMiddleware, caller
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 
 def look_up(request):
-    return JSONResponse({"caller": request.scope["mtls.identity"].region})
+    return JSONResponse({"caller": caller(request).region})
 
 
 app = Starlette(routes=[Route("/actions/lookup", look_up, methods=["POST"])])

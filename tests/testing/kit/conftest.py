@@ -14,18 +14,18 @@ __all__ = ["data_action_client", "regional_ca"]
 SERVICES = {
     "fastapi_service": """
 from fastapi import FastAPI, Request, WebSocket
-from mtls_middleware import MTLSMiddleware
+from mtls_middleware import MTLSMiddleware, caller
 
 app = FastAPI()
 
 @app.post("/actions/lookup")
 def lookup(request: Request) -> dict:
-    return {"region": request.scope["mtls.identity"].region}
+    return {"region": caller(request).region}
 
 @app.websocket("/live")
 async def live(socket: WebSocket):
     await socket.accept()
-    await socket.send_json({"region": socket.scope["mtls.identity"].region})
+    await socket.send_json({"region": caller(socket).region})
 
 app.add_middleware(MTLSMiddleware)
 """,
@@ -34,11 +34,11 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from mtls_middleware import MTLSMiddleware
+from mtls_middleware import MTLSMiddleware, caller
 
 def lookup(request):
     known = getattr(request.state, "opened", None)
-    return JSONResponse({"region": request.scope["mtls.identity"].region, "opened": known})
+    return JSONResponse({"region": caller(request).region, "opened": known})
 
 @asynccontextmanager
 async def lifespan(app):
@@ -48,13 +48,13 @@ app = MTLSMiddleware(Starlette(routes=[Route("/actions/lookup", lookup, methods=
 """,
     "flask_service": """
 from flask import Flask, jsonify, request
-from mtls_middleware import MTLSWSGIMiddleware
+from mtls_middleware import MTLSWSGIMiddleware, caller
 
 app = Flask(__name__)
 
 @app.post("/actions/lookup")
 def lookup():
-    return jsonify(region=request.environ["mtls.identity"].region)
+    return jsonify(region=caller(request).region)
 
 app.wsgi_app = MTLSWSGIMiddleware(app.wsgi_app)
 """,
@@ -66,12 +66,13 @@ application = MTLSWSGIMiddleware(app)
 """,
     "flask_plain": """
 from flask import Flask, jsonify, request
+from mtls_middleware import caller
 
 app = Flask(__name__)
 
 @app.post("/actions/lookup")
 def lookup():
-    return jsonify(region=request.environ["mtls.identity"].region)
+    return jsonify(region=caller(request).region)
 """,
     "django_service": """
 import example_app.django_app  # configures Django, which can be done once in a process
@@ -80,11 +81,11 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
-from mtls_middleware import MTLSWSGIMiddleware
+from mtls_middleware import MTLSWSGIMiddleware, caller
 
 @csrf_exempt
 def lookup(request):
-    response = JsonResponse({"region": request.META["mtls.identity"].region})
+    response = JsonResponse({"region": caller(request).region})
     response.set_cookie("seen", "yes")
     return response
 
@@ -100,11 +101,11 @@ def create_app():
 """,
     "wsgi_service": """
 import json
-from mtls_middleware import MTLSWSGIMiddleware
+from mtls_middleware import MTLSWSGIMiddleware, caller
 
 def lookup(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json")])
-    yield json.dumps({"region": environ["mtls.identity"].region}).encode()
+    yield json.dumps({"region": caller(environ).region}).encode()
 
 application = MTLSWSGIMiddleware(lookup)
 
