@@ -5,11 +5,12 @@ resolved here, and only what it resolves to now is contacted: public addresses, 
 """
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
+from mtls_middleware._trust.http import Resolve, look_up
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.display import displayed
 
@@ -21,7 +22,6 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last fo
 
 IPAddress = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-Resolver = Callable[[str, int], Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +68,11 @@ def is_followed(address: str) -> bool:
     return True
 
 
-def look_up(host: str, port: int) -> tuple[str, ...]:
-    """Ask the system's resolver.
-
-    Raises:
-        OSError: the name is not known.
-    """
-    return tuple(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-
-
 class AddressPolicy:
     """Decide where a list may be fetched from."""
 
     def __init__(
-        self, *, networks: Iterable[Network] = (), listed: Iterable[str] = (), resolver: Resolver = look_up
+        self, *, networks: Iterable[Network] = (), listed: Iterable[str] = (), resolver: Resolve = look_up
     ) -> None:
         """Prepare.
 
@@ -99,7 +90,7 @@ class AddressPolicy:
 
         Raises:
             Unusable: there are none.
-            OSError: the name is not known.
+            HTTPFailure: the name is not known.
         """
         found = tuple(self._resolver(host, port))
         if (host.lower(), port) in self._hosts:

@@ -60,8 +60,6 @@ class Fetcher:
                 return self._follow(session, address)
         except http.HTTPFailure as failure:
             raise Unusable(f"cannot be fetched: {displayed(failure.detail)}") from failure
-        except OSError as error:
-            raise Unusable(f"cannot be fetched: {displayed(str(error))}") from error
 
     def _follow(self, session: http.Session, address: str) -> bytes:
         place = self._require_allowed(address)

@@ -6,6 +6,7 @@ httpcore2 takes long to import, so it is imported when a session is opened, or p
 from __future__ import annotations
 
 import importlib
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,8 @@ from enum import StrEnum
 from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from mtls_middleware._trust.forks import waiting
 
 SECONDS = 30.0
 """For a whole session: resolving, connecting, TLS and every request and answer in it."""
@@ -181,6 +184,20 @@ def within(seconds: float) -> Iterator[None]:
         yield
     finally:
         _LAST.reset(token)
+
+
+def look_up(host: str, port: int) -> tuple[str, ...]:
+    """Ask the system's resolver, which keeps its own limits of time; a fork does not wait for it.
+
+    Raises:
+        HTTPFailure: it knows no address.
+    """
+    try:
+        with waiting():
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise HTTPFailure(FailureKind.UNKNOWN_HOST, f"the name of the host cannot be resolved ({error})") from error
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def proxy_of(url: str) -> str | None:

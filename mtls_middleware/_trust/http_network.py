@@ -1,6 +1,5 @@
 """Connections with one deadline: a server that sends a byte now and then does not move it."""
 
-import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -11,7 +10,7 @@ import httpcore2
 import truststore
 
 from mtls_middleware._trust.forks import waiting
-from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Resolve, proxy_of
+from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Resolve, look_up, proxy_of
 
 CONNECT_SECONDS = 5.0
 """For one address of a host; others may be tried after it."""
@@ -96,26 +95,12 @@ def tls_context() -> ssl.SSLContext:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def addresses_of(host: str, port: int) -> tuple[str, ...]:
-    """Ask the system's resolver.
-
-    Raises:
-        HTTPFailure: it knows no address.
-    """
-    try:
-        with waiting():
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise HTTPFailure(FailureKind.UNKNOWN_HOST, f"the name of the host cannot be resolved ({error})") from error
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 class _Backend(httpcore2.NetworkBackend):
     """Connect to one address after the other, until one answers or the time is over."""
 
     def __init__(self, deadline: Deadline, resolve: Resolve | None, sockets: httpcore2.NetworkBackend) -> None:
         self._deadline = deadline
-        self._resolve = resolve or addresses_of
+        self._resolve = resolve or look_up
         self._sockets = sockets
 
     def connect_tcp(

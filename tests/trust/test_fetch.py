@@ -133,7 +133,7 @@ def test_nothing_is_asked_at_what_is_no_plain_address(address: str) -> None:
 
 FAILURES: Mapping[str, tuple[Exception, str]] = {
     "of the network": (HTTPFailure(FailureKind.TIMEOUT, "a step took too long"), "fetched: a step took too long"),
-    "of the resolver": (OSError("Name or service not known"), "cannot be fetched: Name or service not known"),
+    "of the resolver": (HTTPFailure(FailureKind.UNKNOWN_HOST, "no such name"), "cannot be fetched: no such name"),
     "of the policy": (Unusable("leads to 10.0.0.5, which is not public"), "not public"),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.addresses import AddressPolicy, Place, is_followed, is_public, look_up, place_of
+from mtls_middleware._trust.addresses import AddressPolicy, Place, is_followed, is_public, place_of
 from mtls_middleware._trust.report import Unusable
 
 PLACES = {
@@ -152,10 +152,6 @@ def test_other_names_are_the_proxys_to_judge(host: str) -> None:
 
 def test_a_listed_address_goes_through_a_proxy() -> None:
     resolving(listed=["http://10.0.0.5/a.crl"]).require_name(Place("http", "10.0.0.5", 80))
-
-
-def test_an_address_is_its_own_name() -> None:
-    assert look_up("192.0.2.1", 80) == ("192.0.2.1",)
 
 
 def test_multicast_is_not_public() -> None:

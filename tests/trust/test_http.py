@@ -1,9 +1,11 @@
 """Sessions: bounded in time and size, without memory, and with one kind of failure."""
 
 import gzip
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,9 +18,12 @@ import truststore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Response, open_session, proxy_of
+from mtls_middleware._trust.addresses import AddressPolicy
+from mtls_middleware._trust.forks import undisturbed
+from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Response, look_up, open_session, proxy_of
 from mtls_middleware._trust.http_network import Network, tls_context
 from mtls_middleware._trust.http_session import HTTPSession
+from mtls_middleware._trust.report import Unusable
 
 URL = "https://host.example/path"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -381,6 +386,34 @@ def test_a_name_that_cannot_be_looked_up_is_unknown(environment: pytest.MonkeyPa
     with open_session() as session, pytest.raises(HTTPFailure) as raised:
         session.request("GET", f"http://{'a' * 64}.example/")  # longer than a label may be: no resolver is asked
     assert raised.value.kind is FailureKind.UNKNOWN_HOST
+
+
+def test_an_address_is_its_own_name() -> None:
+    assert look_up("192.0.2.1", 80) == ("192.0.2.1",)
+
+
+def test_lesson_a_resolver_that_hangs_holds_no_fork_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer, asked_in_vain = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        asked.set()
+        if not answer.wait(5):
+            asked_in_vain.set()
+        return []
+
+    def refresh() -> None:
+        with undisturbed(), suppress(Unusable):
+            AddressPolicy().resolve("hangs.example", 80)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    thread = threading.Thread(target=refresh, daemon=True)
+    thread.start()
+    assert asked.wait(20)
+    with undisturbed():  # as a fork must get it
+        answer.set()
+    thread.join(20)
+
+    assert not asked_in_vain.is_set()
 
 
 def test_servers_must_prove_their_names() -> None:
