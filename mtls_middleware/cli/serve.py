@@ -1,5 +1,6 @@
 """``serve``: uvicorn with our protocol classes, and a TLS context that follows trust."""
 
+import asyncio
 import copy
 import ssl
 from collections.abc import Callable
@@ -10,10 +11,13 @@ from typing import Any
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
+from uvicorn.server import ServerState
 
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
+from mtls_middleware.servers import uvicorn as protocols
 from mtls_middleware.servers.context import server_context
+from mtls_middleware.servers.head_deadline import HEAD_TIMEOUT, HeadDeadline
 from mtls_middleware.servers.trust import trust_of
 from mtls_middleware.settings import Settings
 
@@ -31,6 +35,32 @@ class Listening:
     http: str
     loop: str
     log_level: str
+    head_timeout: float = HEAD_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundedProtocol:
+    """The protocol of each connection. Workers are new processes: this travels, and a class made here cannot.
+
+    Attributes:
+        name: of a class of `mtls_middleware.servers.uvicorn`.
+        head_timeout: seconds for a request head.
+    """
+
+    name: str
+    head_timeout: float
+
+    def __call__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> HeadDeadline:
+        """Return a new protocol."""
+        made: HeadDeadline = getattr(protocols, self.name)(config, server_state, app_state, _loop)
+        made.head_timeout = self.head_timeout
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +110,15 @@ def run_server(application: str, listening: Listening, tls: ServerTLS | None, *,
         tls.context(guard)
     guard.close()
     parser = listening.http if listening.http in _CLASSES else "httptools" if find_spec("httptools") else "h11"
+    # uvicorn's annotation knows classes only; it does nothing with them but call them.
+    protocol: Any = BoundedProtocol(name=_CLASSES[parser], head_timeout=listening.head_timeout)
     uvicorn.run(
         application,
         host=listening.host,
         port=listening.port,
         uds=str(listening.uds) if listening.uds else None,
         workers=listening.workers,
-        http=f"mtls_middleware.servers.uvicorn:{_CLASSES[parser]}",
+        http=protocol,
         loop=listening.loop,
         log_level=listening.log_level,
         log_config=_log_config(listening.log_level),

@@ -7,6 +7,9 @@ On the command line ``--http mtls_middleware.servers.uvicorn:HttpToolsProtocol``
 For HTTP/2 ``--http mtls_middleware.servers.uvicorn:AutoZttpProtocol``, without ``--http2``, which insists on uvicorn's
 own class. It speaks HTTP/1.1 and WebSocket too, `ZttpProtocol` nothing else. Both exist where zttp is installed, which
 needs Python 3.12, beside uvicorn 0.52 or later.
+
+All of them close a connection on which a request head takes more than 30 s. For another bound make a
+subclass with another ``head_timeout``.
 """
 
 import asyncio
@@ -17,11 +20,12 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol as _UvicornH11Protocol
 
+from mtls_middleware.servers.head_deadline import HeadDeadline
 from mtls_middleware.servers.scope import peer_of, with_connection_facts
 from mtls_middleware.servers.tls import tls_extension
 
 
-class _TellsConnectionFacts(asyncio.Protocol):
+class _TellsConnectionFacts(HeadDeadline):
     """Wrap the application once for each connection, before anything of it is read."""
 
     config: Config
@@ -74,10 +78,36 @@ if find_spec("httptools") is not None:
 
 if find_spec("zttp") is not None and find_spec("uvicorn.protocols.http.auto_zttp_impl") is not None:
     from uvicorn.protocols.http.auto_zttp_impl import AutoZttpProtocol as _UvicornAutoZttpProtocol
+    from uvicorn.protocols.http.zttp_h2_impl import ZttpH2Protocol as _UvicornZttpH2Protocol
     from uvicorn.protocols.http.zttp_impl import ZttpProtocol as _UvicornZttpProtocol
 
     class ZttpProtocol(_TellsConnectionFacts, _UvicornZttpProtocol):
         """Serve HTTP/1.1 by zttp, which keeps request trailers apart by itself."""
 
-    class AutoZttpProtocol(_TellsConnectionFacts, _UvicornAutoZttpProtocol):
-        """Serve HTTP/2 and HTTP/1.1 by zttp; the protocol that takes over is given the configuration."""
+    class _ZttpH2Protocol(_TellsConnectionFacts, _UvicornZttpH2Protocol):
+        """Serve HTTP/2 by zttp."""
+
+        def _awaits_head(self) -> bool:
+            # Frames of no stream start uvicorn's timeout anew each time, so it bounds nothing here.
+            return not self.cycles
+
+        def _next_head_timeout(self) -> float:
+            # The deadline begins with the end of the request before, so the idle time comes on top.
+            return self.head_timeout + float(self.timeout_keep_alive)
+
+    class AutoZttpProtocol(HeadDeadline, _UvicornAutoZttpProtocol):
+        """Serve HTTP/2 and HTTP/1.1 by zttp, whichever the caller speaks."""
+
+        def _switch(self, http2: bool, initial_data: bytes = b"") -> None:
+            taking_over = _ZttpH2Protocol if http2 else ZttpProtocol
+            protocol = taking_over(
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.app_state,
+                _loop=self.loop,
+            )
+            protocol.head_timeout, protocol.accepted_at = self.head_timeout, self.accepted_at
+            self.transport.set_protocol(protocol)
+            protocol.connection_made(self.transport)
+            if initial_data:
+                protocol.data_received(initial_data)

@@ -1,5 +1,6 @@
 """What ``serve`` hands to uvicorn; real servers are in tests/e2e."""
 
+import asyncio
 import pickle
 import ssl
 import sys
@@ -8,13 +9,16 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from mtls_middleware import ConfigurationError
 from mtls_middleware.__main__ import main
 from mtls_middleware.cli.app import app, run
-from mtls_middleware.cli.serve import Listening, ServerTLS, run_server
+from mtls_middleware.cli.serve import BoundedProtocol, Listening, ServerTLS, run_server
 from mtls_middleware.guard import Guard
+from mtls_middleware.servers.head_deadline import HEAD_TIMEOUT
 from mtls_middleware.servers.trust import trust_of
+from mtls_middleware.servers.uvicorn import HttpToolsProtocol
 from mtls_middleware.settings import Settings
 from mtls_middleware.testing import RegionalCA
 
@@ -61,7 +65,7 @@ def test_the_command_line_starts_uvicorn_with_our_protocol_and_context(
     assert ended.value.code == 0
     (how,) = started
     assert how["application"] == "my.app:app"
-    assert how["http"] == "mtls_middleware.servers.uvicorn:H11Protocol"
+    assert how["http"] == BoundedProtocol(name="H11Protocol", head_timeout=HEAD_TIMEOUT)
     assert how["ssl_context_factory"] == server_tls
     assert how["proxy_headers"] is False
 
@@ -111,6 +115,24 @@ def test_each_worker_makes_its_own_context(server_tls: ServerTLS) -> None:
     context = travelled(uvicorn.Config("a:b"), ssl.create_default_context)
 
     assert context.verify_mode is ssl.CERT_OPTIONAL
+
+
+@pytest.mark.usefixtures("trust")
+def test_each_worker_makes_protocols_with_the_deadline_of_the_option(
+    started: list[dict[str, Any]], server_tls: ServerTLS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ["--ssl-certfile", str(server_tls.certificate), "--ssl-keyfile", str(server_tls.private_key)]
+    options = ["--http", "httptools", "--head-timeout", "7.5", *files]
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "my.app:app", *options])
+    with pytest.raises(SystemExit):
+        main()
+
+    make = pickle.loads(pickle.dumps(started[0]["http"]))
+    with asyncio.Runner() as runner:
+        made = make(uvicorn.Config(str, log_config=None), ServerState(), {}, runner.get_loop())
+
+    assert isinstance(made, HttpToolsProtocol)
+    assert made.head_timeout == 7.5
 
 
 def test_the_password_of_a_key_is_not_shown(server_tls: ServerTLS) -> None:

@@ -31,6 +31,9 @@ def serve(  # noqa: PLR0913 - one argument for each option
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     http: Annotated[Parser, typer.Option(help="What parses HTTP.")] = Parser.AUTO,
     loop: Annotated[str, typer.Option(help="auto, asyncio or uvloop.")] = "auto",
+    head_timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds for a request head; then the connection is closed.")
+    ] = 30.0,
     factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the application.")] = False,
     app_dir: Annotated[Path, typer.Option(help="Where modules are looked for first.")] = Path(),
     log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "info",
@@ -51,7 +54,16 @@ def serve(  # noqa: PLR0913 - one argument for each option
         )
     run_server(
         application,
-        Listening(host=host, port=port, uds=uds, workers=workers, http=http, loop=loop, log_level=log_level),
+        Listening(
+            host=host,
+            port=port,
+            uds=uds,
+            workers=workers,
+            http=http,
+            loop=loop,
+            log_level=log_level,
+            head_timeout=head_timeout,
+        ),
         tls,
         factory=factory,
         app_dir=app_dir,
