@@ -36,10 +36,10 @@ def test_each_mode_does_as_documented(mode: str, named: str, fresh: str, unknown
 @pytest.mark.parametrize(
     "promise",
     [
-        f"{crl.CRL_BYTES:,} bytes a list, and {crl.HEAD_BYTES:,} beside",
+        f"{crl.CRL_BYTES:,} bytes a CRL, and {crl.HEAD_BYTES:,} beside",
         f"{crl_entries.EXTENSIONS} extensions an entry, of {crl_entries.EXTENSIONS_BYTES:,} bytes together",
         f"at most {fetch.REDIRECTS}, never",
-        f"{fetch.SECONDS:.0f} seconds a list",
+        f"{fetch.SECONDS:.0f} seconds a CRL",
         f"{learned.ADDRESSES_AN_ANCHOR} addresses an anchor",
         f"again after {schedule.FIRST_RETRY.seconds} seconds",
     ],
