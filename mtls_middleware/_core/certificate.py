@@ -10,6 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 from mtls_middleware._core.decision import Evidence, Reason, Rejection
+from mtls_middleware._core.elements import has_too_many_elements
 
 UNREADABLE = (
     ValueError,
@@ -110,6 +111,8 @@ def parse_chain(ders: Sequence[bytes]) -> PresentedChain:
     Raises:
         Rejection: ``certificate_malformed``.
     """
+    if has_too_many_elements(ders):
+        raise Rejection(Reason.CERTIFICATE_MALFORMED, "more names, attributes or extensions than certificates have")
     try:
         leaf, *others = (x509.load_der_x509_certificate(der) for der in ders)
         return _read(leaf, ders[0], tuple(others))

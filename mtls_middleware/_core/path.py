@@ -1,10 +1,9 @@
 """From a presented chain, anchors and a time to a verified chain (RFC 5280 §6), or to the reason why there is none."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -12,6 +11,7 @@ from cryptography.x509.verification import VerificationError
 
 from mtls_middleware._core.certificate import UNREADABLE, PresentedChain, VerifiedChain
 from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.signatures import vouched_for
 from mtls_middleware._core.snapshot import AuthorityTrust
 
 RSA_BITS = range(2048, 8192 + 1)
@@ -21,11 +21,6 @@ RSA_EXPONENT_BITS = 64
 """OpenSSL's limit for long keys, here for all: an exponent as long as the key makes a verification 100 times slower."""
 
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
-
-HASHES = ("sha256", "sha384", "sha512")
-
-SIGNATURES_TRIED = 8
-"""Verifications spent on telling an expired certificate of ours from a stranger's: refusals must be bounded."""
 
 
 def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> VerifiedChain:
@@ -40,23 +35,27 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     weakness = _weakness(chain.leaf)
     if weakness is not None:
         raise Rejection(Reason.ISSUER_UNTRUSTED, weakness)
-    intermediates = list(trust.intermediates)
-    if trust.takes_intermediates:
-        intermediates += _helpful(chain.intermediates, now)
-    # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's.
+    offers = tuple(_helpful(chain.intermediates, now)) if trust.takes_intermediates else ()
+    intermediates = (*trust.intermediates, *offers)
+    # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's,
+    #    and what he says of CAs and their names is not even looked at.
     problem = _time_problem(chain, now) or _purpose_problem(chain)
-    if problem is not None:
-        if _is_vouched_for(chain.leaf, intermediates, trust, now):
+    if problem is not None or offers:
+        valid = (anchor.certificate for anchor in trust.anchors if anchor.is_valid(now))
+        signed = vouched_for(chain.leaf, intermediates, valid)
+        if signed is None:
+            raise Rejection(
+                Reason.ISSUER_UNTRUSTED, _hint(chain, trust, now) or f"no anchor of {trust.authority} signed it"
+            )
+        if problem is not None:
             raise problem
-        raise Rejection(
-            Reason.ISSUER_UNTRUSTED, _hint(chain, trust, now) or f"no anchor of {trust.authority} signed it"
-        )
+        intermediates = signed
     # 3. Signatures, validity, constraints and extensions along the path.
     builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names
     if builder is None:
         raise Rejection(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
     try:
-        path = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, intermediates).chain)
+        path = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, [*intermediates]).chain)
     except (VerificationError, *UNREADABLE) as error:
         hint = _hint(chain, trust, now)
         raise Rejection(
@@ -134,36 +133,3 @@ def _purpose_problem(chain: PresentedChain) -> Rejection | None:
     elif chain.extended_key_usage is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in chain.extended_key_usage:
         problem = "its extended key usage lacks clientAuth"
     return None if problem is None else Rejection(Reason.PURPOSE_MISMATCH, problem)
-
-
-def _is_vouched_for(
-    leaf: x509.Certificate, intermediates: Sequence[x509.Certificate], trust: AuthorityTrust, now: datetime
-) -> bool:
-    """Follow signatures from the leaf to a valid anchor, and no more: it decides between two refusals only."""
-    tries = iter(range(SIGNATURES_TRIED))
-    anchors = [anchor.certificate for anchor in trust.anchors if anchor.is_valid(now)]
-    helpers = list(intermediates)
-    current = leaf
-    while True:
-        if next(_issuers(current, anchors, tries), None) is not None:
-            return True
-        issuer = next(_issuers(current, helpers, tries), None)
-        if issuer is None:
-            return False
-        helpers.remove(issuer)
-        current = issuer
-
-
-def _issuers(
-    certificate: x509.Certificate, candidates: list[x509.Certificate], tries: Iterator[int]
-) -> Iterator[x509.Certificate]:
-    for candidate in candidates:
-        try:
-            if candidate.subject != certificate.issuer or next(tries, None) is None:
-                continue
-            certificate.verify_directly_issued_by(candidate)
-            algorithm = certificate.signature_hash_algorithm
-        except (InvalidSignature, *UNREADABLE):
-            continue
-        if algorithm is not None and algorithm.name in HASHES:
-            yield candidate

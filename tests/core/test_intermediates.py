@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from cryptography import x509
 
-from mtls_middleware._core import path
+from mtls_middleware._core import path, signatures
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
 from mtls_middleware._core.snapshot import AuthorityTrust
@@ -98,14 +98,71 @@ def test_a_leaf_whose_intermediates_lead_nowhere_is_a_strangers(options: Mapping
     assert reason(client, custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
 
 
-def test_telling_an_expired_leaf_from_a_strangers_costs_eight_signatures_at_most() -> None:
+def _in_the_name_of_the_anchor(number: int) -> list[x509.Certificate]:
+    """Return CAs that say that the anchor signed them; a namesake of it did."""
+    return [new_ca().intermediate("one").certificate for _ in range(number)]
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_signatures_that_fail_are_tried_sixteen_times_at_most(
+    *, expired: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[x509.Certificate] = []
+    try_one = signatures._is_signed_by
+
+    def counting(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        tried.append(certificate)
+        return try_one(certificate, issuer)
+
+    monkeypatch.setattr(signatures, "_is_signed_by", counting)
+    stranger = new_ca().intermediate("one").client(expired=expired)
+    for number in (4, 127):
+        chain = presented(stranger, *_in_the_name_of_the_anchor(number))
+        assert reason(chain, custom(regional_ca(), max_chain=128)) is Reason.ISSUER_UNTRUSTED
+        assert len(tried) == min(number, signatures.FAILURES)
+        tried.clear()
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, None), ({"expired": True}, Reason.CERTIFICATE_EXPIRED)])
+def test_a_path_is_found_behind_namesakes(options: Mapping[str, bool], expected: Reason | None) -> None:
     intermediate = regional_ca().intermediate("one")
-    namesakes = [regional_ca().intermediate("one").certificate for _ in range(8)]
-    client = intermediate.client(expired=True)
-    found = presented(client, *namesakes[2:], intermediate.certificate)  # six, the right one, and the anchor
-    given_up = presented(client, *namesakes[1:], intermediate.certificate)
-    assert reason(found, custom(regional_ca())) is Reason.CERTIFICATE_EXPIRED
-    assert reason(given_up, custom(regional_ca())) is Reason.ISSUER_UNTRUSTED
+    client = intermediate.client(**options)  # type: ignore[arg-type] # a table of keywords
+    others = [
+        *_in_the_name_of_the_anchor(5),
+        *(regional_ca().intermediate("one").certificate for _ in range(5)),
+        new_ca().certificate,
+    ]
+    trust = custom(new_ca(), regional_ca(), new_ca(), max_chain=20)
+    assert reason(presented(client, *others, intermediate.certificate), trust) is expected
+    assert reason(presented(client, intermediate.certificate, *others), trust) is expected
+
+
+def test_a_path_of_128_certificates_is_found_in_any_order() -> None:
+    lowest = regional_ca()
+    for number in range(126):
+        lowest = lowest.intermediate(f"CA {number}")
+    client = lowest.client()
+    chain = presented(client, *reversed(client.chain))
+    assert len(chain.intermediates) == 126
+    valid = [regional_ca().certificate]
+    assert len(signatures.vouched_for(chain.leaf, chain.intermediates, valid) or ()) == 126
+
+
+def test_a_copy_of_a_ca_that_another_one_signed_is_no_help() -> None:
+    """Its key is good, so the leaf's signature is, too; its constraints are the caller's."""
+    intermediate = regional_ca().intermediate("one")
+    client = intermediate.client()
+    forger = new_ca("Forger")
+    forged = sign(
+        authority_builder(intermediate.certificate.subject, intermediate.private_key, NOW - DAY, NOW + DAY)
+        .issuer_name(forger.certificate.subject)
+        .add_extension(key_identifier(forger.private_key), critical=False),
+        forger.private_key,
+    )
+    chain = presented(client, forged, forger.certificate, intermediate.certificate)
+    anchors = [regional_ca().certificate]
+    assert signatures.vouched_for(chain.leaf, chain.intermediates, anchors) == (intermediate.certificate,)
+    assert reason(chain, custom(regional_ca())) is None
 
 
 def test_an_expired_copy_of_an_intermediate_is_passed_over() -> None:

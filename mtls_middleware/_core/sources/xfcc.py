@@ -13,6 +13,9 @@ from mtls_middleware._core.sources import pem
 from mtls_middleware._core.sources.presented import malformed
 from mtls_middleware._core.sources.urlpem import unquoted
 
+SEPARATORS = 1_024
+"""Commas, semicolons and quoted values; Envoy writes a pair for each DNS name of the certificate."""
+
 _MANY = (b"uri", b"dns")
 _KEYS = (b"by", b"hash", b"cert", b"chain", b"subject", *_MANY)
 
@@ -65,7 +68,9 @@ def _unquoted_value(value: bytes) -> bytes:
 def _split(text: bytes, separator: bytes) -> Iterator[bytes]:
     """Split at separators outside of double quotes."""
     start = 0
-    for token in _TOKENS.finditer(text):
+    for number, token in enumerate(_TOKENS.finditer(text)):
+        if number == SEPARATORS:
+            raise malformed(f"more than {SEPARATORS} separators")
         if token[0] == b'"':
             raise malformed("an unbalanced quote")
         if token[0] == separator:

@@ -40,6 +40,7 @@ class Check(StrEnum):
     SETTINGS_SECRET = "settings-secret"  # noqa: S105 - a name
     SETTINGS_USER = "settings-user"
     SETTINGS_MODE = "settings-mode"
+    SETTINGS_LIMITS = "settings-limits"
     SETTINGS_CALLER = "settings-caller"
     FILES_USABLE = "files-usable"
     FILES_WRITABLE = "files-writable"

@@ -13,9 +13,12 @@ from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import Settings
-from mtls_middleware.settings.variables import DEFAULT_PREFIX
+from mtls_middleware.settings.variables import DEFAULT_PREFIX, VARIABLES
 
 ROOT = 0
+
+MUCH = 4
+"""Times a default, from which on raising it deserves a word."""
 
 _ABOUT = About(Topic.SETTINGS)
 
@@ -110,6 +113,7 @@ def _advice(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield _ABOUT.ok(Check.SETTINGS_MODE, "refusals are enforced")
+    yield _limits(settings)
     shared = [authority for authority in settings.authorities if authority is not Authority.CUSTOM]
     if not shared:
         return
@@ -123,6 +127,24 @@ def _advice(settings: Settings) -> Iterator[Finding]:
         yield _ABOUT.ok(Check.SETTINGS_CALLER, "an organization id is demanded; a caller secret would prove more")
     else:
         yield _ABOUT.ok(Check.SETTINGS_CALLER, "a caller secret is demanded")
+
+
+def _limits(settings: Settings) -> Finding:
+    raised = [
+        f"{DEFAULT_PREFIX}{variable.name} is {value:,} ({variable.default} is usual)"
+        for variable, value in (
+            (VARIABLES["MAX_HEADER_BYTES"], settings.max_header_bytes),
+            (VARIABLES["MAX_CHAIN"], settings.max_chain),
+        )
+        if value > MUCH * int(variable.default)
+    ]
+    if not raised:
+        return _ABOUT.ok(Check.SETTINGS_LIMITS, "a certificate's bytes and chain are bounded near the usual values")
+    return _ABOUT.warning(
+        Check.SETTINGS_LIMITS,
+        f"{'; '.join(raised)}: a stranger's refusal may take the event loop that many times longer",
+        "set them to what your callers present; a chain of four RSA-4096 certificates has 9,000 bytes in PEM",
+    )
 
 
 def _mode(path: Path) -> int | None:

@@ -136,6 +136,13 @@ FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
     ("root looks", lambda one: setattr(one, "user", 0), Check.SETTINGS_USER, WARNING, "runs as root"),
     ("report mode", setting(MTLS_MODE="report"), Check.SETTINGS_MODE, WARNING, "keeps nobody out"),
     (
+        "large limits",
+        setting(MTLS_MAX_HEADER_BYTES="262144", MTLS_MAX_CHAIN="128"),
+        Check.SETTINGS_LIMITS,
+        WARNING,
+        "MTLS_MAX_HEADER_BYTES is 262,144 (32768 is usual); MTLS_MAX_CHAIN is 128 (5 is usual)",
+    ),
+    (
         "any customer",
         lambda one: one.environ.pop("MTLS_CALLER_SECRET"),
         Check.SETTINGS_CALLER,
