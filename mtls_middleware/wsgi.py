@@ -71,7 +71,8 @@ class MTLSWSGIMiddleware:
         else:
             additions = {IDENTITY_KEY: None, REJECTED_KEY: decision}
         hidden = self._guard.hidden
-        downstream = {key: value for key, value in environ.items() if not _is_hidden(key, hidden)} | additions
+        downstream = {key: value for key, value in environ.items() if not _is_hidden(key, hidden)}
+        downstream.update(additions)
         if isinstance(scope := environ.get(_ASGI_SCOPE), Mapping):
             downstream[_ASGI_SCOPE] = {**scope, "headers": list(without(scope.get("headers") or (), hidden))}
         return self.application(downstream, start_response)

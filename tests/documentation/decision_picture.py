@@ -61,7 +61,7 @@ def _drawn() -> Iterator[str]:
         y += _height(_lines(step))
     yield _down(y)
     y += GAP
-    accepted = ("Accepted: your route handler runs", 'with the identity in scope["mtls.identity"]')
+    accepted = ("Accepted: your route handler runs", "and caller(request) returns who called")
     yield from _box("end", LEFT, y, 440, accepted)
     report = (
         "MTLS_MODE=report",

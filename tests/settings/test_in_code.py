@@ -5,9 +5,10 @@ import dataclasses
 import multiprocessing
 import pickle
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -85,13 +86,15 @@ class TestKeywords:
 Replace = Callable[..., Settings]
 
 
-@pytest.fixture(params=["method", "dataclasses", "copy"])
+WAYS: dict[str, Replace] = {"method": Settings.replace, "dataclasses": dataclasses.replace}
+if sys.version_info >= (3, 13):
+    WAYS["copy"] = copy.replace
+
+
+@pytest.fixture(params=WAYS)
 def replace(request: pytest.FixtureRequest) -> Replace:
     """Return one of the ways to the same."""
-    if request.param == "copy" and not hasattr(copy, "replace"):
-        pytest.skip("copy.replace came with Python 3.13")
-    ways = {"method": Settings.replace, "dataclasses": dataclasses.replace, "copy": vars(copy).get("replace")}
-    return cast("Replace", ways[request.param])
+    return WAYS[request.param]
 
 
 class TestReplace:
