@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -51,6 +52,14 @@ class Anchor:
     def is_valid(self, now: datetime) -> bool:
         """Return whether `now` lies in its life."""
         return self.not_before <= now <= self.not_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _anchor_from_pickle, (self.certificate.public_bytes(Encoding.DER), self.binding, self.origin)
+
+
+def _anchor_from_pickle(der: bytes, binding: Binding, origin: str) -> Anchor:
+    """Make an anchor of a pickled `Status`: a certificate itself cannot be pickled."""
+    return Anchor(certificate=x509.load_der_x509_certificate(der), binding=binding, origin=origin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

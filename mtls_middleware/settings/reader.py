@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from re import compile as regex
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
@@ -20,6 +21,9 @@ Given = str | tuple[str, ...]
 Parsed = TypeVar("Parsed")
 
 _TWIN = "_FILE"
+
+_PASSWORD = regex(r"://[^/?#]*@")
+"""User and password of an address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ class Origin:
     def shown(self) -> str:
         """Return the values as keywords, secrets hidden."""
         return ", ".join(
-            f"{name.lower()}={'**********' if VARIABLES[name].secret else given!r}"
+            f"{name.lower()}={'**********' if _is_secret(name, given) else given!r}"
             for name, given in self.values.items()
         )
 
@@ -53,7 +57,7 @@ class Origin:
         Raises:
             TypeError: a secret is not in the environment of this process.
         """
-        secrets = tuple(name for name in self.values if VARIABLES[name].secret)
+        secrets = tuple(name for name, given in self.values.items() if _is_secret(name, given))
         for name in secrets:
             if Reader(self.values, self.prefix).items(name) != _in_environment(self.prefix, name):
                 raise TypeError(
@@ -62,6 +66,11 @@ class Origin:
                 )
         values = {name: given for name, given in self.values.items() if name not in secrets}
         return _from_pickle, (self.prefix, values, secrets)
+
+
+def _is_secret(name: str, given: Given) -> bool:
+    texts = (given,) if isinstance(given, str) else given
+    return VARIABLES[name].secret or any(_PASSWORD.search(text) for text in texts)
 
 
 def _in_environment(prefix: str, name: str) -> tuple[str, ...]:

@@ -391,7 +391,8 @@ class TestStatus:
         guard = site.guard(exempt="/health")
         for client in (good_client(), good_client(), None):
             guard.decide(_connection(tls=tls_extension(client)))
-        guard.decide(_connection(path="/health", tls=None))
+        for stranger in (None, tls_extension(stranger_ca().client()), {"client_cert_chain": ["x"]}):
+            guard.decide(_connection(path="/health", tls=stranger))
         assert guard.status().decisions == {"accepted": 2, "certificate_missing": 1}
 
     def test_it_tells_what_callers_are_judged_by(self, site: Site) -> None:

@@ -140,6 +140,13 @@ def test_a_decision_is_pickled_with_its_chain(site: Site) -> None:
         assert copy.deepcopy(decision) == decision
 
 
+def test_a_status_is_pickled(site: Site) -> None:
+    status = site.guard().status()
+
+    assert status.regions
+    assert pickle.loads(pickle.dumps(status)) == status
+
+
 def _parameters(function: Any) -> dict[str, tuple[Any, Any]]:
     return {
         name: (parameter.kind.name, parameter.default)

@@ -14,6 +14,7 @@ import pytest
 
 from mtls_middleware import ConfigurationError, Mode, Settings
 from mtls_middleware.settings.keywords import SettingsKeywords
+from mtls_middleware.settings.reader import Origin
 from mtls_middleware.settings.variables import VARIABLES
 
 SECRET = "correct-horse-battery"  # long enough, and nobody's
@@ -163,6 +164,12 @@ class TestShown:
         shown = show(Settings.from_env(SECRETS))
         assert SECRET not in shown
         assert OTHER not in shown
+
+    def test_an_address_with_a_password_is_a_secret_too(self) -> None:
+        origin = Origin(prefix="MTLS_", values={"STATE": f"rediss://user:{SECRET}@cache.example.com/0"})
+        assert origin.shown() == "state='**********'"
+        with pytest.raises(TypeError, match="a pickle must not hold MTLS_STATE"):
+            pickle.dumps(origin)
 
     def test_that_there_is_one_is(self) -> None:
         assert "proxy_secret='**********'" in repr(Settings.from_env(SECRETS))
