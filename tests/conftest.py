@@ -1,8 +1,44 @@
-"""What all tests share: property tests that try the same examples in each run."""
+"""What all tests share: property tests that repeat, the record for docs/matrix.md, and logging that is restored."""
 
+import logging
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from tests.e2e import matrix
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=100)
 settings.register_profile("short", settings.get_profile("repeatable"), max_examples=10)
 """For what was tried at length elsewhere: ``--hypothesis-profile=short``."""
 settings.load_profile("repeatable")
+
+OURS = "mtls_middleware"
+"""The logger of the package, and the beginning of the names of those below it."""
+
+NEW_LOGGER: tuple[int, list[logging.Handler], bool, bool] = (logging.NOTSET, [], True, False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    matrix.configure(config)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Undo what a framework or an example does to the logging of the whole process, for all tests that follow."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    ours = {logger: (logger.level, logger.handlers[:], logger.propagate, logger.disabled) for logger in _our_loggers()}
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    for logger in _our_loggers():
+        level, logger.handlers[:], logger.propagate, logger.disabled = ours.get(
+            logger, (logging.NOTSET, [], True, False)
+        )
+        logger.setLevel(level)
+
+
+def _our_loggers() -> list[logging.Logger]:
+    loggers = logging.getLogger().manager.loggerDict
+    return [one for name, one in loggers.items() if name.startswith(OURS) and isinstance(one, logging.Logger)]

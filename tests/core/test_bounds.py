@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from time import perf_counter
+from time import thread_time
 from typing import Self
 
 import pytest
@@ -27,6 +27,8 @@ GROWTH = 8
 SLACK = 4
 """A quadratic cost would grow 8 times as much as a linear one."""
 
+ATTEMPTS = 5
+
 BEGIN = b"-----BEGIN CERTIFICATE-----\n"
 END = b"\n-----END CERTIFICATE-----\n"
 
@@ -35,14 +37,22 @@ def _fastest(act: Callable[[], object]) -> float:
     """Return the best of some runs: noise only ever adds."""
     times = []
     for _ in range(7):
-        begin = perf_counter()
+        begin = thread_time()
         act()
-        times.append(perf_counter() - begin)
+        times.append(thread_time() - begin)
     return min(times)
 
 
-def _grows_in_proportion(small: Callable[[], object], large: Callable[[], object]) -> bool:
-    return _fastest(large) <= _fastest(small) * GROWTH * SLACK
+def _expect_growth_in_proportion(
+    small: Callable[[], object], large: Callable[[], object], limit: float = GROWTH * SLACK
+) -> None:
+    """Measure again where the growth was too large: a machine may be busy once, a quadratic cost is there each time."""
+    growth = 0.0
+    for _ in range(ATTEMPTS):
+        growth = _fastest(large) / _fastest(small)
+        if growth <= limit:
+            return
+    raise AssertionError(f"{GROWTH} times as much costs {growth:.1f} times as much, {limit} is the limit")
 
 
 def _fill(unit: bytes, size: int) -> bytes:
@@ -86,7 +96,7 @@ def _decode(encoding: Encoding, text: bytes) -> object:
 def test_a_hostile_header_costs_in_proportion_to_its_size(encoding: Encoding, make: Callable[[int], bytes]) -> None:
     small, large = make(SMALL), make(LARGE)
     assert _decode(encoding, large) is Reason.CERTIFICATE_MALFORMED
-    assert _grows_in_proportion(lambda: _decode(encoding, small), lambda: _decode(encoding, large))
+    _expect_growth_in_proportion(lambda: _decode(encoding, small), lambda: _decode(encoding, large))
 
 
 def test_a_megabyte_of_base64_is_malformed() -> None:
@@ -99,7 +109,7 @@ def test_a_text_of_many_certificates_is_cut_in_proportion() -> None:
         fields = collect(connection, ())
         return lambda: TLSSource().read(connection, fields, LIMIT)
 
-    assert _grows_in_proportion(read(SMALL), read(LARGE))
+    _expect_growth_in_proportion(read(SMALL), read(LARGE))
 
 
 HOSTILE_PATHS = {
@@ -126,22 +136,24 @@ def test_a_long_path_costs_in_proportion_to_its_length(unit: str) -> None:
         connection = request(path=path_, raw_path=path_.encode(), root_path="/api")
         return lambda: protection.covers(connection)
 
-    assert _grows_in_proportion(judge(SMALL // 10), judge(LARGE // 10))
+    _expect_growth_in_proportion(judge(SMALL // 10), judge(LARGE // 10))
 
 
 # ------------------------------------------------------------------------------------------------------------- paths
 
 
-@pytest.mark.parametrize("expired", [False, True])
-def test_a_crowd_of_intermediates_that_sign_each_other_costs_no_more_the_larger_it_is(*, expired: bool) -> None:
-    """Building every path through them would take for ever; a hundred signatures are tried at most."""
+@pytest.mark.parametrize(("expired", "limit"), [(False, 2), (True, GROWTH * SLACK)])
+def test_a_crowd_of_intermediates_that_sign_each_other_costs_no_more_the_larger_it_is(
+    *, expired: bool, limit: float
+) -> None:
+    """Building every path through them would take for ever. Of an expired caller only its certificates are read."""
     stranger = new_ca("Stranger")
     client = stranger.client(expired=expired)
-    crowd = [stranger.renewed(same_key=True).certificate for _ in range(100)]
-    few, many = presented(client, *crowd[:4]), presented(client, *crowd)
-    few_trust, many_trust = custom(regional_ca()), custom(regional_ca(), max_chain=len(crowd) + 1)
-    assert reason(many, many_trust) is Reason.ISSUER_UNTRUSTED
-    assert _grows_in_proportion(lambda: reason(few, few_trust), lambda: reason(many, many_trust))
+    crowd = [stranger.renewed(same_key=True).certificate for _ in range(12 * GROWTH)]
+    few, many = presented(client, *crowd[:12]), presented(client, *crowd)
+    trust = custom(regional_ca(), max_chain=len(crowd) + 1)
+    assert reason(many, trust) is Reason.ISSUER_UNTRUSTED
+    _expect_growth_in_proportion(lambda: reason(few, trust), lambda: reason(many, trust), limit)
 
 
 def test_a_callers_intermediates_are_not_even_looked_through_under_a_regional_root() -> None:
@@ -171,7 +183,7 @@ def test_many_names_cost_in_proportion() -> None:
         client = regional_ca().client(names=[f"host-{number}.example" for number in range(count)])
         return lambda: reason(parse_chain([client.der]), custom(regional_ca()))
 
-    assert _grows_in_proportion(judge(200), judge(200 * GROWTH))
+    _expect_growth_in_proportion(judge(200), judge(200 * GROWTH))
 
 
 def test_a_long_subject_costs_in_proportion() -> None:
@@ -179,4 +191,4 @@ def test_a_long_subject_costs_in_proportion() -> None:
         client = regional_ca().client(common_names=[f"name {number}" for number in range(count)])
         return lambda: reason(parse_chain([client.der]), custom(regional_ca()))
 
-    assert _grows_in_proportion(judge(50), judge(50 * GROWTH))
+    _expect_growth_in_proportion(judge(50), judge(50 * GROWTH))

@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import matrix
 from tests.e2e.callers import PKI, make_pki
 from tests.e2e.processes import Ready, Server, run_server
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    matrix.configure(config)
 
 
 class Start:

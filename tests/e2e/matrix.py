@@ -43,6 +43,7 @@ VARIABLE = "TEST_MATRIX"
 """Names the file for the outcomes. Without the prefix of our settings: servers inherit it."""
 
 PASSED = "passed"
+NOT_RUN = "not run"
 YES = "yes"
 CANNOT = "\N{EN DASH}"
 
@@ -127,35 +128,60 @@ def record_version(name: str, number: str) -> None:
 _VERSIONS: dict[str, str] = {}
 
 
+WORKER_OUTPUT = "matrix"
+"""The key under which a worker of pytest-xdist hands over what it recorded."""
+
+
 class Recorder:
-    """Be the plugin: keep the outcome of each test that has a cell, and write them in the end."""
+    """Be the plugin: keep the outcome of each test that has a cell, and write them in the end.
+
+    Under pytest-xdist each worker collects every test and runs a part; the process that started them writes the file.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._outcomes: dict[str, str] = {}
         self._cells: dict[str, list[dict[str, str]]] = {}
+        self._versions = _VERSIONS
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Find the cells; a test that is never run has not passed."""
         for item in session.items:
             if cells := list(cells_of(item)):
                 self._cells[item.nodeid] = cells
-                self._outcomes[item.nodeid] = "not run"
+                self._outcomes[item.nodeid] = NOT_RUN
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep the worst of setup, call and teardown."""
         report = yield
-        if item.nodeid in self._cells and self._outcomes[item.nodeid] in {"not run", PASSED}:
+        if item.nodeid in self._cells and self._outcomes[item.nodeid] in {NOT_RUN, PASSED}:
             expected_failure = hasattr(report, "wasxfail")
             self._outcomes[item.nodeid] = "expected to fail" if expected_failure else report.outcome
         return report
 
-    def pytest_sessionfinish(self) -> None:
-        """Write the file."""
-        tests = [{"test": test, "outcome": self._outcomes[test], "cells": cells} for test, cells in self._cells.items()]
-        facts = {"tests": tests, "versions": {"Python": platform.python_version(), **_VERSIONS}}
-        self._file.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker recorded. Of one that crashed nothing is known: its tests were not run."""
+        recorded = getattr(node, "workeroutput", {}).get(WORKER_OUTPUT, {"tests": [], "versions": {}})
+        self._versions.update(recorded["versions"])
+        for test in recorded["tests"]:
+            self._cells[test["test"]] = test["cells"]
+            if self._outcomes.get(test["test"], NOT_RUN) == NOT_RUN:
+                self._outcomes[test["test"]] = test["outcome"]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the file, or hand over to the process that does."""
+        tests = [
+            {"test": test, "outcome": self._outcomes[test], "cells": cells}
+            for test, cells in sorted(self._cells.items())
+        ]
+        facts = {"tests": tests, "versions": {"Python": platform.python_version(), **self._versions}}
+        output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[WORKER_OUTPUT] = facts
+        else:
+            self._file.write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def configure(config: pytest.Config) -> None:

@@ -1,5 +1,6 @@
 """Real servers as processes: started, waited for, always ended, and their output kept."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -8,7 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import cycle
 from pathlib import Path
+from tempfile import gettempdir
+from typing import BinaryIO
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
@@ -16,6 +21,12 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 _LOOK_EVERY = 0.02
+
+FIRST_PORT, LAST_PORT, PORTS = 10_000, 32_000, 500
+"""Of servers, and how many of them a process has to itself."""
+
+_KEPT: list[BinaryIO] = []
+"""Open until the process ends, and with it its lock."""
 
 Ready = Callable[[], bool]
 
@@ -84,12 +95,38 @@ def run_server(
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
+    """Return a port on loopback that nobody listens on, and that no other process of tests will be given."""
+    while not _is_free(port := next(_ports())):
+        pass
     return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """Return the ports of this process, again and again.
+
+    They lie below those that Linux gives to connections, in a block that no other process of this machine has locked.
+    So no port is taken between the moment when a test asks for it and the moment when its server listens.
+    """
+    for block in range(FIRST_PORT, LAST_PORT, PORTS):
+        lock = Path(gettempdir(), f"mtls-middleware-tests-{os.getuid()}-ports-{block}").open("ab")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+        else:
+            _KEPT.append(lock)
+            return cycle(range(block, block + PORTS))
+    raise AssertionError("every block of ports is locked by another process")
 
 
 def accepts(port: int) -> Ready:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e import matrix
 from tests.e2e.matrix import CANNOT, Recorder, main, page
+from tests.e2e.processes import ROOT
 
 pytest_plugins = ["pytester"]
 
@@ -118,6 +119,21 @@ def test_is_expected_to_fail():
 """
 
 
+OUTCOMES = {
+    ("one, a", "HTTP/2", "yes"): "passed",
+    ("one, b", "HTTP/2", "yes"): "failed",
+    ("other", "WebSocket", "never"): "passed",
+    ("other", "HTTP/2", "yes"): "failed",
+    ("other", "unix socket", "yes"): "expected to fail",
+}
+
+
+def outcomes(facts: dict[str, Any]) -> dict[tuple[str, str, str], str]:
+    return {
+        (one["row"], one["column"], one["gives"]): test["outcome"] for test in facts["tests"] for one in test["cells"]
+    }
+
+
 def test_the_plugin_writes_what_became_of_each_cell(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix, "_VERSIONS", {})  # the run around this one has its own
     pytester.makepyfile(TESTS)
@@ -126,14 +142,21 @@ def test_the_plugin_writes_what_became_of_each_cell(pytester: pytest.Pytester, m
     pytester.inline_run("-p", "no:cacheprovider", plugins=[Recorder(file)])
 
     facts = json.loads(file.read_text())
-    outcomes = {
-        (one["row"], one["column"], one["gives"]): test["outcome"] for test in facts["tests"] for one in test["cells"]
-    }
-    assert outcomes == {
-        ("one, a", "HTTP/2", "yes"): "passed",
-        ("one, b", "HTTP/2", "yes"): "failed",
-        ("other", "WebSocket", "never"): "passed",
-        ("other", "HTTP/2", "yes"): "failed",
-        ("other", "unix socket", "yes"): "expected to fail",
-    }
+    assert outcomes(facts) == OUTCOMES
+    assert facts["versions"]["pytest"] == pytest.__version__
+
+
+def test_what_several_workers_saw_is_one_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makepyfile(TESTS)
+    pytester.makeconftest(
+        "from tests.e2e import matrix\n\ndef pytest_configure(config):\n    matrix.configure(config)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    file = pytester.path / "results.json"
+    monkeypatch.setenv(matrix.VARIABLE, str(file))
+
+    pytester.runpytest_subprocess("-n", "2", "-p", "no:mtls_middleware")
+
+    facts = json.loads(file.read_text())
+    assert outcomes(facts) == OUTCOMES
     assert facts["versions"]["pytest"] == pytest.__version__

@@ -142,7 +142,7 @@ class TestKeys:
                 assert isinstance(key, ed25519.Ed25519PublicKey)
                 assert kind is KeyKind.ED25519
 
-    @pytest.mark.parametrize("kind", set(KeyKind) - {KeyKind.RSA4096}, ids=str)
+    @pytest.mark.parametrize("kind", [kind for kind in KeyKind if kind is not KeyKind.RSA4096], ids=str)
     def test_a_root_of_any_kind_signs(self, kind: KeyKind) -> None:
         root = RegionalCA(key=kind, now=NOW)
         root.client().certificate.verify_directly_issued_by(root.certificate)

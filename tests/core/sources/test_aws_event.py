@@ -78,7 +78,16 @@ def test_what_is_not_one_text_is_malformed(event: Any) -> None:
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
 
-@pytest.mark.parametrize("text", ["garbage", PEM + OTHER, PEM + "x", "\udcff", PEM.replace("CERT", "KEY")], ids=len)
+UNREADABLE_TEXTS = {
+    "garbage": "garbage",
+    "two": PEM + OTHER,
+    "a letter too many": PEM + "x",
+    "a surrogate": "\udcff",
+    "no certificate": PEM.replace("CERT", "KEY"),
+}
+
+
+@pytest.mark.parametrize("text", UNREADABLE_TEXTS.values(), ids=UNREADABLE_TEXTS)
 def test_what_is_not_one_certificate_is_malformed(text: str) -> None:
     presented = _read(_event(identity=text))
     assert presented is not None
