@@ -79,7 +79,7 @@ def test_fixtures_are_listed_with_what_they_do(project: pytest.Pytester) -> None
 
 
 def test_every_reason_but_one_has_a_row_in_their_order() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| .* \| .*\|$", PAGE.partition("## Bad in every way")[2], re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| .* \| .*\|$", PAGE.partition("## Every refusal")[2], re.MULTILINE)
 
     assert rows == [str(reason) for reason in Reason if reason is not Reason.INTERNAL_ERROR]
 
