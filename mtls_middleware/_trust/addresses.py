@@ -4,7 +4,7 @@ A certificate that passed every other check may still name an address inside of 
 resolved here, and only what it resolves to now is contacted: public addresses, and what the operator allows.
 """
 
-import socket
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -12,13 +12,17 @@ from urllib.parse import urlsplit
 
 from mtls_middleware._trust.http import Resolve, look_up
 from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.special_networks import is_public, unwrapped
 from mtls_middleware.display import displayed
 
 ADDRESS_CHARACTERS = 2_048
 """Of one address."""
 
 _PORTS = {"http": 80, "https": 443}
-_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last four bytes
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_OWN_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
+_OWN_DOMAINS = (".localhost", ".localdomain")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 IPAddress = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -30,7 +34,7 @@ class Place:
 
     Attributes:
         scheme: lower case.
-        host: lower case, without brackets.
+        host: lower case, without brackets and without a dot at its end.
         port: also where the address does not write it.
     """
 
@@ -54,9 +58,9 @@ def place_of(address: str) -> Place:
         raise Unusable(f"is not an address ({displayed(str(error))})") from error
     if parts.scheme not in _PORTS:
         raise Unusable("is neither http nor https")
-    if not host or "@" in parts.netloc or port == 0:
+    if not host or "@" in parts.netloc or port == 0 or ("[" in parts.netloc and ":" not in host):
         raise Unusable("has no host, or names a user")
-    return Place(parts.scheme, host, port or _PORTS[parts.scheme])
+    return Place(parts.scheme, _host_of(host), port or _PORTS[parts.scheme])
 
 
 def is_followed(address: str) -> bool:
@@ -82,7 +86,7 @@ class AddressPolicy:
             resolver: returns the addresses of a host.
         """
         self._networks = tuple(networks)
-        self._hosts = frozenset((place.host, place.port) for place in map(place_of, listed))
+        self._hosts = frozenset((place.host, place.port) for place in map(place_of, filter(is_followed, listed)))
         self._resolver = resolver
 
     def resolve(self, host: str, port: int) -> tuple[str, ...]:
@@ -93,7 +97,7 @@ class AddressPolicy:
             HTTPFailure: the name is not known.
         """
         found = tuple(self._resolver(host, port))
-        if (host.lower(), port) in self._hosts:
+        if (host.lower().removesuffix("."), port) in self._hosts:
             return found
         allowed = tuple(address for address in found if self._allows(ip_address(address.partition("%")[0])))
         if not allowed:
@@ -108,38 +112,38 @@ class AddressPolicy:
         """
         if (place.host, place.port) in self._hosts:
             return
-        written = _written_out(place.host)
-        if place.host == "localhost" or place.host.endswith(".localhost"):
-            raise Unusable("leads to this machine")
-        if written is not None and not self._allows(written):
+        try:
+            written = ip_address(place.host.partition("%")[0])
+        except ValueError:
+            if place.host in _OWN_NAMES or place.host.endswith(_OWN_DOMAINS):
+                raise Unusable("leads to this machine") from None
+            return
+        if not self._allows(written):
             raise Unusable(f"leads to {written}, which is not public: MTLS_CRL_NETWORKS can allow it")
 
     def _allows(self, address: IPAddress) -> bool:
-        inner = _inner(address)
+        inner = unwrapped(address)
         return is_public(inner) or any(inner in network or address in network for network in self._networks)
 
 
-def is_public(address: IPAddress) -> bool:
-    """Return whether anybody on the internet has this address."""
-    return address.is_global and not address.is_multicast
+def _host_of(written: str) -> str:
+    """Return a host in the one way that everybody reads alike: no resolver and no proxy takes it for another one.
 
-
-def _inner(address: IPAddress) -> IPAddress:
-    """Return the IPv4 address that an IPv6 one only wraps, for that is where the connection goes."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(address.packed[-4:])
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None) or address
-
-
-def _written_out(host: str) -> IPAddress | None:
-    """Read an address in any of the forms that resolvers take, such as 127.1 and 0x7f000001."""
-    try:
-        return ip_address(host.partition("%")[0])
-    except ValueError:
-        pass
-    try:
-        return IPv4Address(socket.inet_aton(host))
-    except OSError:
-        return None
+    Raises:
+        Unusable: it is written in a way that some read as a name, and others as an address.
+    """
+    host = written.removesuffix(".")
+    if ":" in host:
+        try:
+            IPv6Address(host.partition("%")[0])
+        except ValueError as error:
+            raise Unusable("is not an address (no host is written like this)") from error
+        return host
+    if not _NAME.fullmatch(host):
+        raise Unusable("is not an address (no host is written like this)")
+    if _NUMBER.fullmatch(host.rpartition(".")[2]):  # so it is an IPv4 address, or takes itself for one
+        try:
+            IPv4Address(host)
+        except ValueError as error:
+            raise Unusable("writes an IP address in an unusual way") from error
+    return host

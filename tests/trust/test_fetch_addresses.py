@@ -1,12 +1,13 @@
 """Which addresses of lists are followed: public ones, and what the operator allows."""
 
-from ipaddress import ip_address, ip_network
+import socket
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.addresses import AddressPolicy, Place, is_followed, is_public, place_of
+from mtls_middleware._trust.addresses import AddressPolicy, Place, is_followed, place_of
 from mtls_middleware._trust.report import Unusable
 
 PLACES = {
@@ -137,12 +138,92 @@ def test_no_other_host_or_port_may(host: str, port: int) -> None:
         resolving("10.0.0.5", listed=["http://crl.corp.example/a.crl"]).resolve(host, port)
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "10.5", "localhost", "a.localhost", "::1"]
-)
+OWN = [
+    "127.0.0.1",
+    "127.0.0.1.",
+    "10.0.0.5.",
+    "[::1]",
+    "[::127.0.0.1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b:1::1]",
+    "[fec0::1]",
+    "[fe80::1%25eth0]",
+    "192.0.0.192",
+    "localhost",
+    "localhost.",
+    "LOCALHOST.",
+    "a.localhost",
+    "a.localhost.",
+    "localhost.localdomain",
+    "ip6-localhost",
+    "ip6-loopback.",
+]
+
+
+@pytest.mark.parametrize("host", OWN)
 def test_a_private_address_that_is_written_out_goes_through_no_proxy(host: str) -> None:
     with pytest.raises(Unusable, match="leads to"):
-        resolving().require_name(Place("http", host, 80))
+        resolving().require_name(place_of(f"http://{host}/a.crl"))
+
+
+UNUSUAL = [
+    "127.1",
+    "10.5",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.1",
+    "0x",
+    "0177.0.0.1",
+    "127.0.0.01",
+    "127.0.0.08",
+    "127.0.0.1.1",
+    "1.2.3.256",
+    "crl.example.1",
+    "crl.example.0x1",
+    "%31%32%37.0.0.1",
+    "127.0.0.%31",
+    "8.8.8.8\\.127.0.0.1",
+    "127.0.0.1..",
+    "localhost..",
+    ".localhost",
+    "a..example",
+    ".",
+    "crl.example;a",
+    "[::1%25lo%25]a",
+    "[v1.x]",
+    "[v1.x:y]",
+]
+
+
+@pytest.mark.parametrize("end", ["", "."])
+@pytest.mark.parametrize("host", UNUSUAL)
+def test_a_host_that_others_could_take_for_another_one_is_not_followed(host: str, end: str) -> None:
+    assert not is_followed(f"http://{host}{end}/a.crl")
+
+
+def test_every_spelling_of_an_ipv4_address_that_a_resolver_takes_is_plain_or_refused() -> None:
+    for written in UNUSUAL:
+        try:
+            socket.inet_aton(written)
+        except OSError:
+            continue
+        with pytest.raises(Unusable, match="writes an IP address in an unusual way"):
+            place_of(f"http://{written}/")
+
+
+@pytest.mark.parametrize("written", ["http://crl.example./a.crl", "http://CRL.EXAMPLE./a.crl"])
+def test_a_dot_at_the_end_of_a_host_means_nothing(written: str) -> None:
+    assert place_of(written) == Place("http", "crl.example", 80)
+    policy = resolving("10.0.0.5", listed=[written])
+    assert policy.resolve("crl.example", 80) == policy.resolve("crl.example.", 80) == ("10.0.0.5",)
+    policy.require_name(place_of("http://crl.example/b.crl"))
+
+
+def test_a_listed_address_that_nobody_can_follow_is_left_out() -> None:
+    with pytest.raises(Unusable):
+        resolving("10.0.0.5", listed=["http://127.1/a.crl"]).resolve("127.1", 80)
 
 
 @pytest.mark.parametrize("host", ["crl.example", "8.8.8.8", "2606:4700::1111"])
@@ -152,7 +233,3 @@ def test_other_names_are_the_proxys_to_judge(host: str) -> None:
 
 def test_a_listed_address_goes_through_a_proxy() -> None:
     resolving(listed=["http://10.0.0.5/a.crl"]).require_name(Place("http", "10.0.0.5", 80))
-
-
-def test_multicast_is_not_public() -> None:
-    assert not is_public(ip_address("224.0.1.1"))
