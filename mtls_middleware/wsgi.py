@@ -87,7 +87,7 @@ def _connection(environ: "WSGIEnvironment") -> Connection:
     return Connection(
         interface=Interface.WSGI,
         path=_text(environ.get("PATH_INFO", "")),
-        raw_path=raw_path.encode("latin-1", "replace") if isinstance(raw_path, str) else raw_path,
+        raw_path=raw_path.encode("latin-1", "backslashreplace") if isinstance(raw_path, str) else raw_path,
         root_path=_text(environ.get("SCRIPT_NAME", "")),
         headers=tuple(_headers(environ)),
         client=(environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")),
@@ -105,8 +105,11 @@ def _connection(environ: "WSGIEnvironment") -> Connection:
 
 
 def _text(value: str) -> str:
-    """Undo PEP 3333's latin-1, which stands for bytes."""
-    return value.encode("latin-1", "replace").decode("utf-8", "replace")
+    """Undo PEP 3333's latin-1, which stands for bytes; U+FFFD marks what cannot be undone."""
+    try:
+        return value.encode("latin-1").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return f"{value}\N{REPLACEMENT CHARACTER}"
 
 
 def _headers(environ: "WSGIEnvironment") -> Iterator[tuple[bytes, bytes]]:

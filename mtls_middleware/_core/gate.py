@@ -81,7 +81,11 @@ class Gate:
         protected = True
         try:
             protected = self.protection.covers(connection)
-            return self._judge(connection, snapshot, now, protected=protected)
+            try:
+                return self._judge(connection, snapshot, now, protected=protected)
+            except Rejection as rejection:
+                self._name_missing_exemption(rejection, connection)
+                raise
         except Rejection as rejection:
             return self._rejected(rejection, protected=protected)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -207,6 +211,12 @@ class Gate:
         complaint = self.source.complaint(connection, fields)
         if complaint is not None:
             raise Rejection(Reason.PROXY_VERIFICATION_FAILED, complaint)
+
+    def _name_missing_exemption(self, rejection: Rejection, connection: Connection) -> None:
+        prefix = self.protection.missing_exemption(connection)
+        if prefix is not None:
+            value = ",".join((*self.protection.exempt, prefix))
+            rejection.detail = f"MTLS_EXEMPT={value} would exempt this path; {rejection.detail}"
 
     def _rejected(self, rejection: Rejection, *, protected: bool, error: BaseException | None = None) -> Rejected:
         disposition = Disposition.REFUSED

@@ -243,7 +243,7 @@ def _proxy(text: str) -> Network | str:
 
 
 def _exempt(text: str) -> str:
-    prefix = values.path_prefix(text)
+    prefix = values.path_prefix(text, opens=True)
     if prefix == "/":
         raise ValueError("would exempt everything")
     return prefix

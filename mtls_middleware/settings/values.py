@@ -6,10 +6,12 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from unicodedata import normalize
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from mtls_middleware import regions
+from mtls_middleware._core.protection import is_ambiguous
 from mtls_middleware._core.proxies import Network
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -19,7 +21,10 @@ _DNS_NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+$){_LABEL}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ALMOST_SHA256 = re.compile(r"[0-9a-f]{32,}|[0-9a-f]{2}(?::[0-9a-f]{2})+")
-_BAD_IN_PREFIX = ("..", "//", ";", "%", "\\", "*", "?", "#")
+_BAD_IN_PREFIX = ("..", ";", "%", "*", "?", "#", "{", "}", "<", ">", "[", "]", "^", "|", "/:")
+_PATTERN = re.compile(r"[{}<>*\[\]]|/:")
+"""Begins a part of a template or a glob that stands for any text."""
+_END_OF_PATH = re.compile(r"[?#;|]|\$\Z|\(/")
 _MAPPED = 96
 """Length of the prefix ``::ffff:0:0`` of IPv4-mapped addresses."""
 
@@ -126,12 +131,33 @@ def visible_text(text: str) -> str:
     return text
 
 
-def path_prefix(text: str) -> str:
-    """Return a path prefix without its final slash."""
-    bad = any(part in text for part in _BAD_IN_PREFIX) or "." in text.split("/")
-    if bad or not text.startswith("/") or not text.isprintable():
-        raise ValueError("must be a path such as /actions, without query, wildcards, '.', '..', '//', ';', '%' or '\\'")
+def path_prefix(text: str, *, opens: bool = False) -> str:
+    """Return a path prefix without its final slash.
+
+    Args:
+        text: as an operator wrote it.
+        opens: what lies under it needs no identity, so no wider prefix is suggested than what was meant.
+    """
+    bad = any(part in text for part in _BAD_IN_PREFIX) or text.endswith("$")
+    if bad or not text.startswith("/") or is_ambiguous(normalize("NFKC", text)):
+        nearest = _nearest_prefix(text, opens=opens)
+        raise ValueError(
+            "must be a path such as /actions, without query, route templates, wildcards, '.', '..', '//', ';', '%' or "
+            "'\\'" + (f"; did you mean '{nearest}'?" if nearest else "")
+        )
     return text.rstrip("/") or "/"
+
+
+def _nearest_prefix(text: str, *, opens: bool) -> str:
+    """Return the fixed part of a template, pattern or address, as a prefix; empty where there is none."""
+    written = re.sub(r"\A\^|\A[A-Za-z][A-Za-z0-9+.-]*://[^/]*", "", normalize("NFKC", text).strip().replace("\\", "/"))
+    written = _END_OF_PATH.split(unquote(f"/{written}"), maxsplit=1)[0]
+    fixed, *varying = _PATTERN.split(written, maxsplit=1)
+    segments = fixed.split("/")[: -1 if varying and not written.startswith(f"{fixed}/:") else None]
+    nearest = "".join(f"/{segment}" for segment in segments if segment not in {"", ".", ".."})
+    if opens and (not nearest or any("/" in part for part in varying)):
+        return ""
+    return "" if is_ambiguous(nearest or "/") else nearest or "/"
 
 
 def organization_id(text: str) -> str:

@@ -1,4 +1,7 @@
-"""A path is protected if any reading of it is, and exempt only if every reading is."""
+"""A path is open only if it has exactly one reading: protected if any reading is, exempt only if every reading is."""
+
+from unicodedata import normalize
+from urllib.parse import quote, quote_from_bytes
 
 import pytest
 from hypothesis import given
@@ -63,12 +66,9 @@ FREE = {
     "the root": request(path="/"),
     "nothing": request(path=""),
     "another": request(path="/other", raw_path=b"/other"),
-    "another case": request(path="/Actions"),
     "half a segment": request(path="/actionsx"),
     "a segment later": request(path="/other/actions"),
     "in the query": request(path="/other", raw_path=b"/other?/actions"),
-    "the address of a host": request(path="http://actions/other"),
-    "down and up": request(path="/other/.."),
     "under a root path": request(path="/api/other", root_path="/api"),
 }
 
@@ -87,7 +87,8 @@ EXEMPT = {
     "itself": request(path="/health", raw_path=b"/health"),
     "below it": request(path="/health/live"),
     "with a query": request(path="/health", raw_path=b"/health?verbose"),
-    "a dot": request(path="/health/./live"),
+    "beyond ASCII": request(path="/health/caf\xe9", raw_path=b"/health/caf%C3%A9"),
+    "a final slash": request(path="/health/", raw_path=b"/health/"),
 }
 
 
@@ -98,6 +99,10 @@ def test_an_exempt_path_is_let_through(connection: Connection) -> None:
 
 NOT_EXEMPT = {
     "another": request(path="/healthy"),
+    "an encoded letter": request(path="/health", raw_path=b"/h%65alth"),
+    "a letter of another width": request(path="/\uff48ealth"),
+    "a question mark": request(path="/health?/../x", raw_path=b"/health%3f/../x"),
+    "a dot": request(path="/health/./live"),
     "another case": request(path="/HEALTH"),
     "up again": request(path="/health/../actions"),
     "up again, encoded": request(path="/health/%2e%2e/actions"),
@@ -125,6 +130,222 @@ NOT_EXEMPT = {
 @pytest.mark.parametrize("connection", NOT_EXEMPT.values(), ids=NOT_EXEMPT.keys())
 def test_a_path_that_has_another_reading_is_not_exempt(connection: Connection) -> None:
     assert HEALTH.covers(connection)
+
+
+AMBIGUOUS = {
+    "an address": "http://actions/other",
+    "down and up": "/other/..",
+    "a dot at the end": "/other/.",
+    "an empty segment": "/other//x",
+    "a segment of blanks": "/other/ /x",
+    "dots in blanks": "/other/ .. /x",
+    "dots in a parameter": "/other/..;a/x",
+    "full-width dots": "/other/\uff0e\uff0e/x",
+    "a two dot leader": "/other/\u2025/x",
+    "a one dot leader": "/other/\u2024\u2024/x",
+    "a full-width slash after a slash": "/\uff0fother",
+    "a full-width percent sign": "/other\uff052fx",
+    "a full-width backslash": "/other\uff3cx",
+    "a full-width semicolon": "/other/.\uff1ba/x",
+    "a small semicolon": "/other/..\u037ea/x",
+    "nothing before the slash": "other",
+    "a star": "*",
+    "a backslash": "/other\\x",
+    "an encoded slash": "/other%2fx",
+    "an encoded backslash": "/other%5Cx",
+    "a line feed": "/other\n",
+    "a null": "/other\0",
+    "an unit separator": "/other\x1f",
+    "delete": "/other\x7f",
+    "next line": "/other\x85",
+    "a line separator": "/other\u2028",
+    "a soft hyphen": "/ot\xadher",
+    "zero width": "/ot\u200bher",
+    "a joiner": "/ot\u200dher",
+    "right to left": "/\u202eother",
+    "a byte order mark": "/\ufeffother",
+    "a tag": "/other\U000e0061",
+    "a variation selector": "/other\ufe0f",
+    "a grapheme joiner": "/oth\u034fer",
+    "a filler": "/oth\u3164er",
+    "undecodable": "/other\ufffd",
+    "a lone surrogate": "/other\udcff",
+    "private use": "/other\ue000",
+    "encoded three times": "/other%25252561",
+    "a pile of marks": "/o" + "\u0301\u0327" * 20,
+    "a letter of eighteen": "/" + "\ufdfa" * 9,
+    "too long": "/" + "\xe9" * 16_384,
+}
+
+
+def spelled(path: str) -> list[Connection]:
+    """Return requests for a path as servers hand them over: decoded, and raw beside it, and encoded twice."""
+    raw = quote_from_bytes(path.encode("utf-8", "surrogateescape"), safe="/:;%*\\").encode()
+    return [
+        request(path=path),
+        request(path=path, raw_path=raw),
+        request(path="/", raw_path=raw),
+        request(path=quote(path, safe="/:;%*\\", errors="surrogatepass")),
+        request(path="/", raw_path=quote(raw, safe="/:;*").encode()),
+        request(path=path, root_path="/api"),
+        request(path=path, root_path="/api", interface=Interface.WSGI),
+        request(path="/", root_path=path if path.startswith("/") else f"/{path}//"),
+    ]
+
+
+@pytest.mark.parametrize("path", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+def test_a_path_that_routers_read_in_two_ways_is_protected(path: str) -> None:
+    for connection in spelled(path):
+        assert ACTIONS.covers(connection), connection
+    for connection in spelled(f"/health{path if path.startswith('/') else '//'}"):
+        assert HEALTH.covers(connection), connection
+
+
+FOLDED = {
+    "upper case": "/ACTIONS",
+    "one letter": "/actionS/x",
+    "a long s": "/action\u017f",
+    "a dotless i": "/act\u0131ons",
+    "a dotted I": "/ACT\u0130ONS",
+    "a dotted I in lower case": "/acti\u0307ons",
+    "full width": "/\uff41\uff43tions",
+    "a full-width slash behind": "/actions\uff0fx",
+    "mathematical": "/\U0001d41actions",
+    "a blank behind": "/actions ",
+    "a blank before": "/ actions/x",
+    "a no-break space behind": "/actions\xa0/x",
+    "a question mark behind": "/actions?x",
+    "a number sign behind": "/actions#x",
+}
+
+
+@pytest.mark.parametrize("path", FOLDED.values(), ids=FOLDED.keys())
+def test_protected_prefixes_are_compared_without_case(path: str) -> None:
+    for connection in spelled(path):
+        assert ACTIONS.covers(connection), connection
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [
+        ("/stra\xdfe", "/STRASSE"),
+        ("/STRASSE", "/stra\xdfe/x"),
+        ("/caf\xe9", "/cafe\u0301"),
+        ("/Caf\xe9", "/CAFE\u0301/x"),
+        ("/kelvin", "/\u212aelvin"),
+        ("/\u03c3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2", "/\u03a3\u038a\u03a3\u03a5\u03a6\u039f\u03a3"),
+        ("/\u01f0", "/%6a\u030c"),
+    ],
+)
+def test_both_sides_are_folded(prefix: str, path: str) -> None:
+    assert Protection(protected=(prefix,)).covers(request(path=path))
+
+
+@pytest.mark.parametrize("letter", "abcdefghijklmnopqrstuvwxyz")
+def test_whatever_a_router_may_take_for_a_letter_is_folded_to_it(letter: str) -> None:
+    likes = {chr(code) for code in range(0x80, 0x20000) if not 0xD800 <= code < 0xE000}
+    likes = {like for like in likes if letter in {like.lower(), like.upper().lower(), normalize("NFKC", like).lower()}}
+    for like in likes | ({"\u0130", "\u0131"} if letter == "i" else set()):
+        assert Protection(protected=(f"/x{letter}",)).covers(request(path=f"/x{like}")), like
+
+
+OPEN = {
+    "blanks": "/a page/with blanks",
+    "letters beyond ASCII": "/gr\xf6\xdfe/\u65e5\u672c\u8a9e/\u0645\u0631\u062d\u0628\u0627",
+    "decomposed letters": "/cafe\u0301",
+    "Hindi, with combining signs": "/\u0939\u093f\u0928\u094d\u0926\u0940",
+    "punctuation": "/~user/@me/a:b/a+b/a,b/(x)/a.b/!*'&=$",
+    "a hundred per cent": "/100%",
+    "a hundred per cent of something": "/100% sure",
+    "a slash at the end": "/page/",
+    "a leading dot": "/.well-known/security.txt",
+    "dots in a name": "/v1..v2/a...b/...",
+    "an ellipsis": "/and so on\u2026",
+    "a parameter": "/page;v=1",
+    "a question mark": "/what?",
+    "a number sign": "/tickets/#12",
+    "an emoji": "/\U0001f600",
+    "the protected name later": "/page/actions",
+    "more than the protected name": "/actionsx",
+    "a file of that name": "/actions.json",
+}
+
+
+@pytest.mark.parametrize("path", OPEN.values(), ids=OPEN.keys())
+def test_an_ordinary_path_stays_open(path: str) -> None:
+    raw = quote(path, safe="/~@:+,();!*'&=$").encode()
+    for root in ("", "/api"):
+        assert not ACTIONS.covers(request(path=path, root_path=root))
+        assert not ACTIONS.covers(request(path=path, raw_path=raw, root_path=root))
+        assert not ACTIONS.covers(request(path=path, raw_path=raw + b"?x=//../%0a", root_path=root))
+        assert not ACTIONS.covers(request(path=path, raw_path=raw, root_path=root, interface=Interface.WSGI))
+
+
+@pytest.mark.parametrize("path", [path for path in OPEN.values() if not set(";?#") & set(path)])
+def test_an_ordinary_path_below_an_exempt_one_is_exempt(path: str) -> None:
+    assert not HEALTH.covers(
+        request(path=f"/health{path}", raw_path=quote(f"/health{path}", safe="/~@:+,()!*'&=$").encode())
+    )
+
+
+def test_an_exempt_path_beyond_ascii_is_exempt_as_it_is_sent() -> None:
+    protection = Protection(exempt=("/gr\xf6\xdfe", "/a b"))
+    assert not protection.covers(request(path="/gr\xf6\xdfe", raw_path=b"/gr%C3%B6%C3%9Fe"))
+    assert not protection.covers(request(path="/a b/c", raw_path=b"/a%20b/c"))
+    assert protection.covers(request(path="/GR\xf6\xdfE", raw_path=b"/GR%C3%B6%C3%9FE"))
+
+
+MOUNTED = {
+    "uvicorn --root-path": (request(path="/api/health", raw_path=b"/api/health", root_path="/api"), "/api/health"),
+    "FastAPI(root_path=)": (request(path="/health", raw_path=b"/health", root_path="/api"), "/api/health"),
+    "a slash at its end": (request(path="/health/live", root_path="/api/"), "/api/health"),
+    "no slash before it": (request(path="/health", root_path="api"), "/api/health"),
+    "encoded": (
+        request(path="/caf\xe9/health", raw_path=b"/caf%C3%A9/health", root_path="/caf\xe9"),
+        "/caf\xe9/health",
+    ),
+    "SCRIPT_NAME": (
+        request(path="/health", raw_path=b"/api/health", root_path="/api", interface=Interface.WSGI),
+        "/api/health",
+    ),
+    "SCRIPT_NAME alone": (request(path="/health", root_path="/api", interface=Interface.WSGI), "/api/health"),
+    "cut off without a word": (request(path="/health", raw_path=b"/api/health?x"), "/api/health"),
+}
+
+
+@pytest.mark.parametrize(("connection", "value"), MOUNTED.values(), ids=MOUNTED.keys())
+def test_behind_a_mount_point_the_missing_exemption_is_named(connection: Connection, value: str) -> None:
+    assert HEALTH.covers(connection)
+    assert HEALTH.missing_exemption(connection) == value
+    assert not Protection(exempt=("/health", value)).covers(connection)
+
+
+def test_the_missing_exemption_may_be_the_shorter_one() -> None:
+    connection = request(path="/api/health", root_path="/api")
+    assert Protection(exempt=("/api/health",)).missing_exemption(connection) == "/health"
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        request(path="/actions", root_path="/api"),
+        request(path="/api//health", root_path="/api"),
+        request(path="/api/health;x", root_path="/api"),
+        request(path="/health%0a", root_path="/api"),
+        request(path="/HEALTH", root_path="/api"),
+        request(path="/health", raw_path=b"http://h/health"),
+        request(path="/actions"),
+    ],
+)
+def test_of_any_other_path_no_exemption_is_named(connection: Connection) -> None:
+    assert HEALTH.covers(connection)
+    assert HEALTH.missing_exemption(connection) is None
+    assert ACTIONS.missing_exemption(connection) is None
+
+
+@pytest.mark.parametrize("path", ["/apiactions", "/API/actions", "/%61pi/actions", "/%61piactions", "/api;x/actions"])
+def test_a_mount_point_is_cut_off_in_any_spelling_and_wherever_it_ends(path: str) -> None:
+    assert ACTIONS.covers(request(path=path, root_path="/api"))
 
 
 def test_an_exemption_may_lie_inside_a_protected_path() -> None:
