@@ -78,6 +78,47 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
                 "/a*",
                 "/./a",
                 "/a/.",
+                "/a/:id",
+                "/a$",
+                "/a\u200bb",
+                "/a\ufffd",
+                "/\uff0fa",
+            )
+        ),
+        *(
+            pytest.param(ONE_REGION, name, text, f"did you mean '{right}'?", id=f"{name}-{text}")
+            for name in ("PROTECT", "EXEMPT")
+            for text, right in (
+                ("actions", "/actions"),
+                ("actions/lookup/", "/actions/lookup"),
+                ("/actions/{id}", "/actions"),
+                ("/actions/{id:int}", "/actions"),
+                ("/actions/<id>", "/actions"),
+                ("/actions/<int:id>", "/actions"),
+                ("/actions/:id", "/actions"),
+                ("/actions/*", "/actions"),
+                ("/actions/**", "/actions"),
+                ("/actions/[a-z]+", "/actions"),
+                ("^/actions$", "/actions"),
+                ("/actions(/.*)?", "/actions"),
+                ("https://host.example/actions", "/actions"),
+                ("/actions?x=1", "/actions"),
+                ("/actions;v=1", "/actions"),
+                ("//actions/./x", "/actions/x"),
+                ("\\actions", "/actions"),
+                ("/my%20actions", "/my actions"),
+            )
+        ),
+        *(
+            pytest.param(ONE_REGION, "PROTECT", text, f"did you mean '{right}'?", id=f"protect-{text}")
+            for text, right in (
+                ("/<id>", "/"),
+                ("/{id}", "/"),
+                ("*", "/"),
+                ("/act*", "/"),
+                ("/actions{tail}", "/"),
+                ("/customers/{id}/orders", "/customers"),
+                ("/x/act<id>/:y", "/x"),
             )
         ),
         pytest.param(ONE_REGION, "EXEMPT", "/", "would exempt everything", id="exempt-all"),
@@ -185,3 +226,11 @@ def test_a_bad_keyword_is_a_configuration_error(keywords: dict[str, Any]) -> Non
     with pytest.raises(ConfigurationError) as raised:
         Settings(regions="us-east-1", trust="/t", **keywords)
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["/{id}", "*", "/customers/{id}/health", "/heal*", "/health\u200b"])
+def test_no_exemption_is_suggested_that_is_wider_than_what_was_meant(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be a path") as raised:
+        Settings.from_env({**ONE_REGION, "MTLS_EXEMPT": text})
+
+    assert "did you mean" not in str(raised.value)

@@ -7,9 +7,6 @@ from enum import StrEnum
 from mtls_middleware.cli.doctor.forgery import GUESS, Forgery
 from mtls_middleware.cli.doctor.message import Body, Headers, Message, Version
 
-MARK = "mtls-doctor"
-"""A path segment that nobody has."""
-
 
 class Weakness(StrEnum):
     """Name what an attack would show to be wrong. Each has a cure of its own."""
@@ -267,36 +264,3 @@ DIRECT = (
 def attacks_on(forgery: Forgery) -> Iterator[Attack]:
     """Return the attacks that have a meaning for a source."""
     return (attack for attack in HEADERS if forgery.markers or not attack.needs_marker)
-
-
-def path_attacks(path: str) -> Iterator[Attack]:
-    """Return requests without a certificate, for the same path in other spellings."""
-    plain, mark, query = path.partition("?")
-    plain = f"/{plain.lstrip('/')}"
-    first, _, rest = plain[1:].partition("/")
-    spellings: dict[str, tuple[str, str]] = {
-        "path-slashes": ("//path", f"/{plain}"),
-        "path-dots": ("/%2e/path", f"/%2e{plain}"),
-        "path-up": (f"/{MARK}/%2e%2e/path", f"/{MARK}/%2e%2e{plain}"),
-        "path-semicolon": ("/;/path", f"/;{plain}"),
-    }
-    if first:
-        spellings["path-encoded"] = ("an encoded letter in the path", f"/{_encoded(first)}{plain[1 + len(first) :]}")
-    if rest:
-        spellings["path-encoded-slash"] = ("an encoded slash in the path", f"/{first}%2f{rest}")
-    for name, (title, spelling) in spellings.items():
-        yield Attack(
-            name=name,
-            title=f"{title}, nothing forged",
-            weakness=Weakness.PATH,
-            message=_asking_for(f"{spelling}{mark}{query}"),
-        )
-
-
-def _asking_for(path: str) -> Callable[[Forgery], Message]:
-    return lambda _: Message(path=path)
-
-
-def _encoded(segment: str) -> str:
-    """Percent-encode the first letter, which needs none."""
-    return segment if segment.startswith("%") else f"%{ord(segment[0]):02x}{segment[1:]}"

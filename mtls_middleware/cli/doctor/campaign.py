@@ -16,7 +16,6 @@ from mtls_middleware.cli.doctor.attacks import (
     Attack,
     Weakness,
     attacks_on,
-    path_attacks,
 )
 from mtls_middleware.cli.doctor.conclusions import (
     HTTP2_NOT_TRIED,
@@ -31,6 +30,7 @@ from mtls_middleware.cli.doctor.conclusions import (
 from mtls_middleware.cli.doctor.forgery import Forgery, Source, forge, forge_everything, stranger
 from mtls_middleware.cli.doctor.judging import Heard, Judgement, Verdict, hear, judge
 from mtls_middleware.cli.doctor.message import Message, Request
+from mtls_middleware.cli.doctor.paths import path_attacks
 from mtls_middleware.cli.doctor.plan import Plan
 from mtls_middleware.cli.doctor.report import Report, Row
 from mtls_middleware.cli.doctor.target import Target

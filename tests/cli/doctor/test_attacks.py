@@ -11,11 +11,11 @@ from mtls_middleware.cli.doctor.attacks import (
     Attack,
     Weakness,
     attacks_on,
-    path_attacks,
 )
 from mtls_middleware.cli.doctor.cures import TITLES, cure
 from mtls_middleware.cli.doctor.forgery import forge, known_sources, stranger
 from mtls_middleware.cli.doctor.message import Message
+from mtls_middleware.cli.doctor.paths import path_attacks
 from tests.cli.doctor.deployments import source
 
 ALL = (*HEADERS, WEBSOCKET, HTTP2, *OVER_HTTP2, *DIRECT, *path_attacks("/actions/lookup"))
@@ -64,7 +64,12 @@ PATHS: dict[str, dict[str, str]] = {
         "path-slashes": "//actions/lookup?x=1",
         "path-dots": "/%2e/actions/lookup?x=1",
         "path-up": "/mtls-doctor/%2e%2e/actions/lookup?x=1",
+        "path-slashes-up": "//mtls-doctor/../actions/lookup?x=1",
         "path-semicolon": "/;/actions/lookup?x=1",
+        "path-parameter": "/actions/lookup;a?x=1",
+        "path-newline": "/actions/lookup%0A?x=1",
+        "path-undecodable": "/actions/lookup%FF?x=1",
+        "path-case": "/ACTIONS/LOOKUP?x=1",
         "path-encoded": "/%61ctions/lookup?x=1",
         "path-encoded-slash": "/actions%2flookup?x=1",
     },
@@ -72,20 +77,33 @@ PATHS: dict[str, dict[str, str]] = {
         "path-slashes": "//actions",
         "path-dots": "/%2e/actions",
         "path-up": "/mtls-doctor/%2e%2e/actions",
+        "path-slashes-up": "//mtls-doctor/../actions",
         "path-semicolon": "/;/actions",
+        "path-parameter": "/actions;a",
+        "path-newline": "/actions%0A",
+        "path-undecodable": "/actions%FF",
+        "path-case": "/ACTIONS",
         "path-encoded": "/%61ctions",
     },
     "/": {
         "path-slashes": "//",
         "path-dots": "/%2e/",
         "path-up": "/mtls-doctor/%2e%2e/",
+        "path-slashes-up": "//mtls-doctor/../",
         "path-semicolon": "/;/",
+        "path-parameter": "/;a",
+        "path-newline": "/%0A",
+        "path-undecodable": "/%FF",
     },
     "//%61": {
         "path-slashes": "//%61",
         "path-dots": "/%2e/%61",
         "path-up": "/mtls-doctor/%2e%2e/%61",
+        "path-slashes-up": "//mtls-doctor/../%61",
         "path-semicolon": "/;/%61",
+        "path-parameter": "/%61;a",
+        "path-newline": "/%61%0A",
+        "path-undecodable": "/%61%FF",
         "path-encoded": "/%61",
     },
 }

@@ -57,12 +57,12 @@ def test_a_right_proxy_is_clean(guard: Guard) -> None:
     assert (report.status, report.findings, set(verdicts(report).values())) == (CLEAN, (), {Verdict.REFUSED})
 
 
-def test_about_forty_requests_are_sent(guard: Guard) -> None:
+def test_fewer_than_fifty_requests_are_sent(guard: Guard) -> None:
     line = Deployed(guard=guard, http2=True, direct=lambda message: message.headers)
 
     attack(line, direct=DIRECT)
 
-    assert 35 <= len(line.seen) <= 45
+    assert 40 <= len(line.seen) < 50
 
 
 def test_every_request_can_be_found_in_the_log(guard: Guard) -> None:

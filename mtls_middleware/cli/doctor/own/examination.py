@@ -11,6 +11,7 @@ from mtls_middleware.cli.doctor.own.api import tell_api
 from mtls_middleware.cli.doctor.own.clock import ask_clocks, tell_clock
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Severity, Topic
 from mtls_middleware.cli.doctor.own.keeping import kept_of
+from mtls_middleware.cli.doctor.own.paths import tell_paths
 from mtls_middleware.cli.doctor.own.proxies import tell_proxy
 from mtls_middleware.cli.doctor.own.revocation import tell_revocation
 from mtls_middleware.cli.doctor.own.servers import VersionOf, installed_version, tell_servers
@@ -60,6 +61,7 @@ def examine(world: World, tell: Tell = lambda _: None) -> tuple[Finding, ...]:
     if settings is None:
         missing = [topic for topic in Topic if topic is not Topic.SETTINGS]
         return (*found, *(_not_looked_at(topic) for topic in missing))
+    found += tell_paths(settings, world.environ)
     if configured.secrets is not None:
         found += _examine_trust(settings, configured.secrets, world, tell)
     else:

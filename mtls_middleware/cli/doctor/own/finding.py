@@ -42,6 +42,7 @@ class Check(StrEnum):
     SETTINGS_MODE = "settings-mode"
     SETTINGS_LIMITS = "settings-limits"
     SETTINGS_CALLER = "settings-caller"
+    SETTINGS_PATHS = "settings-paths"
     FILES_USABLE = "files-usable"
     FILES_WRITABLE = "files-writable"
     FILES_LEFT_OUT = "files-left-out"

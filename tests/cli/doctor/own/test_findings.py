@@ -135,6 +135,20 @@ FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
     ("nothing here", lambda one: one.environ.clear(), Check.SETTINGS_USER, WARNING, "no variable of the application"),
     ("root looks", lambda one: setattr(one, "user", 0), Check.SETTINGS_USER, WARNING, "runs as root"),
     ("report mode", setting(MTLS_MODE="report"), Check.SETTINGS_MODE, WARNING, "keeps nobody out"),
+    *(
+        (
+            f"{name} before {exempt}",
+            setting(MTLS_EXEMPT=exempt, **{name: prefix}),
+            Check.SETTINGS_PATHS,
+            WARNING,
+            "only one of both",
+        )
+        for name, prefix, exempt in (
+            ("UVICORN_ROOT_PATH", "/api", "/health"),
+            ("SCRIPT_NAME", "/api/", "/api/health"),
+            ("GRANIAN_URL_PATH_PREFIX", "/api", "/health,/live,/api/live"),
+        )
+    ),
     (
         "large limits",
         setting(MTLS_MAX_HEADER_BYTES="262144", MTLS_MAX_CHAIN="128"),
@@ -391,6 +405,11 @@ def test_an_api_that_answers_is_told(deployment: Deployment) -> None:
             "would prove more",
         ),
         (
+            setting(MTLS_EXEMPT="/health,/api/health", UVICORN_ROOT_PATH="/api"),
+            Check.SETTINGS_PATHS,
+            "with and without it",
+        ),
+        (
             lambda one: one.environ.update(MTLS_STATE_SECRET_FILE=str(one.secret(0o640))),
             Check.SETTINGS_SECRET,
             "has mode 0640",
@@ -509,3 +528,23 @@ def test_what_is_done_is_told(deployment: Deployment) -> None:
 
     assert told[0] == "settings"
     assert "the network: 1 to go" in told
+
+
+@pytest.mark.parametrize(
+    ("prefix", "exempt", "right"),
+    [
+        ("/api", "/health", "/health,/api/health"),
+        ("/api/", "/api/health", "/api/health,/health"),
+        ("/api", "/health,/api/live", "/health,/api/live,/api/health,/live"),
+    ],
+)
+def test_the_right_exemption_behind_a_prefix_is_named(
+    deployment: Deployment, prefix: str, exempt: str, right: str
+) -> None:
+    setting(MTLS_EXEMPT=exempt, UVICORN_ROOT_PATH=prefix)(deployment)
+
+    (finding,) = those(deployment.examine(), Check.SETTINGS_PATHS, WARNING)
+    assert finding.cure == f"set MTLS_EXEMPT={right}"
+
+    setting(MTLS_EXEMPT=right)(deployment)
+    assert not those(deployment.examine(), Check.SETTINGS_PATHS, WARNING)
