@@ -121,7 +121,21 @@ HOSTILE_PATHS = {
     "backslashes": "\\",
     "colons": "a:",
     "schemes": "a://",
+    "blanks": " ",
+    "blanks in segments": "/ ",
+    "dots alone": ".",
+    "encoded twice": "%2561",
+    "question marks": "?",
+    "encoded letters beyond ASCII": "%C3%A9",
+    "encoded marks": "%CC%81%CC%A7",
+    "marks of two classes": "\u0301\u0327",
+    "decomposed letters": "e\u0301",
+    "a letter that becomes eighteen": "\ufdfa",
+    "a letter that becomes two": "\xdf",
 }
+
+LONGEST_PATH = 16_000
+"""A longer one is not even looked at."""
 
 
 @pytest.mark.parametrize("unit", HOSTILE_PATHS.values(), ids=HOSTILE_PATHS.keys())
@@ -130,11 +144,12 @@ def test_a_long_path_costs_in_proportion_to_its_length(unit: str) -> None:
     protection = Protection(protected=("/actions",), exempt=("/health",))
 
     def judge(size: int) -> Callable[[], object]:
-        path_ = "/" + unit * (size // len(unit))
+        path_ = "/" + unit * ((size - 1) // len(unit))
         connection = request(path=path_, raw_path=path_.encode(), root_path="/api")
         return lambda: protection.covers(connection)
 
-    _expect_growth_in_proportion(judge(SMALL // 10), judge(LARGE // 10))
+    _expect_growth_in_proportion(judge(LONGEST_PATH // GROWTH), judge(LONGEST_PATH))
+    _expect_growth_in_proportion(judge(LONGEST_PATH), judge(LONGEST_PATH * GROWTH))
 
 
 # ------------------------------------------------------------------------------------------------------------- paths
