@@ -13,8 +13,8 @@ from tests.routers.frameworks import PROTECTED
 from tests.routers.site import FRAMEWORKS, MOUNT, WITH_WEBSOCKET, Routed, routed
 from tests.routers.targets import targets
 
-PROTECT = {"protect": "/lookup,/actions"}
-EXEMPT = {"exempt": f"/health,{MOUNT}/health"}
+PROTECT = {"MTLS_PROTECT": "/lookup,/actions"}
+EXEMPT = {"MTLS_EXEMPT": f"/health,{MOUNT}/health"}
 MODES = {"protect": PROTECT, "exempt": EXEMPT}
 PROTECTED_HANDLERS = {"protect": PROTECTED, "exempt": PROTECTED | {"open"}}
 
@@ -29,7 +29,8 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def guard(mode: str, tmp_path: Path) -> Iterator[Guard]:
     trust = str(regional_ca().write(tmp_path / "US-East-1.pem"))
-    guard = Guard.silent(Settings(regions="us-east-1", trust=trust, revocation="off", state="off", **MODES[mode]))
+    environ = {"MTLS_REGIONS": "us-east-1", "MTLS_TRUST": trust, "MTLS_REVOCATION": "off", "MTLS_STATE": "off"}
+    guard = Guard.silent(Settings.from_env({**environ, **MODES[mode]}))
     guard.start()
     yield guard
     guard.close()
