@@ -1,23 +1,17 @@
 """The ASGI door: translates between ASGI and the guard, and holds no logic of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping
 from itertools import tee
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mtls_middleware._core.connection import (
-    TRANSPORT_SCOPE_KEY,
-    Connection,
-    Interface,
-    Transport,
-    may_make_headers_of_trailers,
-)
 from mtls_middleware._core.decision import Accepted, Disposition, Reason, Rejected
 from mtls_middleware._core.fields import without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware._core.scope import connection_of
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, ClientIdentity
@@ -66,7 +60,7 @@ class MTLSMiddleware:
             case "http" | "websocket":
                 accepted = self._guard.replay(scope) if self._guard is not None else None
                 if accepted is not None:
-                    await self.app(accepted, receive, partial(_send_not_stored, send))
+                    await self.app(accepted, receive, MethodType(_send_not_stored, send))
                 else:
                     await self._judge(scope, receive, send)
             case "lifespan":
@@ -92,7 +86,7 @@ class MTLSMiddleware:
             additions = _caller(decision.identity)
             if decision.protected:
                 self._guard.keep(scope, decision, additions)
-                send = partial(_send_not_stored, send)
+                send = MethodType(_send_not_stored, send)
         elif decision.disposition is Disposition.REFUSED:
             await _refuse(refusal(decision.reason, correlation_id(connection)), scope, receive, send)
             return
@@ -134,34 +128,6 @@ def _guard_of(settings: "Settings | None") -> "Guard":
     from mtls_middleware.settings import Settings  # noqa: PLC0415
 
     return Guard.from_settings(settings if settings is not None else Settings.from_env())
-
-
-def connection_of(scope: Scope) -> Connection:
-    """Return all that the gate may look at of an http or websocket request."""
-    extensions = scope.get("extensions")
-    tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
-    transport = scope.get(TRANSPORT_SCOPE_KEY)
-    return Connection(
-        interface=Interface.ASGI,
-        path=scope.get("path", ""),
-        raw_path=scope.get("raw_path"),
-        root_path=scope.get("root_path", ""),
-        headers=tuple((bytes(name), bytes(value)) for name, value in scope.get("headers") or ()),
-        client=_client(scope.get("client")),
-        transport=transport if isinstance(transport, Transport) else None,
-        tls=tls if isinstance(tls, Mapping) else None,
-        event=scope.get("aws.event"),
-        trailers_are_headers=may_make_headers_of_trailers(transport),
-    )
-
-
-def _client(client: Any) -> tuple[Any, Any] | None:  # noqa: ANN401 - whatever a server put there
-    """Return host and port. There is no peer only where the server says so; what it says otherwise is one."""
-    if not client:
-        return None
-    if isinstance(client, Sequence) and not isinstance(client, str | bytes) and len(client) > 1:
-        return client[0], client[1]
-    return repr(client), None
 
 
 def _readable_twice(extensions: Any) -> Any:  # noqa: ANN401 - whatever a server put there

@@ -1,21 +1,26 @@
 """The fast path: it repeats an acceptance that the full way gave to the same bytes, and does nothing else.
 
-Invariant: everything that the gate's decision depends on is either *equal*, whole and byte for byte, to what a request
-brought that the gate accepted under the same trust, or it is *checked again* on this call: the time against the life
-of the verdict, each secret in constant time, the peer's port by its range. Which header means what depends on the names
-alone, so it is learned once for each sequence of names. Whatever is unusual, and whatever raises, goes the full way:
-`find` returns None, and its caller asks the gate. No refusal is ever repeated.
+Invariant: all that the gate can read of an ASGI request is what stands under `EVIDENCE`, `PEER` and `PATH`, and gate
+and fast path read it through these. Each part of it is either *equal*, whole, to that of a request which the gate
+accepted under the same trust, and then of exactly the types that were kept; or it is *checked again* on this call: the
+time against the life of the verdict, each secret in constant time, the peer's port by its range. What is left out has a
+comment that proves that this gate cannot read it. Whatever is unusual, and whatever raises, goes the full way: `find`
+returns None, and its caller asks the gate. No refusal is ever repeated, nothing is known before the first acceptance,
+and what is remembered has a bound in bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, cast
+from itertools import chain
+from typing import Any
 
-from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport, may_make_headers_of_trailers
+from mtls_middleware._core.connection import Transport, may_make_headers_of_trailers
 from mtls_middleware._core.decision import Accepted
 from mtls_middleware._core.fields import canonical
 from mtls_middleware._core.gate import Gate, Mode
+from mtls_middleware._core.layout import Header, Layout, layout_of
+from mtls_middleware._core.scope import EVIDENCE, PEER, path_of
 from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.tls import TLSSource
@@ -26,55 +31,51 @@ CAPACITY = 256
 PATHS = 1024
 """Protected paths that are known."""
 
+EVIDENCE_BYTES = 32 * 1024
+"""Of one acceptance. What is larger than one of these three bounds is judged in full each time."""
+
+NAMES_BYTES = 8 * 1024
+"""Of the header names of one request."""
+
+PATH_BYTES = 2 * 1024
+"""Of one path in its three forms."""
+
 _STRIDE = 29
 """An acceptance is looked up by each 29th character: hashing a certificate costs more than comparing it once."""
 
-_SEQUENCES = (list, tuple)
-_TEXTS = (str, bytes)
+_CHAIN = "client_cert_chain"
+_ERROR = "client_cert_error"
+_PLAIN = frozenset({type(None), bool, int, str, bytes})
+"""Types of values that nobody can change."""
+
+_SEQUENCES = frozenset({list, tuple})
+_TEXTS = frozenset({str, bytes})
 _FORWARDED = frozenset({"x-forwarded-for", "forwarded"})
 
 Scope = Mapping[str, Any]
-Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class _Acceptance:
-    """Remember one acceptance: one reference, so that threads never mix two.
+    """One acceptance. It is one reference, so that threads never mix two.
 
     Attributes:
         judged: the headers on which the decision depended, beside secrets.
-        beside: what else it depended on, beside time and path: the chain of the TLS extension, or the peer.
+        tls: the TLS extension.
+        peer: the direct peer, without its port.
         not_before: start of the verdict's life, seconds since 1970.
         not_after: end of it.
         additions: what the scope of such a request gets.
         repeated: called each time.
     """
 
-    judged: object
-    beside: object
+    judged: tuple[Header, ...]
+    tls: dict[str, Any] | None
+    peer: object
     not_before: float
     not_after: float
     additions: dict[str, Any]
     repeated: Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Say what the headers of a request mean, by their names alone.
-
-    Attributes:
-        names: all of them, in their order.
-        judged: picks the headers on whose values the decision depends.
-        secrets: the place of each header that must hold a secret, and its check.
-        shown: picks the headers that the application may see.
-        chunked: trailers may follow.
-    """
-
-    names: list[bytes]
-    judged: Callable[[list[Header]], object]
-    secrets: tuple[tuple[int, Callable[[bytes], bool]], ...]
-    shown: Callable[[list[Header]], Sequence[Header]]
-    chunked: bool
 
 
 class Replay:
@@ -94,22 +95,26 @@ class Replay:
         self._version = snapshot.version if snapshot is not None else None
         self._clock = clock
         shape = gate.source.shape
-        self._hidden = gate.hidden
-        self._is_usable = gate.mode is Mode.ENFORCE and isinstance(gate.source, TLSSource | HeaderSource)
-        self._reads_tls = shape is None
+        self._is_tls = shape is None
+        # The gate reads the peer only where headers are to be believed, and only where peers are restricted.
         self._asks_peer = shape is not None and bool(gate.boundary.networks or gate.boundary.unix_socket)
-        secrets = filter(None, (gate.boundary.secret, gate.callers.secret))
+        # Without a source of headers the gate asks for no proxy secret; it refuses two of them by their names alone.
+        secrets = [*filter(None, (gate.callers.secret, gate.boundary.secret if shape is not None else None))]
         self._secrets = {canonical(secret.header): secret for secret in secrets}
+        # Of all other headers the gate reads the names alone, and these are compared.
         judged = frozenset(map(canonical, (*(shape.headers if shape else ()), *gate.callers.headers)))
         self._judged = (judged | (_FORWARDED if self._asks_peer else frozenset())) - self._secrets.keys()
-        self._reads_headers = bool(self._judged or self._secrets)
+        self._hidden = gate.hidden
+        # A gate that protects every path reads none.
         self._every_path = gate.protection.is_total
+        is_repeatable = gate.mode is Mode.ENFORCE and isinstance(gate.source, TLSSource | HeaderSource)
+        self._is_usable = is_repeatable and len(self._secrets) == len(secrets)
         self._paths: dict[object, None] = {}
         self._path: object = None
-        self._layouts: dict[tuple[bytes, ...], _Layout] = {}
-        self._layout = self._layout_of([])
+        self._layouts: dict[tuple[bytes, ...], Layout] = {}
+        self._layout: Layout | None = None
         self._acceptances: dict[object, _Acceptance] = {}
-        self._last = _Acceptance(None, None, 1.0, 0.0, {}, dict)
+        self._last: _Acceptance | None = None
 
     def find(self, scope: dict[str, Any]) -> dict[str, Any] | None:  # noqa: C901, PLR0911, PLR0912 - each request runs it
         """Return the scope that the application may see, if the same was accepted before.
@@ -118,40 +123,50 @@ class Replay:
             scope: of an http or websocket request, in ASGI; what is returned shares no dict with it.
         """
         try:
-            headers = scope["headers"]
-            if type(headers) is not list:  # what can be read only once is left to the full way
+            given, extensions, event = map(scope.get, EVIDENCE)
+            if type(given) is not list or event is not None:  # what can be read only once is left to the full way
                 return None
             # 1. What do the headers mean, and do they hold the secrets?
-            judged: object = None
-            if self._reads_headers:
-                names = [name for name, _ in headers]
-                layout = self._layout
-                if layout.names != names:
-                    self._layout = layout = self._layouts[tuple(names)]
-                for place, matches in layout.secrets:
-                    if not matches(headers[place][1]):
-                        return None
-                if layout.chunked and may_make_headers_of_trailers(scope.get(TRANSPORT_SCOPE_KEY)):
-                    return None
-                judged = layout.judged(headers)
-                shown = [*layout.shown(headers)]
-            elif headers and type(headers[0]) is not tuple:  # as all that are learned with a layout
+            headers = [header for header in given if type(header) is tuple]
+            names = [name for name, value in headers if type(value) is type(name) is bytes]
+            layout = self._layout
+            if layout is None or layout.names != names:
+                self._layout = layout = self._layouts[tuple(names)]
+            if len(names) != len(given):
                 return None
-            else:
-                shown = headers.copy()
-            beside: object = None
-            if self._reads_tls:
-                tls = scope["extensions"]["tls"]
-                beside = tls["client_cert_chain"]
-                if type(beside) not in _SEQUENCES or tls.get("client_cert_error"):
+            for index, matches in layout.secrets:
+                if not matches(headers[index][1]):
                     return None
-            elif self._asks_peer:
-                beside = _peer(scope)
+            judged = layout.judged(headers)
             # 2. Was the same accepted?
+            tls: Any = None
+            peer: object = None
+            if extensions is not None:
+                if type(extensions) is not dict:
+                    return None
+                tls = extensions.get("tls")
+                if tls is not None and type(tls) is not dict:
+                    return None
+            if self._is_tls:
+                # As no part of a chain that was kept is empty, the gate reads nothing of the extension but these two.
+                certificates = tls[_CHAIN]
+                if type(certificates) is not tuple and type(certificates) is not list:
+                    return None
+                for certificate in certificates:
+                    if type(certificate) is not str and type(certificate) is not bytes:
+                        return None
+                if tls.get(_ERROR) is not None:
+                    return None
+            elif self._asks_peer or layout.chunked:
+                client, transport = map(scope.get, PEER)
+                if layout.chunked and may_make_headers_of_trailers(transport):
+                    return None
+                if self._asks_peer:
+                    peer = _peer(client, transport)
             acceptance = self._last
-            if acceptance.judged != judged or acceptance.beside != beside:
-                acceptance = self._acceptances[self._slot(judged, beside)]
-                if acceptance.judged != judged or acceptance.beside != beside:
+            if acceptance is None or acceptance.judged != judged or acceptance.tls != tls or acceptance.peer != peer:
+                acceptance = self._acceptances[self._slot(judged, tls, peer)]
+                if acceptance.judged != judged or acceptance.tls != tls or acceptance.peer != peer:
                     return None
                 self._last = acceptance
             # 3. Does it hold now, and here?
@@ -163,11 +178,11 @@ class Replay:
                     return None
             # 4. Then the application sees the same as the first time.
             seen = scope | acceptance.additions
-            seen["headers"] = shown
-            if extensions := scope.get("extensions"):  # dicts that servers may share between requests
-                seen["extensions"] = extensions = extensions.copy()
-                if tls := extensions.get("tls"):
-                    extensions["tls"] = tls.copy()
+            seen["headers"] = headers if layout.shown is None else layout.shown(headers)
+            if extensions is not None:  # dicts that servers may share between requests
+                seen["extensions"] = extensions = {**extensions}
+                if tls is not None:
+                    extensions["tls"] = {**tls}
             acceptance.repeated()
         except Exception:  # noqa: BLE001 - whatever is unusual goes the full way
             return None
@@ -185,93 +200,97 @@ class Replay:
         if not self._is_usable or not accepted.protected or accepted.version != self._version:
             return
         try:
-            headers = scope["headers"]
-            if not all(type(part) is bytes for name, value in map(_pair, headers) for part in (name, value)):
+            headers, extensions, event = map(scope.get, EVIDENCE)
+            if type(headers) is not list or event is not None:
                 return
-            judged: object = None
-            if self._reads_headers:
-                layout = self._layout_of(headers)
-                _keep(self._layouts, tuple(layout.names), layout, CAPACITY)
-                self._layout = layout
-                judged = layout.judged(headers)
-            beside = _chain(scope) if self._reads_tls else _peer(scope) if self._asks_peer else None
+            layout = layout_of(headers, judged=self._judged, secrets=self._secrets, hidden=self._hidden)
             acceptance = _Acceptance(
-                judged,
-                beside,
-                accepted.not_before.timestamp(),
-                accepted.not_after.timestamp(),
-                additions,
-                repeated,
+                judged=layout.judged(headers),
+                tls=self._tls(extensions),
+                peer=_peer(*map(scope.get, PEER)) if self._asks_peer else None,
+                not_before=accepted.not_before.timestamp(),
+                not_after=accepted.not_after.timestamp(),
+                additions=additions,
+                repeated=repeated,
             )
-            if not self._every_path:
-                self._path = _path(scope)
-                _keep(self._paths, self._path, None, PATHS)
-            _keep(self._acceptances, self._slot(judged, beside), acceptance, CAPACITY)
-            self._last = acceptance
+            path = None if self._every_path else _path(scope)
+            if (
+                _size(layout.names) <= NAMES_BYTES
+                and _size(_evidence(acceptance)) <= EVIDENCE_BYTES
+                and _size(path or ()) <= PATH_BYTES
+            ):
+                slot = self._slot(acceptance.judged, acceptance.tls, acceptance.peer)
+                _keep(self._layouts, tuple(layout.names), layout, CAPACITY)
+                _keep(self._acceptances, slot, acceptance, CAPACITY)
+                _keep(self._paths, path, None, PATHS)
+                self._layout, self._last, self._path = layout, acceptance, path
         except Exception:  # noqa: BLE001 - what is too unusual to be kept is judged again
             return
 
-    def _slot(self, judged: Any, beside: Any) -> object:  # noqa: ANN401 - of several shapes
+    def _tls(self, extensions: Any) -> dict[str, Any] | None:  # noqa: ANN401 - whatever a server put there
+        """Return the TLS extension for good; raise for one that can be changed later, or that holds no chain."""
+        tls: Any = (extensions or {}).get("tls")
+        if tls is None and not self._is_tls:
+            return None
+        copy = {**tls}
+        certificates = copy.pop(_CHAIN, None)
+        usual = all(type(value) in _PLAIN for value in chain(copy.keys(), copy.values()))
+        if certificates is not None:
+            usual &= type(certificates) in _SEQUENCES and all(type(part) in _TEXTS for part in certificates)
+        if not usual or (self._is_tls and not (certificates and all(certificates))):  # else the gate read another key
+            raise TypeError
+        certificates = certificates and certificates[:]
+        return {name: certificates if name == _CHAIN else value for name, value in tls.items()}
+
+    def _slot(self, judged: tuple[Header, ...], tls: dict[str, Any] | None, peer: object) -> object:
         """Return a sample of the evidence, soon hashed: equal for equal evidence."""
-        if self._reads_tls:
-            beside = tuple(part[::_STRIDE] for part in beside)
-        return tuple(value[::_STRIDE] for _, value in judged or ()), beside
-
-    def _layout_of(self, headers: list[Header]) -> _Layout:
-        names = [canonical(name.decode("latin-1")) for name, _ in headers]
-        places = range(len(names))
-        return _Layout(
-            names=[name for name, _ in headers],
-            judged=_picker([place for place in places if names[place] in self._judged]),
-            secrets=tuple(
-                (place, self._secrets[names[place]].comparison()) for place in places if names[place] in self._secrets
-            ),
-            shown=_picker([place for place in places if names[place] not in self._hidden]),
-            chunked=not self._reads_tls and "transfer-encoding" in names,
-        )
+        if tls is None or not self._is_tls:
+            return _sample(value for _, value in judged), peer
+        version = tls.get("tls_version"), tls.get("cipher_suite")  # one caller may speak two
+        return _sample(value for _, value in judged), _sample(tls[_CHAIN]), version
 
 
-def _chain(scope: Scope) -> Sequence[str | bytes]:
-    """Return the chain of the TLS extension, for good; raise for one that can be changed later."""
-    chain = scope["extensions"]["tls"]["client_cert_chain"]
-    if type(chain) not in _SEQUENCES or not all(type(part) in _TEXTS for part in chain):
-        raise TypeError
-    return cast("Sequence[str | bytes]", chain[:])
+def _sample(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(value[::_STRIDE] for value in values)
 
 
-def _peer(scope: Scope) -> object:
-    """Return what the decision depends on of the peer: all but the port, which must be one."""
-    transport = scope.get(TRANSPORT_SCOPE_KEY)
-    if isinstance(transport, Transport):
-        return (transport.peer and transport.peer[0],)
-    if scope["client"] is None:
+def _peer(client: Any, transport: Any) -> object:  # noqa: ANN401 - whatever a server put there
+    """Return the peer without its port, which must be one; where our own adapter tells it, the gate reads no port."""
+    if type(transport) is Transport:
+        peer = transport.peer
+        if peer is None:
+            return (None,)
+        if type(peer) is tuple and type(peer[0]) is str:
+            return (peer[0],)
+    elif client is None and transport is None:
         return None
-    host, port = scope["client"]
-    if type(port) is not int or not 1 <= port <= 65535:  # noqa: PLR2004 - TCP
-        raise LookupError
-    return host
+    elif transport is None and type(client) in _SEQUENCES:
+        host, port = client
+        if type(host) is str and type(port) is int and 1 <= port <= 65535:  # noqa: PLR2004 - TCP
+            return host
+    raise TypeError
 
 
-def _pair(header: Any) -> tuple[Any, Any]:  # noqa: ANN401 - whatever a server put there
-    """Return a header that nobody can change; raise for any other."""
-    if type(header) is not tuple:
+def _path(scope: Scope) -> tuple[str, bytes | None, str]:
+    """Return the path in its three forms; raise where one is of an unusual type."""
+    path, raw_path, root_path = found = path_of(scope)
+    if type(path) is not str or type(root_path) is not str or (raw_path is not None and type(raw_path) is not bytes):
         raise TypeError
-    name, value = header
-    return name, value
+    return found
 
 
-def _picker(places: list[int]) -> Callable[[list[Header]], tuple[Header, ...]]:
-    match places:
-        case []:
-            return lambda _: ()
-        case [place]:
-            return lambda headers: (headers[place],)
-        case _:
-            return itemgetter(*places)
+def _evidence(acceptance: _Acceptance) -> Iterable[object]:
+    """Return all that an acceptance remembers of a request, and that may be long."""
+    yield from chain.from_iterable(acceptance.judged)
+    for name, value in (acceptance.tls or {}).items():
+        yield from (name, value)
+        if name == _CHAIN:
+            yield from value or ()
+    yield acceptance.peer if type(acceptance.peer) is not tuple else acceptance.peer[0]
 
 
-def _path(scope: Scope) -> tuple[object, ...]:
-    return scope["path"], scope.get("raw_path"), scope.get("root_path", "")
+def _size(values: Iterable[object]) -> int:
+    return sum(map(sys.getsizeof, values))
 
 
 def _keep(memory: dict[Any, Any], key: object, value: object, capacity: int) -> None:

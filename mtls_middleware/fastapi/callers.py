@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from mtls_middleware._core.decision import Disposition, Reason, Rejected, Rejection, evidence_of
 from mtls_middleware._core.fields import collect
 from mtls_middleware._core.policy import CallerPolicy
-from mtls_middleware.asgi import connection_of
+from mtls_middleware._core.scope import connection_of
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.fastapi.refusing import refused, tell_that_nobody_judged
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, Authority, ClientIdentity

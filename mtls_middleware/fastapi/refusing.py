@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from mtls_middleware._core.decision import Disposition, Rejected
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
-from mtls_middleware.asgi import connection_of
+from mtls_middleware._core.scope import connection_of
 from mtls_middleware.events import Severity
 from mtls_middleware.instrumentation.logging import LimitedLog
 from mtls_middleware.instrumentation.telling import Telling

@@ -17,9 +17,9 @@ from cryptography.x509.verification import PolicyBuilder
 from mtls_middleware import Accepted, Guard
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.scope import connection_of
 from mtls_middleware._core.sources import pem
 from mtls_middleware._core.sources.urlpem import unquoted
-from mtls_middleware.asgi import connection_of
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
 from tests.benchmarks.calls import COMMON, PROXY, Call, Site, clients
 from tests.benchmarks.table import Table

@@ -29,7 +29,7 @@ from mtls_middleware import (
     Settings,
     TrustError,
 )
-from mtls_middleware.asgi import connection_of
+from mtls_middleware._core.scope import connection_of
 from tests.doors.doors import call, http_scope
 from tests.doors.site import Site, good_client, over_tls, regional_ca
 
