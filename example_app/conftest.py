@@ -22,3 +22,16 @@ __all__ = ["data_action_client", "regional_ca"]
 def sibling(request: pytest.FixtureRequest, data_action_client: DataActionClient) -> MTLSTestClient:
     """Return a client of each of the examples that are not FastAPI's."""
     return data_action_client(request.param, environ={"MTLS_EXEMPT": "/health"})
+
+
+@pytest.fixture(
+    params=[
+        "example_app.main:app",
+        "example_app.flask_app:create_app",
+        "example_app.django_app:wsgi",
+        "example_app.django_app:asgi",
+    ]
+)
+def reporting(request: pytest.FixtureRequest, data_action_client: DataActionClient) -> MTLSTestClient:
+    """Return a client of each of the examples, in report mode."""
+    return data_action_client(request.param, environ={"MTLS_MODE": "report"})

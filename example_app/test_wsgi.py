@@ -50,6 +50,12 @@ def test_the_handler_knows_which_region_called(sibling: MTLSTestClient) -> None:
     assert call(sibling, "GET", "/actions/caller") == (200, {"region": "us-east-1"})
 
 
+def test_report_mode_lets_calls_through_without_a_region(reporting: MTLSTestClient) -> None:
+    for client, region in ((reporting, "us-east-1"), (reporting.without_certificate(), None)):
+        status, answer = call(client, "GET", "/actions/caller")
+        assert (status, answer["region"]) == (200, region)
+
+
 @pytest.mark.parametrize(
     "reason", ["certificate_missing", "issuer_untrusted", "certificate_expired", "region_mismatch"]
 )

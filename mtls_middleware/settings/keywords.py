@@ -1,8 +1,9 @@
 """The keywords of ``Settings(…)``, for editors and type checkers (PEP 692)."""
 
 from collections.abc import Iterable
+from inspect import Parameter, Signature
 from pathlib import PurePath
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict, get_type_hints
 
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.identity import Authority
@@ -56,3 +57,12 @@ class SettingsKeywords(TypedDict, total=False):
     refresh_seconds: int | None
     max_header_bytes: int | None
     max_chain: int | None
+
+
+SIGNATURE = Signature(
+    [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+        for name, hint in get_type_hints(SettingsKeywords).items()
+    ]
+)
+"""The same for ``help()`` and for completion at a prompt, which know nothing of PEP 692."""

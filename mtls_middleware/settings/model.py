@@ -19,7 +19,7 @@ from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
 from mtls_middleware.settings.authorities import read_authorities
 from mtls_middleware.settings.clients import ClientSecrets
-from mtls_middleware.settings.keywords import SettingsKeywords
+from mtls_middleware.settings.keywords import SIGNATURE, SettingsKeywords
 from mtls_middleware.settings.reader import Origin, Reader
 from mtls_middleware.settings.secrets import SecretSetting, read_secret
 from mtls_middleware.settings.shapes import header_shape, require_distinct, source_name
@@ -73,6 +73,7 @@ class Settings:
     """
 
     __module__ = "mtls_middleware"
+    __signature__ = SIGNATURE
 
     regions: tuple[str, ...]
     authorities: tuple[Authority, ...]

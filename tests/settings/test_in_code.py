@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import multiprocessing
 import pickle
 import re
@@ -56,6 +57,12 @@ class TestKeywords:
     def test_they_are_the_variables(self) -> None:
         assert get_type_hints(SettingsKeywords).keys() == {name.lower() for name in VARIABLES}
         assert SettingsKeywords.__optional_keys__ == get_type_hints(SettingsKeywords).keys()
+
+    def test_a_prompt_completes_them(self) -> None:
+        shown = inspect.signature(Settings).parameters
+        assert shown.keys() == {name.lower() for name in VARIABLES}
+        assert Settings(**{name: one.default for name, one in shown.items()} | {"regions": "us-east-1", "trust": "/t"})
+        assert str(shown["max_chain"]) == "max_chain: int | None = None"
 
     @pytest.mark.parametrize(
         ("keyword", "right"), [("regoins", "regions"), ("proxy_secrets", "proxy_secret"), ("max_chains", "max_chain")]
