@@ -13,7 +13,7 @@ from tests.documentation.pages import ROOT, page
 from tests.documentation.sentences import HOLE, details, has_words, passed_on, sentences
 
 PAGE = page("docs/operations.md")
-LABELS = ["Means", "Callers see", "Do", "Mended when"]
+LABELS = ["Means", "Callers see", "Do", "Fixed when"]
 
 ENTRIES = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", PAGE.text, re.DOTALL | re.MULTILINE))
 """The text of each entry, by its heading."""
@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^```text\n(.*?)^```", PAGE.text, re.DOTALL | re.MULTILINE)
 CELLS = [
     cell for row in re.findall(r"^  \| (.*?) \| .*\|$", PAGE.text, re.MULTILINE) for cell in re.findall("`(.+?)`", row)
 ]
-SPOKEN = re.findall("`((?:has|lacks) .+?)`", " ".join(ENTRIES["Something in the files is left out"].split()))
+SPOKEN = re.findall("`((?:has|lacks) .+?)`", " ".join(ENTRIES["A certificate or file is ignored"].split()))
 PATTERNS = sorted({*(line for block in BLOCKS for line in block.splitlines()), *CELLS, *SPOKEN})
 """What the runbook says that the log says."""
 
@@ -89,7 +89,7 @@ def test_every_reason_has_an_entry_in_the_order_in_which_reasons_are_told() -> N
 
 
 @pytest.mark.parametrize("title", ENTRIES)
-def test_every_entry_says_what_it_means_what_is_seen_what_to_do_and_when_it_is_mended(title: str) -> None:
+def test_every_entry_says_what_it_means_what_is_seen_what_to_do_and_when_it_is_fixed(title: str) -> None:
     assert re.findall(r"^- \*\*(.+?):\*\*", ENTRIES[title], re.MULTILINE) == LABELS
 
 
@@ -111,9 +111,9 @@ def test_the_time_to_wait_is_told_where_there_is_one(reason: Reason) -> None:
     ("title", "promise"),
     [
         ("mtls-middleware cannot start", f"every {guard.RETRY.seconds} seconds"),
-        ("A root or pin will end", "{2}, {1} and {0} days before".format(*WARNING_DAYS)),
+        ("A root or pin will expire", "{2}, {1} and {0} days before".format(*WARNING_DAYS)),
         ("Refused in the TLS handshake", f"at most {context.LINES_PER_MINUTE} lines a minute"),
-        ("Handshakes go on with old trust", f"every {context.RETRY_AFTER:.0f} seconds"),
+        ("The TLS server keeps old trust", f"every {context.RETRY_AFTER:.0f} seconds"),
         ("Refusals were not logged", f"every {limiting.SUMMARY_SECONDS:.0f} seconds"),
     ],
 )
