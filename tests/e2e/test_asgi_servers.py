@@ -16,6 +16,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.http2 import ask_http2
 from tests.e2e.processes import HOST, free_port
 from tests.e2e.websocket import open_websocket
+from tests.slow import mostly_slow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="servers", row="{server}", column="behind the middleware")]
 
@@ -23,6 +24,8 @@ GET = b"GET /actions HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.5:4711\r\n\r
 
 HTTP2 = [name for name, server in SERVERS.items() if server.http2]
 WEBSOCKET = [name for name, server in SERVERS.items() if server.websocket]
+TYPICAL = "uvicorn, httptools"
+"""The one that always runs also where a server has to be started anew."""
 RESUMING = [name for name, server in SERVERS.items() if server.resumes]
 
 
@@ -121,7 +124,7 @@ def test_a_websocket_is_judged_like_a_request(ports: Ports, pki: PKI, server: st
         pytest.param("10.0.0.5", 403, id="the one in the header is trusted"),
     ],
 )
-@pytest.mark.parametrize("server", SERVERS)
+@mostly_slow("server", SERVERS, kept=[TYPICAL])
 def test_lesson_20_the_real_peer_counts_and_no_header(
     start: Start, pki: PKI, server: str, trusted: str, status: int
 ) -> None:
@@ -138,7 +141,7 @@ def test_lesson_20_the_real_peer_counts_and_no_header(
 
 
 @pytest.mark.matrix(column="header source")
-@pytest.mark.parametrize("server", SERVERS)
+@mostly_slow("server", SERVERS, kept=[TYPICAL])
 def test_lesson_3_neither_a_twin_nor_a_doubled_header_is_believed(start: Start, pki: PKI, server: str) -> None:
     port = free_port()
     environment = settings(pki, MTLS_SOURCE="nginx", MTLS_TRUSTED_PROXIES="127.0.0.1")

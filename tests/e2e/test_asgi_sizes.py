@@ -15,6 +15,7 @@ from tests.e2e.asgi_servers import ENVIRONMENT, SERVERS, Argv
 from tests.e2e.callers import PKI, TIMEOUT, get
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, free_port
+from tests.slow import mostly_slow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="servers", row="{server}")]
 
@@ -56,7 +57,7 @@ def serve(start: Start, argv: Argv, port: int, big: PKI, **settings: str) -> Non
 
 
 @pytest.mark.matrix(column="four RSA-4096 links over TLS")
-@pytest.mark.parametrize("server", SERVERS)
+@mostly_slow("server", SERVERS, kept=["uvicorn, httptools"])
 def test_a_long_chain_over_tls(start: Start, big: PKI, caller: ClientCertificate, server: str) -> None:
     port = free_port()
     serve(start, [*SERVERS[server].argv("protected:asgi", port), *SERVERS[server].tls(big, port)], port, big)
@@ -66,7 +67,7 @@ def test_a_long_chain_over_tls(start: Start, big: PKI, caller: ClientCertificate
 
 
 @pytest.mark.matrix(column="four RSA-4096 links in a header")
-@pytest.mark.parametrize("server", BEHIND_A_PROXY)
+@mostly_slow("server", BEHIND_A_PROXY, kept=["uvicorn, httptools"])
 def test_a_long_chain_in_a_header(start: Start, big: PKI, caller: ClientCertificate, server: str) -> None:
     assert in_a_header(start, big, caller, server, HEADER_OPTIONS.get(server, ())) == 200
 

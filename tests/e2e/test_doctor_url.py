@@ -19,6 +19,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
 from tests.e2e.test_nginx import configuration as nginx_of_the_readme
 from tests.e2e.test_proxies import PROXIES
+from tests.slow import mostly_slow
 
 pytestmark = pytest.mark.e2e
 
@@ -144,7 +145,7 @@ def test_what_we_print_for_a_proxy_passes(name: str, deploy: Deploy) -> None:
     assert [row["reason"] for row in told["requests"] if row["name"] == "direct"] == ["source_untrusted"]
 
 
-@each_proxy
+@mostly_slow("name", PROXIES, kept=["nginx"])
 def test_it_passes_for_a_caller_with_a_certificate_too(name: str, deploy: Deploy) -> None:
     boundary = deploy(name)
 
@@ -154,7 +155,7 @@ def test_it_passes_for_a_caller_with_a_certificate_too(name: str, deploy: Deploy
     assert (status, told["findings"], _verdicts(told)) == (0, [], {"refused"}), told
 
 
-@each_proxy
+@mostly_slow("name", PROXIES, kept=["envoy"])
 def test_it_passes_with_a_genuine_certificate_forged(name: str, deploy: Deploy, pki: PKI) -> None:
     genuine, _ = pki.region.client().write(pki.folder, "genuine")
 
@@ -176,7 +177,7 @@ def test_where_nginx_demands_a_certificate_it_says_what_was_not_tried(deploy: De
     assert any("--client-certificate" in note for note in told["notes"])
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@mostly_slow("mistake", MISTAKES, kept={one.proxy: name for name, one in MISTAKES.items()}.values())
 def test_each_captured_mistake_is_found_and_its_line_named(mistake: str, deploy: Deploy) -> None:
     wrong = MISTAKES[mistake]
     boundary = deploy(wrong.proxy, wrong.change, wrong.http)

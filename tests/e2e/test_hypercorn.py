@@ -19,6 +19,7 @@ from tests.e2e.telling import (
     TellsOverWebSocket,
     told_by_each_worker,
 )
+from tests.slow import mostly_slow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="servers", packages=["hypercorn", "aioquic", "trio"])]
 
@@ -81,7 +82,7 @@ def test_a_unix_socket_has_no_peer(start: Start, tmp_path: Path, loop: str) -> N
 
 
 @pytest.mark.matrix(row="hypercorn, {loop}", column="HTTP/3", gives="certificate_missing")
-@pytest.mark.parametrize("loop", LOOPS)
+@mostly_slow("loop", LOOPS, kept=["asyncio"])
 def test_lesson_29_a_caller_over_http_3_counts_as_one_without_certificate(start: Start, pki: PKI, loop: str) -> None:
     port, settings = free_port(), {"MTLS_REGIONS": "us-east-1", "MTLS_TRUST": str(pki.trust)}
     argv = command(f"{HOST}:{port}", loop, "--quic-bind", f"{HOST}:{port}", *tls(pki, "CERT_REQUIRED"))

@@ -16,6 +16,7 @@ from tests.e2e.processes import HOST, free_port
 from tests.e2e.test_asgi_sizes import HEADER_OPTIONS, big, caller
 from tests.e2e.test_asgi_sizes import NAME as CALLER
 from tests.e2e.test_proxies import NAME, PROXIES, SECRET, Deployment
+from tests.slow import mostly_slow
 
 __all__ = ["big", "caller"]  # fixtures
 
@@ -94,7 +95,7 @@ def deploy(
     return Deployment(proxy=run, port=port, behind=behind, pki=big)
 
 
-@pytest.mark.parametrize("server", [*ASGI, GUNICORN])
+@mostly_slow("server", [*ASGI, GUNICORN], kept=[GUNICORN])
 def test_a_long_chain_gets_through(
     start: Start, tmp_path: Path, proxy: str, server: str, big: PKI, caller: ClientCertificate
 ) -> None:

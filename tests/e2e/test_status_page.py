@@ -246,6 +246,7 @@ def needed_width(text: str, width: int, folder: Path) -> int:
 
 
 @needs_chromium
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [320, PHONE, DESK])
 @pytest.mark.usefixtures("called")
 def test_nobody_has_to_scroll_sideways(page: Page, tmp_path: Path, width: int) -> None:

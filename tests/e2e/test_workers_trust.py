@@ -26,6 +26,7 @@ from tests.e2e.crl_host import Answer, CRLHost, run_crl_host
 from tests.e2e.processes import HOST, ROOT, Server, free_port
 from tests.e2e.tunnel import run_tunnel
 from tests.e2e.worker_site import WORKER
+from tests.slow import mostly_slow
 
 pytestmark = pytest.mark.e2e
 
@@ -196,7 +197,7 @@ def farms(pki: PKI, tmp_path: Path) -> Iterator[Farms]:
     farms.close()
 
 
-@pytest.mark.parametrize("name", SERVERS)
+@mostly_slow("name", SERVERS, kept=["serve", "gunicorn, sync"])
 def test_a_revocation_reaches_every_worker_within_one_refresh(name: str, farms: Farms, region: Region) -> None:
     client, good = region.pki.region.client(), region.pki.region.client()
     region.publish()
@@ -211,7 +212,7 @@ def test_a_revocation_reaches_every_worker_within_one_refresh(name: str, farms: 
     assert set(farm.verdicts(good).values()) == {"accepted"}
 
 
-@pytest.mark.parametrize("name", ["uvicorn", "gunicorn, gthread", "gunicorn, ASGIWorker"])
+@mostly_slow("name", ["uvicorn", "gunicorn, gthread", "gunicorn, ASGIWorker"], kept=["uvicorn"])
 def test_callers_that_never_pause_are_refused_too(name: str, farms: Farms, region: Region) -> None:
     client = region.pki.region.client()
     region.publish()
@@ -241,7 +242,7 @@ def test_callers_that_never_pause_are_refused_too(name: str, farms: Farms, regio
     assert {verdict for _, verdict in seen} == {"accepted", "certificate_revoked"}
 
 
-@pytest.mark.parametrize("name", ["uvicorn", "gunicorn, gthread"])
+@mostly_slow("name", ["uvicorn", "gunicorn, gthread"], kept=["gunicorn, gthread"])
 def test_an_address_that_one_worker_learned_is_known_to_the_others(name: str, farms: Farms, region: Region) -> None:
     client = region.pki.region.client(crl_url=region.host.address(OTHER))
     region.publish(client, path=OTHER)
@@ -254,7 +255,8 @@ def test_an_address_that_one_worker_learned_is_known_to_the_others(name: str, fa
     assert region.host.asked[OTHER] <= 2 + WITHIN / REFRESH  # one worker asks, not each
 
 
-@pytest.mark.parametrize("name", ["uvicorn", "gunicorn, gthread"])  # preloaded, the one that asks may be the master
+# Not preloaded: there the one that asks may be the master.
+@mostly_slow("name", ["uvicorn", "gunicorn, gthread"], kept=["uvicorn"])
 def test_when_the_worker_that_refreshes_is_killed_another_goes_on(name: str, farms: Farms, region: Region) -> None:
     client, revoked = region.pki.region.client(), region.pki.region.client()
     region.publish(more=1000)
@@ -277,6 +279,7 @@ def test_when_the_worker_that_refreshes_is_killed_another_goes_on(name: str, far
     assert lists_in(farms.state) != before
 
 
+@pytest.mark.slow
 def test_after_everything_was_killed_a_start_without_network_serves_at_once(farms: Farms, region: Region) -> None:
     client, revoked = region.pki.region.client(), region.pki.region.client()
     region.publish(revoked, more=5000)
@@ -326,7 +329,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
-@pytest.mark.parametrize("fault", FAULTS)
+@mostly_slow("fault", FAULTS, kept=["tampered"])
 def test_a_state_that_is_not_ours_is_refused_loudly_and_files_still_count(
     fault: str, farms: Farms, region: Region
 ) -> None:
@@ -409,7 +412,7 @@ def digicert(farms: Farms, platform: Platform, name: str = "uvicorn", **more: st
     return farms(name, environment, trust=f"digicert={farms.trust}", **more)
 
 
-@pytest.mark.parametrize("name", ["uvicorn", "gunicorn, gthread"])
+@mostly_slow("name", ["uvicorn", "gunicorn, gthread"], kept=["gunicorn, gthread"])
 def test_every_worker_sees_a_rotation_and_one_of_them_asks(
     name: str, farms: Farms, platform: Platform, pki: PKI
 ) -> None:
@@ -485,6 +488,7 @@ HOSTILE: dict[str, tuple[Callable[[CRLHost], None], str]] = {
 }
 
 
+@pytest.mark.slow
 def test_no_answer_of_a_hostile_host_takes_a_revocation_back_or_a_caller_out(farms: Farms, region: Region) -> None:
     client, revoked = region.pki.region.client(), region.pki.region.client()
     region.publish(revoked)

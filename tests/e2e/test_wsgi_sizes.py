@@ -16,6 +16,7 @@ from tests.e2e.test_wsgi_servers import ENDED, call
 from tests.e2e.test_wsgi_twins import FROM_THE_PROXY, PLAIN, ask_plain
 from tests.e2e.wsgi_programs import CUSTOM_NAME, Site, skip_without
 from tests.e2e.wsgi_servers import OVER_TLS, uwsgi_https
+from tests.slow import mostly_slow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="wsgi", row="{name}")]
 
@@ -52,7 +53,7 @@ def caller(big: PKI) -> ClientCertificate:
 
 
 @pytest.mark.matrix(column="four RSA-4096 links over TLS")
-@pytest.mark.parametrize("name", [name for name, server in OVER_TLS.items() if server.intermediates])
+@mostly_slow("name", [name for name, server in OVER_TLS.items() if server.intermediates], kept=["gunicorn, sync"])
 def test_a_long_chain_over_tls(name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path) -> None:
     site = Site(start=start, pki=big, folder=tmp_path)
 
@@ -60,7 +61,7 @@ def test_a_long_chain_over_tls(name: str, start: Start, big: PKI, caller: Client
 
 
 @pytest.mark.matrix(column="four RSA-4096 links over TLS", gives="with its issuer as anchor")
-@pytest.mark.parametrize("name", [name for name, server in OVER_TLS.items() if not server.intermediates])
+@mostly_slow("name", [name for name, server in OVER_TLS.items() if not server.intermediates], kept=["uWSGI, https"])
 def test_a_long_chain_over_tls_where_intermediates_get_lost(
     name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_long_chain_over_tls_where_intermediates_get_lost(
     assert call(OVER_TLS[name].start(site), big.caller(caller))[0] == "custom"
 
 
+@pytest.mark.slow
 def test_uwsgi_needs_its_depth(start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path) -> None:
     skip_without(OVER_TLS["uWSGI, https"].needs)
     site = Site(start=start, pki=big, folder=tmp_path)
@@ -82,14 +84,14 @@ def test_uwsgi_needs_its_depth(start: Start, big: PKI, caller: ClientCertificate
 
 
 @pytest.mark.matrix(column="four RSA-4096 links in a header")
-@pytest.mark.parametrize("name", PLAIN)
+@mostly_slow("name", PLAIN, kept=["waitress"])
 def test_a_long_chain_in_a_header(name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path) -> None:
     site = Site(start=start, pki=big, folder=tmp_path, options=HEADER_OPTIONS.get(name, ()))
 
     assert _in_a_header(name, site, caller) == "custom"
 
 
-@pytest.mark.parametrize("name", HEADER_OPTIONS)
+@mostly_slow("name", HEADER_OPTIONS, kept=["gunicorn, sync"])
 def test_without_the_option_it_does_not_get_through(
     name: str, start: Start, big: PKI, caller: ClientCertificate, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.test_wsgi_twins import FROM_THE_PROXY, PLAIN, ask_plain
 from tests.e2e.wsgi_programs import Site
+from tests.slow import mostly_slow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="wsgi", row="{name}", column="new root")]
 
@@ -30,7 +31,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@mostly_slow("name", OPTIONS, kept=["gunicorn, gthread", "mod_wsgi"])
 def test_a_new_root_is_known_soon(name: str, start: Start, pki: PKI, tmp_path: Path) -> None:
     trust = tmp_path / "US-East-1.pem"
     trust.write_text(pki.region.pem, encoding="ascii")

@@ -294,6 +294,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         deployment.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "seed"), [("check", 1), ("require", 2)])
 def test_two_years(make: Make, mode: str, seed: int) -> None:
     world, deployment = make(seed, mode)
