@@ -7,12 +7,11 @@ from pathlib import Path
 
 from mtls_middleware import regions
 from mtls_middleware._core.binding import Binding
-from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.settings import values
 from mtls_middleware.settings.prefixes import bound_entries
 from mtls_middleware.settings.reader import Reader
-from mtls_middleware.settings.secrets import lines_of, require_strong
+from mtls_middleware.settings.secrets import require_strong, secrets_in
 
 ID = "GENESYS_CLIENT_ID"
 SECRET = "GENESYS_CLIENT_SECRET"  # noqa: S105 - the name of a variable
@@ -35,7 +34,7 @@ class ClientSecrets:
     variable: str
     regions: tuple[str, ...]
     values: tuple[str, ...] = field(default=(), repr=False)
-    file: Path | None = None
+    file: Path | None = field(default=None, repr=False)
 
     def read(self) -> Mapping[str, tuple[str, ...]]:
         """Return one secret, or two while it is rotated, for each region.
@@ -45,21 +44,11 @@ class ClientSecrets:
         """
         entries = self.values
         if self.file is not None:
-            try:
-                entries = lines_of(self.file)
-            except UnicodeDecodeError as error:
-                raise self._problem("holds something else than ASCII") from error
-            except OSError as error:
-                raise self._problem(f"cannot be read: {error.strerror or error}") from error
-            except ValueError as error:
-                raise self._problem(str(error)) from error
+            entries = secrets_in(self.variable, self.file)
         found, problems = _by_region(entries, self.regions)
         if problems:
             raise ConfigurationError(f"{self.variable}: {problem}" for problem in problems)
         return found
-
-    def _problem(self, what: str) -> ConfigurationError:
-        return ConfigurationError([f"{self.variable}: '{displayed(str(self.file))}' {what}"])
 
 
 def read_clients(reader: Reader, possible: tuple[Binding, ...]) -> tuple[Mapping[str, str], ClientSecrets | None]:

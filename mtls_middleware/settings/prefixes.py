@@ -46,10 +46,10 @@ def bound_entries(
             if binding is None:
                 continue
         elif binding is None and prefix_needed:
-            reader.say(name, f"'{item}' needs a prefix: {_prefixes(possible)}")
+            reader.say(name, f"{reader.shown(name, item)} needs a prefix: {_prefixes(possible)}")
             continue
         if not text:
-            reader.say(name, f"'{item}' has nothing behind its prefix")
+            reader.say(name, f"{reader.shown(name, item)} has nothing behind its prefix")
             continue
         value = reader.parsed(name, text, parser)
         if value is not None:

@@ -25,6 +25,9 @@ _TWIN = "_FILE"
 _PASSWORD = regex(r"://[^/?#]*@")
 """User and password of an address."""
 
+_UP_TO_AT = regex(r"(?s)://.*@")
+"""The same in an address that may be wrong: a password that is not escaped may hold anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -47,7 +50,7 @@ class Origin:
     def shown(self) -> str:
         """Return the values as keywords, secrets hidden."""
         return ", ".join(
-            f"{name.lower()}={'**********' if _is_secret(name, given) else given!r}"
+            f"{name.lower()}={(given if VARIABLES[name].is_shown and not _is_secret(name, given) else '**********')!r}"
             for name, given in self.values.items()
         )
 
@@ -160,9 +163,13 @@ class Reader:
         try:
             return parser(text)
         except ValueError as error:
-            shown = "" if VARIABLES[name].secret else f"'{displayed(text)}' "
+            shown = f"{self.shown(name, text)} " if VARIABLES[name].is_shown else ""
             self.say(name, f"{shown}{error}")
             return None
+
+    def shown(self, name: str, text: str) -> str:
+        """Return an entry of a value as messages may show it: no secret, and no password of an address."""
+        return f"'{displayed(_UP_TO_AT.sub('://…@', text))}'" if VARIABLES[name].is_shown else "an entry"
 
     def say(self, name: str, what: str) -> None:
         """Add a problem."""

@@ -13,6 +13,8 @@ LEAST_CHARACTERS = 16
 MOST_VALUES = 2
 """The old one and the new one, while it is rotated."""
 _FILE_BYTES = 4096
+_EVERYWHERE = (Path(), Path("/"))
+"""Folders that exist, whatever was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ class SecretSetting:
     variable: str
     header: str
     values: tuple[str, ...] = field(default=(), repr=False)
-    file: Path | None = None
+    file: Path | None = field(default=None, repr=False)
 
     def read(self) -> Secret:
         """Return the secret.
@@ -39,22 +41,46 @@ class SecretSetting:
         """
         values = self.values
         if self.file is not None:
+            values = secrets_in(self.variable, self.file)
             try:
-                values = lines_of(self.file)
                 require_strong(values)
-            except UnicodeDecodeError as error:
-                raise self._problem("holds something else than ASCII") from error
-            except OSError as error:
-                raise self._problem(f"cannot be read: {error.strerror or error}") from error
             except ValueError as error:
-                raise self._problem(str(error)) from error
+                raise ConfigurationError([f"{self.variable}: {shown_path(self.file)} {error}"]) from None
         return Secret(header=self.header, values=tuple(value.encode("ascii") for value in values))
 
-    def _problem(self, what: str) -> ConfigurationError:
-        return ConfigurationError([f"{self.variable}: '{displayed(str(self.file))}' {what}"])
+
+def secrets_in(variable: str, path: Path) -> tuple[str, ...]:
+    """Return the lines of a file of secrets.
+
+    Args:
+        variable: that names the file, for the message.
+        path: of the file. It may be the secret itself, by mistake.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    try:
+        return _lines_of(path)
+    except UnicodeDecodeError:
+        problem = "holds something else than ASCII"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or type(error).__name__}"
+    except ValueError as error:
+        problem = str(error)
+    # Not `from error`: a traceback would show the path that the message leaves out.
+    raise ConfigurationError([f"{variable}: {shown_path(path)} {problem}"])
 
 
-def lines_of(path: Path) -> tuple[str, ...]:
+def shown_path(path: Path) -> str:
+    """Return a path as messages may show it: not where it may be a secret, because nothing of it exists."""
+    try:
+        exists = any(part.exists() for part in (path, *path.parents) if part not in _EVERYWHERE)
+    except (OSError, ValueError):
+        exists = False
+    return f"'{displayed(str(path))}'" if exists else "(not shown: it must be the path of a file, not the secret)"
+
+
+def _lines_of(path: Path) -> tuple[str, ...]:
     """Return the lines of a file of secrets; raise OSError or ValueError where it is none."""
     if not S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for somebody to write
         raise ValueError("is not a regular file")

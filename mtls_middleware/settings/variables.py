@@ -18,15 +18,22 @@ class Variable:
         name: without the prefix, upper case.
         default: as an operator would write it; empty where there is none.
         secret: its value is never shown.
+        may_hold_secret: people paste the secret here by mistake, so its value is not shown either.
     """
 
     name: str
     default: str = ""
     secret: bool = False
+    may_hold_secret: bool = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the value may stand in messages and in a ``repr``."""
+        return not (self.secret or self.may_hold_secret)
 
 
 def _secret(name: str) -> tuple[Variable, Variable]:
-    return Variable(name=name, secret=True), Variable(name=f"{name}_FILE")
+    return Variable(name=name, secret=True), Variable(name=f"{name}_FILE", may_hold_secret=True)
 
 
 VARIABLES: dict[str, Variable] = {
@@ -37,7 +44,7 @@ VARIABLES: dict[str, Variable] = {
         Variable(name="TRUST"),
         Variable(name="CERT_NAMES"),
         Variable(name="PINS"),
-        Variable(name="GENESYS_CLIENT_ID"),
+        Variable(name="GENESYS_CLIENT_ID", may_hold_secret=True),
         *_secret("GENESYS_CLIENT_SECRET"),
         Variable(name="SOURCE", default="tls"),
         Variable(name="HEADER"),
@@ -48,7 +55,7 @@ VARIABLES: dict[str, Variable] = {
         Variable(name="XFCC_ELEMENTS", default="1"),
         Variable(name="TRUSTED_PROXIES"),
         *_secret("PROXY_SECRET"),
-        Variable(name="PROXY_SECRET_HEADER", default="X-MTLS-Proxy-Secret"),
+        Variable(name="PROXY_SECRET_HEADER", default="X-MTLS-Proxy-Secret", may_hold_secret=True),
         Variable(name="PROXY_DROPS_UNDERSCORES", default="no"),
         Variable(name="PROTECT", default="/"),
         Variable(name="EXEMPT"),
@@ -58,7 +65,7 @@ VARIABLES: dict[str, Variable] = {
         Variable(name="ORGANIZATION_IDS"),
         Variable(name="ORGANIZATION_HEADER", default="ININ-Organization-Id"),
         *_secret("CALLER_SECRET"),
-        Variable(name="CALLER_SECRET_HEADER", default="X-Caller-Secret"),
+        Variable(name="CALLER_SECRET_HEADER", default="X-Caller-Secret", may_hold_secret=True),
         Variable(name="MODE", default="enforce"),
         Variable(name="STATE"),
         *_secret("STATE_SECRET"),

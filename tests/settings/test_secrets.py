@@ -1,5 +1,6 @@
 """Secrets are read when a guard starts, and shown nowhere."""
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,70 @@ def test_no_problem_shows_a_secret(name: str, text: str) -> None:
         Settings.from_env({**ONE_REGION, f"MTLS_{name}": text})
     assert "hunter2" not in str(raised.value)
     assert SECRET not in str(raised.value)
+
+
+PASTED = [
+    "Zb0kq-tyZ_s8PmA2nC4v",
+    "c29tZS1zZWNyZXQtb2YtbWluZQ==",
+    "us-east-2=Zb0kqtyZs8PmA2n",
+    "with a blank, ä",
+    "/aZb0kq/tyZ=",
+    "x" * 300,
+]
+"""Secrets of several makes, put where they do not belong."""
+
+MISTAKEN = ["GENESYS_CLIENT_ID", "PROXY_SECRET_HEADER", "CALLER_SECRET_HEADER"]
+FILES = ["PROXY_SECRET_FILE", "CALLER_SECRET_FILE", "STATE_SECRET_FILE", "GENESYS_CLIENT_SECRET_FILE"]
+
+
+def everything_shown(error: BaseException) -> str:
+    """Return what a traceback prints, causes included."""
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("secret", PASTED)
+@pytest.mark.parametrize("name", MISTAKEN)
+@pytest.mark.parametrize("regions", ["us-east-1", "us-east-1,eu-west-1"])
+def test_a_secret_in_the_wrong_setting_is_not_echoed(name: str, secret: str, regions: str) -> None:
+    environ = {**ONE_REGION, "MTLS_REGIONS": regions, f"MTLS_{name}": secret, "MTLS_GENESYS_CLIENT_SECRET": SECRET}
+    shown = ""
+    try:
+        shown = repr(Settings.from_env(environ))
+    except ConfigurationError as error:
+        shown = everything_shown(error)
+
+    assert all(part not in shown for part in secret.split(",") if len(part) > 9)
+    assert "Zb0kq" not in shown
+
+
+@pytest.mark.parametrize("secret", PASTED)
+@pytest.mark.parametrize("name", FILES)
+def test_a_secret_in_place_of_its_file_is_not_echoed(name: str, secret: str) -> None:
+    client = {"MTLS_GENESYS_CLIENT_ID": "us-east-1=an-id"} if "CLIENT" in name else {}
+    settings = Settings.from_env({**ONE_REGION, **client, f"MTLS_{name}": secret})
+    setting = getattr(settings, name.removesuffix("_FILE").lower())
+
+    with pytest.raises(
+        ConfigurationError, match=f"MTLS_{name}: .*must be the path of a file, not the secret"
+    ) as raised:
+        setting.read()
+
+    for shown in (everything_shown(raised.value), repr(settings), repr(setting)):
+        assert secret not in shown
+        assert "Zb0kq" not in shown
+
+
+@pytest.mark.parametrize("path", ["none", "none/none", "\u00e4"])
+def test_a_path_that_begins_somewhere_is_shown(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        setting_of(tmp_path / path).read()
+
+    assert f"'{tmp_path / path}' cannot be read" in str(raised.value)
+
+
+@pytest.mark.parametrize("password", ["hunter2-hunter2", "hunter2/@:hunter2"])
+def test_the_password_of_an_address_is_not_echoed(password: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"MTLS_CRL_URLS: 'https://…@example\.com/a\.crl'") as raised:
+        Settings.from_env({**ONE_REGION, "MTLS_CRL_URLS": f"https://me:{password}@example.com/a.crl"})
+
+    assert "hunter2" not in everything_shown(raised.value)

@@ -13,6 +13,7 @@ from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Severi
 from mtls_middleware.cli.doctor.own.keeping import kept_of
 from mtls_middleware.cli.doctor.own.paths import tell_paths
 from mtls_middleware.cli.doctor.own.proxies import tell_proxy
+from mtls_middleware.cli.doctor.own.recorders import tell_recorders
 from mtls_middleware.cli.doctor.own.revocation import tell_revocation
 from mtls_middleware.cli.doctor.own.servers import VersionOf, installed_version, tell_servers
 from mtls_middleware.cli.doctor.own.settings import read_settings, tell_user
@@ -66,6 +67,7 @@ def examine(world: World, tell: Tell = lambda _: None) -> tuple[Finding, ...]:
         found += _examine_trust(settings, configured.secrets, world, tell)
     else:
         found += _without_secrets(settings, world)
+    found += tell_recorders(settings, world.environ, world.version_of)
     found += tell_regions(settings)
     found += tell_servers(settings, world.version_of)
     found += tell_proxy(settings, world.environ)

@@ -43,6 +43,7 @@ class Check(StrEnum):
     SETTINGS_LIMITS = "settings-limits"
     SETTINGS_CALLER = "settings-caller"
     SETTINGS_PATHS = "settings-paths"
+    SETTINGS_RECORDED = "settings-recorded"
     FILES_USABLE = "files-usable"
     FILES_WRITABLE = "files-writable"
     FILES_LEFT_OUT = "files-left-out"

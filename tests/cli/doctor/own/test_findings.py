@@ -24,6 +24,14 @@ def setting(**variables: str) -> Break:
     return lambda one: one.environ.update(variables)
 
 
+CAPTURED = {"OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "Accept.*,X-.*,("}
+SANITIZED = {"OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS": "secret"}
+
+
+def packages(*names: str) -> Break:
+    return lambda one: one.packages.update(dict.fromkeys(names, "1.2.3"))
+
+
 def root(**keywords: object) -> Break:
     """Trust another root."""
 
@@ -134,6 +142,8 @@ FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
     ("wrong value", setting(MTLS_MODE="lax"), Check.SETTINGS_VALID, ERROR, "MTLS_MODE"),
     ("nothing here", lambda one: one.environ.clear(), Check.SETTINGS_USER, WARNING, "no variable of the application"),
     ("root looks", lambda one: setattr(one, "user", 0), Check.SETTINGS_USER, WARNING, "runs as root"),
+    ("sentry", packages("sentry-sdk"), Check.SETTINGS_RECORDED, WARNING, "records x-caller-secret in clear text"),
+    ("captured", setting(**CAPTURED), Check.SETTINGS_RECORDED, WARNING, "record x-caller-secret in clear text"),
     ("report mode", setting(MTLS_MODE="report"), Check.SETTINGS_MODE, WARNING, "keeps nobody out"),
     *(
         (
@@ -519,6 +529,30 @@ def test_each_server_with_an_adapter_tells_its_line(deployment: Deployment) -> N
 def test_an_installed_package_has_a_version() -> None:
     assert servers.installed_version("cryptography")
     assert servers.installed_version("no-such-package-of-anybody") is None
+
+
+def test_the_names_of_own_headers_are_told_to_be_scrubbed(deployment: Deployment) -> None:
+    deployment.behind("nginx")
+    own = {"MTLS_PROXY_SECRET_HEADER": "X-Own-Proxy", "MTLS_CALLER_SECRET_HEADER": "X-Own-Caller"}
+    deployment.environ |= {**own, **CAPTURED}
+    deployment.packages["sentry-sdk"] = "2.0"
+
+    sentry, otel = those(deployment.examine(), Check.SETTINGS_RECORDED, WARNING)
+
+    assert "denylist=[*DEFAULT_DENYLIST, 'x-own-proxy', 'x-own-caller']" in sentry.cure
+    assert otel.cure == "set OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS=x-own-proxy,x-own-caller"
+
+
+def test_headers_that_are_sanitized_are_good(deployment: Deployment) -> None:
+    deployment.environ |= {**CAPTURED, **SANITIZED}
+
+    assert those(deployment.examine(), Check.SETTINGS_RECORDED, OK)
+
+
+def test_without_a_secret_there_is_nothing_to_record(deployment: Deployment) -> None:
+    del deployment.environ["MTLS_CALLER_SECRET"]
+
+    assert not [finding for finding in deployment.examine() if finding.check is Check.SETTINGS_RECORDED]
 
 
 def test_what_is_done_is_told(deployment: Deployment) -> None:
