@@ -12,7 +12,9 @@ _DANGEROUS = ("C", "Z")
 
 def displayed(text: str, limit: int = LIMIT) -> str:
     """Escape whatever is not plainly visible, and cut what is too long."""
-    shown = "".join(map(_visible, text[: limit + 1]))
+    shown = text[: limit + 1]
+    if "\\" in shown or not shown.isprintable():  # most texts of a refusal are plain, and strangers can ask for many
+        shown = shown.translate(_TABLE)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
@@ -23,3 +25,13 @@ def _visible(character: str) -> str:
     if category[0] not in _DANGEROUS or category in _HARMLESS:
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+class _Table(dict[int, str]):
+    """What is shown of each character; only those of ASCII are remembered."""
+
+    def __missing__(self, code: int) -> str:
+        return _visible(chr(code))
+
+
+_TABLE = _Table({code: _visible(chr(code)) for code in range(128)})
