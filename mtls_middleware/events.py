@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from mtls_middleware._core.decision import Accepted, Decision, Rejected
 from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.members import require_members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,9 @@ class Notice:
 
     severity: Severity
     text: str
+
+    def __post_init__(self) -> None:
+        require_members(self, severity=Severity)
 
 
 Event = CallAccepted | CallRejected | TrustReplaced | RefreshFailed | Notice

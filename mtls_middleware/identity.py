@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NoReturn, Protocol, TypeAlias
 
+from mtls_middleware.members import require_members
+
 IDENTITY_KEY = "mtls.identity"
 """Where both middlewares put the `ClientIdentity` of an accepted call, and None in every other call that passes."""
 
@@ -59,6 +61,9 @@ class ClientIdentity:
     not_after: datetime
     organization_id: str | None
     source: str
+
+    def __post_init__(self) -> None:
+        require_members(self, authority=Authority)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> NoReturn:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mtls_middleware.identity import Authority
+from mtls_middleware.members import require_members
 
 Value = TypeVar("Value")
 
@@ -19,6 +20,9 @@ class Binding:
 
     authority: Authority
     region: str | None = None
+
+    def __post_init__(self) -> None:
+        require_members(self, authority=Authority)
 
     def __str__(self) -> str:
         """Return the prefix that an operator would write."""

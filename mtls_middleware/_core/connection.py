@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from mtls_middleware.members import require_members
+
 TRANSPORT_SCOPE_KEY = "mtls.transport"
 """Scope key under which our own server adapters hand over a `Transport`."""
 
@@ -78,3 +80,6 @@ class Connection:
     server_software: str = ""
     drops_underscores: bool = False
     trailers_are_headers: bool = False
+
+    def __post_init__(self) -> None:
+        require_members(self, interface=Interface)

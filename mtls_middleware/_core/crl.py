@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from mtls_middleware._core.certificate import UNREADABLE, crl_addresses
 from mtls_middleware._core.serials import SerialNumbers
+from mtls_middleware.members import require_members
 
 ISSUERS_KEPT = 256
 """Issuers beyond the known ones whose lists are kept; callers bring them, so there must be an end."""
@@ -90,9 +91,13 @@ class RevocationList:
     next_update: datetime = field(compare=False)
     addresses: frozenset[str] | None = field(compare=False)
     scope: Scope = field(compare=False)
+
     serial_numbers: SerialNumbers = field(compare=False, repr=False)
     signature: ListSignature = field(compare=False, repr=False)
     origin: str = field(compare=False)
+
+    def __post_init__(self) -> None:
+        require_members(self, scope=Scope)
 
     @property
     def part(self) -> tuple[x509.Name, bytes | None, frozenset[str] | None, Scope]:

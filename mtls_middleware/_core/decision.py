@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.members import require_members
 
 
 class Reason(StrEnum):
@@ -111,6 +112,9 @@ class Accepted(_Decision):
     revocation: RevocationState = RevocationState.OFF
     path: tuple[x509.Certificate, ...] = field(default=(), repr=False)
 
+    def __post_init__(self) -> None:
+        require_members(self, revocation=RevocationState)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -155,6 +159,9 @@ class Rejected(_Decision):
     evidence: Evidence | None = None
     error: BaseException | None = None
     path: tuple[x509.Certificate, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        require_members(self, reason=Reason, disposition=Disposition)
 
 
 Decision = Accepted | Rejected

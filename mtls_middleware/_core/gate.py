@@ -29,6 +29,7 @@ from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources.presented import Presented, Source
 from mtls_middleware._core.verdicts import Verdict
 from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.members import require_members
 
 
 class Mode(StrEnum):
@@ -64,6 +65,9 @@ class Gate:
     max_chain: int
     mode: Mode = Mode.ENFORCE
     revocation: RevocationMode = RevocationMode.CHECK
+
+    def __post_init__(self) -> None:
+        require_members(self, mode=Mode, revocation=RevocationMode)
 
     @property
     def hidden(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from cryptography import x509
 from mtls_middleware._core.certificate import VerifiedChain
 from mtls_middleware._core.crl import RevocationList, RevocationLists
 from mtls_middleware._core.decision import Reason, Rejection, RevocationState
+from mtls_middleware.members import require_members
 
 
 class RevocationMode(StrEnum):
@@ -40,6 +41,9 @@ class Revocation:
     not_before: datetime
     not_after: datetime
     missing: tuple[Callable[[], str], ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        require_members(self, state=RevocationState)
 
     @property
     def why(self) -> str:

@@ -15,6 +15,7 @@ from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.verdicts import Verdicts
 from mtls_middleware.identity import Authority
+from mtls_middleware.members import require_members
 
 DIGICERT_DEPTH = 2
 """Intermediates between a DigiCert root and the leaf: one today, one to spare."""
@@ -110,6 +111,9 @@ class AuthorityTrust:
     verifier: PolicyBuilder | None = field(compare=False)
     verifier_without_names: PolicyBuilder | None = field(compare=False)
     _bindings: Mapping[x509.Certificate, frozenset[Binding]]
+
+    def __post_init__(self) -> None:
+        require_members(self, authority=Authority)
 
     def bindings(self, anchor: x509.Certificate) -> frozenset[Binding]:
         """Return what the key of this anchor vouches for: a root and its reissue with the same key vouch alike."""

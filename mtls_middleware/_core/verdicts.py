@@ -10,6 +10,7 @@ from cryptography import x509
 
 from mtls_middleware._core.decision import RevocationState
 from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.members import require_members
 
 CAPACITY = 1024
 """Verdicts; a region calls with one certificate, or two while it rotates."""
@@ -35,6 +36,9 @@ class Verdict:
     not_after: datetime
     revocation: RevocationState = RevocationState.OFF
     path: tuple[x509.Certificate, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_members(self, revocation=RevocationState)
 
 
 @dataclass(frozen=True, slots=True)

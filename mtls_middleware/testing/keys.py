@@ -24,7 +24,7 @@ class KeyKind(StrEnum):
 
 def generate(kind: KeyKind) -> PrivateKey:
     """Make a new private key."""
-    match kind:
+    match KeyKind(kind):
         case KeyKind.P256:
             return ec.generate_private_key(ec.SECP256R1())
         case KeyKind.P384:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from mtls_middleware.members import require_members
+
 TLS = "tls"
 AWS_API_GATEWAY = "aws-api-gateway"
 CUSTOM = "custom"
@@ -54,6 +56,9 @@ class HeaderShape:
     chain: tuple[str, ...] = ()
     markers: tuple[Marker, ...] = ()
     bundled: bool = False
+
+    def __post_init__(self) -> None:
+        require_members(self, encoding=Encoding)
 
     @property
     def certificates(self) -> tuple[str, ...]:
