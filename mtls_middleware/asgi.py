@@ -1,6 +1,7 @@
 """The ASGI door: translates between ASGI and the guard, and holds no logic of its own."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import tee
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from mtls_middleware.settings import Settings
 
 _NO_STORE = (b"cache-control", b"no-store")
+
+_LAYERS = 16
+"""Of middleware between this one and the application."""
 
 _POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455 §7.4.1)."""
@@ -74,6 +78,8 @@ class MTLSMiddleware:
         if "extensions" in scope:
             scope = {**scope, "extensions": _readable_twice(scope["extensions"])}
         connection = connection_of(scope)
+        if root_path := _root_path(self.app):
+            connection = replace(connection, root_path=root_path)
         if self._error is not None and not self._told:
             self._told = True  # a server without lifespan told nobody
             LOGGER.error("%s", self._error)
@@ -128,6 +134,18 @@ def _guard_of(settings: "Settings | None") -> "Guard":
     from mtls_middleware.settings import Settings  # noqa: PLC0415
 
     return Guard.from_settings(settings if settings is not None else Settings.from_env())
+
+
+def _root_path(app: object) -> str:
+    """Return what ``FastAPI(root_path=…)`` puts in the place of the server's root path, and then cuts off the path."""
+    for _ in range(_LAYERS):
+        if app is None:
+            break
+        # Others have an attribute of that name, too: in Quart it is a folder.
+        if any(kind.__module__ == "fastapi.applications" for kind in type(app).__mro__):
+            return str(getattr(app, "root_path", ""))
+        app = getattr(app, "app", None)
+    return ""
 
 
 def _readable_twice(extensions: Any) -> Any:  # noqa: ANN401 - whatever a server put there

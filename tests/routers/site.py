@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 from wsgiref.util import setup_testing_defaults
 
+from starlette.middleware.gzip import GZipMiddleware
+
 from mtls_middleware import Guard, MTLSMiddleware, MTLSWSGIMiddleware
 from tests.routers import frameworks
 
@@ -15,6 +17,8 @@ FRAMEWORKS = (
     *frameworks.ASGI,
     "starlette-mounted",
     "starlette-middleware",
+    "fastapi-root-path-wrapped",
+    "fastapi-root-path-deep",
     "django-asgi",
     *frameworks.WSGI,
     "flask-mounted",
@@ -165,12 +169,19 @@ def _app(site: Routed, guard: Guard, stack: ExitStack) -> Any:
             return app
         case name if name in frameworks.WSGI:
             return MTLSWSGIMiddleware(frameworks.WSGI[name](reach), guard=guard)
-        case "fastapi-root-path":
-            app = frameworks.fastapi_with_root_path(reach)
-            app.add_middleware(MTLSMiddleware, guard=guard)
-            return app
+        case "fastapi-root-path" | "fastapi-root-path-wrapped" | "fastapi-root-path-deep":
+            return _fastapi(site, guard)
         case name:
             app = frameworks.ASGI[name](reach)
             if name == "blacksheep":
                 site.loop.run_until_complete(app.start())
             return MTLSMiddleware(app, guard=guard)
+
+
+def _fastapi(site: Routed, guard: Guard) -> Any:
+    """Put the middleware inside the application, around it, and around another middleware."""
+    app = frameworks.fastapi_with_root_path(site.reached.append)
+    if site.name == "fastapi-root-path":
+        app.add_middleware(MTLSMiddleware, guard=guard)
+        return app
+    return MTLSMiddleware(GZipMiddleware(app) if site.name.endswith("-deep") else app, guard=guard)
