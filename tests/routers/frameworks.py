@@ -223,10 +223,15 @@ def bottle(reach: Reach) -> Any:
     return app
 
 
-def blacksheep(reach: Reach) -> Any:
-    from blacksheep import Application, Request, Response, WebSocket  # noqa: PLC0415
+_ROUTERS: list[Any] = []
+"""Kept alive: BlackSheep empties a router whose address another one had before."""
 
-    app = Application()
+
+def blacksheep(reach: Reach) -> Any:
+    from blacksheep import Application, Request, Response, Router, WebSocket  # noqa: PLC0415
+
+    app = Application(router=Router())
+    _ROUTERS.append(app.router)
 
     def answers(name: str) -> Any:
         async def answer(_: Request) -> Response:
