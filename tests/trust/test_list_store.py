@@ -33,9 +33,9 @@ def test_one_that_is_there_is_put_once() -> None:
 
 
 def test_a_chain_that_is_too_long_is_neither_kept_nor_read() -> None:
-    bench = Bench(genesys(CA), host=Host({A: CA.crl()}))
-    bench.learn(CA.client(crl_url=A, names=[f"host-{number}.example" for number in range(CHAIN_BYTES // 20)]))
-    bench.refresh()
+    bench = Bench(genesys(CA))
+    large = CA.client(names=[f"host-{number}.example" for number in range(CHAIN_BYTES // 20)])
+    ListStore(bench.memory).keep_chain([large.certificate, CA.certificate], NOW)
     assert list(bench.memory.entries(Kind.CERTIFICATE)) == []
 
     bench.memory.put(Kind.CERTIFICATE, "x", b"\n" * CHAIN_BYTES + CLIENT.pem.encode(), NOW)
