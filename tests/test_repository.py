@@ -1,5 +1,6 @@
 """What the repository promises beside its code: the packages built from it, its lock file, and its documents."""
 
+import ast
 import os
 import re
 import subprocess
@@ -80,14 +81,16 @@ def test_every_locked_package_comes_from_the_public_index() -> None:
     packages = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"]
     others = [package["source"] for package in packages if package["name"] != "mtls-middleware"]
 
-    assert all(source == {"registry": "https://pypi.org/simple"} for source in others)
+    assert [source for source in others if source != {"registry": "https://pypi.org/simple"}] == []
 
 
 def test_every_locked_file_comes_from_the_public_index() -> None:
     addresses = re.findall(r'\burl = "(.*?)"', (ROOT / "uv.lock").read_text(encoding="utf-8"))
 
     assert addresses
-    assert all(address.startswith("https://files.pythonhosted.org/packages/") for address in addresses)
+    assert [
+        address for address in addresses if not address.startswith("https://files.pythonhosted.org/packages/")
+    ] == []
 
 
 def test_no_file_mentions_a_path_of_a_developers_machine() -> None:
@@ -172,3 +175,29 @@ def test_every_path_that_contributors_are_sent_to_exists(path: str) -> None:
 def test_contributors_are_sent_to_the_file_of_the_presets() -> None:
     assert "PRESETS" in text("CONTRIBUTING.md")
     assert len([name for name in files(ROOT / PACKAGE) if PurePosixPath(name).name == "presets.py"]) == 1
+
+
+def says_not_which(assertion: ast.Assert) -> bool:
+    """Return whether it is ``assert all(…)`` or ``assert not any(…)`` over a loop: where it fails, it does not show why."""
+    test, name = assertion.test, "all"
+    if isinstance(test, ast.UnaryOp):
+        test, name = test.operand, "any"
+    return (
+        isinstance(test, ast.Call)
+        and isinstance(test.func, ast.Name)
+        and test.func.id == name
+        and isinstance(test.args[0], ast.GeneratorExp)
+        and len(test.args[0].generators) == 1
+    )
+
+
+def test_an_assertion_about_many_shows_which_one_failed() -> None:
+    found = [
+        f"{name}:{node.lineno}"
+        for name in files(ROOT / "tests")
+        if name.endswith(".py")
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert) and says_not_which(node)
+    ]
+
+    assert found == []

@@ -70,8 +70,8 @@ def test_a_path_is_judged_as_limbo_does_or_for_a_stated_reason(case: Case) -> No
 
 def test_every_stated_reason_belongs_to_a_case() -> None:
     ids = {case.id: case.should_pass for case in cases()}
-    assert all(not ids[deviation] for deviation in ACCEPTED_ON_PURPOSE)
-    assert all(ids[deviation] for deviation in REFUSED_ON_PURPOSE)
+    assert [deviation for deviation in ACCEPTED_ON_PURPOSE if ids[deviation]] == []
+    assert [deviation for deviation in REFUSED_ON_PURPOSE if not ids[deviation]] == []
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_the_certificate_itself_is_nowhere(watched: Watched, spans: InMemorySpan
     for client in (good_client(), stranger_ca().client()):
         attributes = traced(watched.guard(), over_tls(client), spans)
         assert "tls.client.certificate" not in attributes
-        assert not any(re.search(r"BEGIN|MII", str(value)) for value in attributes.values())
+        assert [value for value in attributes.values() if re.search(r"BEGIN|MII", str(value))] == []
 
 
 def test_a_span_that_is_not_recorded_costs_no_attributes(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

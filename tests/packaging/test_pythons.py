@@ -53,7 +53,7 @@ def test_each_promised_python_that_is_absent_is_told(
     told = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     promised = {one.rpartition(" ")[2] for one in PROJECT["project"]["classifiers"] if "Python :: 3." in one}
     assert set(told) == {"lowest", *(f"CPython {version}" for version in promised)}
-    assert all("SKIPPED" in line or "README" in line for line in told.values())
+    assert [line for line in told.values() if "SKIPPED" not in line and "README" not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_a_requirement_is_about_a_distribution(script: Script, requirement: str,
 def test_what_takes_long_is_still_there(script: Script) -> None:
     units = script("units")
 
-    assert all((ROOT / name).exists() for name in (*units.APART, *units.LONG))
+    assert [name for name in (*units.APART, *units.LONG) if not (ROOT / name).exists()] == []

@@ -113,7 +113,7 @@ def test_pins_are_shown_with_their_lives(tmp_path: Path) -> None:
     (region,) = view(guard).regions
 
     assert [pin.phase for pin in region.pins] == [Phase.VALID, Phase.TO_COME, Phase.UNKNOWN]
-    assert all(not pin.subject for pin in region.pins)
+    assert [pin for pin in region.pins if pin.subject] == []
 
 
 def test_the_end_of_the_last_pin_is_told(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_cryptography_reads_the_same_numbers() -> None:
     signed = crl(CA, [entry(number, *([reason] if number % 2 else [])) for number in numbers])
     found = parsed(signed)
     assert [one.serial_number for one in x509.load_der_x509_crl(signed)] == numbers
-    assert all(number in found.serial_numbers for number in numbers)
+    assert [number for number in numbers if number not in found.serial_numbers] == []
     assert len(found.serial_numbers) == len(numbers)
 
 
@@ -166,7 +166,7 @@ def test_many_entries_are_read_in_slices() -> None:
     found = parse_list(crl(CA, numbers), "x", pause=lambda: rests.append(None))
     assert len(rests) == 3
     assert len(found.serial_numbers) == len(numbers)
-    assert all(number in found.serial_numbers for number in numbers)
+    assert [number for number in numbers if number not in found.serial_numbers] == []
 
 
 def test_by_default_it_rests_between_slices() -> None:

@@ -48,7 +48,7 @@ def test_the_addresses_around_them_are_public(written: str) -> None:
 
 def test_each_row_of_the_table_is_one_of_the_registry() -> None:
     assert {str(row) for row in (*SPECIAL_IPV4, *SPECIAL_IPV6)} <= {*REGISTRY_IPV4, *REGISTRY_IPV6}
-    assert all(any(IPv4Network(one).subnet_of(row) for row in SPECIAL_IPV4) for one in REGISTRY_IPV4)
+    assert [one for one in REGISTRY_IPV4 if not any(IPv4Network(one).subnet_of(row) for row in SPECIAL_IPV4)] == []
 
 
 @given(st.ip_addresses(v=4))

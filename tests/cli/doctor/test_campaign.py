@@ -72,7 +72,7 @@ def test_every_request_can_be_found_in_the_log(guard: Guard) -> None:
 
     named = [request.correlation_id for request in line.seen]
     assert len(set(named)) == len(named)
-    assert all(name.startswith("doctor-") and name.replace("-", "").isalnum() for name in named)
+    assert [name for name in named if not (name.startswith("doctor-") and name.replace("-", "").isalnum())] == []
 
 
 def test_copies_that_pass_are_believed_by_the_reason_of_a_strangers_refusal(guard: Guard) -> None:

@@ -14,4 +14,8 @@ def test_a_server_that_takes_no_long_headers_is_told_what_to_set(status: int, is
 
 
 def test_the_settings_of_each_server_are_named() -> None:
-    assert all(option in TOO_LONG for option in ("--limit-request-field_size 65535", "--buffer-size 65535", "daphne"))
+    assert [
+        option
+        for option in ("--limit-request-field_size 65535", "--buffer-size 65535", "daphne")
+        if option not in TOO_LONG
+    ] == []
