@@ -178,7 +178,7 @@ def test_contributors_are_sent_to_the_file_of_the_presets() -> None:
 
 
 def says_not_which(assertion: ast.Assert) -> bool:
-    """Return whether it is ``assert all(…)`` or ``assert not any(…)`` over a loop: where it fails, it does not show why."""
+    """Return whether it is ``assert all(…)`` or ``assert not any(…)`` over a loop, which does not show what failed."""
     test, name = assertion.test, "all"
     if isinstance(test, ast.UnaryOp):
         test, name = test.operand, "any"
