@@ -113,7 +113,7 @@ def test_a_secret_in_the_wrong_setting_is_not_echoed(name: str, secret: str, reg
     except ConfigurationError as error:
         shown = everything_shown(error)
 
-    assert all(part not in shown for part in secret.split(",") if len(part) > 9)
+    assert [part for part in secret.split(",") if len(part) > 9 if part in shown] == []
     assert "Zb0kq" not in shown
 
 
