@@ -45,7 +45,7 @@ def look_up_customer(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def order_status(_request: HttpRequest, order_id: str) -> HttpResponse:
-    """Tell where an order is."""
+    """Return the state of an order."""
     return JsonResponse(ORDERS[order_id]) if order_id in ORDERS else HttpResponse(status=404)
 
 
@@ -73,10 +73,10 @@ if not settings.configured:
 
 
 def wsgi() -> MTLSWSGIMiddleware:
-    """Make the WSGI application."""
+    """Create the WSGI application."""
     return MTLSWSGIMiddleware(WSGIHandler())
 
 
 def asgi() -> MTLSMiddleware:
-    """Make the ASGI application."""
+    """Create the ASGI application."""
     return MTLSMiddleware(ASGIHandler())

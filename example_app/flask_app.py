@@ -1,12 +1,12 @@
 """The same web service in Flask.
 
-Start it behind nginx, which ends TLS and adds the secret::
+Start it behind nginx, which terminates TLS and adds the secret::
 
     export MTLS_REGIONS=us-east-1 MTLS_TRUST=/etc/genesys/US-East-1.zip MTLS_EXEMPT=/health
     export MTLS_SOURCE=nginx MTLS_TRUSTED_PROXIES=127.0.0.1 MTLS_PROXY_SECRET_FILE=/etc/genesys/proxy-secret
     gunicorn 'example_app.flask_app:create_app()'
 
-or let gunicorn end TLS itself, with the first line of settings alone::
+or let gunicorn terminate TLS, with only the first line of settings::
 
     export GUNICORN_CMD_ARGS="--certfile server.pem --keyfile server.key --ca-certs US-East-1.pem --cert-reqs 1"
     gunicorn 'example_app.flask_app:create_app()'
@@ -22,7 +22,7 @@ ORDERS = {"o-1001": {"order_id": "o-1001", "state": "shipped"}}
 
 
 def create_app() -> Flask:
-    """Make the application; a configuration error ends the server here, with the whole message."""
+    """Create the application. A configuration error stops the server here, with the whole message."""
     app = Flask(__name__)
 
     @app.post("/actions/customer-lookup")

@@ -17,13 +17,13 @@ app = FastAPI(title="Customer service for data actions")
 
 
 class LookupRequest(BaseModel):
-    """Ask for a customer by telephone number, E.164."""
+    """A request for a customer, by telephone number in E.164 format."""
 
     phone: Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")]
 
 
 class Customer(BaseModel):
-    """Tell an agent, or a call flow, who is calling."""
+    """A customer, as shown to an agent or used in a call flow."""
 
     customer_id: str
     name: str
@@ -31,7 +31,7 @@ class Customer(BaseModel):
 
 
 class Order(BaseModel):
-    """Tell where an order is."""
+    """The state of an order."""
 
     order_id: str
     state: Literal["packed", "shipped", "delivered"]
@@ -51,7 +51,7 @@ def look_up_customer(lookup: LookupRequest) -> Customer:
 
 @app.get("/actions/orders/{order_id}")
 def order_status(order_id: str) -> Order:
-    """Tell where an order is."""
+    """Return the state of an order."""
     if order_id not in ORDERS:
         raise HTTPException(404, "no such order")
     return ORDERS[order_id]

@@ -16,7 +16,7 @@ from tests.documentation.tables import code
 PACKAGE = "mtls_middleware"
 
 MODULES = {
-    "mtls_middleware": "The doors, the settings, and what a call is judged to be.",
+    "mtls_middleware": "The middleware, the settings, and the result of a call.",
     "mtls_middleware.fastapi": "Extra `fastapi`. See [frameworks](../frameworks.md#fastapi).",
     "mtls_middleware.testing": "Extra `testing`, with the fixtures of a pytest plugin. See [testing](../testing.md).",
 }
@@ -27,8 +27,8 @@ INTERNAL = {"Guard": {"__init__", "after_fork", "hidden", "keep", "silent", "sna
 HEAD = """\
 # Python API: reference
 
-Made from the code by `python -m tests.documentation.reference`, not written by hand. What is not here is private, and
-may change in any version. Arguments behind `*` are keywords.
+Generated from the code by `python -m tests.documentation.reference`; do not edit it. Everything that is not
+listed here is private, and may change in any version. Arguments after `*` are keywords.
 
 """
 

@@ -19,9 +19,9 @@ from tests.documentation.tables import code
 HEAD = """\
 # Commands: reference
 
-Made from the code by `python -m tests.documentation.reference`, not written by hand. `mtls-middleware VERB --help` says
-the same. The command line comes with `pip install 'mtls-middleware[cli]'`; a verb that needs more names the command
-that installs it. The exit status is 2 for a wrong command line and for wrong settings.
+Generated from the code by `python -m tests.documentation.reference`; do not edit it. `mtls-middleware VERB --help`
+shows the same. Install the command line with `pip install 'mtls-middleware[cli]'`; if a verb needs more, it prints
+the command that installs it. The exit status is 2 for a wrong command line and for wrong settings.
 
 """
 

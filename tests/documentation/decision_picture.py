@@ -65,8 +65,8 @@ def _drawn() -> Iterator[str]:
     yield from _box("end", LEFT, y, 440, accepted)
     report = (
         "MTLS_MODE=report",
-        "refusals are logged and counted, and the call",
-        f"goes on without identity; not {Reason.INTERNAL_ERROR}",
+        "refusals are logged and counted, but the call",
+        f"continues; except {Reason.INTERNAL_ERROR}",
     )
     yield from _box("step", RIGHT, y, WIDTH - RIGHT - 24, report)
 
@@ -110,4 +110,4 @@ def _height(lines: int) -> int:
 def _described() -> str:
     """Tell the picture to who cannot see it."""
     steps = (f"{step.question} If not: {' or '.join(step.reasons)}." for step in STEPS)
-    return f"One step after the other; the first no ends it. {' '.join(steps)} Else the call is accepted."
+    return f"The steps are taken in order; the first no refuses the call. {' '.join(steps)} Otherwise it is accepted."

@@ -15,20 +15,20 @@ from tests.documentation.tables import code
 HEAD = """\
 # Reasons: reference
 
-Made from the code by `python -m tests.documentation.reference`, not written by hand. What to do about each:
+Generated from the code by `python -m tests.documentation.reference`; do not edit it. What to do about each:
 [operations](../operations.md); as a picture: [how it decides](../decision.md).
 
-A call is judged step by step, and the first reason that applies is told. The names are stable: they stand in answers,
-logs and metrics, and new ones are only ever added.
+A call is judged step by step, and the first reason that applies is reported. The names are stable: they are used in
+responses, logs and metrics, and later versions only add new ones.
 
 """
 
 ANSWER = """
-## The answer
+## The response
 
-`application/problem+json`, with `Cache-Control: no-store`, and with `Retry-After` where it says so above.
-`correlationId` is the caller's `ININ-Correlation-Id`, where it sent a well-formed one; else it is left out.
-Nothing else is ever told.
+`application/problem+json`, with `Cache-Control: no-store`, and `Retry-After` if the table has one. `correlationId` is
+the caller's `ININ-Correlation-Id`; it is left out if the caller sent none, or a malformed one. The response contains
+nothing else.
 
 """
 
@@ -51,11 +51,11 @@ def text() -> str:
     return "".join(
         [
             HEAD,
-            tables.table(("", "reason", "status", "`Retry-After`", "the question that it answers with no"), rows),
+            tables.table(("", "reason", "status", "`Retry-After`", "the question that is answered with no"), rows),
             ANSWER,
             f"```json\n{example}\n```\n",
-            _enumeration("Disposition", "What becomes of a refusal"),
-            _enumeration("RevocationState", "What is known of revocation"),
+            _enumeration("Disposition", "What happens to a refused call"),
+            _enumeration("RevocationState", "Revocation status"),
         ]
     )
 

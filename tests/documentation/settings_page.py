@@ -13,43 +13,43 @@ from tests.documentation.tables import code
 HEAD = """\
 # Settings: reference
 
-Made from the code by `python -m tests.documentation.reference`, not written by hand. What the settings are for, and how
-they go together: [settings](../settings.md).
+Generated from the code by `python -m tests.documentation.reference`; do not edit it. For an explanation see
+[settings](../settings.md).
 
 ## Variables
 
-In code, each is a keyword of `Settings`: the name in lower case, without the prefix. A variable with a *file twin* may
-be given as `…_FILE` instead, the path of a file with one entry a line. "Values" is what the start-up message asks for
-where a value is wrong.
+In code, each is a keyword of `Settings`: the name in lower case, without the prefix. If the column *`_FILE`* says
+yes, you can set `…_FILE` instead, to the path of a file with one entry per line. "Values" is what the start-up
+message asks for if a value is wrong.
 
 """
 
 SOURCES = """
 ## Sources
 
-The headers that each value of `MTLS_SOURCE` reads. A marker must be there, once, and say so; one in brackets may be
-absent. `tls` reads the server's own TLS, and `aws-api-gateway` the event of the gateway; `custom` reads what
-`MTLS_HEADER` and the variables beside it say.
+The headers that each value of `MTLS_SOURCE` reads. A marker must be present exactly once, with this value; one in
+brackets may be absent. `tls` reads the server's own TLS, and `aws-api-gateway` the event of the gateway; `custom`
+reads the headers that `MTLS_HEADER` and the related variables name.
 
 """
 
 REGIONS = """
 ## Regions
 
-`MTLS_REGIONS` takes the AWS name, the login domain, or the name of the download. A name that is not confirmed may be
-wrong: the refusal's log line then gives the `MTLS_CERT_NAMES` entry that would accept what came.
+`MTLS_REGIONS` accepts the AWS name, the login domain, or the name of the download. A name that is not confirmed may be
+wrong: then the log line of the refusal has the `MTLS_CERT_NAMES` entry that would accept the certificate.
 
 """
 
 MEANINGS = {
-    "REGIONS": "whose data actions may call: AWS region names, login domains or names of downloads.",
-    "GENESYS_CLIENT_ID": "id of the OAuth client that may ask the certificates API, for each region that has one.",
+    "REGIONS": "regions whose data actions may call: AWS names, login domains or names of downloads.",
+    "GENESYS_CLIENT_ID": "id of the OAuth client for the certificates API, for each region that has one.",
     "GENESYS_CLIENT_SECRET": "the secret of that client.",
     "HEADER": "the header with the certificate.",
-    "HEADER_ENCODING": "how the certificate, and the chain, are written there.",
+    "HEADER_ENCODING": "the encoding of the certificate and the chain.",
     "CHAIN_HEADER": "the header with the intermediates.",
-    "VERIFY_HEADER": "the header by which the proxy says that its own verification succeeded.",
-    "VERIFY_VALUE": "what it says then, exactly.",
+    "VERIFY_HEADER": "the header in which the proxy reports that its verification succeeded.",
+    "VERIFY_VALUE": "the exact value on success.",
     "PROXY_SECRET_HEADER": "the header with the proxy's secret.",
     "CALLER_SECRET_HEADER": "the header with the caller's secret.",
 }
@@ -79,7 +79,7 @@ def text() -> str:
     return "".join(
         [
             HEAD,
-            tables.table(("variable", "keyword", "default", "file twin", "values", "what it holds"), _variables()),
+            tables.table(("variable", "keyword", "default", "`_FILE`", "values", "meaning"), _variables()),
             SOURCES,
             tables.table(("`MTLS_SOURCE`", "certificate", "encoding", "chain", "markers"), _sources()),
             REGIONS,
@@ -108,10 +108,10 @@ def _variables() -> Iterator[tuple[str, ...]]:
         plain = name.removesuffix("_FILE")
         if plain != name and plain in VARIABLES:
             continue
-        twin = "yes" if f"{name}_FILE" in VARIABLES else ""
+        has_file = "yes" if f"{name}_FILE" in VARIABLES else ""
         kind = "a secret of 16 characters or more" if variable.secret else demand(name)
         meaning = MEANINGS.get(name) or meanings[name.lower()]
-        yield code(DEFAULT_PREFIX + name), code(name.lower()), code(variable.default), twin, kind, meaning
+        yield code(DEFAULT_PREFIX + name), code(name.lower()), code(variable.default), has_file, kind, meaning
 
 
 def _sources() -> Iterator[tuple[str, ...]]:

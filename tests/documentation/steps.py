@@ -22,28 +22,28 @@ class Step:
 
 STEPS = (
     Step(
-        question="Is there anything to judge by?",
+        question="Is there valid trust?",
         about="roots and pins that are valid now",
         reasons=(Reason.TRUST_UNAVAILABLE,),
     ),
     Step(
-        question="May the headers be believed?",
-        about="peer, proxy secret, doubles, spellings, trailers",
+        question="Can the headers be trusted?",
+        about="peer, proxy secret, duplicates, spellings, trailers",
         reasons=(Reason.SOURCE_UNTRUSTED,),
     ),
     Step(
-        question="Is there a certificate, and does it fit?",
+        question="Is there a certificate within the limits?",
         about="MTLS_MAX_HEADER_BYTES, MTLS_MAX_CHAIN",
         reasons=(Reason.CERTIFICATE_TOO_LARGE, Reason.CERTIFICATE_MISSING),
     ),
     Step(
-        question="Is the proxy content, and can it be read?",
+        question="Did the proxy accept it, and can it be read?",
         about="the marker of the proxy or server, the encoding",
         reasons=(Reason.PROXY_VERIFICATION_FAILED, Reason.CERTIFICATE_MALFORMED),
     ),
     Step(
-        question="Does a path lead to a root of yours?",
-        about="signatures, time, purpose: by MTLS_TRUST",
+        question="Does it chain to a trusted root?",
+        about="MTLS_TRUST: signatures, validity, purpose",
         reasons=(
             Reason.ISSUER_UNTRUSTED,
             Reason.CERTIFICATE_EXPIRED,
@@ -57,18 +57,18 @@ STEPS = (
         reasons=(Reason.REGION_MISMATCH, Reason.NOT_PINNED),
     ),
     Step(
-        question="Did its CA leave it in force?",
-        about="revocation lists, by MTLS_REVOCATION",
+        question="Is it not revoked by its CA?",
+        about="CRLs, by MTLS_REVOCATION",
         reasons=(Reason.CERTIFICATE_REVOKED, Reason.REVOCATION_UNKNOWN),
     ),
     Step(
-        question="Is it the call of your organisation?",
-        about="only where you ask: organisation id, caller secret",
+        question="Is it a call of your organisation?",
+        about="if configured: organisation id, caller secret",
         reasons=(Reason.ORGANIZATION_MISMATCH, Reason.CALLER_SECRET_MISMATCH),
     ),
     Step(
-        question="Did nothing unforeseen happen?",
-        about="whatever else goes wrong is a refusal too",
+        question="No unexpected error?",
+        about="any other error is a refusal, too",
         reasons=(Reason.INTERNAL_ERROR,),
     ),
 )

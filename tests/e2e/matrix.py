@@ -53,8 +53,8 @@ NEEDS = {"uvicorn, zttp": (3, 12)}
 HEAD = f"""\
 # What was run
 
-Made from the outcomes of the end-to-end tests by `python -m tests.e2e.matrix`, not written by hand. "{YES}": every test
-of the cell passed. "{CANNOT}": it cannot be had there, or says nothing there. What that means for you:
+Generated from the results of the end-to-end tests by `python -m tests.e2e.matrix`; do not edit it. "{YES}": every test
+of the cell passed. "{CANNOT}": not available, or not applicable. What the results mean for you:
 [ASGI servers](servers.md), [WSGI servers](servers-wsgi.md).
 """
 
