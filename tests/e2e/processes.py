@@ -18,7 +18,7 @@ from typing import BinaryIO
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 _LOOK_EVERY = 0.02
 
