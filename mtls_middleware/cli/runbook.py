@@ -28,25 +28,24 @@ RUNBOOK: Mapping[Reason, Entry] = MappingProxyType(
         ),
         Reason.SOURCE_UNTRUSTED: Entry(
             happened=(
-                "the headers may be somebody else's: an untrusted or unknown peer, a wrong or missing proxy secret, a"
-                " header that came twice or in another spelling, a chunked request on uvicorn's own httptools "
-                "protocol"
+                "the headers may not come from the proxy: an untrusted or unknown peer, a wrong or missing proxy secret, "
+                "a header sent twice or in another spelling, a chunked request on uvicorn's own httptools protocol"
             ),
-            cure="the detail names the cure; if you did not change the proxy, somebody is trying",
+            cure="the detail says how to fix it; if you did not change the proxy, it is an attack",
         ),
         Reason.CERTIFICATE_TOO_LARGE: Entry(
             happened="more bytes or certificates than MTLS_MAX_HEADER_BYTES and MTLS_MAX_CHAIN allow",
             cure="raise them only if your callers' chains are that long",
         ),
         Reason.CERTIFICATE_MISSING: Entry(
-            happened="no certificate came",
+            happened="the call has no certificate",
             cure=(
-                "an ordinary visitor; or the integration does not use mTLS; or the server keeps the certificate to "
-                "itself (logged once, as an error)"
+                "an ordinary visitor; or the integration does not use mTLS; or the server does not pass on the "
+                "certificate (logged once, as an error)"
             ),
         ),
         Reason.PROXY_VERIFICATION_FAILED: Entry(
-            happened="the proxy says that its own verification failed, or does not say that it succeeded",
+            happened="the proxy reports that its verification failed, or does not report that it succeeded",
             cure="compare the proxy's trust with MTLS_TRUST; check that the proxy sets its marker on every request",
         ),
         Reason.CERTIFICATE_MALFORMED: Entry(
@@ -54,8 +53,8 @@ RUNBOOK: Mapping[Reason, Entry] = MappingProxyType(
             cure="check MTLS_SOURCE and MTLS_HEADER_ENCODING",
         ),
         Reason.ISSUER_UNTRUSTED: Entry(
-            happened="no path to a configured anchor, or a weak key or hash",
-            cure="a stranger; or the region's root was renewed: download it again and put it beside the old one",
+            happened="no certificate chain to a configured anchor, or a weak key or hash",
+            cure="a stranger; or the region's root was renewed: download it again and add it, keeping the old one",
         ),
         Reason.CERTIFICATE_EXPIRED: Entry(
             happened="by this machine's clock",
@@ -67,37 +66,37 @@ RUNBOOK: Mapping[Reason, Entry] = MappingProxyType(
         ),
         Reason.PURPOSE_MISMATCH: Entry(
             happened="not made for TLS clients, or a CA's certificate",
-            cure="a stranger with a certificate of yours",
+            cure="a stranger with another certificate of the same CA",
         ),
         Reason.REGION_MISMATCH: Entry(
-            happened="the certificate's name is not the one of the region whose root signed it",
-            cure="the detail gives the name seen, and the MTLS_CERT_NAMES entry that would accept it",
+            happened="the certificate does not have the name of the region whose root signed it",
+            cure="the detail has the name, and the MTLS_CERT_NAMES entry that would accept it",
         ),
         Reason.NOT_PINNED: Entry(
             happened="DigiCert signed it, but it is not one of MTLS_PINS",
             cure=(
                 "if your integration's certificate was rotated, add the new one; with OAuth credentials pins rotate "
-                "by themselves: see docs/digicert.md"
+                "automatically: see docs/digicert.md"
             ),
         ),
         Reason.CERTIFICATE_REVOKED: Entry(
-            happened="a revocation list names the certificate, or an intermediate below the anchor",
-            cure="the detail names the list; see docs/revocation.md",
+            happened="a CRL names the certificate, or an intermediate below the anchor",
+            cure="the detail names the CRL; see docs/revocation.md",
         ),
         Reason.REVOCATION_UNKNOWN: Entry(
-            happened="MTLS_REVOCATION=require, and no fresh list tells of it",
-            cure="the detail names what is missing; the list is fetched aside, see docs/revocation.md",
+            happened="MTLS_REVOCATION=require, and no fresh CRL covers the certificate",
+            cure="the detail names what is missing; the CRL is fetched in the background, see docs/revocation.md",
         ),
         Reason.ORGANIZATION_MISMATCH: Entry(
-            happened="ININ-Organization-Id is not one of MTLS_ORGANIZATION_IDS, or came twice",
+            happened="ININ-Organization-Id is not one of MTLS_ORGANIZATION_IDS, or was sent twice",
             cure="",
         ),
         Reason.CALLER_SECRET_MISMATCH: Entry(
-            happened="the caller secret is wrong, missing or came twice",
+            happened="the caller secret is wrong, missing or was sent twice",
             cure="compare the integration's credentials with MTLS_CALLER_SECRET",
         ),
         Reason.INTERNAL_ERROR: Entry(
-            happened="something unforeseen; the traceback is in the log",
+            happened="an unexpected error; the traceback is in the log",
             cure="please report it",
         ),
     }

@@ -8,11 +8,11 @@ import typer
 from mtls_middleware.cli.extras import extra
 
 
-def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the outcomes for a script.")] = False) -> None:
-    """Make a regional CA, protect a small app with it, and call it as the data actions service would, well and badly.
+def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:
+    """Create a regional CA, protect a small app with it, send good and bad calls like those of data actions.
 
-    Nothing has to be installed or configured, and nothing is left behind. The exit status is 0 only if every call ended
-    exactly as it must.
+    You need to install or configure nothing, and no files are left behind. The exit status is 0 only if every call had
+    exactly the expected result.
     """
     with extra("demo"):
         from mtls_middleware.cli.demo.verb import run_demo  # noqa: PLC0415 - an optional extra

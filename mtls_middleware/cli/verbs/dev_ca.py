@@ -10,17 +10,17 @@ from mtls_middleware.cli.extras import extra
 
 
 def dev_ca(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; it is made if it is missing.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; created if missing.")],
     *,
-    region: Annotated[str, typer.Option(help="Whose root is played: an AWS region name or a login domain.")] = (
+    region: Annotated[str, typer.Option(help="Region to imitate: an AWS region name or a login domain.")] = (
         "us-east-1"
     ),
-    force: Annotated[bool, typer.Option("--force", help="Write over what an earlier run left in DIR.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the files of an earlier run in DIR.")] = False,
 ) -> None:
-    """Write a regional root, callers and all else that is needed to try a service without Genesys.
+    """Create a regional root, client certificates and settings to try a service without Genesys.
 
-    **For development only.** DIR gets the root, a certificate for `localhost`, callers good and bad with their keys, a
-    revocation list, the environment for the application, and a README with the commands to run next:
+    **For development only.** DIR gets the root, a certificate for `localhost`, good and bad client certificates with
+    their keys, a CRL, the environment for the application, and a README with the commands to run next:
 
     `mtls-middleware dev-ca dev`, then `. dev/dev.sh`
 
@@ -28,7 +28,7 @@ def dev_ca(
 
     `mtls-middleware call https://localhost:8443/actions/lookup --dev-ca dev --as expired`
 
-    Whoever can read a key in DIR can pretend to be that region, so no other deployment must trust this root.
+    Anybody who can read a key in DIR can pretend to be that region: never trust this root in another deployment.
     """
     with extra("cli"):
         from mtls_middleware.cli.dev_ca.verb import run_dev_ca  # noqa: PLC0415 - an optional extra

@@ -17,23 +17,21 @@ def explain(  # noqa: PLR0913 - one argument for each option
     *,
     header: Annotated[
         str | None,
-        typer.Option(
-            metavar="SOURCE", help="CERT holds a header's value, of this source or encoding; else MTLS_SOURCE is tried."
-        ),
+        typer.Option(metavar="SOURCE", help="CERT is a header value of this source or encoding; default MTLS_SOURCE."),
     ] = None,
     trust: Annotated[Path | None, typer.Option(help="Instead of MTLS_TRUST.")] = None,
     region: Annotated[str | None, typer.Option(help="Instead of MTLS_REGIONS.")] = None,
     authority: Annotated[str | None, typer.Option(help="Instead of MTLS_AUTHORITIES.")] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Judge at this time, ISO 8601, UTC; now without.")
+        str | None, typer.Option(metavar="TIME", help="Judge at this time (ISO 8601, UTC); default now.")
     ] = None,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Ask the API and the revocation lists first.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Refresh API answers and CRLs first.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Judge a certificate as the running application would, and show each step with its evidence.
 
-    Settings come from the environment, revocation lists from files and the state folder. The exit status is 0 where the
-    certificate is accepted, 1 where it is refused, 2 for what cannot be read.
+    Settings come from the environment, CRLs from files and the state folder. The exit status is 0 if the certificate is
+    accepted, 1 if it is refused, 2 if the input cannot be read.
 
     `mtls-middleware explain client.pem`
 

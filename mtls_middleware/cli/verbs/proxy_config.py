@@ -9,32 +9,33 @@ from mtls_middleware.cli.extras import extra
 
 
 def proxy_config(  # noqa: PLR0913 - one argument for each option
-    name: Annotated[str | None, typer.Argument(help="Of a proxy or platform; without one, all are listed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a proxy or platform; without it, list all.")] = None,
     *,
-    list_names: Annotated[bool, typer.Option("--list", help="List the names, with a line about each.")] = False,
-    server_name: Annotated[str | None, typer.Option(help="Under which callers reach the proxy.")] = None,
+    list_names: Annotated[bool, typer.Option("--list", help="List all names, with a description.")] = False,
+    server_name: Annotated[str | None, typer.Option(help="Host name by which callers reach the proxy.")] = None,
     address: Annotated[str | None, typer.Option(help="IPv4 address that the proxy listens on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port that the proxy listens on.")] = None,
     certificate: Annotated[str | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None,
     private_key: Annotated[str | None, typer.Option(help="PEM of its private key.")] = None,
     trust: Annotated[str | None, typer.Option(help="PEM of the regional root.")] = None,
-    application: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Behind the proxy.")] = None,
+    application: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Address of the application.")] = None,
     secret: Annotated[
         str | None,
-        typer.Option(help="What the proxy adds; a new one by default.", envvar="MTLS_PROXY_SECRET", show_envvar=True),
+        typer.Option(help="Secret of the proxy; default a new one.", envvar="MTLS_PROXY_SECRET", show_envvar=True),
     ] = None,
     with_crl: Annotated[
-        bool, typer.Option("--with-crl", help="Let the proxy check a revocation list too; the application does anyway.")
+        bool,
+        typer.Option("--with-crl", help="Let the proxy check a CRL too; the application does anyway."),
     ] = False,
-    crl: Annotated[str | None, typer.Option(help="PEM of that list.")] = None,
+    crl: Annotated[str | None, typer.Option(help="PEM of that CRL.")] = None,
 ) -> None:
     """Print a complete configuration of the proxy NAME: `mtls-middleware proxy-config nginx > data-actions.conf`.
 
-    The proxy asks callers for a certificate, removes what they send under the names of our headers, sets these itself,
-    and adds a secret. The configuration goes to standard output, and the environment that the application needs to
-    standard error. Paths are those on the proxy's machine. The first comment says which version it was run against, or
-    that it comes from documentation: then check it with `mtls-middleware doctor --url`. Whoever may read the file knows
-    the secret.
+    The proxy requests a certificate, removes its headers when callers send them, sets them itself, and adds a secret.
+    The configuration goes to standard output, and the environment for the application to standard error. Paths are
+    those on the proxy's machine. The first comment has the version that was tested, or says that the configuration
+    comes from documentation: then test it with `mtls-middleware doctor --url`. Keep the file readable for the proxy
+    only, because it contains the secret.
     """
     with extra("cli"):
         from mtls_middleware.cli.proxy_config import run_proxy_config  # noqa: PLC0415 - an optional extra

@@ -10,12 +10,12 @@ from mtls_middleware.cli.extras import extra
 
 def regions(
     name: Annotated[
-        str | None, typer.Argument(help="AWS region, login domain or label of the download; all without one.")
+        str | None, typer.Argument(help="AWS region, login domain or label of the download; default all.")
     ] = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Show the regions of Genesys Cloud: how each is called, and which certificate its data actions show.
+    """Show the regions of Genesys Cloud, with their names and the certificate names of their data actions.
 
     `mtls-middleware regions mypurecloud.ie`
     """

@@ -11,20 +11,20 @@ from mtls_middleware.cli.extras import extra
 def status(
     *,
     listen: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="Serve the page there, such as 127.0.0.1:9443 or [::1]:9443.")
+        str | None, typer.Option(metavar="ADDR", help="Serve the page at this address: 127.0.0.1:9443 or [::1]:9443.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print everything for a script.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show trust at a glance, what ends when, refusals by reason, and what to do next.
+    """Show trust, upcoming expiries, refusals by reason, and what to do next.
 
     Run it where the application runs, as its user and in its environment: it reads the same settings and files, and
-    what the application's processes wrote into `MTLS_STATE` about the calls that they judged. The exit status is 0 if
-    trust is fresh, and 1 if it is not.
+    the counts that the application's processes wrote into `MTLS_STATE`. The exit status is 0 if trust is fresh, and 1
+    if it is not.
 
     `mtls-middleware status`
 
-    With `--listen` it serves the same as a page, HTML at `/` and JSON at `/status.json`, until it is ended. Whoever
-    reaches that address may read it, so listen on a loopback address only, and come through a tunnel.
+    With `--listen` it serves the same as a page, HTML at `/` and JSON at `/status.json`, until you stop it. Everybody
+    who can reach that address can read it: listen on a loopback address only, and use a tunnel.
 
     `mtls-middleware status --listen 127.0.0.1:9443`
     """

@@ -10,15 +10,15 @@ from mtls_middleware.cli.extras import extra
 
 trust = typer.Typer(
     no_args_is_help=True,
-    help="See what callers are judged by, refresh it, and hand it to proxies. Settings come from the environment.",
+    help="Show, refresh and export roots, pins and CRLs. Settings come from the environment.",
 )
 
 
 @trust.command()
-def show(*, json: Annotated[bool, typer.Option("--json", help="For a script.")] = False) -> None:
-    """Show what files and the state folder give: roots, pins, revocation lists, and what will end. Nobody is asked.
+def show(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+    """Show roots, pins, CRLs and upcoming expiries, from files and the state folder, without using the network.
 
-    The exit status is 1 where callers of some region could not be accepted now.
+    The exit status is 1 if callers of some region could not be accepted now.
     """
     with extra("cli"):
         from mtls_middleware.cli.trust.verb import run_show  # noqa: PLC0415 - an optional extra
@@ -26,10 +26,10 @@ def show(*, json: Annotated[bool, typer.Option("--json", help="For a script.")] 
 
 
 @trust.command()
-def refresh(*, json: Annotated[bool, typer.Option("--json", help="For a script.")] = False) -> None:
-    """Ask the certificates API and the places of revocation lists now, and tell what changed and what failed.
+def refresh(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+    """Ask the certificates API and the CRL addresses now, and show what changed and what failed.
 
-    What came is kept in the state folder; running workers take it from there within seconds. The exit status is 1 where
+    The results are stored in the state folder, where running workers read them within seconds. The exit status is 1 if
     something failed; the last good trust stays.
     """
     with extra("cli"):
@@ -40,16 +40,16 @@ def refresh(*, json: Annotated[bool, typer.Option("--json", help="For a script."
 @trust.command()
 def export(
     *,
-    form: Annotated[str, typer.Option("--format", metavar="pem|nginx|aws-alb", help="Who is to read it.")] = "pem",
-    output: Annotated[Path | None, typer.Option(help="A file, replaced in one step; standard output without.")] = None,
-    crl: Annotated[Path | None, typer.Option(help="A file for the revocation lists in force, PEM.")] = None,
+    form: Annotated[str, typer.Option("--format", metavar="pem|nginx|aws-alb", help="Format of the file.")] = "pem",
+    output: Annotated[Path | None, typer.Option(help="File to replace atomically; default standard output.")] = None,
+    crl: Annotated[Path | None, typer.Option(help="File for the CRLs in force, as PEM.")] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Also replace a file that holds something else than certificates and lists.")
+        bool, typer.Option("--force", help="Replace a file even if it contains anything but certificates and CRLs.")
     ] = False,
 ) -> None:
-    """Write the roots in force, with configured intermediates, for the proxy that ends TLS.
+    """Write the roots in force, with configured intermediates, for the proxy that terminates TLS.
 
-    `pem` and `nginx` have a comment for each certificate; `aws-alb`, the trust store of a load balancer, takes none.
+    `pem` and `nginx` have a comment for each certificate; `aws-alb`, the trust store of a load balancer, has none.
 
     `mtls-middleware trust export --format nginx --output /etc/nginx/genesys.pem && nginx -s reload`
 
