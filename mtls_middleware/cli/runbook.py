@@ -28,8 +28,9 @@ RUNBOOK: Mapping[Reason, Entry] = MappingProxyType(
         ),
         Reason.SOURCE_UNTRUSTED: Entry(
             happened=(
-                "the headers may not come from the proxy: an untrusted or unknown peer, a wrong or missing proxy secret, "
-                "a header sent twice or in another spelling, a chunked request on uvicorn's own httptools protocol"
+                "the headers may not come from the proxy: an untrusted or unknown peer, a wrong or missing proxy "
+                "secret, a header sent twice or in another spelling, a chunked request on uvicorn's own httptools "
+                "protocol"
             ),
             cure="the detail says how to fix it; if you did not change the proxy, it is an attack",
         ),

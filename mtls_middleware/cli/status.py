@@ -64,14 +64,14 @@ def show(view: View, console: Console | None = None) -> None:
     if view.decisions.by_reason:
         console.print(_reasons(view, console))
     if view.endings:
-        _heading(console, "What ends when")
+        _heading(console, "Upcoming expiries")
         console.print(_endings(view, console))
 
 
 def _calls(view: View) -> Iterator[str]:
     counted = view.decisions
     if counted.scope is Scope.NOTHING:
-        yield "Not known here: MTLS_STATE is off, so the processes that judge calls cannot tell this one."
+        yield "Not known here: MTLS_STATE is off, so this process cannot read the counts of the application."
         return
     if counted.since is None:
         yield "No process that shares the state folder has written its counts yet. Running ones do within seconds."
@@ -80,7 +80,7 @@ def _calls(view: View) -> Iterator[str]:
         f"{number(counted.accepted)} accepted, {number(counted.refused)} refused, "
         f"{number(counted.would_be_refused)} would have been refused, to protected paths, since "
         f"{moment(counted.since)}; {plural(counted.processes, 'process', 'processes')} counted within the last two "
-        f"minutes, the last wrote at {moment(counted.written_at)}."
+        f"minutes, the last write was at {moment(counted.written_at)}."
     )
 
 
@@ -97,7 +97,7 @@ def _reasons(view: View, console: Console) -> Table:
 def _endings(view: View, console: Console) -> Table:
     table = _table(console)
     table.add_column("what", overflow="fold")
-    table.add_column("ends")
+    table.add_column("expires")
     table.add_column("at")
     for ending in view.endings:
         style = "bold yellow" if ending.is_soon else ""

@@ -10,10 +10,10 @@ def headline(status: Status) -> str:
     """Return what the state of trust means to callers."""
     match status.life:
         case Life.MISSING:
-            return "Nothing could be loaded yet: every call to a protected path is refused."
+            return "No trust is loaded yet: every call to a protected path is refused."
         case Life.EXPIRED:
             refused = "would be refused" if status.mode == Mode.REPORT else "is refused"
-            return f"Nothing that could vouch for a caller is valid now: every call to a protected path {refused}."
+            return f"No root or pin is valid now: every call to a protected path {refused}."
         case Life.STALE:
             return "The last refresh failed. Callers are judged by the last good trust, which is still valid."
         case Life.FRESH:

@@ -16,7 +16,7 @@ SOON_DAYS = 90
 
 
 class Urgency(StrEnum):
-    """Say what kind of step it is, the most urgent first."""
+    """The kind of a step, the most urgent first."""
 
     PROBLEM = "problem"
     SOON = "ends soon"
@@ -27,7 +27,7 @@ class Urgency(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Say what is the matter, and what to do.
+    """A problem, and what to do about it.
 
     Attributes:
         urgency: of what kind.
@@ -45,38 +45,37 @@ class Step:
         return self.urgency in {Urgency.PROBLEM, Urgency.SOON, Urgency.WARNING}
 
 
-FILE = "Mend what is named. A changed file is noticed within seconds, without a restart."
-API = "Check the OAuth client's id, secret and permission, and that this machine reaches the API. What is known stays."
-LIST = "Fetch the list by hand and put it into a folder that MTLS_CRL_URLS names, or mend the way to its place."
+FILE = "Fix the named file. A change is noticed within seconds, without a restart."
+API = "Check the OAuth client's id, secret and permission, and that this machine can reach the API. Known pins stay."
+LIST = "Let this machine reach the address, or fetch the CRL by hand and put it into a folder that MTLS_CRL_URLS names."
 STATE = "Give MTLS_STATE a folder that only the application's user may write to: chmod 700."
-LEFT_OUT = "Mend or remove what is named; trust is in force without it."
+LEFT_OUT = "Fix or remove what is named; trust is in force without it."
 UNAVAILABLE = (
-    "Look at the clock (date -u) and at what ends below, put the next root or pin beside the old one; with "
-    "MTLS_REVOCATION=require a fresh list is needed too."
+    "Check the clock (date -u) and the expiries below, and add the next root or pin, keeping the old one. With "
+    "MTLS_REVOCATION=require a fresh CRL is needed, too."
 )
 
 CURES = {
-    Reason.TRUST_UNAVAILABLE: "Nothing could vouch for anybody. Look at the clock (date -u) and at the files of "
-    "MTLS_TRUST.",
-    Reason.SOURCE_UNTRUSTED: "The proxy's headers could not be believed. Compare MTLS_TRUSTED_PROXIES and "
-    "MTLS_PROXY_SECRET with the proxy; if they are right, somebody speaks past it.",
-    Reason.CERTIFICATE_TOO_LARGE: "Nothing, for a stranger. For a caller of yours raise the limit that the log names.",
-    Reason.CERTIFICATE_MISSING: "Nothing, for visitors. If data actions are among them: is the certificate asked for, "
-    "and handed over? Exempt health checks with MTLS_EXEMPT.",
+    Reason.TRUST_UNAVAILABLE: "No root or pin was valid. Check the clock (date -u) and the files of MTLS_TRUST.",
+    Reason.SOURCE_UNTRUSTED: "The headers may not come from the proxy. Compare MTLS_TRUSTED_PROXIES and "
+    "MTLS_PROXY_SECRET with the proxy; if they are right, somebody bypasses it.",
+    Reason.CERTIFICATE_TOO_LARGE: "Nothing, for a stranger. For a caller of yours, raise the limit that the log names.",
+    Reason.CERTIFICATE_MISSING: "Nothing, for visitors. If data actions are among them, check that the server or proxy "
+    "requests the certificate and passes it on. Exempt health checks with MTLS_EXEMPT.",
     Reason.PROXY_VERIFICATION_FAILED: "Compare the CA file of the proxy with MTLS_TRUST: both need the same roots.",
     Reason.CERTIFICATE_MALFORMED: "Compare MTLS_SOURCE and MTLS_HEADER_ENCODING with what the proxy sends.",
     Reason.ISSUER_UNTRUSTED: "Strangers, or Genesys renewed the root: compare the issuer in the log with your roots, "
-    "and put the new root beside the old one.",
-    Reason.CERTIFICATE_EXPIRED: "Look at the clock (date -u). If it is right, the caller must renew its certificate.",
-    Reason.CERTIFICATE_NOT_YET_VALID: "Nearly always this machine's clock is behind: date -u.",
-    Reason.PURPOSE_MISMATCH: "Nothing, for a stranger. If all data actions are refused, tell Genesys support.",
+    "and add the new root, keeping the old one.",
+    Reason.CERTIFICATE_EXPIRED: "Check the clock (date -u). If it is right, the caller must renew its certificate.",
+    Reason.CERTIFICATE_NOT_YET_VALID: "Nearly always this machine's clock is slow: check it with date -u.",
+    Reason.PURPOSE_MISMATCH: "Nothing, for a stranger. If all data actions are refused, contact Genesys support.",
     Reason.REGION_MISMATCH: "The log names the MTLS_CERT_NAMES entry that would accept it. Set it only for a name of "
     "Genesys, in your region.",
-    Reason.NOT_PINNED: "Strangers, or rotation day: add the new client certificate to MTLS_PINS beside the old one.",
-    Reason.CERTIFICATE_REVOKED: "The CA took the certificate back. Leave revocation on; its owner needs another one.",
-    Reason.REVOCATION_UNKNOWN: "No fresh list tells of the certificate: see the revocation lists below.",
+    Reason.NOT_PINNED: "Strangers, or a rotation: add the new client certificate to MTLS_PINS, keeping the old one.",
+    Reason.CERTIFICATE_REVOKED: "The CA revoked the certificate. Leave revocation on; its owner needs a new one.",
+    Reason.REVOCATION_UNKNOWN: "No fresh CRL covers the certificate: see the CRLs below.",
     Reason.ORGANIZATION_MISMATCH: "Compare the id in the log with MTLS_ORGANIZATION_IDS. Other customers of your "
-    "region are refused rightly.",
+    "region are refused as intended.",
     Reason.CALLER_SECRET_MISMATCH: "Compare the secret in the integration's credentials with MTLS_CALLER_SECRET.",
     Reason.INTERNAL_ERROR: "A defect: please report the line of the log. It is refused in report mode too.",
 }
@@ -94,7 +93,7 @@ def steps_of(status: Status, decisions: Decisions, unread: Iterable[str] = ()) -
         *_problems(status),
         *_soon(status),
         *_warnings(status),
-        *(Step(urgency=Urgency.NOTE, matter=sentence(text), cure="Trust is not touched by it.") for text in unread),
+        *(Step(urgency=Urgency.NOTE, matter=sentence(text), cure="Trust is not affected.") for text in unread),
         *_mode(status, decisions),
         *(_refusals(row) for row in decisions.by_reason),
     )
@@ -133,14 +132,14 @@ def _mode(status: Status, decisions: Decisions) -> Iterator[Step]:
     if status.mode != Mode.REPORT or status.life is Life.MISSING:  # until everything is loaded, calls are refused
         return
     if decisions.scope is Scope.NOTHING:
-        cure = "Look at the metrics or the log of the application: what would have been refused is not known here."
+        cure = "See the metrics or the log of the application: this process does not know what would have been refused."
     elif decisions.would_be_refused:
         cure = "Go through the reasons below. When only strangers are left, set MTLS_MODE=enforce and restart."
     elif decisions.accepted:
         cure = "No call would have been refused so far: MTLS_MODE=enforce would change nothing for these callers."
     else:
-        cure = "Wait until your data actions have called: nothing was judged yet."
-    yield Step(urgency=Urgency.NOTE, matter="report mode keeps nobody out", cure=cure)
+        cure = "Wait until your data actions have called: no call was judged yet."
+    yield Step(urgency=Urgency.NOTE, matter="report mode refuses no calls", cure=cure)
 
 
 def _refusals(row: Refusals) -> Step:

@@ -163,7 +163,7 @@ def _endings(status: Status, now: datetime) -> Iterator[Ending]:
     for one_list in status.lists:
         if one_list.next_update is not None:
             yield Ending(
-                what=f"the revocation list of {displayed(one_list.origin)}",
+                what=f"the CRL of {displayed(one_list.origin)}",
                 at=one_list.next_update,
                 seconds=(one_list.next_update - now).total_seconds(),
                 is_soon=one_list.next_update <= now,

@@ -144,7 +144,7 @@ def test_each_state_is_told_in_words(full: View) -> None:
     tags = {one.text for one in page.all("span") if "tag" in one.attributes.get("class", "").split()}
 
     assert {"Trust: fresh", "Report mode", "ends soon", "refusals", "note", "soon", "valid", "available"} <= tags
-    assert {"failed", "none came"} <= tags
+    assert {"failed", "none loaded"} <= tags
 
 
 @pytest.mark.parametrize("life", Life)
@@ -153,7 +153,7 @@ def test_each_life_has_words(calm: View, life: Life) -> None:
 
     assert f"Trust: {life}" in page.text
     assert "Nobody." in page.text
-    assert "Nothing is in force whose end is known." in page.text
+    assert "No expiry is known." in page.text
 
 
 def test_what_ended_and_who_is_out_is_told(full: View) -> None:
@@ -162,15 +162,15 @@ def test_what_ended_and_who_is_out_is_told(full: View) -> None:
 
     text = document(replace(full, endings=(ended,), regions=(out,))).text
 
-    assert "ended 2 hours ago" in text
-    assert "nobody can be accepted" in text
+    assert "expired 2 hours ago" in text
+    assert "not available" in text
     assert "a.example, b.example" in text
 
 
 def test_a_calm_page_says_so(calm: View) -> None:
     text = document(calm).text
 
-    assert "Nothing. Nothing failed, and nothing ends within 90 days. No call was refused." in text
+    assert "Nothing. There are no problems, and nothing expires within 90 days. No call was refused." in text
     assert "would have been refused" not in text
 
 

@@ -110,8 +110,8 @@ def test_counts_that_cannot_be_read_are_told(status: Status) -> None:
     [
         ({MISSING: 1}, Scope.MACHINE, "set MTLS_MODE=enforce"),
         ({ACCEPTED: 1}, Scope.MACHINE, "would change nothing"),
-        ({}, Scope.MACHINE, "nothing was judged yet"),
-        ({}, Scope.NOTHING, "not known here"),
+        ({}, Scope.MACHINE, "no call was judged yet"),
+        ({}, Scope.NOTHING, "does not know what would have been refused"),
     ],
     ids=["refusals", "none", "no calls", "unknown"],
 )
