@@ -1,9 +1,10 @@
 """The fast path: it repeats an acceptance that the full way gave to the same bytes, and does nothing else.
 
-Invariant: all that the gate can read of an ASGI request is what stands under `EVIDENCE`, `PEER` and `PATH`, and gate
-and fast path read it through these. Each part of it is either *equal*, whole, to that of a request which the gate
-accepted under the same trust, and then of exactly the types that were kept; or it is *checked again* on this call: the
-time against the life of the verdict, each secret in constant time, the peer's port by its range. What is left out has a
+Invariant: all that the gate can read of an ASGI request is what the functions of `_core/scope.py` return, and gate and
+fast path read it through these. Each part of it is either *equal*, whole, to that of a request which the gate accepted
+under the same trust; or it is *checked again* on this call: the time against the life of the verdict, each secret in
+constant time, the peer's port by its range. What is kept is made of str, bytes and other values that nobody can change,
+so what equals it, such as a memoryview of the same bytes, is read by the gate as the same. What is left out has a
 comment that proves that this gate cannot read it. Whatever is unusual, and whatever raises, goes the full way: `find`
 returns None, and its caller asks the gate. No refusal is ever repeated, nothing is known before the first acceptance,
 and what is remembered has a bound in bytes.
@@ -20,7 +21,7 @@ from mtls_middleware._core.decision import Accepted
 from mtls_middleware._core.fields import canonical
 from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.layout import Header, Layout, layout_of
-from mtls_middleware._core.scope import EVIDENCE, PEER, path_of
+from mtls_middleware._core.scope import evidence_of, path_of, peer_of
 from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.tls import TLSSource
@@ -105,6 +106,8 @@ class Replay:
         judged = frozenset(map(canonical, (*(shape.headers if shape else ()), *gate.callers.headers)))
         self._judged = (judged | (_FORWARDED if self._asks_peer else frozenset())) - self._secrets.keys()
         self._hidden = gate.hidden
+        # Without any of these the gate reads no header.
+        self._reads_headers = bool(self._judged or self._secrets or self._hidden)
         # A gate that protects every path reads none.
         self._every_path = gate.protection.is_total
         is_repeatable = gate.mode is Mode.ENFORCE and isinstance(gate.source, TLSSource | HeaderSource)
@@ -123,24 +126,42 @@ class Replay:
             scope: of an http or websocket request, in ASGI; what is returned shares no dict with it.
         """
         try:
-            given, extensions, event = map(scope.get, EVIDENCE)
-            if type(given) is not list or event is not None:  # what can be read only once is left to the full way
+            headers, extensions = evidence_of(scope)
+            if type(headers) is not list:  # what can be read only once is left to the full way
                 return None
             # 1. What do the headers mean, and do they hold the secrets?
-            headers = [header for header in given if type(header) is tuple]
-            names = [name for name, value in headers if type(value) is type(name) is bytes]
-            layout = self._layout
-            if layout is None or layout.names != names:
-                self._layout = layout = self._layouts[tuple(names)]
-            if len(names) != len(given):
-                return None
-            for index, matches in layout.secrets:
-                if not matches(headers[index][1]):
+            judged: tuple[Header, ...] = ()
+            shown: list[Header] = headers
+            peer: object = None
+            if self._reads_headers:
+                names = [
+                    name
+                    for header in headers
+                    if type(header) is tuple
+                    for name, value in [header]
+                    if type(value) is bytes
+                ]
+                layout = self._layout
+                if layout is None or layout.names != names:
+                    self._layout = layout = self._layouts[tuple(names)]
+                if len(names) != len(headers):
                     return None
-            judged = layout.judged(headers)
+                for index, matches in layout.secrets:
+                    if not matches(headers[index][1]):
+                        return None
+                judged = layout.judged(headers)
+                if layout.shown is not None:
+                    shown = layout.shown(headers)
+                if self._asks_peer or layout.chunked:
+                    client, transport = peer_of(scope)
+                    if layout.chunked and may_make_headers_of_trailers(transport):
+                        return None
+                    if self._asks_peer:
+                        peer = _peer(client, transport)
+            elif headers and type(headers[0]) is not tuple:
+                return None
             # 2. Was the same accepted?
             tls: Any = None
-            peer: object = None
             if extensions is not None:
                 if type(extensions) is not dict:
                     return None
@@ -148,21 +169,14 @@ class Replay:
                 if tls is not None and type(tls) is not dict:
                     return None
             if self._is_tls:
-                # As no part of a chain that was kept is empty, the gate reads nothing of the extension but these two.
                 certificates = tls[_CHAIN]
-                if type(certificates) is not tuple and type(certificates) is not list:
+                if type(certificates) is not list and type(certificates) is not tuple:  # it may be read only once
                     return None
                 for certificate in certificates:
                     if type(certificate) is not str and type(certificate) is not bytes:
                         return None
                 if tls.get(_ERROR) is not None:
                     return None
-            elif self._asks_peer or layout.chunked:
-                client, transport = map(scope.get, PEER)
-                if layout.chunked and may_make_headers_of_trailers(transport):
-                    return None
-                if self._asks_peer:
-                    peer = _peer(client, transport)
             acceptance = self._last
             if acceptance is None or acceptance.judged != judged or acceptance.tls != tls or acceptance.peer != peer:
                 acceptance = self._acceptances[self._slot(judged, tls, peer)]
@@ -178,7 +192,7 @@ class Replay:
                     return None
             # 4. Then the application sees the same as the first time.
             seen = scope | acceptance.additions
-            seen["headers"] = headers if layout.shown is None else layout.shown(headers)
+            seen["headers"] = shown if shown is not headers else headers.copy()
             if extensions is not None:  # dicts that servers may share between requests
                 seen["extensions"] = extensions = {**extensions}
                 if tls is not None:
@@ -200,14 +214,14 @@ class Replay:
         if not self._is_usable or not accepted.protected or accepted.version != self._version:
             return
         try:
-            headers, extensions, event = map(scope.get, EVIDENCE)
-            if type(headers) is not list or event is not None:
+            headers, extensions = evidence_of(scope)
+            if type(headers) is not list:
                 return
             layout = layout_of(headers, judged=self._judged, secrets=self._secrets, hidden=self._hidden)
             acceptance = _Acceptance(
                 judged=layout.judged(headers),
                 tls=self._tls(extensions),
-                peer=_peer(*map(scope.get, PEER)) if self._asks_peer else None,
+                peer=_peer(*peer_of(scope)) if self._asks_peer else None,
                 not_before=accepted.not_before.timestamp(),
                 not_after=accepted.not_after.timestamp(),
                 additions=additions,

@@ -1,6 +1,6 @@
 """What can be read of an ASGI scope. The gate and the fast path both read it here, and nowhere else.
 
-So nothing that the gate can read is unknown to the fast path: a further entry makes the unpacking in both fail.
+So nothing that the gate can read is unknown to the fast path: a further value makes the unpacking in both fail.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,20 @@ from mtls_middleware._core.connection import (
     may_make_headers_of_trailers,
 )
 
-EVIDENCE = ("headers", "extensions", "aws.event")
-"""Scope keys that may hold a certificate, and what is asked for beside it."""
 
-PEER = ("client", TRANSPORT_SCOPE_KEY)
-"""Scope keys that tell who sent the headers."""
+def evidence_of(scope: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return ``headers`` and ``extensions``: they may hold a certificate, and what is asked for beside it."""
+    return scope.get("headers"), scope.get("extensions")
+
+
+def event_of(scope: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever a server put there
+    """Return the event of AWS API Gateway: it may hold a certificate, too."""
+    return scope.get("aws.event")
+
+
+def peer_of(scope: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return ``client`` and the `Transport` of our own server adapters: who sent the headers."""
+    return scope.get("client"), scope.get(TRANSPORT_SCOPE_KEY)
 
 
 def path_of(scope: Mapping[str, Any]) -> tuple[Any, Any, Any]:
@@ -28,8 +37,8 @@ def path_of(scope: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
 def connection_of(scope: Mapping[str, Any]) -> Connection:
     """Return all that the gate may look at of an http or websocket request."""
-    headers, extensions, event = map(scope.get, EVIDENCE)
-    client, transport = map(scope.get, PEER)
+    headers, extensions = evidence_of(scope)
+    client, transport = peer_of(scope)
     path, raw_path, root_path = path_of(scope)
     tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
     return Connection(
@@ -41,7 +50,7 @@ def connection_of(scope: Mapping[str, Any]) -> Connection:
         client=_client(client),
         transport=transport if isinstance(transport, Transport) else None,
         tls=tls if isinstance(tls, Mapping) else None,
-        event=event,
+        event=event_of(scope),
         trailers_are_headers=may_make_headers_of_trailers(transport),
     )
 
