@@ -20,7 +20,7 @@ class Life(StrEnum):
     """Nothing was ever loaded: every protected call is refused."""
     FRESH = "fresh"
     STALE = "stale"
-    """The last refresh failed; the last good trust serves on."""
+    """The last refresh failed; the last good trust stays in use."""
     EXPIRED = "expired"
     """Nothing that is valid now is left: every protected call is refused."""
 

@@ -89,7 +89,7 @@ def _read_file(path: Path, written: Binding | None, anchors: Anchors, report: Re
         binding = bind(path, anchors.possible) if written is None else require_possible(written, anchors.possible)
     except Elsewhere as error:
         if not named:
-            report.warnings.append(f"{origin}: is for {error.region}, not one of MTLS_REGIONS; it is passed over")
+            report.warnings.append(f"{origin}: is for {error.region}, not one of MTLS_REGIONS; it is ignored")
             return
         unbound = error
     except Unusable as error:

@@ -67,7 +67,7 @@ def parse_list(
     try:
         found = _read(x509.load_der_x509_crl(layout.head), encoded, layout, origin)
     except UNREADABLE as error:
-        raise Unusable(f"is a revocation list that cannot be read ({displayed(str(error))})") from error
+        raise Unusable(f"is a CRL that cannot be read ({displayed(str(error))})") from error
     believe(found)
     return replace(found, serial_numbers=read_serial_numbers(encoded, layout.entries_begin, layout.entries_end, pause))
 
@@ -95,15 +95,15 @@ def _layout(data: bytes) -> _Layout:
     """Find the entries: the SEQUENCE that stands behind the dates (RFC 5280 §5.1)."""
     outer = der.element(data, 0, len(data))
     if outer.tag != der.SEQUENCE or outer.end != len(data):
-        raise Unusable("is not one revocation list in DER")
+        raise Unusable("is not one CRL in DER")
     parts = [*islice(der.elements(data, outer.content, outer.end), _PARTS)]
     if [part.tag for part in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
-        raise Unusable("is DER, but no revocation list")
+        raise Unusable("is DER, but not a CRL")
     signed, algorithm, signature = parts
     fields = [*islice(der.elements(data, signed.content, signed.end), _FIELDS)]
     dates = [place for place, field in enumerate(fields) if field.tag in _TIMES]
     if not dates:
-        raise Unusable("is DER, but no revocation list")
+        raise Unusable("is DER, but not a CRL")
     entries = next((field for field in fields[dates[-1] + 1 :][:1] if field.tag == der.SEQUENCE), None)
     begin, end = (entries.begin, entries.end) if entries else (signed.end, signed.end)
     if len(data) - (end - begin) > HEAD_BYTES:
@@ -125,7 +125,7 @@ def _read(head: x509.CertificateRevocationList, data: bytes, layout: _Layout, or
     if len(head):
         raise Unusable("has its entries twice")
     if head.next_update_utc is None:
-        raise Unusable("does not say until when it is fresh")
+        raise Unusable("has no nextUpdate")
     if head.next_update_utc < head.last_update_utc:
         raise Unusable("ends before it begins")
     number, authority, point = _extensions(head.extensions)
@@ -161,7 +161,7 @@ def _extensions(
             case x509.IssuingDistributionPoint() as point:
                 pass
             case x509.DeltaCRLIndicator():
-                raise Unusable("is a delta list")
+                raise Unusable("is a delta CRL")
             case _ if extension.critical:
                 raise Unusable(f"has a critical extension that is not understood ({extension.oid.dotted_string})")
             case _:
@@ -174,22 +174,22 @@ def _extensions(
 def _addresses(point: x509.IssuingDistributionPoint) -> frozenset[str] | None:
     """Return the addresses that a list is bound to; None where it tells of all of its CA's certificates."""
     if point.indirect_crl:
-        raise Unusable("is an indirect list")
+        raise Unusable("is an indirect CRL")
     if point.only_some_reasons:
-        raise Unusable("tells of some reasons only")
+        raise Unusable("covers only some reasons")
     if point.relative_name is not None:
         raise Unusable("is bound to a relative name")
     if point.full_name is None:
         return None
     addresses = frozenset(name.value for name in point.full_name if isinstance(name, x509.UniformResourceIdentifier))
     if not addresses:
-        raise Unusable("is bound to a name that is no address")
+        raise Unusable("is bound to a name that is not an address")
     return addresses
 
 
 def _scope(point: x509.IssuingDistributionPoint) -> Scope:
     if point.only_contains_attribute_certs:
-        raise Unusable("tells of attribute certificates only")
+        raise Unusable("covers only attribute certificates")
     if point.only_contains_user_certs:
         return Scope.CALLERS
     return Scope.AUTHORITIES if point.only_contains_ca_certs else Scope.ALL

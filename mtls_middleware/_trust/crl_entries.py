@@ -102,10 +102,10 @@ def _require_harmless(extensions: bytes) -> None:
             raise Unusable(f"has an entry with more than {EXTENSIONS} extensions")
         identifier, is_critical, value = _extension(extensions, extension)
         if identifier == _CERTIFICATE_ISSUER:
-            raise Unusable("is an indirect list: an entry names another CA")
+            raise Unusable("is an indirect CRL: an entry names another CA")
         if identifier == _REASON_CODE:
             if value not in _REASONS:
-                raise Unusable("has an entry with a reason that a complete list cannot have")
+                raise Unusable("has an entry with a reason that a complete CRL cannot have")
         elif is_critical and identifier != _INVALIDITY_DATE:
             raise Unusable("has an entry with a critical extension that is not understood")
 

@@ -34,14 +34,14 @@ def content_of(data: bytes, pause: Pause) -> bytes:
     if data.startswith(_GZIP):
         raise Unusable("is compressed: unpack it")
     if data[:256].lstrip()[:1] == b"<":
-        raise Unusable("is a web page or XML, not a revocation list")
-    raise Unusable("is no revocation list: it is neither DER nor PEM")
+        raise Unusable("is a web page or XML, not a CRL")
+    raise Unusable("is not a CRL: it is neither DER nor PEM")
 
 
 def _body(data: bytes) -> memoryview:
     """Return what stands between the two lines of the only block."""
     if data.count(_MARK) > 1:
-        raise Unusable("holds more than one PEM block: put each revocation list into a file of its own")
+        raise Unusable("holds more than one PEM block: put each CRL into a separate file")
     begin, end = data.find(_BEGIN), data.find(_END)
     if begin < 0:
         raise Unusable("holds a PEM block that is no X509 CRL")

@@ -74,7 +74,7 @@ def _signer_of(one: RevocationList, issuers: Iterable[x509.Certificate]) -> x509
     named = [issuer for issuer in issuers if issuer.subject == one.issuer]
     signer = next((issuer for issuer in named if one.is_signed_by(issuer)), None)
     if named and signer is None:
-        raise Unusable("bears the name of a CA that did not sign it, or may not sign lists")
+        raise Unusable("bears the name of a CA that did not sign it, or may not sign CRLs")
     return signer
 
 

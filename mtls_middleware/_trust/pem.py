@@ -24,7 +24,7 @@ _CURES = {
     "TRUSTED CERTIFICATE": "openssl x509 -in FILE -out NEW writes it as a plain one",
     "PKCS7": "openssl pkcs7 -in FILE -print_certs -out NEW takes the certificates out",
     "CERTIFICATE REQUEST": "a CA has to sign it first",
-    "X509 CRL": "revocation lists belong to MTLS_CRL_URLS",
+    "X509 CRL": "CRLs belong to MTLS_CRL_URLS",
 }
 
 

@@ -47,7 +47,7 @@ def read_certificates(path: Path, origin: str, report: Report, *, named: bool) -
         if named or _promises_certificates(path.name):
             report.problems.append(f"{origin}: {error}")
         else:
-            report.warnings.append(f"{origin}: {error}; it is passed over")
+            report.warnings.append(f"{origin}: {error}; it is ignored")
     except Unusable as error:
         report.problems.append(f"{origin}: {error}")
     return ()
@@ -75,7 +75,7 @@ def _from_entry(entry: archive.Entry, origin: str, report: Report) -> Iterator[F
         if _promises_certificates(entry.name):
             report.problems.append(f"{origin}: {error}")
         else:
-            report.warnings.append(f"{origin}: {error}; it is passed over")
+            report.warnings.append(f"{origin}: {error}; it is ignored")
     except Unusable as error:
         report.problems.append(f"{origin}: {error}")
 

@@ -140,7 +140,7 @@ class Refresher:
         complaint = repr(error)
         if complaint != self._complaint:
             self._complaint = complaint
-            _log.error("Trust could not be refreshed; the last good stays.", exc_info=error)
+            _log.error("trust could not be refreshed; the last good trust stays", exc_info=error)
 
 
 def _run(reference: weakref.ref[Refresher], stop: threading.Event, wait: Wait) -> None:

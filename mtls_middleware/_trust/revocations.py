@@ -276,7 +276,7 @@ class Revocations:
             if found.is_fresh(now):
                 source.succeeded(found, now)
                 return
-            errors.append(f"{place}: is stale, it ended at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
+            errors.append(f"{place}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
         source.failed("; ".join(errors), now)
 
     def _believing(self, source: ListSource | None) -> Callable[[RevocationList], None]:
@@ -334,5 +334,5 @@ def _is_told_by(configured: Iterable[ListSource], learned: Learned) -> bool:
 def _problem(source: ListSource) -> str:
     held = source.held
     if held is None:
-        return f"revocation list {source.error}; none is known from there"
-    return f"revocation list {source.error}; number {held.number}, until {held.next_update:%Y-%m-%d %H:%M:%SZ}, stays"
+        return f"CRL {source.error}; none is known from there"
+    return f"CRL {source.error}; number {held.number}, until {held.next_update:%Y-%m-%d %H:%M:%SZ}, stays"

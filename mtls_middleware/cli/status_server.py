@@ -71,10 +71,10 @@ def run_page(listen: str) -> None:
         guard.refresh()  # it fails in the same way, and keeps why; the page tells, and the guard tries again
     if not address.is_loopback:
         sys.stderr.write(
-            f"warning: {address.host} is not a loopback address: whoever reaches it may read the page. Listen on "
-            "127.0.0.1 and come through a tunnel, or let a proxy in front ask who it is\n"
+            f"warning: {address.host} is not a loopback address: everybody who reaches it can read the page. Listen on "
+            "127.0.0.1 and use a tunnel, or let a proxy in front authenticate operators\n"
         )
-    sys.stderr.write(f"the status page is on {address.url}; Ctrl+C ends it\n")
+    sys.stderr.write(f"the status page is on {address.url}; stop it with Ctrl+C\n")
     try:
         uvicorn.run(
             page(guard, address),

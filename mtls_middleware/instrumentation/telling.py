@@ -21,7 +21,7 @@ _SERVER_HIDES = (
     "Start it with `mtls-middleware serve`, or with the protocol classes of mtls_middleware.servers; behind a proxy "
     "that ends TLS, set MTLS_SOURCE"
 )
-_REPORT_MODE = "MTLS_MODE=report lets calls through that enforce would refuse: nobody is kept out"
+_REPORT_MODE = "MTLS_MODE=report lets calls through that enforce would refuse: no call is refused"
 
 _UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 _OUR_UVICORN = "mtls_middleware.servers.uvicorn"

@@ -387,7 +387,7 @@ def test_roots_that_ended_count_at_an_earlier_time(region: Region) -> None:
 def test_what_ended_is_told_where_trust_is_gone(region: Region) -> None:
     shown = region.run("explain", region.pem(region.ca.client()), "--at", "2090-01-01").stdout
 
-    assert "  FAILED      is there trust to judge by?\n              nothing of what is trusted is valid now" in shown
+    assert "  FAILED      is there valid trust?\n              nothing of what is trusted is valid now" in shown
     assert "Refused with 503 Service Unavailable: trust_unavailable." in shown
 
 

@@ -69,7 +69,7 @@ def test_pins_are_shown_with_what_is_known_of_them(region: Region) -> None:
         MTLS_PINS=f"us-east-1={pinned},us-east-1={'ab' * 32}",
     )  # fmt: skip
 
-    assert "pin   abababababababab, end not known" in ended.stdout
+    assert "pin   abababababababab, expiry not known" in ended.stdout
     assert ended.stdout.count("pin   ") == 2
 
 
@@ -100,7 +100,7 @@ def test_scripts_get_pins_and_apis(region: Region) -> None:
 def test_a_list_that_never_came_is_shown(region: Region) -> None:
     region.environ["MTLS_CRL_URLS"] = "http://127.0.0.1:9/none.crl"
 
-    assert "http://127.0.0.1:9/none.crl: none came" in region.run("trust", "show").stdout
+    assert "http://127.0.0.1:9/none.crl: none loaded" in region.run("trust", "show").stdout
 
 
 def test_a_certificate_cannot_write_on_the_terminal(region: Region) -> None:
@@ -117,8 +117,8 @@ def test_a_source_that_fails_is_told_by_the_exit_status(region: Region) -> None:
     ended = region.run("trust", "refresh")
 
     assert ended.exit_code == 1
-    assert ended.stdout.startswith("stale: the last refresh failed; the last good trust serves on")
-    assert "what failed\n  revocation list http://127.0.0.1:9/none.crl: cannot be fetched" in ended.stdout
+    assert ended.stdout.startswith("stale: the last refresh failed; the last good trust stays in use")
+    assert "what failed\n  CRL http://127.0.0.1:9/none.crl: cannot be fetched" in ended.stdout
 
 
 def test_a_refresh_that_brings_nothing_says_so(region: Region) -> None:
@@ -220,7 +220,7 @@ def test_a_file_with_something_else_is_not_replaced(region: Region, content: str
     ended = region.run(*arguments)
 
     assert (ended.exit_code, output.read_text(encoding="ascii"), first.exists()) == (2, content, False)
-    assert "take another name, or --force" in ended.stderr
+    assert "use another name, or --force" in ended.stderr
     assert region.run(*arguments, "--force").exit_code == 0
     assert output.read_text(encoding="ascii").startswith("-----BEGIN X509 CRL")
 
@@ -271,7 +271,7 @@ def test_lists_that_are_not_known_yet_are_told(region: Region) -> None:
     ended = region.run("trust", "export", "--crl", str(region.folder / "x.crl"))
 
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert "trust refresh asks for them" in ended.stderr
+    assert "run mtls-middleware trust refresh" in ended.stderr
 
 
 @pytest.mark.parametrize("place", ["nowhere/x.pem", "."])

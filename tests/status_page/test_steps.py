@@ -63,7 +63,7 @@ LIST_STATUS = ListStatus(
     ("problem", "cure"),
     [
         ("the API is silent", steps.API),
-        ("revocation list http://crl.example: is no list", steps.LIST),
+        ("CRL http://crl.example: is no list", steps.LIST),
         ("MTLS_TRUST a.pem: is broken", steps.FILE),
     ],
     ids=["API", "list", "file"],
@@ -76,7 +76,7 @@ def test_each_problem_has_the_cure_of_its_source(status: Status, problem: str, c
 
 @pytest.mark.parametrize(
     ("warning", "cure"),
-    [("state in /var/x cannot be written: No space left", steps.STATE), ("a.txt: passed over", steps.LEFT_OUT)],
+    [("state in /var/x cannot be written: No space left", steps.STATE), ("a.txt: it is ignored", steps.LEFT_OUT)],
     ids=["state", "file"],
 )
 def test_each_warning_has_a_cure(status: Status, warning: str, cure: str) -> None:

@@ -210,7 +210,7 @@ REFUSED: Mapping[str, tuple[Make, str]] = {
         lambda: crl(CA, critical_number=True),
         "critical extension that is not understood (2.5.29.20)",
     ),
-    "no next update": (_without_next_update, "until when it is fresh"),
+    "no next update": (_without_next_update, "has no nextUpdate"),
     "ends before it begins": (
         lambda: edited(CA, crl(CA), lambda f: [*f[:3], f[4], f[3], *f[5:]]),
         "ends before it begins",
@@ -227,9 +227,9 @@ REFUSED: Mapping[str, tuple[Make, str]] = {
         lambda: crl(CA, point={"relative_name": x509.RelativeDistinguishedName(list(name_of("X"))[:1])}),
         "relative name",
     ),
-    "a name that is no address": (
+    "a name that is not an address": (
         lambda: crl(CA, point={"full_name": [x509.DirectoryName(name_of("X"))]}),
-        "a name that is no address",
+        "a name that is not an address",
     ),
     "a critical extension": (lambda: crl(CA, extensions=[(UNKNOWN_EXTENSION, True)]), "not understood (1.2.3.4)"),
     "a critical pointer to deltas": (lambda: crl(CA, extensions=[(_freshest(), True)]), "not understood (2.5.29.46)"),
@@ -247,7 +247,7 @@ REFUSED: Mapping[str, tuple[Make, str]] = {
     ),
     "removeFromCRL": (
         lambda: crl(CA, [entry(7, (x509.CRLReason(x509.ReasonFlags.remove_from_crl), False))]),
-        "a reason that a complete list cannot have",
+        "a reason that a complete CRL cannot have",
     ),
     "a garbled reason": (lambda: with_entries(CA, _entry(b"\1", _extension("551d15", b"\1"))), "a reason"),
     "SHA-224": (lambda: crl(CA, hash_algorithm=hashes.SHA224()), "weak or unusual algorithm (1.2.840.10045.4.3.1)"),
@@ -262,16 +262,16 @@ REFUSED: Mapping[str, tuple[Make, str]] = {
         "cannot be read",
     ),
     "no issuer": (_dropped(2), "cannot be read"),
-    "no dates": (_dropped(3, 4), "no revocation list"),
-    "nothing signed": (_dropped(0, 1, 2, 3, 4, 5), "no revocation list"),
+    "no dates": (_dropped(3, 4), "not a CRL"),
+    "nothing signed": (_dropped(0, 1, 2, 3, 4, 5), "not a CRL"),
     "an extension twice": (
         lambda: edited(CA, crl(CA), lambda f: [*f[:-1], _doubled(f[-1])]),
         "cannot be read (Duplicate",
     ),
-    "a certificate": (lambda: CA.der, "no revocation list"),
+    "a certificate": (lambda: CA.der, "not a CRL"),
     "a number": (lambda: b"\2\1\1", "neither DER nor PEM"),
-    "a short sequence": (lambda: b"\x30\x03\2\1\1", "no revocation list"),
-    "something behind it": (lambda: crl(CA) + b"\0", "not one revocation list"),
+    "a short sequence": (lambda: b"\x30\x03\2\1\1", "not a CRL"),
+    "something behind it": (lambda: crl(CA) + b"\0", "not one CRL"),
     "cut off": (lambda: crl(CA)[:-1], "cut off"),
     "only a tag": (lambda: b"\x30", "cut off"),
     "only a length": (lambda: b"\x30\x84\xff", "not DER"),
@@ -372,7 +372,7 @@ PEMS: Mapping[str, tuple[Make, str]] = {
     "no base64": (lambda: pem(crl(CA)).replace(b"M", b"*"), "not valid base64"),
     "half a quantum": (lambda: b"-----BEGIN X509 CRL-----\nMII\n-----END X509 CRL-----", "not valid base64"),
     "nothing": (lambda: pem(b""), "cut off"),
-    "no DER": (lambda: pem(b"\2\1\1"), "not one revocation list"),
+    "no DER": (lambda: pem(b"\2\1\1"), "not one CRL"),
 }
 
 

@@ -134,7 +134,7 @@ def test_each_failure_is_told_and_takes_nothing_away(worker: Worker) -> None:
     assert [problem.partition(": ")[0] for problem in kept.problems] == [
         f"MTLS_TRUST {worker.file}",
         "certificates API of us-east-1",
-        f"revocation list {A}",
+        f"CRL {A}",
     ]
     assert [len(trust.anchors) for trust in kept.trusts] == [1]
     assert len(kept.lists) == 1

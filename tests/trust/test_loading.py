@@ -180,7 +180,7 @@ class TestZips:
         loaded = load_trust(sources(write("root.zip", content)), now)
         assert certificates(loaded) == [root]
         assert len(loaded.warnings) == 3
-        assert [warning for warning in loaded.warnings if "passed over" not in warning] == []
+        assert [warning for warning in loaded.warnings if "it is ignored" not in warning] == []
 
     @pytest.mark.parametrize(
         ("name", "content", "reason"),
@@ -220,7 +220,7 @@ class TestFolders:
         write("guide.docx", zipped({"word/document.xml": b"<xml>"}))
         loaded = load_trust(sources(tmp_path), now)
         assert certificates(loaded) == [root]
-        assert [warning.endswith("it is passed over") for warning in loaded.warnings] == [True, True]
+        assert [warning.endswith("it is ignored") for warning in loaded.warnings] == [True, True]
 
     def test_a_bad_file_is_an_error(
         self, tmp_path: Path, certify: Certify, pem: Pem, write: Write, sources: Sources, now: datetime

@@ -249,7 +249,7 @@ def test_a_bad_answer_keeps_what_is_known_and_is_told(make: Callable[[], bytes |
     assert worker.verdict(other) is GOOD
     if why:
         (problem,) = worker.revocations.problems
-        assert problem.startswith(f"revocation list {A}: ")
+        assert problem.startswith(f"CRL {A}: ")
         assert why in problem
         assert problem.endswith("; number 5, until 2026-11-29 23:00:00Z, stays")
 
@@ -280,7 +280,7 @@ def test_a_stale_list_counts_and_is_told() -> None:
     worker.learn(CLIENT)
     worker.refresh()
     assert worker.verdict(CLIENT) is REVOKED
-    assert "is stale, it ended at 2026-11-22 23:59:59Z" in worker.revocations.problems[0]
+    assert "expired at 2026-11-22 23:59:59Z" in worker.revocations.problems[0]
     assert worker.due == FIRST_RETRY
 
 
@@ -289,7 +289,7 @@ def test_a_first_failure_says_that_nothing_is_known() -> None:
     worker.learn(CLIENT)
     worker.refresh()
     (problem,) = worker.revocations.problems
-    assert problem == f"revocation list {A}: cannot be fetched: no connection; none is known from there"
+    assert problem == f"CRL {A}: cannot be fetched: no connection; none is known from there"
 
 
 def test_a_newer_list_takes_effect_with_one_refresh() -> None:
@@ -385,7 +385,7 @@ def test_a_stale_file_asks_no_network_either(tmp_path: Path) -> None:
     worker.learn(CLIENT)
     worker.refresh()
     assert worker.host.asked == []
-    assert "is stale" in worker.revocations.problems[0]
+    assert "expired at" in worker.revocations.problems[0]
 
 
 def test_a_part_in_a_file_leaves_the_other_parts_to_the_network(tmp_path: Path) -> None:
@@ -432,7 +432,7 @@ def test_each_file_of_a_folder_is_a_list_of_its_own(tmp_path: Path) -> None:
     worker.recall()
     assert worker.verdict(lower.client()) is GOOD
     assert len(worker.revocations.problems) == 1
-    assert "notes.txt: is no revocation list" in worker.revocations.problems[0]
+    assert "notes.txt: is not a CRL" in worker.revocations.problems[0]
 
 
 def test_a_folder_without_files_is_told(tmp_path: Path) -> None:

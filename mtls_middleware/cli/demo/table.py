@@ -37,7 +37,7 @@ _ENDING = (
 def show(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
     """Print the tables and the verdict."""
     console = console_for(console)
-    console.print(Text("\nData action calls, and what became of them", style="bold"))
+    console.print(Text("\nData action calls and their results", style="bold"))
     for title, ways in _TABLES.items():
         console.print()
         console.print(_table(title, [outcome for outcome in outcomes if outcome.call.way in ways], console))

@@ -44,7 +44,7 @@ ALERT_TRIES = 4
 
 _SILENT = frozenset({Failure.TIMEOUT, Failure.UNREACHABLE})
 _NO_HTTP2 = frozenset({Failure.NOT_OFFERED, Failure.NOT_INSTALLED})
-_COMPARED = Judgement(verdict=Verdict.REFUSED, meaning="what all else is compared with")
+_COMPARED = Judgement(verdict=Verdict.REFUSED, meaning="the baseline for the comparison")
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ def attack_boundary(plan: Plan, line: Line, tell: Callable[[str], None] = lambda
     try:
         untold = _run(campaign)
     except _StoppedError:
-        untold = "nobody answers any more, so the rest was not tried"
+        untold = "there are no responses any more, so the rest was not tried"
     except KeyboardInterrupt:
         untold, interrupted = "interrupted", True
     return Report(

@@ -15,7 +15,7 @@ HTTP3_OFFERED = (
     "switch it off, unless you know that yours does ask."
 )
 HTTP2_NOT_TRIED = "HTTP/2 is offered, and was not attacked: pip install h2, and run this again."
-NOT_REACHABLE = "The application cannot be reached past the proxy from here, which is as it should be."
+NOT_REACHABLE = "The application cannot be reached from here without the proxy, as intended."
 PASSES_FORWARDED = (
     "The proxy passes X-Forwarded-For or Forwarded of callers on. Nothing was believed for it, but such calls are "
     "refused: set MTLS_PROXY_SECRET, and let the proxy overwrite X-Forwarded-For and remove Forwarded."
@@ -32,7 +32,7 @@ STRANGER = (
 OWN_IS_LET_IN = (
     "Your own certificate is let in, so a stranger's was forged: where that is believed, the call is refused."
 )
-OWN_IS_LOST = "Your own certificate does not reach the application: does the proxy ask for one, and hand it over?"
+OWN_IS_LOST = "Your own certificate does not reach the application: does the proxy request one, and pass it on?"
 BROAD = "The headers of every source were tried, in few ways. Name yours with --source for all attacks."
 
 LET_IN = (
@@ -53,7 +53,7 @@ _UNTELLING = {
     Reason.SOURCE_UNTRUSTED: (
         "the application does not believe the proxy itself, so a forgery looks like an honest call. Compare "
         "MTLS_PROXY_SECRET and MTLS_TRUSTED_PROXIES with the proxy; the application's log line with "
-        "correlation_id=doctor-bare names the cure"
+        "correlation_id=doctor-bare says how to fix it"
     ),
 }
 """Reasons for which a caller without a certificate is refused where nothing more can be learned."""

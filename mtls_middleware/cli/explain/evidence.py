@@ -114,7 +114,7 @@ def revocation(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa:
     """Return which lists were asked."""
     match judged.decision:
         case Accepted(revocation=RevocationState.OFF):
-            return ("nobody asks: MTLS_REVOCATION=off",)
+            return ("not checked: MTLS_REVOCATION=off",)
         case Accepted(revocation=RevocationState.UNKNOWN):
             return ("not known, and accepted: MTLS_REVOCATION=check", doubt(judged))
         case _:

@@ -58,7 +58,7 @@ class Question:
 
 QUESTIONS = (
     Question(
-        text="is there trust to judge by?",
+        text="is there valid trust?",
         reasons=frozenset({Reason.TRUST_UNAVAILABLE}),
         passed=evidence.trust,
         failed=evidence.nothing,
@@ -76,7 +76,7 @@ QUESTIONS = (
         failed=evidence.nothing,
     ),
     Question(
-        text="does a trusted root vouch for it?",
+        text="does it chain to a trusted root?",
         reasons=frozenset({Reason.ISSUER_UNTRUSTED}),
         passed=evidence.path,
         failed=evidence.roots,

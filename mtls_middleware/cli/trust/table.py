@@ -14,7 +14,7 @@ from mtls_middleware.reporting import APIStatus, Life, ListStatus, RegionStatus,
 _STYLES = {Life.FRESH: "bold green", Life.STALE: "bold yellow", Life.EXPIRED: "bold red", Life.MISSING: "bold red"}
 _MEANINGS = {
     Life.FRESH: "trust is in force",
-    Life.STALE: "the last refresh failed; the last good trust serves on",
+    Life.STALE: "the last refresh failed; the last good trust stays in use",
     Life.EXPIRED: "nothing that is valid now is left: every protected call is refused",
     Life.MISSING: "nothing could be loaded: every protected call is refused",
 }
@@ -30,9 +30,9 @@ def show(status: Status, now: datetime, console: Console) -> None:
     _life(status, console)
     for region in status.regions:
         _section(console, _title(region), _lines_of_region(region, now), warns=not region.available)
-    _section(console, "revocation lists", map(_list, status.lists))
+    _section(console, "CRLs", map(_list, status.lists))
     _section(console, "certificates API", map(_api, status.apis))
-    _section(console, "what will end", (ending.text for ending in status.coming))
+    _section(console, "upcoming expiries", (ending.text for ending in status.coming))
     _section(console, "warnings", status.warnings, warns=True)
     _section(console, "problems", status.problems, warns=True)
 
@@ -72,20 +72,20 @@ def _lines_of_region(region: RegionStatus, now: datetime) -> Iterator[str]:
         subject = displayed(anchor.certificate.subject.rfc4514_string())
         yield f"root  {subject}, {_ends(anchor.not_after, now)}, {anchor.fingerprint_sha256[:SHORT]}, {anchor.origin}"
     for pin in region.pins:
-        end = "end not known" if pin.not_after is None else _ends(pin.not_after, now)
+        end = "expiry not known" if pin.not_after is None else _ends(pin.not_after, now)
         begins = f", from {pin.not_before:%Y-%m-%d}" if pin.not_before is not None and pin.not_before > now else ""
         yield f"pin   {pin.fingerprint_sha256[:SHORT]}{begins}, {end}, {pin.origin}"
 
 
 def _ends(end: datetime, now: datetime) -> str:
     days = days_left(end, now)
-    return f"until {end:%Y-%m-%d} ({counted(days, 'day')})" if days >= 0 else f"ended {end:%Y-%m-%d}"
+    return f"until {end:%Y-%m-%d} ({counted(days, 'day')})" if days >= 0 else f"expired {end:%Y-%m-%d}"
 
 
 def _list(one: ListStatus) -> str:
     trouble = f": {one.error}" if one.error else ""
     if one.next_update is None:
-        return f"{displayed(one.origin)}: none came{trouble}"
+        return f"{displayed(one.origin)}: none loaded{trouble}"
     until = f"until {one.next_update:%Y-%m-%d %H:%MZ}"
     return f"{displayed(one.origin)}: number {one.number}, {counted(one.entries, 'entry', 'entries')}, {until}{trouble}"
 

@@ -63,13 +63,13 @@ def run_export(form: Format, output: Path | None, crl: Path | None, *, force: bo
     snapshot, now = guard.snapshot, utc_now()
     text = bundle(snapshot, form, now) if snapshot is not None else ""
     if not text:
-        sys.stderr.write("There is no anchor to export: every one of them has ended.\n")
+        sys.stderr.write("There is no anchor to export: all have expired.\n")
         return FAILED
     lists = ""
     if crl is not None and snapshot is not None:
         lists = lists_of(settings, snapshot)
         if not lists:
-            sys.stderr.write("No revocation list is known yet: mtls-middleware trust refresh asks for them.\n")
+            sys.stderr.write("No CRL is known yet: run mtls-middleware trust refresh.\n")
             return FAILED
     try:
         _write({output: text, crl: lists} if output is not None else {crl: lists}, force=force)

@@ -33,7 +33,7 @@ def require_ours(path: Path) -> None:
         content = file.read(BYTES)
     labels = set(_LABELS.findall(content))
     if content.strip() and (not labels or not labels <= _OURS):
-        raise NotOursError(f"{path} holds something else than certificates: take another name, or --force")
+        raise NotOursError(f"{path} contains something other than certificates: use another name, or --force")
 
 
 def write(text: str, path: Path) -> None:

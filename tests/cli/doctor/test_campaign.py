@@ -479,7 +479,7 @@ def test_nothing_more_is_sent_when_nobody_answers_any_more(guard: Guard) -> None
     report = attack(line)
 
     assert report.status == UNTOLD
-    assert report.untold == "nobody answers any more, so the rest was not tried"
+    assert report.untold == "there are no responses any more, so the rest was not tried"
     assert len(line.seen) == 1 + PATIENCE
 
 

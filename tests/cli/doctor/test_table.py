@@ -112,7 +112,7 @@ def test_findings_and_what_remains_untold_are_both_in_the_last_line(guard: Guard
     told = conclusion(attack(Deployed(guard=guard, proxy=naive_then_silent)))
 
     assert "attacks were believed" in told
-    assert told.endswith("Nothing more can be told: nobody answers any more, so the rest was not tried.")
+    assert told.endswith("Nothing more can be told: there are no responses any more, so the rest was not tried.")
 
 
 def test_the_facts_for_a_script_are_the_same(guard: Guard) -> None:
@@ -129,7 +129,7 @@ def test_the_facts_for_a_script_are_the_same(guard: Guard) -> None:
         "reason": "certificate_missing",
         "failure": None,
         "verdict": None,
-        "meaning": "what all else is compared with",
+        "meaning": "the baseline for the comparison",
     }
     assert told["findings"][0]["weakness"] == "copy"
     assert told["findings"][0]["verdict"] == "believed"

@@ -39,7 +39,7 @@ def _without_client(settings: Settings) -> Finding:
             "no OAuth client: pins are replaced by hand at each yearly rotation",
             "set MTLS_GENESYS_CLIENT_ID and MTLS_GENESYS_CLIENT_SECRET: then they rotate by themselves",
         )
-    return _ABOUT.ok(Check.API_ANSWERS, "no OAuth client is configured, so nobody is asked")
+    return _ABOUT.ok(Check.API_ANSWERS, "no OAuth client is configured, so the API is not used")
 
 
 def _failed(region: str, failure: GenesysFailure) -> Finding:

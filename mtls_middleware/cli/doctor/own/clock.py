@@ -48,9 +48,9 @@ def ask_clocks(
 def tell_clock(differences: list[Difference] | None) -> Finding:
     """Tell how right the clock is; None where nobody was asked."""
     if differences is None:
-        return _ABOUT.not_checked(Check.CLOCK_RIGHT, "nobody was asked for the time")
+        return _ABOUT.not_checked(Check.CLOCK_RIGHT, "no host was asked for the time")
     if not differences:
-        return _ABOUT.not_checked(Check.CLOCK_RIGHT, "no host told the time", "compare it by hand, or trust NTP")
+        return _ABOUT.not_checked(Check.CLOCK_RIGHT, "no host returned the time", "compare it by hand, or trust NTP")
     # Of several, the most favourable: one host with a wrong clock must not accuse this one.
     least = min(differences, key=lambda difference: abs(difference.seconds))
     host, seconds = displayed(least.host), abs(round(least.seconds))

@@ -133,4 +133,4 @@ _FIRST = {
 
 
 def _not_looked_at(topic: Topic) -> Finding:
-    return About(topic).not_checked(_FIRST[topic], "cannot be looked at before the errors above are mended")
+    return About(topic).not_checked(_FIRST[topic], "cannot be checked before the errors above are fixed")

@@ -28,7 +28,7 @@ def tell_revocation(
     if mode is RevocationMode.OFF:
         yield _ABOUT.warning(
             Check.REVOCATION_ON,
-            "MTLS_REVOCATION=off: a stolen and revoked certificate is accepted until it ends",
+            "MTLS_REVOCATION=off: a stolen and revoked certificate is accepted until it expires",
             "set MTLS_REVOCATION=check",
         )
         return
@@ -40,13 +40,13 @@ def tell_revocation(
     if mode is RevocationMode.REQUIRE:
         yield _ABOUT.warning(
             Check.REVOCATION_LIST,
-            "no list is known yet: the first caller is refused (revocation_unknown), and its certificate tells where",
-            "name the lists in MTLS_CRL_URLS",
+            "no CRL is known yet: the first caller is refused (revocation_unknown), and its certificate has the URL",
+            "name the CRLs in MTLS_CRL_URLS",
         )
     else:
         yield _ABOUT.not_checked(
             Check.REVOCATION_LIST,
-            "no list is known yet: the certificate of the first caller tells where it is",
+            "no CRL is known yet: the certificate of the first caller has its address",
             "name one in MTLS_CRL_URLS to have it before that",
         )
 
@@ -70,7 +70,7 @@ def _of(view: ListView, mode: RevocationMode, now: datetime, *, offline: bool) -
     if view.error:
         return _ABOUT.warning(
             Check.REVOCATION_LIST,
-            f"{displayed(view.error, _TEXT_LIMIT)}; the last good list stays. {seen}",
+            f"{displayed(view.error, _TEXT_LIMIT)}; the last good CRL stays. {seen}",
             _cure(view),
         )
     return _ABOUT.ok(Check.REVOCATION_LIST, seen)
@@ -80,7 +80,7 @@ def _cure(view: ListView) -> str:
     if "MTLS_CRL_NETWORKS" in view.error:
         return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
     if "://" not in view.origin:
-        return "put the CA's current list there"
+        return "put the CA's current CRL there"
     return (
         "let this machine reach that address (HTTP_PROXY, firewall), or keep a copy in a file that MTLS_CRL_URLS names"
     )

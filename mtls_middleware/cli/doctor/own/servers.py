@@ -125,7 +125,7 @@ def _tls(server: Server, told: str) -> Iterator[Finding]:
     else:
         yield _ABOUT.warning(
             Check.SERVER_LINE,
-            f"{server.package} {told} hands over no certificate, and there is no place for an adapter",
+            f"{server.package} {told} passes on no certificate, and has no place for an adapter",
             "if it runs the application, let a proxy end TLS in front of it, and set MTLS_SOURCE: "
             "mtls-middleware proxy-config",
         )

@@ -74,7 +74,7 @@ def tell_user(user: int) -> Finding:
         return _ABOUT.warning(
             Check.SETTINGS_USER,
             "doctor runs as root, who may read and write everything",
-            "run it as the application's user, or believe nothing that it says about permissions",
+            "run it as the application's user, otherwise its findings about permissions are not reliable",
         )
     return _ABOUT.ok(Check.SETTINGS_USER, f"looked at as user {user}; the application must run as the same")
 
@@ -108,7 +108,7 @@ def _advice(settings: Settings) -> Iterator[Finding]:
     if settings.mode is Mode.REPORT:
         yield _ABOUT.warning(
             Check.SETTINGS_MODE,
-            "MTLS_MODE=report keeps nobody out",
+            "MTLS_MODE=report refuses no calls",
             "set MTLS_MODE=enforce when only strangers are left in the log",
         )
     else:
@@ -124,9 +124,9 @@ def _advice(settings: Settings) -> Iterator[Finding]:
             "let the integration's credentials add a secret, and set MTLS_CALLER_SECRET to it",
         )
     elif settings.caller_secret is None:
-        yield _ABOUT.ok(Check.SETTINGS_CALLER, "an organization id is demanded; a caller secret would prove more")
+        yield _ABOUT.ok(Check.SETTINGS_CALLER, "an organization id is required; a caller secret would prove more")
     else:
-        yield _ABOUT.ok(Check.SETTINGS_CALLER, "a caller secret is demanded")
+        yield _ABOUT.ok(Check.SETTINGS_CALLER, "a caller secret is required")
 
 
 def _limits(settings: Settings) -> Finding:

@@ -20,7 +20,7 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 _WORDS = {
     Kind.CRL: "lists",
-    Kind.CERTIFICATE: "certificates that name lists",
+    Kind.CERTIFICATE: "certificates that name CRLs",
     Kind.API: "answers of the API",
     Kind.TALLY: "counts of workers",
 }
@@ -37,7 +37,7 @@ def tell_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Find
     if folder is None:
         yield _ABOUT.warning(
             Check.STATE_FOLDER,
-            "MTLS_STATE=off: after a restart lists and pins are unknown until the network answers",
+            "MTLS_STATE=off: after a restart CRLs and pins are unknown until the network responds",
             "give MTLS_STATE a folder that only the application may write",
         )
         return

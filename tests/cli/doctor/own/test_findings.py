@@ -144,7 +144,7 @@ FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
     ("root looks", lambda one: setattr(one, "user", 0), Check.SETTINGS_USER, WARNING, "runs as root"),
     ("sentry", packages("sentry-sdk"), Check.SETTINGS_RECORDED, WARNING, "records x-caller-secret in clear text"),
     ("captured", setting(**CAPTURED), Check.SETTINGS_RECORDED, WARNING, "record x-caller-secret in clear text"),
-    ("report mode", setting(MTLS_MODE="report"), Check.SETTINGS_MODE, WARNING, "keeps nobody out"),
+    ("report mode", setting(MTLS_MODE="report"), Check.SETTINGS_MODE, WARNING, "refuses no calls"),
     *(
         (
             f"{name} before {exempt}",
@@ -227,8 +227,14 @@ FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
     ),
     ("clock fast", lambda one: setattr(one, "fast", timedelta(hours=1)), Check.CLOCK_RIGHT, ERROR, "seconds fast"),
     ("clock slow", lambda one: setattr(one, "fast", -timedelta(hours=1)), Check.CLOCK_RIGHT, ERROR, "seconds slow"),
-    ("no time told", lambda one: setattr(one, "fast", None), Check.CLOCK_RIGHT, NOT_CHECKED, "no host told the time"),
-    ("nobody asked", lambda one: setattr(one, "offline", True), Check.CLOCK_RIGHT, NOT_CHECKED, "nobody was asked"),
+    (
+        "no time told",
+        lambda one: setattr(one, "fast", None),
+        Check.CLOCK_RIGHT,
+        NOT_CHECKED,
+        "no host returned",
+    ),
+    ("nobody asked", lambda one: setattr(one, "offline", True), Check.CLOCK_RIGHT, NOT_CHECKED, "no host was asked"),
     ("future root", future_root, Check.CLOCK_FUTURE, WARNING, "begins at"),
     ("revocation off", setting(MTLS_REVOCATION="off"), Check.REVOCATION_ON, WARNING, "MTLS_REVOCATION=off"),
     ("list gone", lambda one: one.lists.clear(), Check.REVOCATION_LIST, WARNING, "status 404"),
@@ -254,7 +260,7 @@ FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
         CRL_ADDRESS,
     ),
     ("list file gone", setting(MTLS_CRL_URLS="/nowhere/a.crl"), Check.REVOCATION_LIST, WARNING, "/nowhere/a.crl"),
-    ("no list", unlisted, Check.REVOCATION_LIST, NOT_CHECKED, "the first caller tells"),
+    ("no list", unlisted, Check.REVOCATION_LIST, NOT_CHECKED, "the first caller has"),
     (
         "no list and required",
         both(unlisted, setting(MTLS_REVOCATION="require")),
@@ -284,7 +290,7 @@ FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
         "cannot be read",
     ),
     ("no server", lambda one: one.packages.clear(), Check.SERVER_LINE, NOT_CHECKED, "no server that is known"),
-    ("granian", lambda one: one.packages.update(granian="2"), Check.SERVER_LINE, WARNING, "granian 2 hands over no"),
+    ("granian", lambda one: one.packages.update(granian="2"), Check.SERVER_LINE, WARNING, "granian 2 passes on no"),
     (
         "trailers",
         behind("nginx", ("httptools",)),
