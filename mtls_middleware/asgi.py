@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mtls_middleware._core.connection import without
 from mtls_middleware._core.decision import Accepted, Disposition, Reason, Rejected
-from mtls_middleware._core.fields import without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser

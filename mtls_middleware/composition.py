@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
+from mtls_middleware._core.boundary import Boundary, Secret
 from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._trust import http
 from mtls_middleware._trust.addresses import AddressPolicy

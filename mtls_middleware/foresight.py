@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from mtls_middleware._core.binding import Binding
-from mtls_middleware._core.snapshot import AuthorityTrust, Pin, TrustSnapshot
+from mtls_middleware._core.trust import AuthorityTrust, Binding, Pin, TrustSnapshot
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import find

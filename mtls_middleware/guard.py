@@ -13,7 +13,7 @@ from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reas
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.replay import Replay
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._core.snapshot import TrustSnapshot
+from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._trust import threads
 from mtls_middleware._trust.describing import apis_of, lists_of
 from mtls_middleware._trust.forks import follow_forks

@@ -6,9 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
-from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.crl import RevocationLists
-from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, Pin, TrustSnapshot
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot
 from mtls_middleware.foresight import Ending, endings
 from mtls_middleware.identity import Authority
 

@@ -9,12 +9,13 @@ from mtls_middleware._core.connection import (
     Connection,
     Interface,
     Transport,
+    canonical,
     may_make_headers_of_trailers,
+    without,
 )
 from mtls_middleware._core.decision import Accepted, Disposition
-from mtls_middleware._core.fields import canonical, without
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
-from mtls_middleware._core.tls_object import presented_der
+from mtls_middleware._core.sources.tls import presented_der
 from mtls_middleware._trust.forks import notice_fork
 from mtls_middleware.guard import Guard
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY

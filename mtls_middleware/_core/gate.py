@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from mtls_middleware._core import path, policy
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
+from mtls_middleware._core.boundary import Boundary
 from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, parse_chain
-from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.connection import Connection, Fields, canonical, collect
 from mtls_middleware._core.decision import (
     Accepted,
     Decision,
@@ -20,14 +22,11 @@ from mtls_middleware._core.decision import (
     RevocationState,
     evidence_of,
 )
-from mtls_middleware._core.fields import Fields, canonical, collect
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.revocation import Revocation, RevocationMode, check, unchecked
-from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources.presented import Presented, Source
-from mtls_middleware._core.verdicts import Verdict
+from mtls_middleware._core.trust import TrustSnapshot, Verdict
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.members import require_members
 
@@ -178,7 +177,7 @@ class Gate:
         furthest = Rejection(Reason.ISSUER_UNTRUSTED, "no authority is configured")
         for trust in snapshot.trusts:
             try:
-                verified = path.verify(chain, trust, now)
+                verified = chains.verify(chain, trust, now)
                 return verified, policy.identify(verified, trust, self.source.name)
             except Rejection as rejection:
                 if rejection.reason.order >= furthest.reason.order:

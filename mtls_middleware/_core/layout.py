@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from operator import itemgetter
 
-from mtls_middleware._core.fields import canonical
-from mtls_middleware._core.secret import Secret
+from mtls_middleware._core.boundary import Secret
+from mtls_middleware._core.connection import canonical
 
 Header = tuple[bytes, bytes]
 

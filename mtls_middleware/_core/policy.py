@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.boundary import Secret
 from mtls_middleware._core.certificate import VerifiedChain, fingerprint
+from mtls_middleware._core.connection import Fields
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import Fields
-from mtls_middleware._core.secret import Secret
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust, Binding
 from mtls_middleware.identity import Authority, ClientIdentity
 
 

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from mtls_middleware._core.connection import Transport, may_make_headers_of_trailers
+from mtls_middleware._core.connection import Transport, canonical, may_make_headers_of_trailers
 from mtls_middleware._core.decision import Accepted
-from mtls_middleware._core.fields import canonical
 from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.layout import Header, Layout, layout_of
 from mtls_middleware._core.scope import evidence_of, path_of, peer_of
-from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.tls import TLSSource
+from mtls_middleware._core.trust import TrustSnapshot
 
 CAPACITY = 256
 """Acceptances, and sequences of header names. Only callers who were accepted take room; a full house begins anew."""

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mtls_middleware._core.binding import Binding, Bound
-from mtls_middleware._core.snapshot import Anchor
+from mtls_middleware._core.trust import Anchor, Binding, Bound
 from mtls_middleware._trust import digicert, files
 from mtls_middleware._trust.binding import Elsewhere, bind, require_possible
 from mtls_middleware._trust.content import is_ca, is_self_issued

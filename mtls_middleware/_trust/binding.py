@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.trust import Binding
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import find

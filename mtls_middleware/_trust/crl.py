@@ -17,8 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from mtls_middleware._core.certificate import UNREADABLE
-from mtls_middleware._core.crl import ListSignature, RevocationList, Scope
-from mtls_middleware._core.serials import SerialNumbers
+from mtls_middleware._core.crl import ListSignature, RevocationList, Scope, SerialNumbers
 from mtls_middleware._core.signatures import HASHES
 from mtls_middleware._trust import der
 from mtls_middleware._trust.crl_entries import read_serial_numbers

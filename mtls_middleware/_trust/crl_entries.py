@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from mtls_middleware._core.serials import MAX_BYTES, Collector, SerialNumbers
+from mtls_middleware._core.crl import MAX_BYTES, Collector, SerialNumbers
 from mtls_middleware._trust import der
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.slices import Pause

@@ -11,7 +11,7 @@ from typing import Self
 
 from cryptography import x509
 
-from mtls_middleware._core.snapshot import Pin
+from mtls_middleware._core.trust import Pin
 from mtls_middleware._trust.genesys_api import Answer
 from mtls_middleware._trust.genesys_listing import CertificateStatus, ListedCertificate
 from mtls_middleware._trust.report import subject_of

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from mtls_middleware._core.crl import RevocationLists
-from mtls_middleware._core.snapshot import AuthorityTrust, TrustSnapshot
+from mtls_middleware._core.trust import AuthorityTrust, TrustSnapshot
 from mtls_middleware._trust.forks import follow_forks
 
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from mtls_middleware._core import path, policy
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.decision import Rejection
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust, Binding
 from mtls_middleware._trust.api_source import APISource
 from mtls_middleware._trust.loading import (
     LoadedTrust,
@@ -232,7 +232,7 @@ def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
     try:
         chain = parse_chain((leaf,))
         moment = max(now, chain.leaf.not_valid_before_utc)
-        policy.identify(path.verify(chain, trust, moment), trust, "")
+        policy.identify(chains.verify(chain, trust, moment), trust, "")
     except Rejection:
         return False
     return True

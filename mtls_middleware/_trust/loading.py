@@ -7,8 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mtls_middleware._core.binding import Binding, Bound
-from mtls_middleware._core.snapshot import AuthorityTrust, Pin, build_trust
+from mtls_middleware._core.trust import AuthorityTrust, Binding, Bound, Pin, build_trust
 from mtls_middleware._trust import files
 from mtls_middleware._trust.anchors import Anchors, read_anchors
 from mtls_middleware._trust.binding import possible_bindings

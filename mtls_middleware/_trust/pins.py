@@ -8,9 +8,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_middleware._core.binding import Bound
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.snapshot import Pin
+from mtls_middleware._core.trust import Bound, Pin
 from mtls_middleware._trust import files
 from mtls_middleware._trust.content import is_ca
 from mtls_middleware._trust.reading import Found, read_certificates

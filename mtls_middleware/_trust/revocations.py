@@ -10,11 +10,12 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mtls_middleware._core import path, policy
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.crl import RevocationList, RevocationLists
 from mtls_middleware._core.decision import Rejection
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._trust import files
 from mtls_middleware._trust.crl import CRL_BYTES, parse_list
 from mtls_middleware._trust.known_lists import KnownLists, require_true
@@ -144,7 +145,7 @@ class Revocations:
             return False
         for trust in trusts:
             try:
-                verified = path.verify(presented, trust, now)
+                verified = chains.verify(presented, trust, now)
                 policy.identify(verified, trust, "")
             except Rejection:
                 continue

@@ -3,7 +3,7 @@
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mtls_middleware._core.path import CURVES, RSA_BITS
+from mtls_middleware._core.chain import CURVES, RSA_BITS
 
 
 def weakness(certificate: x509.Certificate) -> str | None:

@@ -10,8 +10,8 @@ from typing import Annotated, TypeVar
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from mtls_middleware._core.connection import collect
 from mtls_middleware._core.decision import Disposition, Reason, Rejected, Rejection, evidence_of
-from mtls_middleware._core.fields import collect
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.errors import ConfigurationError

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from mtls_middleware._core.boundary import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
-from mtls_middleware._core.proxies import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware.events import CallAccepted, CallRejected, Dozing, Event, Hook, Notice, Severity

@@ -17,7 +17,7 @@ from typing import Any
 
 from cheroot.ssl import builtin
 
-from mtls_middleware._core.tls_object import presented_der
+from mtls_middleware._core.sources.tls import presented_der
 
 
 class BuiltinSSLAdapter(builtin.BuiltinSSLAdapter):

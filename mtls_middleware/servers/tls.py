@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from mtls_middleware._core.tls_object import presented_der
+from mtls_middleware._core.sources.tls import presented_der
 
 TLSObject = ssl.SSLObject | ssl.SSLSocket
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mtls_middleware import regions
-from mtls_middleware._core.binding import Binding, Bound
+from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
 from mtls_middleware.settings.clients import ClientSecrets, read_clients

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mtls_middleware import regions
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.trust import Binding
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.settings import values
 from mtls_middleware.settings.prefixes import bound_entries

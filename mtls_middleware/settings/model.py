@@ -9,11 +9,11 @@ from typing import Any, Self, Unpack
 
 from platformdirs import user_cache_path
 
-from mtls_middleware._core.binding import Binding, Bound
+from mtls_middleware._core.boundary import Network
 from mtls_middleware._core.gate import Mode
-from mtls_middleware._core.proxies import Network
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values

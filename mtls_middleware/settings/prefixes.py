@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from mtls_middleware import regions
-from mtls_middleware._core.binding import Binding, Bound
+from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings.reader import Reader
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
 
-from mtls_middleware._core.secret import Secret
+from mtls_middleware._core.boundary import Secret
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.settings.reader import Reader

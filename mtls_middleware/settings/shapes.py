@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mtls_middleware._core.fields import canonical
+from mtls_middleware._core.connection import canonical
 from mtls_middleware._core.sources.presets import CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderShape, Marker
 from mtls_middleware.settings.reader import Reader
 from mtls_middleware.settings.values import choice, header_name, visible_text

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from mtls_middleware import regions
+from mtls_middleware._core.boundary import Network
 from mtls_middleware._core.protection import is_ambiguous
-from mtls_middleware._core.proxies import Network
 
 Choice = TypeVar("Choice", bound=StrEnum)
 

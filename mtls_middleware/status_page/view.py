@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import mtls_middleware
 from mtls_middleware import regions
-from mtls_middleware._core.snapshot import Anchor, Pin
+from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware._trust.tally import Counts
 from mtls_middleware.display import displayed
 from mtls_middleware.foresight import EndingKind

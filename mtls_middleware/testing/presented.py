@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mtls_middleware._core.fields import canonical
+from mtls_middleware._core.connection import canonical
 from mtls_middleware.testing.presentation import Presentation
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from mtls_middleware import Accepted, Guard
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.scope import connection_of
-from mtls_middleware._core.sources import pem
-from mtls_middleware._core.sources.urlpem import unquoted
+from mtls_middleware._core.sources import decoders
+from mtls_middleware._core.sources.decoders import unquoted
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
 from tests.benchmarks.calls import COMMON, PROXY, Call, Site, clients
 from tests.benchmarks.table import Table
@@ -164,7 +164,7 @@ def _reading(client: ClientCertificate) -> Callable[[], object]:
     header = Site.through_proxy(client)[0][1]
 
     def read() -> None:
-        parse_chain(pem.certificates(unquoted(header), 5))
+        parse_chain(decoders.pem_certificates(unquoted(header), 5))
 
     return read
 

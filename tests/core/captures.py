@@ -11,17 +11,15 @@ from typing import Any
 
 from cryptography import x509
 
-from mtls_middleware._core.binding import Binding
-from mtls_middleware._core.connection import Connection, Interface
-from mtls_middleware._core.fields import Fields, collect
+from mtls_middleware._core.boundary import Boundary
+from mtls_middleware._core.connection import Connection, Fields, Interface, collect
 from mtls_middleware._core.gate import Gate
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.proxies import Boundary
-from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, TrustSnapshot, build_trust
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presented import Source
 from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, PRESETS, Encoding, HeaderShape, Marker
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, TrustSnapshot, build_trust
 from mtls_middleware.identity import Authority
 
 VECTORS = Path(__file__).parent.parent / "vectors"

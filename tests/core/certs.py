@@ -8,11 +8,11 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_middleware._core import path, policy
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, Pin, build_trust
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, build_trust
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from mtls_middleware.testing.signing import name_of
@@ -117,5 +117,5 @@ def outcome(act: Callable[[], Result]) -> Result | Reason:
 def reason(chain: PresentedChain | ClientCertificate, trust: AuthorityTrust, now: datetime = NOW) -> Reason | None:
     """Return why a chain is refused; None where it is accepted."""
     leaf = presented(chain) if isinstance(chain, ClientCertificate) else chain
-    result = outcome(lambda: policy.identify(path.verify(leaf, trust, now), trust, "tls"))
+    result = outcome(lambda: policy.identify(chains.verify(leaf, trust, now), trust, "tls"))
     return result if isinstance(result, Reason) else None

@@ -12,13 +12,12 @@ from typing import Any
 
 from cryptography import x509
 
-from mtls_middleware._core import path, policy
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core import chain, policy
 from mtls_middleware._core.certificate import VerifiedChain, parse_chain
 from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.decision import Reason, Rejection, RevocationState
 from mtls_middleware._core.revocation import check
-from mtls_middleware._core.snapshot import Anchor, build_trust
+from mtls_middleware._core.trust import Anchor, Binding, build_trust
 from mtls_middleware._trust.crl import parse_list
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.identity import Authority
@@ -68,7 +67,7 @@ class Case:
             return Reason.TRUST_UNAVAILABLE
         ders = [_der(pem) for pem in (self.row["peer_certificate"], *self.row["untrusted_intermediates"])]
         try:
-            verified = path.verify(parse_chain(ders), trust, _time(self.row["validation_time"]))
+            verified = chain.verify(parse_chain(ders), trust, _time(self.row["validation_time"]))
             if expected is not None:
                 policy.identify(verified, trust, "tls")
             if self.needs_crl:

@@ -8,16 +8,14 @@ from cryptography.hazmat.primitives.serialization import Encoding as Serialized
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
+from mtls_middleware._core.connection import collect
 from mtls_middleware._core.decision import Reason
-from mtls_middleware._core.fields import collect
-from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, build_trust
-from mtls_middleware._core.sources.aws_event import AWSEventSource
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented, Source
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
-from mtls_middleware._core.sources.tls import TLSSource
+from mtls_middleware._core.sources.tls import AWSEventSource, TLSSource
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, build_trust
 from mtls_middleware.identity import Authority
 from tests.core.captures import NAME, NOW, VECTORS, captures, certificate
 from tests.core.certs import outcome, reason

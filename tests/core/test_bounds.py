@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.connection import collect
 from mtls_middleware._core.decision import Reason
-from mtls_middleware._core.fields import collect
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from mtls_middleware._core import path, policy
+from mtls_middleware._core import chain, policy
+from mtls_middleware._core.boundary import Secret
+from mtls_middleware._core.connection import collect
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import collect
 from mtls_middleware._core.policy import CallerPolicy
-from mtls_middleware._core.secret import Secret
 from mtls_middleware.identity import ClientIdentity
 from tests.core.certs import NOW, REGION, genesys, good_client, presented, regional_ca
 from tests.core.requests import request
@@ -22,7 +22,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 def _admit(callers: CallerPolicy, headers: Headers) -> ClientIdentity:
     trust = genesys(regional_ca())
-    identity = policy.identify(path.verify(presented(good_client()), trust, NOW), trust, "tls")
+    identity = policy.identify(chain.verify(presented(good_client()), trust, NOW), trust, "tls")
     return callers.admit(identity, collect(request(*headers), callers.headers))
 
 

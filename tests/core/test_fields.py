@@ -2,8 +2,7 @@
 
 import pytest
 
-from mtls_middleware._core.connection import Interface
-from mtls_middleware._core.fields import ABSENT, Field, canonical, collect, without
+from mtls_middleware._core.connection import ABSENT, Field, Interface, canonical, collect, without
 from tests.core.requests import request
 
 NAME = "X-SSL-Client-Cert"

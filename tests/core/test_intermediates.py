@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 import pytest
 from cryptography import x509
 
-from mtls_middleware._core import path, signatures
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import signatures
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware.testing import ClientCertificate, KeyKind
 from mtls_middleware.testing.keys import generate
 from mtls_middleware.testing.signing import authority_builder, key_identifier, name_of, sign
@@ -200,7 +201,7 @@ def _seconds(chain: PresentedChain) -> float:
     trust = custom(regional_ca())
     begin = time.thread_time()
     with pytest.raises(Rejection, match="issuer_untrusted"):
-        path.verify(chain, trust, NOW)
+        chains.verify(chain, trust, NOW)
     return time.thread_time() - begin
 
 
@@ -209,7 +210,7 @@ def _seconds(chain: PresentedChain) -> float:
 
 def _detail(client: ClientCertificate, trust: AuthorityTrust, *others: x509.Certificate) -> str:
     with pytest.raises(Rejection) as refused:
-        path.verify(presented(client, *others), trust, NOW)
+        chains.verify(presented(client, *others), trust, NOW)
     return refused.value.detail
 
 
@@ -221,7 +222,7 @@ def test_the_detail_says_which_anchor_ended() -> None:
 def test_the_detail_says_that_an_intermediate_is_missing() -> None:
     client = regional_ca().intermediate().client()
     with pytest.raises(Rejection, match="no intermediate came with it"):
-        path.verify(parse_chain([client.der]), custom(regional_ca()), NOW)
+        chains.verify(parse_chain([client.der]), custom(regional_ca()), NOW)
 
 
 def test_the_detail_names_the_authority_of_which_there_is_no_anchor() -> None:

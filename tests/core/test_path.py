@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mtls_middleware._core import path
+from mtls_middleware._core import chain as chains
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
@@ -132,7 +132,7 @@ def test_a_life_includes_its_first_and_last_second(now: datetime, expected: Reas
 def test_the_life_of_a_path_is_what_all_its_certificates_share() -> None:
     ca = new_ca(not_before=NOW - DAY, not_after=NOW + DAY)
     client = ca.client(not_before=NOW - 2 * DAY, not_after=NOW + 2 * DAY)
-    verified = path.verify(presented(client), genesys(ca), NOW)
+    verified = chains.verify(presented(client), genesys(ca), NOW)
     assert (verified.not_before, verified.not_after) == (NOW - DAY, NOW + DAY)
 
 
@@ -144,7 +144,7 @@ def test_the_root_itself_is_no_caller() -> None:
 def test_a_key_above_8192_bits_is_refused_before_anything_is_computed() -> None:
     der = good_client().der
     with pytest.raises(Rejection, match="weak or unusual key: RSAPublicKey 16384"):
-        path.verify(parse_chain([_with_rsa_key(der, 16384, 65537)]), genesys(regional_ca()), NOW)
+        chains.verify(parse_chain([_with_rsa_key(der, 16384, 65537)]), genesys(regional_ca()), NOW)
 
 
 @pytest.mark.parametrize("exponent_bits", [65, 2048])
@@ -152,7 +152,7 @@ def test_an_exponent_that_makes_verification_slow_is_refused(exponent_bits: int)
     """A caller's intermediate with an exponent of 3,072 bits cost 7 ms for each signature tried."""
     der = _with_rsa_key(good_client().der, 3072, (1 << exponent_bits) - 1)
     with pytest.raises(Rejection, match="weak or unusual key"):
-        path.verify(parse_chain([der]), custom(regional_ca()), NOW)
+        chains.verify(parse_chain([der]), custom(regional_ca()), NOW)
 
 
 def test_an_intermediate_with_such_an_exponent_is_never_tried() -> None:
@@ -239,5 +239,5 @@ def test_where_leaf_and_anchor_have_both_ended_the_log_names_the_anchor() -> Non
     ca = new_ca(not_before=NOW - timedelta(days=20), not_after=NOW - timedelta(days=10))
     client = ca.client(not_before=NOW - timedelta(days=20), not_after=NOW - timedelta(days=15))
     with pytest.raises(Rejection, match=r"the anchor from .* is valid from .* only") as refused:
-        path.verify(presented(client), genesys(ca), NOW)
+        chains.verify(presented(client), genesys(ca), NOW)
     assert refused.value.reason is Reason.ISSUER_UNTRUSTED

@@ -3,10 +3,9 @@
 import pytest
 from cryptography import x509
 
-from mtls_middleware._core import path, policy
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core import chain, policy
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.snapshot import AuthorityTrust, build_trust
+from mtls_middleware._core.trust import AuthorityTrust, Binding, build_trust
 from mtls_middleware.identity import Authority, ClientIdentity
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.core.certs import (
@@ -31,7 +30,7 @@ IRISH_NAME = "dataactions.prod.eu-west-1.mypurecloud.ie"
 
 
 def _identity(client: ClientCertificate, trust: AuthorityTrust) -> ClientIdentity:
-    return policy.identify(path.verify(presented(client), trust, NOW), trust, "nginx")
+    return policy.identify(chain.verify(presented(client), trust, NOW), trust, "nginx")
 
 
 def _two_regions(here: RegionalCA, there: RegionalCA) -> AuthorityTrust:
@@ -174,7 +173,7 @@ def test_a_kelvin_sign_is_no_k() -> None:
 
 def _mismatch(client: ClientCertificate, trust: AuthorityTrust) -> str:
     with pytest.raises(Rejection) as refused:
-        policy.identify(path.verify(presented(client), trust, NOW), trust, "tls")
+        policy.identify(chain.verify(presented(client), trust, NOW), trust, "tls")
     return refused.value.detail
 
 

@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtensionOID
 
-from mtls_middleware._core import path
+from mtls_middleware._core import chain
 from mtls_middleware._core.certificate import VerifiedChain, crl_addresses
 from mtls_middleware._core.crl import ISSUERS_KEPT, RevocationLists
 from mtls_middleware._core.decision import Reason, Rejection, RevocationState
 from mtls_middleware._core.revocation import Revocation, check, unchecked
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
 from mtls_middleware.testing.signing import key_identifier, key_usage_of, name_of
 from tests.core.certs import DAY, NOW, SECOND, custom, genesys, good_client, new_ca, presented, regional_ca
@@ -25,7 +25,7 @@ B = "http://crl.example/b.crl"
 
 
 def chain_of(client: ClientCertificate, trust: AuthorityTrust | None = None) -> VerifiedChain:
-    return path.verify(presented(client), trust or genesys(regional_ca()), NOW)
+    return chain.verify(presented(client), trust or genesys(regional_ca()), NOW)
 
 
 def verdict(chain: VerifiedChain, known: RevocationLists, now: datetime = NOW) -> Reason | RevocationState:

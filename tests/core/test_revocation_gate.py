@@ -5,16 +5,16 @@ from datetime import datetime
 
 import pytest
 
+from mtls_middleware._core.boundary import Boundary
 from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejected, RevocationState
 from mtls_middleware._core.gate import Gate
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.response import refusal
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._core.snapshot import AuthorityTrust, TrustSnapshot
 from mtls_middleware._core.sources.tls import TLSSource
+from mtls_middleware._core.trust import AuthorityTrust, TrustSnapshot
 from mtls_middleware.testing import ClientCertificate
 from tests.core.certs import NOW, SECOND, custom, genesys, good_client, new_ca, regional_ca
 from tests.core.crls import HOUR, crl, lists

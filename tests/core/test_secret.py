@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtls_middleware._core.secret import Secret
+from mtls_middleware._core.boundary import Secret
 
 SECRET = Secret(header="X-Secret", values=(b"a" * 16, b"b" * 16))
 

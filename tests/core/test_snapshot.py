@@ -4,9 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.snapshot import AuthorityTrust, Pin, TrustSnapshot, build_trust
+from mtls_middleware._core.trust import AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
 from mtls_middleware.identity import Authority
 from tests.core.certs import (
     CUSTOM,

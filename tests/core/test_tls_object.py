@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._core.tls_object import presented_der
+from mtls_middleware._core.sources.tls import presented_der
 from mtls_middleware.testing import RegionalCA
 from tests.servers.handshake import client_context, shake
 

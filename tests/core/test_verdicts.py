@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from mtls_middleware._core.verdicts import CAPACITY, Verdict, Verdicts
+from mtls_middleware._core.trust import CAPACITY, Verdict, Verdicts
 from mtls_middleware.identity import Authority, ClientIdentity
 from tests.core.certs import DAY, NOW, SECOND
 

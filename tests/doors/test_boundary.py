@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from mtls_middleware import Guard, MTLSMiddleware
-from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport
+from mtls_middleware._core.boundary import Boundary
+from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport, collect
 from mtls_middleware._core.decision import Rejection
-from mtls_middleware._core.fields import collect
-from mtls_middleware._core.proxies import Boundary
 from mtls_middleware._core.sources.presets import PRESETS
 from mtls_middleware.testing.presenters import b64_der, rfc9440_item, url_pem
 from tests.doors.conftest import HTTPTOOLS

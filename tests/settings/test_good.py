@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware._core.binding import Binding, Bound
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, Marker
+from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import table

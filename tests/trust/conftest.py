@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mtls_middleware._core.binding import Binding, Bound
+from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware._trust.loading import TrustSources
 from mtls_middleware.identity import Authority
 

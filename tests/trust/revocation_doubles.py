@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mtls_middleware._core import path
+from mtls_middleware._core import chain as chains
 from mtls_middleware._core.decision import Reason, Rejection, RevocationState
 from mtls_middleware._core.revocation import check
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.revocations import Revocations
 from mtls_middleware._trust.store import Entry, Kind, NoStore
@@ -72,7 +72,7 @@ class Bench:
         self.woken += 1
 
     def learn(self, client: ClientCertificate) -> None:
-        self.revocations.learn(path.verify(presented(client), self.trust, self.now).path)
+        self.revocations.learn(chains.verify(presented(client), self.trust, self.now).path)
 
     def refresh(self, *, everything: bool = False) -> None:
         self.revocations.refresh([self.trust], self.now, everything=everything)
@@ -90,7 +90,7 @@ class Bench:
 
     def verdict(self, client: ClientCertificate) -> Reason | RevocationState:
         """Return what a snapshot of this moment says."""
-        chain = path.verify(presented(client), self.trust, self.now)
+        chain = chains.verify(presented(client), self.trust, self.now)
         try:
             return check(chain, self.revocations.lists([self.trust]), self.now).state
         except Rejection as rejection:

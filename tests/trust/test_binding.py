@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware._core.binding import Binding
+from mtls_middleware._core.trust import Binding
 from mtls_middleware._trust.binding import Elsewhere, bind, possible_bindings, require_possible
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware.identity import Authority

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mtls_middleware._core.binding import Binding
-from mtls_middleware._core.snapshot import Anchor, AuthorityTrust, Pin, TrustSnapshot, build_trust
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
 from mtls_middleware.foresight import WARNING_DAYS, EndingKind, download_of, endings
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import RegionalCA

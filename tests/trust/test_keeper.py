@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.trust import Binding
 from mtls_middleware._trust.api_source import APISource
 from mtls_middleware._trust.genesys_api import Answer
 from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from mtls_middleware._core.snapshot import Pin
+from mtls_middleware._core.trust import Pin
 from mtls_middleware._trust.loading import LoadedTrust, TrustSources, load_trust
 from mtls_middleware.errors import TrustError
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from mtls_middleware._core import path
+from mtls_middleware._core import chain as chains
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
 from mtls_middleware._trust.loading import TrustSources, load_trust
@@ -64,7 +64,7 @@ def verify(
         assert len(loaded.warnings) == (weakness(root) is not None)
         chain = parse_chain([der(certify("leaf", issuer=root, ca=False))])
         try:
-            path.verify(chain, loaded.trusts[0], now)
+            chains.verify(chain, loaded.trusts[0], now)
         except Rejection as rejection:
             return rejection.reason
         return None

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import NOW, genesys
 from tests.trust.revocation_doubles import A, Bench, Host

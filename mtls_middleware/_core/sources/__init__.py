@@ -1,10 +1,9 @@
 """Where a client certificate can come from: one file for each shape, and a table of the proxies that use them."""
 
-from mtls_middleware._core.sources.aws_event import AWSEventSource
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Source
 from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, HeaderShape
-from mtls_middleware._core.sources.tls import TLSSource
+from mtls_middleware._core.sources.tls import AWSEventSource, TLSSource
 
 
 def source_of(name: str, shape: HeaderShape | None, xfcc_elements: int) -> Source:

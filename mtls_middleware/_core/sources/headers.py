@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from mtls_middleware._core.connection import Connection
-from mtls_middleware._core.fields import Field, Fields
-from mtls_middleware._core.sources import base64der, pem, rfc9440, xfcc
+from mtls_middleware._core.connection import Connection, Field, Fields
+from mtls_middleware._core.sources import decoders
+from mtls_middleware._core.sources.decoders import unquoted
 from mtls_middleware._core.sources.presented import Presented, malformed
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
-from mtls_middleware._core.sources.urlpem import unquoted
 
 _NONE = (b"", b'""', b"(null)", b"-", b"::")
 _PLACEHOLDER = b"{http.request.tls.client"
@@ -16,7 +15,7 @@ _PLACEHOLDER = b"{http.request.tls.client"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderSource:
-    """Read what a proxy wrote into headers. Whether it may be believed is decided elsewhere (``proxies``)."""
+    """Read what a proxy wrote into headers. Whether it may be believed is decided elsewhere (``boundary``)."""
 
     name: str
     shape: HeaderShape
@@ -57,9 +56,9 @@ class HeaderSource:
     def _one(self, value: bytes) -> bytes:
         match self.shape.encoding:
             case Encoding.RFC9440:
-                return rfc9440.item(value)
+                return decoders.rfc9440_item(value)
             case Encoding.B64_DER:
-                return base64der.base64_strict(value)
+                return decoders.base64_strict(value)
             case _:
                 ders = self._several(value, 1)
         if len(ders) != 1:
@@ -69,19 +68,19 @@ class HeaderSource:
     def _several(self, value: bytes, limit: int) -> tuple[bytes, ...]:
         match self.shape.encoding:
             case Encoding.URL_PEM:
-                return pem.certificates(unquoted(value), limit)
+                return decoders.pem_certificates(unquoted(value), limit)
             case Encoding.PEM_SPACES:
-                return pem.certificates(value, limit, pem.WHITE_SPACE)
+                return decoders.pem_certificates(value, limit, decoders.WHITE_SPACE)
             case Encoding.B64_PEM:
-                return pem.certificates(base64der.base64_strict(value), limit)
+                return decoders.pem_certificates(decoders.base64_strict(value), limit)
             case Encoding.B64_DER:
-                return base64der.concatenated(base64der.base64_strict(value), limit)
+                return decoders.concatenated(decoders.base64_strict(value), limit)
             case Encoding.B64_DER_LIST:
-                return base64der.base64_list(value, limit)
+                return decoders.base64_list(value, limit)
             case Encoding.RFC9440:
-                return rfc9440.chain(value, limit)
+                return decoders.rfc9440_chain(value, limit)
             case Encoding.XFCC:  # pragma: no branch - the last of them; mypy sees to that
-                return xfcc.certificates(value, self.xfcc_elements, limit)
+                return decoders.xfcc_certificates(value, self.xfcc_elements, limit)
 
 
 def _value(field: Field) -> bytes:

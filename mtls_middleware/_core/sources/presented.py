@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.connection import Connection, Fields
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import Fields
 from mtls_middleware._core.sources.presets import HeaderShape
 
 

@@ -1,25 +1,32 @@
-"""The ASGI TLS extension: the certificate as the server that ended TLS hands it over.
+"""A certificate from the server that ended TLS: the ASGI TLS extension, a TLS object, or the event of AWS API Gateway.
 
-The extension is in flux, and few servers follow it to the letter: the chain comes as list, tuple, one-shot generator or
-a single text; as PEM or DER; the leaf alone under ``client_cert``. A name without a certificate authenticates nobody.
+No caller can write any of them.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from mtls_middleware._core.connection import Connection
-from mtls_middleware._core.fields import Fields
-from mtls_middleware._core.sources import pem
+from mtls_middleware._core.connection import Connection, Fields
+from mtls_middleware._core.sources import decoders
 from mtls_middleware._core.sources.presented import Presented, malformed
-from mtls_middleware._core.sources.presets import TLS
+from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, TLS
 
 _BYTES = (bytes, bytearray, memoryview)
 _TEXT = (str, *_BYTES)
 _PEM = b"-----"
 _BETWEEN = re.compile(r"(?<=-----END CERTIFICATE-----)\s*")
+
+_DER = 2
+"""``_ssl.ENCODING_DER``."""
+
+_CANNOT_TELL = (AttributeError, OSError, ValueError)
+"""What CPython raises where there is no certificate, no handshake, or no connection any more."""
+
+_PLACES = ("identity", "authentication")
+"""REST API and payload 1.0; HTTP API's payload 2.0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +52,10 @@ class TLSSource:
 
     def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:  # noqa: ARG002 - protocol
         """Return the DER certificates, the leaf first."""
-        return tuple(pem.single(part, pem.WHITE_SPACE) if part.startswith(_PEM) else part for part in presented.parts)
+        return tuple(
+            decoders.pem_certificate(part, decoders.WHITE_SPACE) if part.startswith(_PEM) else part
+            for part in presented.parts
+        )
 
     def absence(self, connection: Connection) -> str:
         """Return whether the caller or the server is to blame."""
@@ -73,3 +83,79 @@ def _part(entry: Any) -> bytes:  # noqa: ANN401 - whatever a server put there
     if isinstance(entry, _BYTES):
         return bytes(entry)
     raise malformed(f"the TLS extension holds a {type(entry).__name__} where PEM or DER belongs")
+
+
+def presented_der(tls_object: Any) -> tuple[bytes, ...]:  # noqa: ANN401 - see the module: what answers to the names
+    """Return the certificates that a caller presented, as DER, the leaf first and the rest in the caller's order.
+
+    The tuple is empty where the caller presented none, and where the connection is gone or cannot tell. On a resumed
+    session it holds the leaf alone. Nothing is said about trust: a resumed session was verified long ago, or never.
+    """
+    # The leaf is asked for first: without one, CPython 3.13 answers a question for the chain with AttributeError, and
+    # CPython 3.11 with [None].
+    try:
+        leaf = tls_object.getpeercert(True)  # positionally: gevent and pyOpenSSL wrappers name the argument otherwise
+    except _CANNOT_TELL:
+        return ()
+    if not isinstance(leaf, bytes):
+        return ()
+    return leaf, *(der for der in _sent(tls_object) if der != leaf)
+
+
+def _sent(tls_object: Any) -> Iterable[bytes]:  # noqa: ANN401 - as above
+    """Return what was sent, with the leaf or without it; nothing on a resumed session."""
+    public = getattr(tls_object, "get_unverified_chain", None)  # CPython >= 3.13
+    private = getattr(getattr(tls_object, "_sslobj", None), "get_unverified_chain", None)  # CPython 3.10 to 3.12
+    try:
+        if public is not None:
+            return tuple(public() or ())
+        if private is not None:
+            return tuple(certificate.public_bytes(_DER) for certificate in private() or ())
+    except _CANNOT_TELL:
+        pass  # the leaf stays known
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AWSEventSource:
+    """Read ``requestContext.identity.clientCert`` or ``requestContext.authentication.clientCert``."""
+
+    @property
+    def name(self) -> str:
+        """Return ``aws-api-gateway``."""
+        return AWS_API_GATEWAY
+
+    @property
+    def shape(self) -> None:
+        """Return nothing: no header is read."""
+
+    def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
+        """Return the PEM as the gateway wrote it; no ``aws.event`` in the scope means no certificate."""
+        context = _mapping(connection.event).get("requestContext")
+        certificates = [
+            text
+            for place in _PLACES
+            if (text := _mapping(_mapping(_mapping(context).get(place)).get("clientCert")).get("clientCertPem"))
+        ]
+        if not certificates:
+            return None
+        certificate, *others = certificates
+        if not isinstance(certificate, str) or any(other != certificate for other in others):
+            raise malformed("the event holds two certificates, or one that is no text")
+        return Presented(parts=(certificate.encode("utf-8", "surrogatepass"),))
+
+    def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:  # noqa: ARG002 - protocol
+        """Return the DER of the one certificate."""
+        return (decoders.pem_certificate(presented.parts[0], decoders.WHITE_SPACE),)
+
+    def absence(self, connection: Connection) -> str:
+        """Return whether there was an event at all."""
+        return "no aws.event in the scope" if connection.event is None else "no clientCert in the aws.event"
+
+    def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
+        """Return nothing: the gateway serves no call whose verification failed."""
+        return None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - unchecked JSON
+    return value if isinstance(value, Mapping) else {}

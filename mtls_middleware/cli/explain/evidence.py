@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.decision import Accepted, RevocationState
-from mtls_middleware._core.snapshot import Anchor, Pin
+from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.cli.counting import counted
 from mtls_middleware.cli.explain.judging import Judged
 from mtls_middleware.display import displayed

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from mtls_middleware._core import path, policy
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, parse_chain
-from mtls_middleware._core.connection import Connection, Interface
+from mtls_middleware._core.connection import Connection, Interface, collect
 from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejection
-from mtls_middleware._core.fields import collect
 from mtls_middleware._core.revocation import check
-from mtls_middleware._core.snapshot import TrustSnapshot
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presets import HeaderShape
+from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware.cli.explain.reading import Given
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import Guard, utc_now
@@ -159,7 +159,7 @@ def _verified(
     found: list[tuple[int, VerifiedChain]] = []
     for trust in snapshot.trusts if snapshot is not None and is_identified else ():
         try:
-            verified = path.verify(chain, trust, now)
+            verified = chains.verify(chain, trust, now)
         except Rejection:
             continue
         try:

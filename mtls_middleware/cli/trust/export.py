@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.snapshot import Anchor, TrustSnapshot
+from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._trust.crl_pem import content_of
 from mtls_middleware._trust.report import Unusable
 from mtls_middleware._trust.store import Kind

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from mtls_middleware._core.snapshot import Anchor, Pin
+from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.reporting import RegionStatus, Status
 
 

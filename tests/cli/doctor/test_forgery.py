@@ -7,9 +7,8 @@ from cryptography.hazmat.primitives.serialization import Encoding as Form
 
 from mtls_middleware import Reason
 from mtls_middleware._core.certificate import parse_chain
-from mtls_middleware._core.connection import Connection
+from mtls_middleware._core.connection import Connection, collect
 from mtls_middleware._core.decision import Rejection
-from mtls_middleware._core.fields import collect
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
 from mtls_middleware.cli.doctor.forgery import (

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from mtls_middleware._core.connection import collect
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import collect
 from mtls_middleware._core.sources import source_of
-from mtls_middleware._core.sources.aws_event import AWSEventSource
 from mtls_middleware._core.sources.presented import Presented
+from mtls_middleware._core.sources.tls import AWSEventSource
 from tests.core.certs import good_client, regional_ca
 from tests.core.requests import request
 

@@ -6,9 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.sources import rfc9440
-from mtls_middleware._core.sources.base64der import base64_list, base64_strict, concatenated
-from mtls_middleware._core.sources.urlpem import unquoted
+from mtls_middleware._core.sources import decoders
+from mtls_middleware._core.sources.decoders import base64_list, base64_strict, concatenated, unquoted
 from tests.core.certs import good_client, regional_ca
 
 ONE, TWO = good_client().der, regional_ca().der
@@ -144,7 +143,7 @@ def test_of_ders_in_a_row_no_more_than_one_too_many_is_read() -> None:
 
 
 def test_an_item_is_one_byte_sequence() -> None:
-    assert rfc9440.item(b":" + B64_ONE + b":") == ONE
+    assert decoders.rfc9440_item(b":" + B64_ONE + b":") == ONE
 
 
 BAD_ITEM = {
@@ -168,7 +167,7 @@ BAD_ITEM = {
 @pytest.mark.parametrize("text", BAD_ITEM.values(), ids=BAD_ITEM.keys())
 def test_anything_but_one_byte_sequence_is_malformed(text: bytes) -> None:
     with pytest.raises(Rejection) as refused:
-        rfc9440.item(text)
+        decoders.rfc9440_item(text)
     assert _is_malformed(refused)
 
 
@@ -182,7 +181,7 @@ CHAINS = {
 
 @pytest.mark.parametrize(("text", "ders"), CHAINS.values(), ids=CHAINS.keys())
 def test_a_chain_is_a_list_or_one_item_of_many(text: bytes, ders: tuple[bytes, ...]) -> None:
-    assert rfc9440.chain(text, LIMIT) == ders
+    assert decoders.rfc9440_chain(text, LIMIT) == ders
 
 
 @pytest.mark.parametrize(
@@ -190,13 +189,13 @@ def test_a_chain_is_a_list_or_one_item_of_many(text: bytes, ders: tuple[bytes, .
 )
 def test_a_chain_with_gaps_is_malformed(text: bytes) -> None:
     with pytest.raises(Rejection) as refused:
-        rfc9440.chain(text, LIMIT)
+        decoders.rfc9440_chain(text, LIMIT)
     assert _is_malformed(refused)
 
 
 def test_of_a_chain_no_more_than_one_too_many_is_read() -> None:
     text = b",".join([b":" + B64_ONE + b":"] * 100)
-    assert rfc9440.chain(text, LIMIT) == (ONE,) * (LIMIT + 1)
+    assert decoders.rfc9440_chain(text, LIMIT) == (ONE,) * (LIMIT + 1)
 
 
 def test_percent_encoded_pem_survives() -> None:
@@ -204,4 +203,4 @@ def test_percent_encoded_pem_survives() -> None:
 
 
 def test_a_list_that_is_one_too_many_is_still_a_list() -> None:
-    assert rfc9440.chain(b":QUJD:, :QUJD:", 0) == (b"ABC",)
+    assert decoders.rfc9440_chain(b":QUJD:, :QUJD:", 0) == (b"ABC",)

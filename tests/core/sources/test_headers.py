@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.connection import Fields, collect
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import Fields, collect
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape, Marker

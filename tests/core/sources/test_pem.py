@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.sources import pem
+from mtls_middleware._core.sources import decoders
 
 BEGIN = b"-----BEGIN CERTIFICATE-----"
 END = b"-----END CERTIFICATE-----"
@@ -32,7 +32,7 @@ GOOD = {
 
 @pytest.mark.parametrize(("text", "count"), GOOD.values(), ids=GOOD.keys())
 def test_certificates_are_read_one_after_another(text: bytes, count: int) -> None:
-    assert pem.certificates(text, LIMIT) == (b"one" * 40,) * count
+    assert decoders.pem_certificates(text, LIMIT) == (b"one" * 40,) * count
 
 
 BAD = {
@@ -69,33 +69,35 @@ BAD = {
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
 def test_anything_else_is_malformed(text: bytes) -> None:
     with pytest.raises(Rejection) as refused:
-        pem.certificates(text, LIMIT)
+        decoders.pem_certificates(text, LIMIT)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
 
 @pytest.mark.parametrize("blank", [b" ", b"\t", b" \t ", b"\n\t", b"\r\n ", b"\r"], ids=repr)
 def test_any_white_space_may_stand_for_a_newline_where_that_is_said(blank: bytes) -> None:
-    assert pem.certificates(armoured(b"one" * 40, blank) * 2, LIMIT, pem.WHITE_SPACE) == (b"one" * 40,) * 2
+    assert (
+        decoders.pem_certificates(armoured(b"one" * 40, blank) * 2, LIMIT, decoders.WHITE_SPACE) == (b"one" * 40,) * 2
+    )
 
 
 def test_the_blank_in_the_label_must_be_a_blank() -> None:
     with pytest.raises(Rejection):
-        pem.certificates(ONE.replace(b"BEGIN CERT", b"BEGIN\nCERT"), LIMIT, pem.WHITE_SPACE)
+        decoders.pem_certificates(ONE.replace(b"BEGIN CERT", b"BEGIN\nCERT"), LIMIT, decoders.WHITE_SPACE)
 
 
 @pytest.mark.parametrize("count", [LIMIT + 1, LIMIT + 2, 1000])
 def test_no_more_than_one_too_many_is_read(count: int) -> None:
-    assert len(pem.certificates(ONE * count, LIMIT)) == LIMIT + 1
+    assert len(decoders.pem_certificates(ONE * count, LIMIT)) == LIMIT + 1
 
 
 def test_what_stands_behind_one_too_many_is_not_looked_at() -> None:
-    assert len(pem.certificates(ONE * (LIMIT + 1) + b"garbage", LIMIT)) == LIMIT + 1
+    assert len(decoders.pem_certificates(ONE * (LIMIT + 1) + b"garbage", LIMIT)) == LIMIT + 1
 
 
 def test_a_single_certificate_is_single() -> None:
-    assert pem.single(ONE) == b"one" * 40
+    assert decoders.pem_certificate(ONE) == b"one" * 40
 
 
 def test_two_are_not_a_single_one() -> None:
     with pytest.raises(Rejection, match="two certificates"):
-        pem.single(ONE * 2)
+        decoders.pem_certificate(ONE * 2)

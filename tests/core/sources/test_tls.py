@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from mtls_middleware._core.connection import collect
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import collect
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presented import Presented
 from mtls_middleware._core.sources.tls import TLSSource

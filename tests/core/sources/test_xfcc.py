@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.sources import xfcc
+from mtls_middleware._core.sources import decoders
 from tests.core.certs import good_client, regional_ca
 
 LIMIT = 5
@@ -26,7 +26,7 @@ VICTIMS_ELEMENT = f'Hash={VICTIMS_HASH};Cert="{VICTIMS_CERT}"'
 
 
 def _read(text: str, elements: int = 1) -> tuple[bytes, ...]:
-    return xfcc.certificates(text.encode("latin-1"), elements, LIMIT)
+    return decoders.xfcc_certificates(text.encode("latin-1"), elements, LIMIT)
 
 
 GOOD = {

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware import Reason
-from mtls_middleware._core.connection import Connection, Interface
-from mtls_middleware._core.fields import collect
+from mtls_middleware._core.connection import Connection, Interface, collect
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderShape
 from mtls_middleware.testing import ClientCertificate, RegionalCA, present

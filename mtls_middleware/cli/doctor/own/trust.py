@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from mtls_middleware._core.snapshot import Anchor, TrustSnapshot
+from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._trust.anchors import Anchors, read_anchors
 from mtls_middleware._trust.binding import possible_bindings
 from mtls_middleware._trust.keeper import KeptTrust

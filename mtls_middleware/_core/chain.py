@@ -12,7 +12,7 @@ from cryptography.x509.verification import VerificationError
 from mtls_middleware._core.certificate import UNREADABLE, PresentedChain, VerifiedChain
 from mtls_middleware._core.decision import Reason, Rejection
 from mtls_middleware._core.signatures import vouched_for
-from mtls_middleware._core.snapshot import AuthorityTrust
+from mtls_middleware._core.trust import AuthorityTrust
 
 RSA_BITS = range(2048, 8192 + 1)
 """Below is weak (NIST SP 800-131A); above only costs time."""

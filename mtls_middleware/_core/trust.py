@@ -1,24 +1,54 @@
-"""Everything that is trusted at one moment: immutable, built aside, swapped at once."""
+"""Everything that is trusted at one moment: anchors, pins, what they are bound to, and the cache of verdicts.
+
+A snapshot is immutable, built in the background and replaced in one step. Its verdicts die with it.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store
 
-from mtls_middleware._core.binding import Binding
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.crl import RevocationLists
-from mtls_middleware._core.verdicts import Verdicts
-from mtls_middleware.identity import Authority
+from mtls_middleware._core.decision import RevocationState
+from mtls_middleware.identity import Authority, ClientIdentity
 from mtls_middleware.members import require_members
 
 DIGICERT_DEPTH = 2
 """Intermediates between a DigiCert root and the leaf: one today, one to spare."""
+
+CAPACITY = 1024
+"""Verdicts; a region calls with one certificate, or two while it rotates."""
+
+Presented = tuple[bytes, ...]
+"""The bytes as presented: the key of a verdict. Nothing of one certificate's verdict serves another."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Name an authority and, for ``genesys`` and for pins of ``digicert``, one region of it.
+
+    Attributes:
+        authority: who vouches.
+        region: AWS region name; None for ``custom``, and for what serves all regions of ``digicert``.
+    """
+
+    authority: Authority
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        require_members(self, authority=Authority)
+
+    def __str__(self) -> str:
+        """Return the prefix that an operator would write."""
+        return self.region or str(self.authority)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +157,52 @@ class AuthorityTrust:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Remember that these bytes led to this identity under this snapshot.
+
+    Attributes:
+        identity: without what belongs to a single call, such as the organisation.
+        not_before: start of the life of the whole path, and of the revocation lists that it depends on.
+        not_after: end of it.
+        revocation: what is known of the revocation of the path.
+        path: the verified chain, leaf first, anchor last.
+    """
+
+    identity: ClientIdentity
+    not_before: datetime
+    not_after: datetime
+    revocation: RevocationState = RevocationState.OFF
+    path: tuple[x509.Certificate, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_members(self, revocation=RevocationState)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Keep at most `CAPACITY` verdicts, the oldest leaving first. Each step is atomic, so threads may share it."""
+
+    _by_presented: dict[Presented, Verdict] = field(default_factory=dict)
+
+    def find(self, presented: Presented, now: datetime) -> Verdict | None:
+        """Return the verdict on these bytes if it holds at `now`."""
+        verdict = self._by_presented.get(presented)
+        if verdict is None or not verdict.not_before <= now <= verdict.not_after:
+            return None
+        return verdict
+
+    def keep(self, presented: Presented, verdict: Verdict) -> None:
+        """Remember an acceptance."""
+        if len(self._by_presented) >= CAPACITY:
+            self._by_presented.pop(next(iter(tuple(self._by_presented))), None)
+        self._by_presented[presented] = verdict
+
+    def __len__(self) -> int:
+        """Return how many verdicts are kept."""
+        return len(self._by_presented)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustSnapshot:
     """Hold one version of all trust, together with the verdicts reached under it.
 
@@ -204,3 +280,11 @@ def build_trust(
 def _key_of(certificate: x509.Certificate) -> bytes:
     public_key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return certificate.subject.public_bytes() + public_key
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Generic[Value]):
+    """Tie a value to what it was bound to; None where the operator left the prefix out."""
+
+    binding: Binding | None
+    value: Value

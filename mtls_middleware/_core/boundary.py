@@ -1,18 +1,14 @@
-"""Who may speak for a client: the boundary between the headers of a proxy and those of a stranger.
-
-Client certificates are public, so a header by itself proves nothing. What proves something is the peer that sent it, or
-a secret that only the proxy knows.
-"""
+"""Who may speak for a client: the trusted peers, and the secret that a proxy adds."""
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from hmac import compare_digest
 
-from mtls_middleware._core.connection import Connection, Interface
+from mtls_middleware._core.connection import Connection, Fields, Interface, canonical
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._core.fields import Fields, canonical
-from mtls_middleware._core.secret import Secret
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -45,6 +41,35 @@ TRAILERS_ARE_HEADERS = (
     "believed: use mtls_middleware.servers.uvicorn:HttpToolsProtocol, or --http h11"
 )
 _CURE_REWRITTEN = "use the protocol classes of mtls_middleware.servers.uvicorn, or let the proxy add MTLS_PROXY_SECRET"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """Compare a header with a secret, or with either of two while it is rotated.
+
+    Attributes:
+        header: the header's name.
+        values: the secrets that are right.
+    """
+
+    header: str
+    values: tuple[bytes, ...]
+
+    def matches(self, presented: bytes | None) -> bool:
+        """Compare in constant time, and with every value, so that time does not tell which one came close."""
+        found = False
+        for value in self.values:
+            if compare_digest(value, presented or b""):
+                found = True
+        return found
+
+    def comparison(self) -> Callable[[bytes], bool]:
+        """Return what compares as `matches` does, and soonest."""
+        return partial(compare_digest, self.values[0]) if len(self.values) == 1 else self.matches
+
+    def __repr__(self) -> str:
+        """Show the header's name only."""
+        return f"Secret(header={self.header!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
