@@ -12,16 +12,14 @@ from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources import source_of
-from mtls_middleware._trust import http
-from mtls_middleware._trust.addresses import AddressPolicy
-from mtls_middleware._trust.api_source import APISource
-from mtls_middleware._trust.fetch import Fetcher
-from mtls_middleware._trust.genesys_api import CertificatesAPI
-from mtls_middleware._trust.keeper import Keeper
-from mtls_middleware._trust.loading import TrustSources
-from mtls_middleware._trust.revocations import Revocations
-from mtls_middleware._trust.state import FolderStore
-from mtls_middleware._trust.store import NoStore, Store
+from mtls_middleware._io.fetch import AddressPolicy, Fetcher, prepare
+from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.store import NoStore, Store
+from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.files.loading import TrustSources
+from mtls_middleware._trust.genesys.client import CertificatesAPI
+from mtls_middleware._trust.genesys.source import APISource
+from mtls_middleware._trust.service import Keeper
 from mtls_middleware._trust.tallies import Tallies
 from mtls_middleware._trust.tally import Numbers
 from mtls_middleware.errors import ConfigurationError
@@ -121,7 +119,7 @@ def keeper_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime
     ]
     revocations = _revocations(settings, store, interval)
     if apis or revocations is not None:
-        http.prepare()  # here, before there is a thread that would do it while a server forks
+        prepare()  # here, before there is a thread that would do it while a server forks
     return Keeper(trust_sources(settings), store=store, apis=apis, revocations=revocations)
 
 

@@ -14,14 +14,12 @@ from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.replay import Replay
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.trust import TrustSnapshot
-from mtls_middleware._trust import threads
-from mtls_middleware._trust.describing import apis_of, lists_of
-from mtls_middleware._trust.forks import follow_forks
-from mtls_middleware._trust.holder import Holder
-from mtls_middleware._trust.http import within
-from mtls_middleware._trust.keeper import Keeper, KeptTrust
-from mtls_middleware._trust.loading import fingerprint_of_files
+from mtls_middleware._io import forks
+from mtls_middleware._io.forks import follow_forks
+from mtls_middleware._io.http import within
+from mtls_middleware._trust.files.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
+from mtls_middleware._trust.service import Holder, Keeper, KeptTrust, apis_of, lists_of
 from mtls_middleware._trust.tally import Counts
 from mtls_middleware.composition import Secrets, gate_of, keeper_of, never_right, tallies_of, trust_sources
 from mtls_middleware.counters import Counters
@@ -186,7 +184,7 @@ class Guard:
                     why_no_thread = self._start_thread()
                 if why_no_thread is not None:
                     self._telling.say_once(Severity.INFO, f"{why_no_thread}: let your schedule call guard.refresh()")
-                    with within(threads.COLD_SECONDS):
+                    with within(forks.COLD_SECONDS):
                         self._refresher.refresh_now(partial(self._refresh, everything=True))
         if self._settings.shape is not None:
             self._telling.trailers()
@@ -279,7 +277,7 @@ class Guard:
 
     def _start_thread(self) -> str | None:
         """Start the refresher, or return why it cannot run."""
-        why = threads.why_no_thread()
+        why = forks.why_no_thread()
         if why is None:
             try:
                 self._refresher.start()

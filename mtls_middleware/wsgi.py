@@ -16,7 +16,7 @@ from mtls_middleware._core.connection import (
 from mtls_middleware._core.decision import Accepted, Disposition
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware._core.sources.tls import presented_der
-from mtls_middleware._trust.forks import notice_fork
+from mtls_middleware._io.forks import notice_fork
 from mtls_middleware.guard import Guard
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY
 from mtls_middleware.settings import Settings

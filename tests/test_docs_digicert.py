@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Settings, regions
-from mtls_middleware._trust.genesys_api import POLL_SECONDS
-from mtls_middleware._trust.genesys_failure import PERMISSION, FailureReason
-from mtls_middleware._trust.genesys_pins import GRACE
+from mtls_middleware._trust.genesys.client import POLL_SECONDS
+from mtls_middleware._trust.genesys.failure import PERMISSION, FailureReason
+from mtls_middleware._trust.genesys.known import GRACE
 from mtls_middleware._trust.schedule import FIRST_RETRY, LONGEST_RETRY
 
 PAGE = (Path(__file__).parents[1] / "docs" / "digicert.md").read_text(encoding="utf-8")

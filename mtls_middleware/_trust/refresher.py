@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from mtls_middleware._trust.forks import follow_forks, undisturbed
+from mtls_middleware._io.forks import follow_forks, undisturbed
 
 POLL_SECONDS = 2.0
 """Between two questions whether something changed, at most; asking costs one stat a file."""

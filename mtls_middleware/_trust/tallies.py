@@ -15,11 +15,10 @@ from datetime import datetime, timedelta
 from threading import Lock
 from weakref import WeakSet, finalize
 
-from mtls_middleware._trust.folder_lock import FolderLock, Taken
-from mtls_middleware._trust.forks import follow_forks, undisturbed
-from mtls_middleware._trust.report import Unusable
-from mtls_middleware._trust.state import MOST, FolderStore
-from mtls_middleware._trust.store import Entry, Kind
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.folder import MOST, FolderLock, FolderStore, Taken
+from mtls_middleware._io.forks import follow_forks, undisturbed
+from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware._trust.tally import Counts, Numbers, Scope, Tally, summed
 
 PLACES = MOST

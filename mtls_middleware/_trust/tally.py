@@ -9,8 +9,7 @@ from enum import StrEnum
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
-from mtls_middleware._trust.report import Unusable
-from mtls_middleware._trust.strict_json import parse_object
+from mtls_middleware._io.files import Unusable, parse_object
 from mtls_middleware.events import ACCEPTED, NOBODY, Decided
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import table

@@ -2,7 +2,7 @@
 
 import random
 
-from mtls_middleware._trust import der
+from mtls_middleware._trust.crl import der
 from mtls_middleware.testing import RegionalCA
 from tests.core.crls import edited
 

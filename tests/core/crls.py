@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.crl import RevocationList, RevocationLists
-from mtls_middleware._trust import der
-from mtls_middleware._trust.crl import parse_list
+from mtls_middleware._trust.crl import der
+from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from mtls_middleware.testing.keys import PrivateKey
 from mtls_middleware.testing.signing import key_identifier

@@ -18,8 +18,8 @@ from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.decision import Reason, Rejection, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import Anchor, Binding, build_trust
-from mtls_middleware._trust.crl import parse_list
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings.values import dns_name
 

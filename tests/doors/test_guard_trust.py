@@ -15,10 +15,11 @@ from mtls_middleware import Guard, MTLSMiddleware, TrustError
 from mtls_middleware import composition as composed
 from mtls_middleware._core.decision import RevocationState
 from mtls_middleware._core.scope import connection_of
-from mtls_middleware._trust import refresher, threads
-from mtls_middleware._trust.genesys_api import CertificatesAPI
-from mtls_middleware._trust.http import FailureKind, HTTPFailure
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io import forks
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.http import FailureKind, HTTPFailure
+from mtls_middleware._trust import refresher
+from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.events import Notice, RefreshFailed
 from mtls_middleware.reporting import Life
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, RegionalCA
@@ -374,7 +375,7 @@ class TestThreads:
         ("environ", "options", "why"),
         [
             ({}, None, None),
-            ({threads.LAMBDA: "f"}, None, "Lambda"),
+            ({forks.LAMBDA: "f"}, None, "Lambda"),
             ({}, {}, "uWSGI"),
             ({}, {"enable-threads": b"true"}, None),
         ],
@@ -393,14 +394,14 @@ class TestThreads:
             monkeypatch.setattr(server, "opt", options, raising=False)
             monkeypatch.setitem(sys.modules, "uwsgi", server)
 
-        assert (why or "") in (threads.why_no_thread(environ) or "")
-        assert (threads.why_no_thread(environ) is None) == (why is None)
+        assert (why or "") in (forks.why_no_thread(environ) or "")
+        assert (forks.why_no_thread(environ) is None) == (why is None)
 
     def test_there_it_is_refreshed_once_at_the_start_and_then_on_demand(
         self, site: Site, api: GenesysAPI, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv(threads.LAMBDA, "a-function")
-        monkeypatch.setattr(threads.why_no_thread, "__defaults__", (os.environ,))
+        monkeypatch.setenv(forks.LAMBDA, "a-function")
+        monkeypatch.setattr(forks.why_no_thread, "__defaults__", (os.environ,))
         api.add(PINNED)
         guard = digicert(site, api)
 

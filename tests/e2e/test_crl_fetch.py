@@ -7,9 +7,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from mtls_middleware._trust.addresses import AddressPolicy
-from mtls_middleware._trust.fetch import Fetcher
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.fetch import AddressPolicy, Fetcher
+from mtls_middleware._io.files import Unusable
 
 pytestmark = pytest.mark.e2e
 

@@ -12,9 +12,10 @@ import pytest
 import uvicorn
 
 from mtls_middleware import regions
-from mtls_middleware._trust.genesys_api import CertificatesAPI
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.http import FailureKind, HTTPFailure, Response, open_session
+from mtls_middleware._io.fetch import open_session
+from mtls_middleware._io.http import FailureKind, HTTPFailure, Response
+from mtls_middleware._trust.genesys.client import CertificatesAPI
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware.testing import GenesysAPI, RegionalCA
 from tests.e2e.tunnel import HOST, Tunnel, run_tunnel
 

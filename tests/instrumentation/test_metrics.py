@@ -16,8 +16,8 @@ from mtls_middleware import Guard, Reason, Settings, TrustError, composition
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware._core.sources.presets import NAMES
-from mtls_middleware._trust.genesys_api import CertificatesAPI
-from mtls_middleware._trust.http import FailureKind, HTTPFailure
+from mtls_middleware._io.http import FailureKind, HTTPFailure
+from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
 from mtls_middleware.foresight import EndingKind
 from mtls_middleware.identity import Authority

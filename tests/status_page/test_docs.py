@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from typer.main import get_group
 
 from mtls_middleware import Guard, MTLSMiddleware, Settings
-from mtls_middleware._trust.state import KEPT
+from mtls_middleware._io.folder import KEPT
 from mtls_middleware._trust.tallies import PLACES, SHARE_SECONDS
 from mtls_middleware.cli.app import app as command_line
 from mtls_middleware.cli.extras import WRONG

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mtls_middleware._core.trust import Binding, Bound
-from mtls_middleware._trust.loading import TrustSources
+from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware.identity import Authority
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

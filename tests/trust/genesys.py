@@ -7,8 +7,8 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware import regions
-from mtls_middleware._trust.genesys_api import Answer, CertificatesAPI
-from mtls_middleware._trust.genesys_failure import GenesysFailure
+from mtls_middleware._trust.genesys.client import Answer, CertificatesAPI
+from mtls_middleware._trust.genesys.failure import GenesysFailure
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from mtls_middleware.testing.genesys_api import entry_text
 from tests.trust.sessions import answer_of, sessions

@@ -8,9 +8,9 @@ from mtls_middleware._core import chain as chains
 from mtls_middleware._core.decision import Reason, Rejection, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import AuthorityTrust
-from mtls_middleware._trust.report import Unusable
-from mtls_middleware._trust.revocations import Revocations
-from mtls_middleware._trust.store import Entry, Kind, NoStore
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.store import Entry, Kind, NoStore
+from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware.testing import ClientCertificate
 from tests.core.certs import NOW, presented
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mtls_middleware._trust.http import BODY_BYTES, FailureKind, HTTPFailure, OpenSession, Resolve, Response, Session
+from mtls_middleware._io.http import BODY_BYTES, FailureKind, HTTPFailure, OpenSession, Resolve, Response, Session
 from mtls_middleware.testing import GenesysAPI
 
 Answer = Callable[[str, str, Mapping[str, str], bytes], Response]

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from mtls_middleware._trust.api_source import APISource
-from mtls_middleware._trust.genesys_api import Answer
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys_listing import CertificateStatus, ListedCertificate, listed
+from mtls_middleware._io.store import Kind
+from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
+from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
+from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware._trust.schedule import FIRST_RETRY
-from mtls_middleware._trust.store import Kind
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate
 from tests.trust.genesys import DAY, NAME, NOW, digicert

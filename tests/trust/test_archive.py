@@ -11,9 +11,9 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust import archive
-from mtls_middleware._trust.archive import Entry, is_zip, unpack
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.files import archive
+from mtls_middleware._trust.files.archive import Entry, is_zip, unpack
 
 Zipped = Callable[..., bytes]
 

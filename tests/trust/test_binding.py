@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware._core.trust import Binding
-from mtls_middleware._trust.binding import Elsewhere, bind, possible_bindings, require_possible
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.files.anchors import Elsewhere, bind, possible_bindings, require_possible
 from mtls_middleware.identity import Authority
 
 US = Binding(Authority.GENESYS, "us-east-1")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Settings
-from mtls_middleware._trust.state import FolderStore
-from mtls_middleware._trust.store import Kind, NoStore
+from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.store import Kind, NoStore
 from mtls_middleware.composition import Secrets, keeper_of, trust_sources
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys import NOW

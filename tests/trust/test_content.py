@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.content import CERTIFICATE_BYTES, is_ca, is_self_issued, parse_certificates
-from mtls_middleware._trust.report import Foreign, Unusable
+from mtls_middleware._io.files import Foreign, Unusable
+from mtls_middleware._trust.files.reading import CERTIFICATE_BYTES, is_ca, is_self_issued, parse_certificates
 
 Certify = Callable[..., x509.Certificate]
 

@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._core.crl import Scope
-from mtls_middleware._trust import crl_pem, der, slices
-from mtls_middleware._trust.crl import CRL_BYTES, HEAD_BYTES, parse_list
-from mtls_middleware._trust.crl_entries import EXTENSIONS_KNOWN, SLICE_ENTRIES
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io import forks
+from mtls_middleware._io.fetch import CRL_BYTES
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.crl import der
+from mtls_middleware._trust.crl import der as crl_der
+from mtls_middleware._trust.crl.parsing import EXTENSIONS_KNOWN, HEAD_BYTES, SLICE_ENTRIES, parse_list
 from mtls_middleware.testing import KeyKind, RegionalCA
 from mtls_middleware.testing.signing import name_of
 from tests.core.certs import NOW, good_client, new_ca, regional_ca
@@ -171,7 +173,7 @@ def test_many_entries_are_read_in_slices() -> None:
 
 def test_by_default_it_rests_between_slices() -> None:
     assert parse_list(crl(CA, range(1, SLICE_ENTRIES + 1)), "x").number == 1
-    assert slices.REST_SECONDS > 0
+    assert forks.REST_SECONDS > 0
 
 
 def test_many_different_extensions_are_each_looked_at() -> None:
@@ -357,10 +359,10 @@ def test_text_around_pem_is_passed_over() -> None:
 
 
 def test_long_pem_is_decoded_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crl_pem, "SLICE_BYTES", 50)
+    monkeypatch.setattr(crl_der, "SLICE_BYTES", 50)
     signed = crl(CA, range(1, 20))
     rests: list[None] = []
-    assert crl_pem.content_of(pem(signed), lambda: rests.append(None)) == signed
+    assert crl_der.content_of(pem(signed), lambda: rests.append(None)) == signed
     assert len(rests) > 10
 
 
@@ -385,16 +387,16 @@ def test_pem_that_is_not_one_list_is_refused(make: Make, why: str) -> None:
 def test_something_behind_the_end_of_base64_is_refused(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"-----BEGIN X509 CRL-----{body}-----END X509 CRL-----".encode()
     assert "not valid base64" in unusable(text)
-    monkeypatch.setattr(crl_pem, "SLICE_BYTES", 4)
+    monkeypatch.setattr(crl_der, "SLICE_BYTES", 4)
     assert "not valid base64" in unusable(text)
 
 
 @pytest.mark.parametrize("size", range(1, 20))
 def test_slices_of_any_size_decode_alike(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     signed = crl(CA, [7])
-    monkeypatch.setattr(crl_pem, "SLICE_BYTES", size)
+    monkeypatch.setattr(crl_der, "SLICE_BYTES", size)
     for extra in range(4):
-        assert crl_pem.content_of(pem(signed + bytes(extra)), lambda: None) == signed + bytes(extra)
+        assert crl_der.content_of(pem(signed + bytes(extra)), lambda: None) == signed + bytes(extra)
 
 
 # --- anything -----------------------------------------------------------------------------------------------------

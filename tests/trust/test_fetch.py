@@ -5,11 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from mtls_middleware._trust.addresses import AddressPolicy
-from mtls_middleware._trust.crl import CRL_BYTES
-from mtls_middleware._trust.fetch import REDIRECTS, SECONDS, Fetcher
-from mtls_middleware._trust.http import FailureKind, HTTPFailure, Resolve, Response, Session
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.fetch import CRL_BYTES, CRL_SECONDS, REDIRECTS, AddressPolicy, Fetcher
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.http import FailureKind, HTTPFailure, Resolve, Response, Session
 
 LIST = "http://crl.example/a.crl"
 
@@ -78,7 +76,7 @@ def test_the_content_comes_back() -> None:
 def test_it_asks_once_within_limits_of_time_and_size_and_sends_nothing_of_its_own() -> None:
     web = Web({LIST: answer()})
     fetch(web)
-    assert (web.asked, web.limits, web.seconds) == ([LIST], [CRL_BYTES], [SECONDS])
+    assert (web.asked, web.limits, web.seconds) == ([LIST], [CRL_BYTES], [CRL_SECONDS])
     assert web.sent == [{"accept": "application/pkix-crl, */*;q=0.1"}]
 
 

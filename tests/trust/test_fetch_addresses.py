@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.addresses import AddressPolicy, Place, is_followed, place_of
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.fetch import AddressPolicy, Place, is_followed, place_of
+from mtls_middleware._io.files import Unusable
 
 PLACES = {
     "http://crl.example/a.crl": Place("http", "crl.example", 80),

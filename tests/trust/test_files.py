@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware._trust.files import FILE_BYTES, FOLDER_FILES, is_folder, list_folder, read, view
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.files import FILE_BYTES, FOLDER_FILES, Unusable, is_folder, list_folder, read, view
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

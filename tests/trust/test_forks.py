@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from mtls_middleware._trust import forks
-from mtls_middleware._trust.forks import undisturbed, waiting
+from mtls_middleware._io import forks
+from mtls_middleware._io.forks import undisturbed, waiting
 from mtls_middleware._trust.refresher import Refresher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

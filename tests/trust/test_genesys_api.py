@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.genesys_api import CERTIFICATES, PAGES, PATH, CertificatesAPI
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys_listing import CertificateStatus
-from mtls_middleware._trust.http import FailureKind, HTTPFailure
+from mtls_middleware._io.http import FailureKind, HTTPFailure
+from mtls_middleware._trust.genesys.client import CERTIFICATES, PAGES, PATH, CertificatesAPI
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
+from mtls_middleware._trust.genesys.listing import CertificateStatus
 from mtls_middleware.testing import APIAnswer
 from tests.trust.genesys import REGION, ROOT, Region, certificates, digicert, entity, genesys, listing
 

@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.genesys_listing import PEM_BYTES, CertificateStatus, ListedCertificate, parse_page
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.genesys.listing import PEM_BYTES, CertificateStatus, ListedCertificate, parse_page
 from mtls_middleware.identity import Authority
 from tests.trust.genesys import INTERMEDIATE, REGION_ROOT, ROOT, digicert, entity, genesys
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys_pace import DEFAULT_PAUSE, LONGEST_PAUSE, Pace
-from mtls_middleware._trust.http import Response
+from mtls_middleware._io.http import Response
+from mtls_middleware._trust.genesys.client import DEFAULT_PAUSE, LONGEST_PAUSE, Pace
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware.testing import APIAnswer
 from tests.trust.genesys import NOW, Region, listing
 

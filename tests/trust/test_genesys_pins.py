@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.genesys_api import Answer
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys_listing import CertificateStatus, ListedCertificate
-from mtls_middleware._trust.genesys_pins import GRACE, MOST, KnownCertificates
+from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
+from mtls_middleware._trust.genesys.known import GRACE, MOST, KnownCertificates
+from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate
 from tests.trust.genesys import DAY, INTERMEDIATE, NAME, NOW, digicert, genesys

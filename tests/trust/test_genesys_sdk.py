@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware._trust.genesys_api import PATH
-from mtls_middleware._trust.genesys_failure import PERMISSION, GenesysFailure
-from mtls_middleware._trust.genesys_listing import CertificateStatus, parse_page
-from mtls_middleware._trust.strict_json import parse_object
+from mtls_middleware._io.files import parse_object
+from mtls_middleware._trust.genesys.client import PATH
+from mtls_middleware._trust.genesys.failure import PERMISSION, GenesysFailure
+from mtls_middleware._trust.genesys.listing import CertificateStatus, parse_page
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import table
 from mtls_middleware.testing import GenesysAPI

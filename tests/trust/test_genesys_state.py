@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.genesys_api import Answer
-from mtls_middleware._trust.genesys_listing import CertificateStatus, ListedCertificate
-from mtls_middleware._trust.genesys_pins import KnownCertificates
-from mtls_middleware._trust.genesys_state import BYTES, from_bytes, to_bytes
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.known import BYTES, KnownCertificates, from_bytes, to_bytes
+from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate
 from mtls_middleware.identity import Authority
 from tests.trust.genesys import DAY, INTERMEDIATE, NAME, NOW, ROOT, digicert, genesys
 

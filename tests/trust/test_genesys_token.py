@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys_token import LONGEST, MARGIN, SHORTEST, Token, Tokens
-from mtls_middleware._trust.http import Response
+from mtls_middleware._io.http import Response
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
+from mtls_middleware._trust.genesys.token import LONGEST, MARGIN, SHORTEST, Token, Tokens
 from mtls_middleware.testing import APIAnswer
 from tests.trust.genesys import NOW, REGION, Clock
 

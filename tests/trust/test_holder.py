@@ -4,7 +4,7 @@ import os
 import threading
 from datetime import datetime
 
-from mtls_middleware._trust.holder import Holder
+from mtls_middleware._trust.service import Holder
 
 
 def test_there_is_nothing_before_the_first_snapshot() -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from mtls_middleware._core.crl import RevocationList
-from mtls_middleware._trust import crl as parser
-from mtls_middleware._trust import crl_entries, der
-from mtls_middleware._trust.crl import parse_list
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.fetch import CRL_BYTES
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.crl import der, parsing
+from mtls_middleware._trust.crl import parsing as parser
+from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import genesys, new_ca, regional_ca
 from tests.core.crls import crl, edited, with_entries
@@ -137,7 +138,7 @@ READ: Mapping[str, Callable[[int], Iterable[bytes]]] = {
         _entry(_sequence(_extension(number))) for number in range(size // 40)
     ),
     "entries with as many extensions as there may be": lambda size: (
-        _entry(_sequence(*(_extension(number + 16 * place) for number in range(crl_entries.EXTENSIONS))))
+        _entry(_sequence(*(_extension(number + 16 * place) for number in range(parsing.EXTENSIONS))))
         for place in range(size // 260)
     ),
 }
@@ -152,7 +153,7 @@ def test_a_long_list_of_odd_entries_is_read_within_a_few_copies(make: Callable[[
 def test_no_list_holds_more_entries_than_the_shortest_ones_that_fit() -> None:
     with pytest.raises(Unusable, match="without a date"):
         parse_list(with_entries(CA, _sequence(b"\2\1\1", b"\x17\x0a261101000Z")), A)
-    assert parser.CRL_BYTES // len(SHORTEST) < 1_200_000
+    assert CRL_BYTES // len(SHORTEST) < 1_200_000
 
 
 # --- the signature comes first ------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def test_no_list_holds_more_entries_than_the_shortest_ones_that_fit() -> None:
 def entries_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note how many bytes of entries are read."""
     seen: list[int] = []
-    read = crl_entries.read_serial_numbers
+    read = parsing.read_serial_numbers
 
     def noting(data: bytes, begin: int, end: int, pause: Callable[[], None]) -> object:
         seen.append(end - begin)

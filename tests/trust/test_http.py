@@ -18,12 +18,11 @@ import truststore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.addresses import AddressPolicy
-from mtls_middleware._trust.forks import undisturbed
-from mtls_middleware._trust.http import Deadline, FailureKind, HTTPFailure, Response, look_up, open_session, proxy_of
-from mtls_middleware._trust.http_network import Network, tls_context
-from mtls_middleware._trust.http_session import HTTPSession
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.fetch import AddressPolicy, open_session
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.forks import undisturbed
+from mtls_middleware._io.http import Deadline, FailureKind, HTTPFailure, Response, look_up, proxy_of
+from mtls_middleware._io.http_client import HTTPSession, Network, tls_context
 
 URL = "https://host.example/path"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -315,7 +314,7 @@ def test_whatever_is_on_the_wire_there_is_an_answer_or_a_failure(wire: list[byte
 
 
 def test_httpcore2_is_imported_only_when_it_is_used() -> None:
-    modules = "mtls_middleware._trust.http, mtls_middleware._trust.genesys_api"
+    modules = "mtls_middleware._io.http, mtls_middleware._trust.genesys.client"
     code = f"import sys, {modules}; print('httpcore2' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout == "False\n"

@@ -10,13 +10,13 @@ import pytest
 
 from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.trust import Binding
-from mtls_middleware._trust.api_source import APISource
-from mtls_middleware._trust.genesys_api import Answer
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys_listing import CertificateStatus, ListedCertificate, listed
-from mtls_middleware._trust.keeper import PATIENCE, TURNED_AWAY, Keeper
-from mtls_middleware._trust.loading import TrustSources
-from mtls_middleware._trust.revocations import Revocations
+from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.files.loading import TrustSources
+from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
+from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
+from mtls_middleware._trust.genesys.source import APISource
+from mtls_middleware._trust.service import PATIENCE, TURNED_AWAY, Keeper
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate, RegionalCA

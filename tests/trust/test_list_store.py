@@ -1,7 +1,7 @@
 """What of revocation outlives a process heals by itself."""
 
-from mtls_middleware._trust.list_store import CHAIN_BYTES, ListStore
-from mtls_middleware._trust.store import Kind
+from mtls_middleware._io.store import Kind
+from mtls_middleware._trust.crl.known import CHAIN_BYTES, ListStore
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import NOW, genesys
 from tests.trust.revocation_doubles import A, Bench, Host

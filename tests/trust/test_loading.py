@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core.trust import AuthorityTrust, Binding
-from mtls_middleware._trust.loading import LoadedTrust, TrustSources, fingerprint_of_files, load_trust
+from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources, fingerprint_of_files, load_trust
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
 

@@ -8,8 +8,8 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.pem import CERTIFICATES, decode, is_pem
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.files.reading import CERTIFICATES, decode, is_pem
 
 BOM = b"\xef\xbb\xbf"
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core.trust import Pin
-from mtls_middleware._trust.loading import LoadedTrust, TrustSources, load_trust
+from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources, load_trust
 from mtls_middleware.errors import TrustError
 
 Certify = Callable[..., x509.Certificate]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mtls_middleware._trust import forks
+from mtls_middleware._io import forks
 from mtls_middleware._trust.refresher import POLL_SECONDS, Refresher
 
 LIMIT = 20.0

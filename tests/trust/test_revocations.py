@@ -8,13 +8,13 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core.decision import Reason, RevocationState
-from mtls_middleware._trust import forks
-from mtls_middleware._trust.known_lists import LISTS, KnownLists
-from mtls_middleware._trust.learned import ADDRESSES_AN_ANCHOR, LearnedAddresses
-from mtls_middleware._trust.report import Unusable
-from mtls_middleware._trust.revocations import Revocations
+from mtls_middleware._io import forks
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.store import Kind
+from mtls_middleware._trust.crl.known import LISTS, KnownLists
+from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.crl.sources import ADDRESSES_AN_ANCHOR, LearnedAddresses
 from mtls_middleware._trust.schedule import FIRST_RETRY
-from mtls_middleware._trust.store import Kind
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.core.certs import DAY, NOW, SECOND, custom, digicert, genesys, new_ca, pin, regional_ca
 from tests.core.crls import HOUR, WEEK, crl, parsed

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
-from mtls_middleware._trust.loading import TrustSources, load_trust
-from mtls_middleware._trust.soundness import weakness
+from mtls_middleware._trust.files.anchors import weakness
+from mtls_middleware._trust.files.loading import TrustSources, load_trust
 
 Certify = Callable[..., x509.Certificate]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.special_networks import SPECIAL_IPV4, SPECIAL_IPV6, is_public
+from mtls_middleware._io.special_networks import SPECIAL_IPV4, SPECIAL_IPV6, is_public
 
 
 def _words(text: str) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.state import MOST, FolderStore
-from mtls_middleware._trust.store import Kind, NoStore
+from mtls_middleware._io.folder import MOST, FolderStore
+from mtls_middleware._io.store import Kind, NoStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PURPOSE = "us-east-1/genesys"
@@ -198,7 +198,7 @@ def test_one_worker_asks_and_another_does_not(tmp_path: Path) -> None:
 FORKING = """
 import os, sys
 from pathlib import Path
-from mtls_middleware._trust.state import FolderStore
+from mtls_middleware._io.folder import FolderStore
 store = FolderStore(Path(sys.argv[1]), purpose="p")
 ending, end = os.pipe()
 with store.refreshing() as first:
@@ -232,8 +232,8 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from mtls_middleware._trust.state import FolderStore
-from mtls_middleware._trust.store import Kind
+from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.store import Kind
 store = FolderStore(Path(sys.argv[1]), purpose="us-east-1/genesys")
 print("ready", flush=True)
 place = 0
@@ -267,7 +267,7 @@ def test_a_full_disk_is_told_and_takes_nothing(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys\n"
         "from datetime import UTC, datetime\nfrom pathlib import Path\n"
-        "from mtls_middleware._trust.state import FolderStore\nfrom mtls_middleware._trust.store import Kind\n"
+        "from mtls_middleware._io.folder import FolderStore\nfrom mtls_middleware._io.store import Kind\n"
         "store = FolderStore(Path(sys.argv[1]), purpose='p')\n"
         "store.put(Kind.CRL, 'a', b'the old one', datetime.now(UTC))\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

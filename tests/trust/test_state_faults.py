@@ -14,8 +14,8 @@ from types import FrameType
 
 import pytest
 
-from mtls_middleware._trust.state import CONTENT_BYTES, KEPT, LINE_BYTES, MOST, FolderStore
-from mtls_middleware._trust.store import Kind
+from mtls_middleware._io.folder import CONTENT_BYTES, KEPT, LINE_BYTES, MOST, FolderStore
+from mtls_middleware._io.store import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -46,7 +46,7 @@ def dies_at(step: int, act: Callable[[], object]) -> bool:
 
         def trace(frame: FrameType, event: str, _: object) -> object:
             nonlocal left
-            if not frame.f_code.co_filename.endswith("_trust/state.py"):
+            if not frame.f_code.co_filename.endswith("_io/folder.py"):
                 return None
             if event == "line":
                 left -= 1

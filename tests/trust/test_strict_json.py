@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.report import Unusable
-from mtls_middleware._trust.strict_json import parse_object
+from mtls_middleware._io.files import Unusable, parse_object
 
 HOSTILE = {
     "empty": b"",

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Reason
+from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.store import Kind
 from mtls_middleware._trust import tallies
-from mtls_middleware._trust.state import FolderStore
-from mtls_middleware._trust.store import Kind
 from mtls_middleware._trust.tallies import ALIVE_SECONDS, PLACES, SHARE_SECONDS, Tallies, read_counts
 from mtls_middleware._trust.tally import BYTES, LARGEST, Scope, Tally, summed
 from mtls_middleware.events import Decided

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from mtls_middleware._trust import threads
+from mtls_middleware._io import forks
 
 
 @pytest.fixture
@@ -19,16 +19,16 @@ def uwsgi(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_nothing_keeps_threads_from_running_here() -> None:
-    assert threads.why_no_thread({}) is None
+    assert forks.why_no_thread({}) is None
 
 
 @pytest.mark.parametrize("name", ["a-function", "x"])
 def test_lambda_freezes_the_process(name: str) -> None:
-    assert "Lambda" in (threads.why_no_thread({threads.LAMBDA: name}) or "")
+    assert "Lambda" in (forks.why_no_thread({forks.LAMBDA: name}) or "")
 
 
 def test_an_empty_name_is_no_lambda() -> None:
-    assert threads.why_no_thread({threads.LAMBDA: ""}) is None
+    assert forks.why_no_thread({forks.LAMBDA: ""}) is None
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_an_empty_name_is_no_lambda() -> None:
 def test_uwsgi_runs_threads_where_it_was_told_to(uwsgi: ModuleType, options: dict[str, object], can_run: bool) -> None:
     uwsgi.__dict__["opt"] = options
 
-    assert (threads.why_no_thread({}) is None) == can_run
+    assert (forks.why_no_thread({}) is None) == can_run
 
 
 def test_without_uwsgi_there_is_none_to_ask() -> None:
-    code = "from mtls_middleware._trust.threads import why_no_thread; print(why_no_thread({}))"
+    code = "from mtls_middleware._io.forks import why_no_thread; print(why_no_thread({}))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert told.stdout == "None\n"

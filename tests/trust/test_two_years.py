@@ -18,10 +18,10 @@ import pytest
 from mtls_middleware import Guard, Settings
 from mtls_middleware import composition as composed
 from mtls_middleware._core.scope import connection_of
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
-from mtls_middleware._trust.genesys_api import CertificatesAPI
-from mtls_middleware._trust.http import FailureKind, HTTPFailure
-from mtls_middleware._trust.report import Unusable
+from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.events import Event, Notice
 from mtls_middleware.reporting import Life
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA

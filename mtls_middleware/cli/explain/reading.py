@@ -7,9 +7,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding
-from mtls_middleware._trust import pem
-from mtls_middleware._trust.content import parse_certificates
-from mtls_middleware._trust.report import Foreign, Unusable
+from mtls_middleware._io.files import Foreign, Unusable
+from mtls_middleware._trust.files import reading
+from mtls_middleware._trust.files.reading import parse_certificates
 
 BYTES = 1_048_576
 """Read of a file, at most: the most that MTLS_MAX_HEADER_BYTES can be."""
@@ -67,8 +67,8 @@ def certificates(data: bytes) -> Given:
     if data.startswith(_ZIP):
         raise UnreadableError("is a zip: roots come so, callers do not; trust show tells of roots")
     try:
-        if pem.is_pem(data) or not data.startswith(_SEQUENCE):
-            return Given(ders=pem.decode(data))
+        if reading.is_pem(data) or not data.startswith(_SEQUENCE):
+            return Given(ders=reading.decode(data))
         if _is_key(data):
             raise UnreadableError("is a private key: only its certificate is needed")
         parse_certificates(data)  # it knows bundles, which are DER too

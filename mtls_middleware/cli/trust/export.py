@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
-from mtls_middleware._trust.crl_pem import content_of
-from mtls_middleware._trust.report import Unusable
-from mtls_middleware._trust.store import Kind
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.store import Kind
+from mtls_middleware._trust.crl.der import content_of
 from mtls_middleware.composition import Secrets, store_of
 from mtls_middleware.display import displayed
 from mtls_middleware.settings import Settings

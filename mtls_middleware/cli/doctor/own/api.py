@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from mtls_middleware._trust.genesys_api import Answer
-from mtls_middleware._trust.genesys_failure import GenesysFailure
+from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.failure import GenesysFailure
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.own.keeping import AskedAPI, Kept
 from mtls_middleware.display import displayed

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from mtls_middleware._trust.http import within
+from mtls_middleware._io.http import within
 
 SECONDS = 5.0
 """For each."""
@@ -30,7 +30,7 @@ def ask_all(
     """Ask all side by side, and return each answer, or what was raised instead.
 
     Args:
-        questions: each may open sessions by `http.open_session`.
+        questions: each may open sessions by `fetch.open_session`.
         seconds: for each.
         tell: is told how many are left.
     """

@@ -7,7 +7,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from mtls_middleware._trust.http import OpenSession, open_session
+from mtls_middleware._io.fetch import open_session
+from mtls_middleware._io.http import OpenSession
 from mtls_middleware.cli.doctor.own.asking import ask_all
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.own.keeping import policy_of

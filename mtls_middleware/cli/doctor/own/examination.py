@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from mtls_middleware._trust.http import OpenSession, open_session
-from mtls_middleware._trust.keeper import KeptTrust
+from mtls_middleware._io.fetch import open_session
+from mtls_middleware._io.http import OpenSession
+from mtls_middleware._trust.service import KeptTrust
 from mtls_middleware.cli.doctor.own.api import tell_api
 from mtls_middleware.cli.doctor.own.clock import ask_clocks, tell_clock
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Severity, Topic

@@ -7,16 +7,15 @@ from datetime import datetime
 from functools import partial
 
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._trust.addresses import AddressPolicy
-from mtls_middleware._trust.api_source import APISource
-from mtls_middleware._trust.fetch import Fetcher
-from mtls_middleware._trust.genesys_api import Answer, CertificatesAPI
-from mtls_middleware._trust.genesys_failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.http import OpenSession, open_session, within
-from mtls_middleware._trust.keeper import Keeper
-from mtls_middleware._trust.report import Unusable
-from mtls_middleware._trust.revocations import Revocations
-from mtls_middleware._trust.store import Entry, Kind, NoStore, Store
+from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.http import OpenSession, within
+from mtls_middleware._io.store import Entry, Kind, NoStore, Store
+from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.genesys.client import Answer, CertificatesAPI
+from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
+from mtls_middleware._trust.genesys.source import APISource
+from mtls_middleware._trust.service import Keeper
 from mtls_middleware.cli.doctor.own.asking import SECONDS, ask_all
 from mtls_middleware.composition import (
     Secrets,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._trust.revocations import ListView
+from mtls_middleware._trust.crl.lists import ListView
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
 from mtls_middleware.display import displayed
 

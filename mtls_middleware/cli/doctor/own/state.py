@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from mtls_middleware._trust.store import Kind
+from mtls_middleware._io.store import Kind
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.own.keeping import ReadOnlyStore
 from mtls_middleware.display import displayed

@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
-from mtls_middleware._trust.anchors import Anchors, read_anchors
-from mtls_middleware._trust.binding import possible_bindings
-from mtls_middleware._trust.keeper import KeptTrust
-from mtls_middleware._trust.report import Report, subject_of
+from mtls_middleware._io.files import Report, subject_of
+from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
+from mtls_middleware._trust.service import KeptTrust
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
 from mtls_middleware.composition import trust_sources
 from mtls_middleware.display import displayed

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mtls_middleware._trust.http import Response
+from mtls_middleware._io.http import Response
 from mtls_middleware.cli.doctor.own.examination import World, examine
 from mtls_middleware.cli.doctor.own.finding import Check, Finding, Severity
 from mtls_middleware.guard import utc_now

@@ -1,0 +1,338 @@
+"""Revocation lists of all authorities: learned of, fetched aside, kept, and handed over for a snapshot."""
+
+import random
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from cryptography import x509
+
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
+from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.crl import RevocationList, RevocationLists
+from mtls_middleware._core.decision import Rejection
+from mtls_middleware._core.trust import AuthorityTrust
+from mtls_middleware._io import files
+from mtls_middleware._io.fetch import CRL_BYTES
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.store import NoStore, Store
+from mtls_middleware._trust.crl.known import KnownLists, ListStore, require_true
+from mtls_middleware._trust.crl.parsing import parse_list
+from mtls_middleware._trust.crl.sources import Learned, LearnedAddresses, ListSource
+from mtls_middleware._trust.schedule import Draw, Schedule
+
+Trusts = Sequence[AuthorityTrust]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListView:
+    """Describe one place, and the list that came from it last.
+
+    Attributes:
+        origin: address or path.
+        held: the list; None where none came.
+        last_success: when it came last, UTC.
+        error: why the last attempt failed; empty where it did not.
+        is_learned: whether a certificate named the address, and not the operator.
+    """
+
+    origin: str
+    held: RevocationList | None
+    last_success: datetime | None
+    error: str
+    is_learned: bool
+
+
+class Revocations:
+    """Know which certificates are revoked.
+
+    `learn`, `due`, `views` and `problems` may be called from any thread; the others from one at a time, aside.
+    """
+
+    def __init__(
+        self,
+        *,
+        places: Sequence[str] = (),
+        fetch: Callable[[str], bytes],
+        store: Store | None = None,
+        interval: float = 3600.0,
+        draw: Draw = random.uniform,
+        wake: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Prepare; nothing is read before `recall` or `refresh`.
+
+        Args:
+            places: of MTLS_CRL_URLS: addresses, files and folders.
+            fetch: returns what is behind an address, or raises `Unusable`: a `Fetcher`.
+            store: where last good lists are kept; None for nowhere.
+            interval: seconds between two questions to the same place.
+            draw: for jitter.
+            wake: called on the thread of a request when there is a new address to ask; it must not wait.
+        """
+        self._places = tuple(places)
+        self._fetch = fetch
+        self._store = ListStore(store or NoStore())
+        self._interval = timedelta(seconds=interval)
+        self._draw = draw
+        self._wake = wake
+        self._learned = LearnedAddresses()
+        self._known = KnownLists()
+        self._sources: dict[tuple[str, ...], ListSource] = {}
+        self._files: Hashable = None
+        self._current = RevocationLists()
+        self._issuers: tuple[x509.Certificate, ...] = ()
+
+    # --- on the threads of requests -------------------------------------------------------------------------------
+
+    def learn(self, verified: Sequence[x509.Certificate]) -> None:
+        """Take note of the addresses in a chain that passed everything but revocation.
+
+        Args:
+            verified: leaf first, anchor last: `Accepted.path` or `Rejected.path`; an empty one teaches nothing.
+        """
+        if len(verified) > 1 and self._learned.learn(tuple(verified)):
+            self._wake()
+
+    # --- aside, one at a time -------------------------------------------------------------------------------------
+
+    def recall(self, trusts: Trusts, now: datetime) -> None:
+        """Take in what needs no network: the operator's files, and what is kept of earlier processes and of others."""
+        self._prepare(trusts, now)
+        self._files = self.files_view()
+        for source in self._sources.values():
+            if source.path is not None:
+                self._ask(source, now)
+
+    def refresh(self, trusts: Trusts, now: datetime, *, everything: bool = False) -> None:
+        """Ask the places that are due. What fails keeps the last good list; see `problems`.
+
+        Args:
+            trusts: of this moment: they say which CAs are known.
+            now: aware, UTC.
+            everything: also what is not due.
+        """
+        self._prepare(trusts, now)
+        seen, self._files = self._files, self.files_view()
+        changed = seen != self._files
+        configured = [source for source in self._sources.values() if source.learned is None]
+        for source in configured:
+            if everything or source.schedule.is_due(now) or (changed and source.path is not None):
+                self._ask(source, now)
+        for source in self._sources.values():
+            if source.learned is None:
+                continue
+            self._store.keep_chain(source.learned.path, now)
+            source.idle = _is_told_by(configured, source.learned)
+            if not source.idle and (everything or source.schedule.is_due(now)):
+                self._ask(source, now)
+
+    def learn_unverified(self, ders: Sequence[bytes], trusts: Trusts, now: datetime) -> bool:
+        """Judge a chain as if it came with a call, learn from it if it passes, and return whether it did.
+
+        Args:
+            ders: leaf first.
+            trusts: of this moment.
+            now: aware, UTC.
+        """
+        try:
+            presented = parse_chain(ders)
+        except Rejection:
+            return False
+        for trust in trusts:
+            try:
+                verified = chains.verify(presented, trust, now)
+                policy.identify(verified, trust, "")
+            except Rejection:
+                continue
+            self.learn(verified.path)
+            return True
+        return False
+
+    def lists(self, trusts: Trusts) -> RevocationLists:
+        """Return the lists for a snapshot: the same object for as long as nothing changes."""
+        self._know(trusts)
+        if (set(self._known.all), self._issuers) != (set(self._current.lists), self._current.issuers):
+            self._current = RevocationLists(self._known.all, self._issuers)
+        return self._current
+
+    def files_view(self) -> Hashable:
+        """Return what would change if a file of MTLS_CRL_URLS did. It costs one stat a file."""
+        return files.view(Path(place) for place in self._places if not _is_address(place))
+
+    # --- on any thread --------------------------------------------------------------------------------------------
+
+    def due(self, now: datetime) -> datetime:
+        """Return when `refresh` has something to do: at once where a new address was learned."""
+        sources = self._sources.copy()
+        if any(learned.addresses not in sources and self._is_asked(learned, now) for learned in self._learned.all):
+            return now
+        times = [
+            now if source.schedule.is_due(now) else source.schedule.due
+            for source in sources.values()
+            if not source.idle
+        ]
+        return min(times, default=now + self._interval)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return one sentence for each place that does not give a good list."""
+        return tuple(_problem(source) for source in self._sources.copy().values() if source.error and not source.idle)
+
+    @property
+    def views(self) -> tuple[ListView, ...]:
+        """Describe each place that is asked."""
+        return tuple(
+            ListView(
+                origin=source.origin,
+                held=source.held,
+                last_success=source.last_success,
+                error=source.error,
+                is_learned=source.learned is not None,
+            )
+            for source in self._sources.copy().values()
+            if not source.idle
+        )
+
+    # --- the steps of a refresh -----------------------------------------------------------------------------------
+
+    def _prepare(self, trusts: Trusts, now: datetime) -> None:
+        """Bring CAs, places and lists up to what is known in this process and in others."""
+        for name, ders in self._store.chains():
+            if self.learn_unverified(ders, trusts, now):  # else trust, or the clock, may be another the next time
+                self._store.learned(name)
+        self._know(trusts)
+        self._sources = dict(self._planned(now))
+        self._merge(now)
+
+    def _know(self, trusts: Trusts) -> None:
+        anchors = [anchor.certificate for trust in trusts for anchor in trust.anchors]
+        self._learned.keep_only(frozenset(anchors))
+        intermediates = (certificate for trust in trusts for certificate in trust.intermediates)
+        learned = (certificate for one in self._learned.all for certificate in one.path[1:])
+        self._issuers = tuple(dict.fromkeys(chain(anchors, intermediates, learned)))
+        self._known.review(self._issuers)
+
+    def _planned(self, now: datetime) -> Iterator[tuple[tuple[str, ...], ListSource]]:
+        """Go through the places to ask: the operator's first, each as it was left, or new and due."""
+        known = self._sources
+        for place in chain.from_iterable(map(_files_of, self._places)):
+            source = known.get((place,))
+            if source is None or source.learned is not None:
+                source = ListSource(places=(place,), schedule=self._schedule(now))
+            yield source.places, source
+        for learned in self._learned.all:
+            if not self._is_asked(learned, now):
+                continue
+            source = known.get(learned.addresses)
+            if source is None:
+                source = ListSource(places=learned.addresses, schedule=self._schedule(now), learned=learned)
+            yield source.places, source
+
+    def _schedule(self, now: datetime) -> Schedule:
+        return Schedule(interval=self._interval, now=now, draw=self._draw)
+
+    def _is_asked(self, learned: Learned, now: datetime) -> bool:
+        """Return whether the network is asked: not for the operator's places, nor for what only the past named."""
+        is_configured = any(address in self._places for address in learned.addresses)
+        return not is_configured and now <= learned.certificate.not_valid_after_utc
+
+    def _merge(self, now: datetime) -> None:
+        """Take in the lists that were kept. A bad one is nobody's problem: its place will be asked."""
+        for kept in self._store.lists():
+            source = next((one for one in self._sources.values() if kept.origin in one.places), None)
+            if kept.is_new:
+                try:
+                    found = parse_list(kept.content, kept.origin, believe=self._believing(source))
+                    if not found.is_usable(now):  # as long as the clock is wrong
+                        self._store.forget(kept.origin)
+                        continue
+                    self._known.offer(found, self._issuers)
+                except Unusable:
+                    continue
+                if source is not None:
+                    source.held = found
+            if source is not None and source.held is not None and _is_news(kept.at, source, now):
+                source.succeeded(source.held, min(kept.at, now))
+
+    def _ask(self, source: ListSource, now: datetime) -> None:
+        """Ask one place after the other until a fresh list comes."""
+        errors = []
+        for place in source.places:
+            try:
+                content = self._read(place)
+                found = source.parsed(content) or parse_list(content, place, believe=self._believing(source))
+                _require_begun(found, now)
+                _require_meant(found, source)
+                self._known.offer(found, self._issuers)
+            except Unusable as error:
+                errors.append(f"{place}: {error}")
+                continue
+            source.take(found, content)
+            self._store.keep_list(place, content, now)
+            if found.is_fresh(now):
+                source.succeeded(found, now)
+                return
+            errors.append(f"{place}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
+        source.failed("; ".join(errors), now)
+
+    def _believing(self, source: ListSource | None) -> Callable[[RevocationList], None]:
+        """Return what a list has to pass before its entries are read; only the operator's may be a later CA's."""
+        may_wait = source is None or source.learned is None
+        return partial(require_true, issuers=self._issuers, may_wait=may_wait)
+
+    def _read(self, place: str) -> bytes:
+        if _is_address(place):
+            return self._fetch(place)
+        path_ = Path(place)
+        if files.is_folder(path_):
+            files.list_folder(path_)  # says what is wrong with it
+        return files.read(path_, CRL_BYTES)
+
+
+def _is_address(place: str) -> bool:
+    return "://" in place
+
+
+def _files_of(place: str) -> tuple[str, ...]:
+    """Return the files of a folder, or the place itself."""
+    if not _is_address(place) and files.is_folder(Path(place)):
+        try:
+            return tuple(map(str, files.list_folder(Path(place))))
+        except Unusable:
+            pass  # it is asked as a file, and that tells
+    return (place,)
+
+
+def _is_news(at: datetime, source: ListSource, now: datetime) -> bool:
+    """Return whether another process, or an earlier one, asked later than this one."""
+    return source.last_success is None or source.last_success < at <= now
+
+
+def _require_begun(found: RevocationList, now: datetime) -> None:
+    if not found.is_usable(now):
+        raise Unusable(f"begins at {found.this_update:%Y-%m-%d %H:%M:%SZ}: not usable yet; is the clock right?")
+
+
+def _require_meant(found: RevocationList, source: ListSource) -> None:
+    """Refuse a list that its CA signed for other addresses: a swap would hide what the right one names."""
+    if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.places):
+        raise Unusable("is bound to other addresses than this one")
+
+
+def _is_told_by(configured: Iterable[ListSource], learned: Learned) -> bool:
+    """Return whether a list of the operator's tells of this certificate, so that nobody else need be asked."""
+    lists = (source.held for source in configured if source.held is not None)
+    return any(
+        one.covers(learned.certificate, is_ca=learned.is_ca) and one.is_signed_by(learned.issuer) for one in lists
+    )
+
+
+def _problem(source: ListSource) -> str:
+    held = source.held
+    if held is None:
+        return f"CRL {source.error}; none is known from there"
+    return f"CRL {source.error}; number {held.number}, until {held.next_update:%Y-%m-%d %H:%M:%SZ}, stays"

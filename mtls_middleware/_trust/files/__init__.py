@@ -1,0 +1,1 @@
+"""Anchors and pins from files of the operator."""

@@ -1,0 +1,1 @@
+"""Pins from the certificates API of Genesys Cloud."""

@@ -1,0 +1,301 @@
+"""The certificates API of one region: which client certificates data actions use, and how often it is asked."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from mtls_middleware._io.fetch import open_session
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.http import HTTPFailure, OpenSession, Response, Session
+from mtls_middleware._trust.genesys.failure import (
+    PERMISSION,
+    FailureReason,
+    GenesysFailure,
+    correlation_id_of,
+    json_of,
+    no_answer,
+    require_answer,
+    unexpected,
+)
+from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, by_fingerprint, parse_page
+from mtls_middleware._trust.genesys.token import Token, Tokens
+from mtls_middleware.display import displayed
+from mtls_middleware.regions import Region
+
+PATH = "/api/v2/integrations/actions/certificates"
+
+POLL_SECONDS = 30.0
+"""For a whole poll: a token and three listings."""
+
+PAGES = 10
+"""Of one listing; today one page holds all."""
+
+CERTIFICATES = 200
+"""Of one poll; today there are at most four."""
+
+URI_CHARACTERS = 2_048
+"""Of the address of a next page."""
+
+_OK = 200
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_ASKED_FOR = (None, CertificateStatus.CURRENT, CertificateStatus.UPCOMING)
+_WORTH_ANOTHER = {FailureReason.SERVER, FailureReason.ANSWER}
+"""After these, another listing may still be answered well."""
+
+_log = logging.getLogger("mtls_middleware.trust")
+
+LONGEST_PAUSE = timedelta(hours=1)
+"""Whatever a server asks for: certificates rotate within days."""
+
+DEFAULT_PAUSE = timedelta(seconds=60)
+"""After 429 without a readable header: the limits of Genesys Cloud count minutes."""
+
+_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Hold what one poll brought.
+
+    Attributes:
+        region: AWS region name.
+        certificates: each once.
+        warnings: one sentence for each thing that was not understood.
+        failure: what went wrong with a part; None where every listing was answered.
+    """
+
+    region: str
+    certificates: tuple[ListedCertificate, ...]
+    warnings: tuple[str, ...] = ()
+    failure: GenesysFailure | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether a certificate that is not here was not listed."""
+        return self.failure is None and not self.warnings
+
+
+@dataclass(slots=True)
+class _Gathered:
+    certificates: list[ListedCertificate] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class CertificatesAPI:
+    """Ask the certificates API of one region, with a token of an OAuth client. Not for several threads at once."""
+
+    def __init__(
+        self,
+        region: Region,
+        client_id: str,
+        *client_secrets: str,
+        open_session: OpenSession = open_session,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            region: where the organization lives.
+            client_id: of an OAuth client with the grant type Client Credentials.
+            client_secrets: the secret, or two while it is replaced.
+            open_session: the way to the network.
+            clock: the present, aware; tokens and delays are counted by it.
+        """
+        self._region = region
+        self._open_session = open_session
+        self._clock = clock
+        self._tokens = Tokens(region, client_id, client_secrets, clock)
+        self._pace = Pace()
+
+    def poll(self) -> Answer:
+        """Ask for all certificates, within `POLL_SECONDS`.
+
+        Raises:
+            GenesysFailure: no listing was answered.
+        """
+        try:
+            with self._open_session(seconds=POLL_SECONDS) as session:
+                answer = self._gather(session)
+        except GenesysFailure as failure:
+            failure.not_before = self._pace.paused_until
+            raise
+        if answer.failure is not None:
+            answer.failure.not_before = self._pace.paused_until
+        return answer
+
+    def _gather(self, session: Session) -> Answer:
+        gathered = _Gathered()
+        failure: GenesysFailure | None = None
+        self._token(session)  # without one, no listing is worth a try
+        for asked_for in _ASKED_FOR:
+            try:
+                self._list(session, asked_for, gathered)
+            except GenesysFailure as error:
+                failure = error
+                if error.reason not in _WORTH_ANOTHER:
+                    break
+        if failure is not None and not gathered.certificates:
+            raise failure
+        return Answer(
+            region=self._region.aws_region,
+            certificates=by_fingerprint(gathered.certificates),
+            warnings=tuple(dict.fromkeys(gathered.warnings)),
+            failure=failure,
+        )
+
+    def _list(self, session: Session, asked_for: CertificateStatus | None, gathered: _Gathered) -> None:
+        host = self._region.api_host
+        query = {"type": "Client"} if asked_for is None else {"status": asked_for.capitalize(), "type": "Client"}
+        target = f"{PATH}?{urlencode(query)}"
+        seen: set[str] = set()
+        while target:
+            seen.add(target)
+            response = self._authorized(session, target)
+            try:
+                page = parse_page(json_of(host, response), asked_for)
+            except Unusable as error:
+                raise unexpected(host, response, str(error)) from error
+            gathered.certificates += page.certificates
+            gathered.warnings += (f"{host}: {warning}" for warning in page.warnings)
+            if len(gathered.certificates) > CERTIFICATES:
+                raise unexpected(host, response, f"it lists more than {CERTIFICATES} certificates")
+            target = _next_target(host, response, page.next_uri)
+            if target in seen or (target and len(seen) == PAGES):
+                raise unexpected(host, response, f"its pages do not end after {len(seen)}")
+
+    def _authorized(self, session: Session, target: str) -> Response:
+        """Send a request with a token; with a new one if it is refused."""
+        host = self._region.api_host
+        for _ in range(2):
+            headers = {"Authorization": self._token(session).authorization}
+            response = self._send(session, "GET", host, target, headers=headers)
+            if response.status != _UNAUTHORIZED:
+                break
+            self._tokens.discard()
+        if response.status != _OK:
+            raise self._refusal(host, response)
+        return response
+
+    def _token(self, session: Session) -> Token:
+        return self._tokens.current(partial(self._send, session))
+
+    def _send(
+        self, session: Session, method: str, host: str, target: str, *, headers: Mapping[str, str], content: bytes = b""
+    ) -> Response:
+        self._pace.require_no_pause(host, self._clock())
+        headers = {"Accept": "application/json", **headers}
+        try:
+            response = session.request(method, f"https://{host}{target}", headers=headers, content=content)
+        except HTTPFailure as failure:
+            raise no_answer(host, failure) from failure
+        told = (method, host, displayed(target), response.status, correlation_id_of(response) or "none")
+        _log.info("%s https://%s%s was answered with %d (ININ-Correlation-Id %s).", *told)
+        self._pace.note(response, self._clock())
+        require_answer(host, response)
+        return response
+
+    def _refusal(self, host: str, response: Response) -> GenesysFailure:
+        code = json_of(host, response).get("code")
+        shown = f" ({displayed(code, 64)})" if isinstance(code, str) else ""
+        correlation_id = correlation_id_of(response)
+        if response.status == _UNAUTHORIZED:
+            return GenesysFailure(
+                FailureReason.CREDENTIALS,
+                f"{host} answered 401{shown} to a token that {self._region.login_host} has just given",
+                f"check that the organization lives in {self._region.aws_region} and that the OAuth client is active",
+                correlation_id=correlation_id,
+            )
+        if response.status == _FORBIDDEN:
+            return GenesysFailure(
+                FailureReason.PERMISSION,
+                f"{host} answered 403{shown}: the OAuth client may not list certificates",
+                f"assign it a role with the permission {PERMISSION}",
+                correlation_id=correlation_id,
+            )
+        return unexpected(host, response, f"nothing that the certificates API is known to answer{shown}")
+
+
+def _next_target(host: str, response: Response, next_uri: str | None) -> str:
+    """Return path and query of the next page, or nothing. The token goes to no other host."""
+    if next_uri is None:
+        return ""
+    try:
+        parts = urlsplit(urljoin(f"https://{host}{PATH}", next_uri))
+        is_ours = (parts.scheme, parts.netloc) == ("https", host) and len(next_uri) <= URI_CHARACTERS
+    except ValueError:
+        is_ours = False
+    if not is_ours:
+        raise unexpected(host, response, f"its nextUri {displayed(next_uri, 80)} leads elsewhere")
+    return f"{parts.path}?{parts.query}"
+
+
+class Pace:
+    """The pause that the API asked for.
+
+    Attributes:
+        paused_until: when it may be asked again; None where it asked for no pause.
+    """
+
+    def __init__(self) -> None:
+        self.paused_until: datetime | None = None
+
+    def require_no_pause(self, host: str, now: datetime) -> None:
+        """Check that the API did not ask to be left alone.
+
+        Raises:
+            GenesysFailure: it did.
+        """
+        if self.paused_until is None:
+            return
+        left = self.paused_until - now
+        if left <= timedelta() or left > LONGEST_PAUSE:  # over, or the clock went back
+            self.paused_until = None
+            return
+        raise GenesysFailure(
+            FailureReason.RATE_LIMIT,
+            f"{host} asked to be left alone until {self.paused_until:%Y-%m-%d %H:%M:%SZ}",
+            "nothing has to be done; if it lasts, give this application an OAuth client of its own",
+        )
+
+    def note(self, response: Response, now: datetime) -> None:
+        """Take in the headers that tell how many requests are left."""
+        headers = response.headers
+        if response.status == _TOO_MANY_REQUESTS:
+            self.paused_until = now + (
+                _retry_after(headers.get("retry-after"), now)
+                or _seconds(headers.get("inin-ratelimit-reset"))
+                or DEFAULT_PAUSE
+            )
+            return
+        count, allowed = (_number(headers.get(f"inin-ratelimit-{name}")) for name in ("count", "allowed"))
+        if count is not None and allowed is not None and count >= allowed:
+            self.paused_until = now + (_seconds(headers.get("inin-ratelimit-reset")) or DEFAULT_PAUSE)
+
+
+def _retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read both forms of RFC 9110 §10.2.3."""
+    seconds = _seconds(value)
+    if seconds is not None or value is None:
+        return seconds
+    try:
+        at = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return min(max(at - now, timedelta(seconds=1)), LONGEST_PAUSE)
+
+
+def _seconds(value: str | None) -> timedelta | None:
+    number = _number(value)
+    return None if number is None else min(timedelta(seconds=max(number, 1)), LONGEST_PAUSE)
+
+
+def _number(value: str | None) -> int | None:
+    """Return a whole number of at most six digits."""
+    text = (value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None  # noqa: PLR2004 - said above

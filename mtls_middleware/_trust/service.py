@@ -1,0 +1,307 @@
+"""All sources of trust together: files, the certificates API, CRLs. Each keeps its own last good answer.
+
+What they give is one snapshot, with one writer and many readers.
+"""
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
+from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.decision import Rejection
+from mtls_middleware._core.trust import AuthorityTrust, Binding, TrustSnapshot
+from mtls_middleware._io.forks import follow_forks
+from mtls_middleware._io.store import Store
+from mtls_middleware._trust.crl.lists import ListView, Revocations
+from mtls_middleware._trust.files.loading import (
+    LoadedTrust,
+    ReadFiles,
+    TrustSources,
+    fingerprint_of_files,
+    put_together,
+    read_files,
+)
+from mtls_middleware._trust.genesys.source import APISource
+from mtls_middleware.errors import TrustError
+from mtls_middleware.events import Refreshed, RefreshResult, RefreshSource
+from mtls_middleware.identity import Authority
+from mtls_middleware.reporting import APIStatus, ListStatus
+
+TURNED_AWAY = timedelta(seconds=10)
+"""How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
+
+PATIENCE = timedelta(minutes=5)
+"""After which a worker that asks, and found nothing yet, may be stuck: the others ask without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptTrust:
+    """Hold the trust of one moment.
+
+    Attributes:
+        trusts: one for each configured authority.
+        lists: revocation lists.
+        warnings: what was left out, and why.
+        problems: what failed; its last good is in here.
+        complaints: what could not be kept for a restart; this process goes on without.
+        renewed: regions whose root does not verify what the certificates API lists.
+    """
+
+    trusts: tuple[AuthorityTrust, ...]
+    lists: RevocationLists
+    warnings: tuple[str, ...]
+    problems: tuple[str, ...]
+    complaints: tuple[str, ...]
+    renewed: tuple[str, ...]
+
+
+class Keeper:
+    """Keep trust from all sources. One thread at a time calls it, but for `learn`, `has_changed` and the views."""
+
+    def __init__(
+        self,
+        sources: TrustSources,
+        *,
+        store: Store,
+        apis: Sequence[APISource] = (),
+        revocations: Revocations | None = None,
+    ) -> None:
+        """Prepare; nothing is read before `load`.
+
+        Args:
+            sources: the operator's files.
+            store: what outlives this process.
+            apis: one for each region with an OAuth client.
+            revocations: None where nobody asks for revocation.
+        """
+        self._sources = sources
+        self._store = store
+        self._apis = tuple(apis)
+        self._revocations = revocations
+        self._read: ReadFiles | None = None
+        self._files: Hashable = None
+        self._stored: Hashable = None
+        self._file_problems: tuple[str, ...] = ()
+        self._turned_away: datetime | None = None
+        self._without_news: datetime | None = None
+
+    # --- on any thread --------------------------------------------------------------------------------------------
+
+    def learn(self, verified: Sequence[x509.Certificate]) -> None:
+        """Take note of the addresses of revocation lists in a chain that passed everything else."""
+        if self._revocations is not None:
+            self._revocations.learn(verified)
+
+    def has_changed(self, now: datetime) -> bool:
+        """Return whether a refresh has something to do before its time. It costs a few stats."""
+        return (
+            fingerprint_of_files(self._sources) != self._files
+            or self._store.view() != self._stored
+            or (not self._is_waiting(now) and self._is_due(now))
+        )
+
+    @property
+    def list_views(self) -> tuple[ListView, ...]:
+        """Describe where revocation lists come from."""
+        return self._revocations.views if self._revocations is not None else ()
+
+    @property
+    def apis(self) -> tuple[APISource, ...]:
+        """Return what was told by each region's certificates API."""
+        return self._apis
+
+    @property
+    def results(self) -> tuple[Refreshed, ...]:
+        """Say of each source whether the last refresh found it good."""
+        found = {RefreshSource.FILES: bool(self._file_problems)}
+        if self._apis:
+            found[RefreshSource.API] = any(api.problem for api in self._apis)
+        if self.list_views and self._revocations is not None:
+            found[RefreshSource.LISTS] = bool(self._revocations.problems)
+        return tuple(
+            Refreshed(source, RefreshResult.FAILURE if failed else RefreshResult.SUCCESS)
+            for source, failed in found.items()
+        )
+
+    # --- aside, one at a time -------------------------------------------------------------------------------------
+
+    def load(self, now: datetime) -> KeptTrust:
+        """Read files and what was kept; it asks nobody.
+
+        Raises:
+            TrustError: a file cannot be used, or nothing is valid now.
+        """
+        files = fingerprint_of_files(self._sources)
+        self._read = read_files(self._sources, now)
+        self._files, self._file_problems = files, ()
+        self._recall(now)
+        return self._kept(now)
+
+    def refresh(self, now: datetime, clock: Callable[[], datetime], *, everything: bool = False) -> KeptTrust:
+        """Read files again, and ask who is due; of several workers of a machine, one asks, and all learn from it.
+
+        Args:
+            now: aware, UTC.
+            clock: tells the time after the network was waited for.
+            everything: ask all, due or not, whoever else asks.
+
+        Raises:
+            TrustError: nothing was ever loaded, and cannot be now.
+        """
+        files = fingerprint_of_files(self._sources)
+        try:
+            self._read = read_files(self._sources, now)
+            self._file_problems = ()
+        except TrustError as error:
+            if self._read is None:
+                raise
+            self._file_problems = error.problems
+        self._files = files
+        with self._store.refreshing() as is_mine:
+            has_news = self._store.view() != self._stored
+            self._recall(now)
+            self._turned_away = None if is_mine else now
+            if is_mine or self._without_news is None or has_news or self._without_news > now:
+                self._without_news = None if is_mine else now
+            is_stuck = self._without_news is not None and now - self._without_news >= PATIENCE
+            if is_mine or is_stuck or everything:
+                self._ask(now, everything=everything)
+                self._stored = self._store.view()  # what it wrote itself is no news
+        return self._kept(clock())
+
+    def _is_due(self, now: datetime) -> bool:
+        return any(api.schedule.is_due(now) for api in self._apis) or (
+            self._revocations is not None and self._revocations.due(now) <= now
+        )
+
+    def _is_waiting(self, now: datetime) -> bool:
+        return self._turned_away is not None and self._turned_away <= now < self._turned_away + TURNED_AWAY
+
+    def _recall(self, now: datetime) -> None:
+        self._stored = self._store.view()
+        for api in self._apis:
+            api.recall(now)
+        if self._revocations is not None:
+            self._revocations.recall(self._trust(now).trusts, now)
+
+    def _ask(self, now: datetime, *, everything: bool) -> None:
+        for api in self._apis:
+            if everything or api.schedule.is_due(now):
+                api.ask(now)
+        if self._revocations is None:
+            return
+        trusts = self._trust(now).trusts
+        for api in self._apis:
+            for leaf in api.known.genesys_leaves(now):
+                self._revocations.learn_unverified((leaf,), trusts, now)
+        self._revocations.refresh(trusts, now, everything=everything)
+
+    def _trust(self, now: datetime) -> LoadedTrust:
+        assert self._read is not None  # noqa: S101 - `load` or `refresh` came first
+        return put_together(self._sources, self._read, now, (api.known for api in self._apis))
+
+    def _kept(self, now: datetime) -> KeptTrust:
+        loaded = self._trust(now)
+        lists = self._revocations.lists(loaded.trusts) if self._revocations is not None else RevocationLists()
+        return KeptTrust(
+            trusts=loaded.trusts,
+            lists=lists,
+            warnings=(*loaded.warnings, *(warning for api in self._apis for warning in api.warnings)),
+            problems=(
+                *self._file_problems,
+                *(api.problem for api in self._apis if api.problem),
+                *(self._revocations.problems if self._revocations is not None else ()),
+            ),
+            complaints=self._store.problems,
+            renewed=tuple(api.region for api in self._apis if _has_new_root(api, loaded.trusts, now)),
+        )
+
+
+def _has_new_root(api: APISource, trusts: Sequence[AuthorityTrust], now: datetime) -> bool:
+    """Return whether the API lists a ``genesys`` certificate that the root of its region did not sign."""
+    binding = Binding(Authority.GENESYS, api.region)
+    own = [trust for trust in trusts if trust.authority is Authority.GENESYS and binding in trust.names]
+    return any(not _is_signed(leaf, trust, now) for trust in own for leaf in api.known.genesys_leaves(now))
+
+
+def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
+    """Return whether the leaf leads to an anchor; that it is not valid yet is another matter."""
+    try:
+        chain = parse_chain((leaf,))
+        moment = max(now, chain.leaf.not_valid_before_utc)
+        policy.identify(chains.verify(chain, trust, moment), trust, "")
+    except Rejection:
+        return False
+    return True
+
+
+class Holder:
+    """Hold the current snapshot. Readers take no lock: they read one reference, and keep what they read.
+
+    Attributes:
+        current: the newest snapshot; None before the first. Only `replace` writes it.
+    """
+
+    def __init__(self) -> None:
+        self.current: TrustSnapshot | None = None
+        self._writing = threading.Lock()
+        follow_forks(self)
+
+    def replace(
+        self, trusts: Iterable[AuthorityTrust], built_at: datetime, lists: RevocationLists | None = None
+    ) -> TrustSnapshot:
+        """Make the next version current, and return it.
+
+        Args:
+            trusts: one for each configured authority.
+            built_at: by the guard's clock, UTC.
+            lists: revocation lists of all authorities; None for none.
+        """
+        trusts = tuple(trusts)
+        with self._writing:
+            version = self.current.version + 1 if self.current is not None else 1
+            self.current = snapshot = TrustSnapshot(
+                version=version, built_at=built_at, trusts=trusts, lists=RevocationLists() if lists is None else lists
+            )
+        return snapshot
+
+    def after_fork(self) -> None:
+        """Forget a lock that a thread of the parent may have held."""
+        self._writing = threading.Lock()
+
+
+def lists_of(keeper: Keeper | None) -> tuple[ListStatus, ...]:
+    """Describe where revocation lists come from."""
+    return tuple(
+        ListStatus(
+            origin=view.origin,
+            number=view.held.number if view.held else None,
+            entries=len(view.held.serial_numbers) if view.held else 0,
+            this_update=view.held.this_update if view.held else None,
+            next_update=view.held.next_update if view.held else None,
+            last_success=view.last_success,
+            error=view.error,
+            is_learned=view.is_learned,
+        )
+        for view in (keeper.list_views if keeper is not None else ())
+    )
+
+
+def apis_of(keeper: Keeper | None) -> tuple[APIStatus, ...]:
+    """Describe what the certificates API of each region has told."""
+    return tuple(
+        APIStatus(
+            region=api.region,
+            certificates=len(api.known.certificates),
+            last_success=api.last_success,
+            next_poll=api.schedule.due,
+            error=api.problem,
+        )
+        for api in (keeper.apis if keeper is not None else ())
+    )
