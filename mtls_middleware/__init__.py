@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mtls_middleware.errors import ConfigurationError, MTLSError, TrustError
     from mtls_middleware.guard import Guard
     from mtls_middleware.identity import Authority, ClientIdentity, caller, optional_caller
-    from mtls_middleware.reporting import Status
+    from mtls_middleware.observing.status import Status
     from mtls_middleware.settings import Settings
     from mtls_middleware.wsgi import MTLSWSGIMiddleware
 
@@ -57,7 +57,7 @@ _MODULES = {
     "Reason": "_core.decision",
     "Rejected": "_core.decision",
     "Settings": "settings",
-    "Status": "reporting",
+    "Status": "observing.status",
     "TrustError": "errors",
     "caller": "identity",
     "optional_caller": "identity",

@@ -16,7 +16,7 @@ from mtls_middleware._core.scope import connection_of
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, ClientIdentity
-from mtls_middleware.instrumentation import LOGGER
+from mtls_middleware.observing.logging import LOGGER
 
 if TYPE_CHECKING:
     from mtls_middleware.guard import Guard

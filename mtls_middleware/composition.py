@@ -20,9 +20,8 @@ from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware._trust.service import Keeper
-from mtls_middleware._trust.tallies import Tallies
-from mtls_middleware._trust.tally import Numbers
 from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.observing.shared_counts import Numbers, Tallies
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
 

@@ -20,11 +20,13 @@ from mtls_middleware._io.http import within
 from mtls_middleware._trust.files.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware._trust.service import Holder, Keeper, KeptTrust, apis_of, lists_of
-from mtls_middleware._trust.tally import Counts
 from mtls_middleware.composition import Secrets, gate_of, keeper_of, never_right, tallies_of, trust_sources
-from mtls_middleware.counters import Counters
 from mtls_middleware.errors import ConfigurationError, TrustError
-from mtls_middleware.events import (
+from mtls_middleware.identity import Authority
+from mtls_middleware.observing import telemetry
+from mtls_middleware.observing.announcer import Telling
+from mtls_middleware.observing.counting import Counters, Ledger, Life
+from mtls_middleware.observing.events import (
     CallAccepted,
     Decided,
     Hook,
@@ -37,13 +39,9 @@ from mtls_middleware.events import (
     TrustReplaced,
     by_reason,
 )
-from mtls_middleware.foresight import download_of, endings
-from mtls_middleware.identity import Authority
-from mtls_middleware.instrumentation import telemetry
-from mtls_middleware.instrumentation.ledger import Ledger, Life
-from mtls_middleware.instrumentation.logging import LimitedLog
-from mtls_middleware.instrumentation.telling import Telling
-from mtls_middleware.reporting import Status, status_of
+from mtls_middleware.observing.logging import LimitedLog
+from mtls_middleware.observing.shared_counts import Counts
+from mtls_middleware.observing.status import Status, download_of, endings, status_of
 from mtls_middleware.settings import Settings
 
 RETRY = timedelta(seconds=30)

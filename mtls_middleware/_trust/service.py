@@ -29,9 +29,9 @@ from mtls_middleware._trust.files.loading import (
 )
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware.errors import TrustError
-from mtls_middleware.events import Refreshed, RefreshResult, RefreshSource
 from mtls_middleware.identity import Authority
-from mtls_middleware.reporting import APIStatus, ListStatus
+from mtls_middleware.observing.events import Refreshed, RefreshResult, RefreshSource
+from mtls_middleware.observing.status import APIStatus, ListStatus
 
 TURNED_AWAY = timedelta(seconds=10)
 """How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""

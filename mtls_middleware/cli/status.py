@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtls_middleware._trust.tally import Scope
 from mtls_middleware.cli.console import console_for
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
-from mtls_middleware.reporting import Life
+from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.status import Life
 from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.machine import as_json as as_json_text
 from mtls_middleware.status_page.steps import Step, Urgency

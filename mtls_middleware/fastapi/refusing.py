@@ -10,9 +10,9 @@ from starlette.websockets import WebSocket, WebSocketState
 from mtls_middleware._core.decision import Disposition, Rejected
 from mtls_middleware._core.response import Refusal, correlation_id, refusal
 from mtls_middleware._core.scope import connection_of
-from mtls_middleware.events import Severity
-from mtls_middleware.instrumentation.logging import LimitedLog
-from mtls_middleware.instrumentation.telling import Telling
+from mtls_middleware.observing.announcer import Telling
+from mtls_middleware.observing.events import Severity
+from mtls_middleware.observing.logging import LimitedLog
 
 _POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455 §7.4.1)."""

@@ -12,7 +12,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from mtls_middleware.instrumentation.limiting import Limiter
+from mtls_middleware.observing.logging import Limiter
 from mtls_middleware.servers.scope import peer_of
 
 LOGGER = logging.getLogger("mtls_middleware.connections")

@@ -1,16 +1,20 @@
-"""Takes values by name, and collects everything that is wrong with them."""
+"""The table of variables, and how values are read by name and prefix. Everything that is wrong is collected."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import PurePath
 from re import compile as regex
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
+from mtls_middleware import regions
+from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
-from mtls_middleware.settings.variables import VARIABLES, is_injected, nearest
+from mtls_middleware.identity import Authority
 
 Value = str | int | PurePath | Iterable["str | int | PurePath"] | None
 """What a keyword takes: the text of the environment, or what reads better in code."""
@@ -27,6 +31,16 @@ _PASSWORD = regex(r"://[^/?#]*@")
 
 _UP_TO_AT = regex(r"(?s)://.*@")
 """The same in an address that may be wrong: a password that is not escaped may hold anything."""
+
+Item = TypeVar("Item")
+
+_PREFIXED = re.compile(r"([A-Za-z0-9.-]+)\s*=\s*(.*)", re.DOTALL)
+"""A path with "=" in it has a "/" before that, or a "./" put there."""
+
+DEFAULT_PREFIX = "MTLS_"
+
+_INJECTED = regex(r".*(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_\w+)?)")
+"""What Kubernetes puts into every pod for a Service; one called ``mtls`` looks like ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,3 +227,142 @@ def _as_text(value: object) -> str:
             return str(value)
         case _:
             raise TypeError(f"holds a value of type {type(value).__name__}: give text, a number or a path")
+
+
+def bound_entries(
+    reader: Reader,
+    name: str,
+    parser: Callable[[str], Item],
+    possible: tuple[Binding, ...],
+    *,
+    prefix_needed: bool = True,
+) -> tuple[Bound[Item], ...]:
+    """Return the entries of a list with what they are bound to.
+
+    Args:
+        reader: the operator's values.
+        name: of the variable.
+        parser: of what stands behind the prefix.
+        possible: what an entry of this variable may be bound to.
+        prefix_needed: whether an entry without prefix is a problem where several bindings are possible.
+    """
+    if not possible and reader.is_bad("REGIONS", "AUTHORITIES"):
+        return ()
+    if not possible and reader.is_set(name):
+        reader.say(name, f"has no use here, because no authority among {reader.prefix}AUTHORITIES reads it: remove it")
+        return ()
+    entries: list[Bound[Item]] = []
+    for item in reader.items(name):
+        written, text = _split(item)
+        binding = possible[0] if len(possible) == 1 else None
+        if written is not None:
+            binding = reader.parsed(name, written, lambda prefix: _binding(prefix, possible, reader))
+            if binding is None:
+                continue
+        elif binding is None and prefix_needed:
+            reader.say(name, f"{reader.shown(name, item)} needs a prefix: {_prefixes(possible)}")
+            continue
+        if not text:
+            reader.say(name, f"{reader.shown(name, item)} has nothing behind its prefix")
+            continue
+        value = reader.parsed(name, text, parser)
+        if value is not None:
+            entries.append(Bound(binding, value))
+    return tuple(entries)
+
+
+def _split(item: str) -> tuple[str | None, str]:
+    match = _PREFIXED.fullmatch(item)
+    return (match[1], match[2]) if match else (None, item)
+
+
+def _binding(prefix: str, possible: tuple[Binding, ...], reader: Reader) -> Binding:
+    region = regions.find(prefix)
+    for binding in possible:
+        if prefix.lower() == str(binding) or (region is not None and region.aws_region == binding.region):
+            return binding
+    if region is not None and any(binding.region for binding in possible):
+        raise ValueError(f"is {region.aws_region}, which is not configured: add it to {reader.prefix}REGIONS")
+    if region is not None or prefix.lower() in set(Authority):
+        raise ValueError(f"is a prefix of something that is not configured here; configured are {_prefixes(possible)}")
+    raise ValueError(f"is no prefix that is possible here: write {_prefixes(possible)}, or ./ before a path with '='")
+
+
+def _prefixes(possible: Iterable[Binding]) -> str:
+    return " or ".join(f"{binding}=" for binding in possible)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """Describe one variable.
+
+    Attributes:
+        name: without the prefix, upper case.
+        default: as an operator would write it; empty where there is none.
+        secret: its value is never shown.
+        may_hold_secret: people paste the secret here by mistake, so its value is not shown either.
+    """
+
+    name: str
+    default: str = ""
+    secret: bool = False
+    may_hold_secret: bool = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Return whether the value may stand in messages and in a ``repr``."""
+        return not (self.secret or self.may_hold_secret)
+
+
+def _secret(name: str) -> tuple[Variable, Variable]:
+    return Variable(name=name, secret=True), Variable(name=f"{name}_FILE", may_hold_secret=True)
+
+
+VARIABLES: dict[str, Variable] = {
+    variable.name: variable
+    for variable in (
+        Variable(name="REGIONS"),
+        Variable(name="AUTHORITIES", default="genesys"),
+        Variable(name="TRUST"),
+        Variable(name="CERT_NAMES"),
+        Variable(name="PINS"),
+        Variable(name="GENESYS_CLIENT_ID", may_hold_secret=True),
+        *_secret("GENESYS_CLIENT_SECRET"),
+        Variable(name="SOURCE", default="tls"),
+        Variable(name="HEADER"),
+        Variable(name="HEADER_ENCODING"),
+        Variable(name="CHAIN_HEADER"),
+        Variable(name="VERIFY_HEADER"),
+        Variable(name="VERIFY_VALUE"),
+        Variable(name="XFCC_ELEMENTS", default="1"),
+        Variable(name="TRUSTED_PROXIES"),
+        *_secret("PROXY_SECRET"),
+        Variable(name="PROXY_SECRET_HEADER", default="X-MTLS-Proxy-Secret", may_hold_secret=True),
+        Variable(name="PROXY_DROPS_UNDERSCORES", default="no"),
+        Variable(name="PROTECT", default="/"),
+        Variable(name="EXEMPT"),
+        Variable(name="REVOCATION", default="check"),
+        Variable(name="CRL_URLS"),
+        Variable(name="CRL_NETWORKS"),
+        Variable(name="ORGANIZATION_IDS"),
+        Variable(name="ORGANIZATION_HEADER", default="ININ-Organization-Id"),
+        *_secret("CALLER_SECRET"),
+        Variable(name="CALLER_SECRET_HEADER", default="X-Caller-Secret", may_hold_secret=True),
+        Variable(name="MODE", default="enforce"),
+        Variable(name="STATE"),
+        *_secret("STATE_SECRET"),
+        Variable(name="REFRESH_SECONDS", default="3600"),
+        Variable(name="MAX_HEADER_BYTES", default="32768"),
+        Variable(name="MAX_CHAIN", default="5"),
+    )
+}
+
+
+def is_injected(name: str) -> bool:
+    """Return whether a name without its prefix looks like one that Kubernetes makes for a Service."""
+    return _INJECTED.fullmatch("_" + name) is not None
+
+
+def nearest(name: str) -> str | None:
+    """Return the variable that somebody who wrote `name` may have meant."""
+    return next(iter(get_close_matches(name.upper(), VARIABLES, n=1, cutoff=0.6)), None)

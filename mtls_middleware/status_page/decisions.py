@@ -6,8 +6,8 @@ from datetime import datetime
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
-from mtls_middleware._trust.tally import Counts, Scope
-from mtls_middleware.events import ACCEPTED
+from mtls_middleware.observing.events import ACCEPTED
+from mtls_middleware.observing.shared_counts import Counts, Scope
 
 NEVER_LET_THROUGH = {Reason.INTERNAL_ERROR}
 """Refused in report mode too."""

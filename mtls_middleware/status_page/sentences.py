@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.reporting import Life, Status
+from mtls_middleware.observing.status import Life, Status
 
 
 def headline(status: Status) -> str:

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
-from mtls_middleware._trust.tally import Scope
-from mtls_middleware.reporting import Life, Status
+from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.status import Life, Status
 from mtls_middleware.status_page.decisions import Decisions, Refusals
 from mtls_middleware.status_page.texts import plural, sentence
 

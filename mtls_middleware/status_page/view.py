@@ -11,10 +11,9 @@ from enum import StrEnum
 import mtls_middleware
 from mtls_middleware import regions
 from mtls_middleware._core.trust import Anchor, Pin
-from mtls_middleware._trust.tally import Counts
 from mtls_middleware.display import displayed
-from mtls_middleware.foresight import EndingKind
-from mtls_middleware.reporting import APIStatus, Life, ListStatus, RegionStatus, Status
+from mtls_middleware.observing.shared_counts import Counts
+from mtls_middleware.observing.status import APIStatus, EndingKind, Life, ListStatus, RegionStatus, Status
 from mtls_middleware.status_page.decisions import Decisions, decisions_of
 from mtls_middleware.status_page.sentences import headline
 from mtls_middleware.status_page.steps import SOON_DAYS, Step, steps_of

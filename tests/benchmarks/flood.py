@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware import Accepted, Guard
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.scope import connection_of
-from mtls_middleware.instrumentation import LOGGER
+from mtls_middleware.observing.logging import LOGGER
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
 from tests.benchmarks.calls import COMMON, PROXY, SECRET, Call, Site, clients
 from tests.benchmarks.table import Table

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mtls_middleware._core.decision import Reason
+from mtls_middleware.advice import RUNBOOK
 from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, reason_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
@@ -26,7 +27,6 @@ from mtls_middleware.cli.call.tls import Described, TLSFacts, described
 from mtls_middleware.cli.call.verb import Options, run_call
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
 from mtls_middleware.cli.doctor.target import Target
-from mtls_middleware.cli.runbook import RUNBOOK
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
 

@@ -8,7 +8,7 @@ import pytest
 
 from mtls_middleware.cli.trust.changes import changes
 from mtls_middleware.guard import Guard
-from mtls_middleware.reporting import APIStatus, ListStatus, Status
+from mtls_middleware.observing.status import APIStatus, ListStatus, Status
 from mtls_middleware.settings import Settings
 from tests.cli.trusting import Region
 

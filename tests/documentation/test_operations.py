@@ -6,8 +6,8 @@ import pytest
 
 from mtls_middleware import Reason, Status, guard
 from mtls_middleware._core.response import refusal
-from mtls_middleware.foresight import WARNING_DAYS
-from mtls_middleware.instrumentation import limiting, telling
+from mtls_middleware.observing import announcer, logging
+from mtls_middleware.observing.status import WARNING_DAYS
 from mtls_middleware.servers import context
 from tests.documentation.pages import ROOT, page
 from tests.documentation.sentences import HOLE, details, has_words, passed_on, sentences
@@ -40,8 +40,8 @@ MADE_ELSEWHERE = {
     "asgi.py",
     "fastapi/callers.py",
     "guard.py",
-    "instrumentation/logging.py",
-    "instrumentation/telling.py",
+    "observing/logging.py",
+    "observing/announcer.py",
 }
 """Files that tell what was made in another one, where it is found: no words of their own stand beside it."""
 
@@ -113,7 +113,7 @@ def test_the_time_to_wait_is_told_where_there_is_one(reason: Reason) -> None:
         ("A root or pin will expire", "{2}, {1} and {0} days before".format(*WARNING_DAYS)),
         ("Refused in the TLS handshake", f"at most {context.LINES_PER_MINUTE} lines a minute"),
         ("The TLS server keeps old trust", f"every {context.RETRY_AFTER:.0f} seconds"),
-        ("Refusals were not logged", f"every {limiting.SUMMARY_SECONDS:.0f} seconds"),
+        ("Refusals were not logged", f"every {logging.SUMMARY_SECONDS:.0f} seconds"),
     ],
 )
 def test_every_number_is_that_of_the_code(title: str, promise: str) -> None:
@@ -121,7 +121,7 @@ def test_every_number_is_that_of_the_code(title: str, promise: str) -> None:
 
 
 def test_report_mode_says_so_as_often_as_is_told() -> None:
-    assert telling.REPORT_EVERY.total_seconds() == 60
+    assert announcer.REPORT_EVERY.total_seconds() == 60
     assert "once a minute" in ENTRIES["Report mode lets calls through"]
 
 

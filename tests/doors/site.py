@@ -10,8 +10,8 @@ from typing import Any
 from cryptography import x509
 
 from mtls_middleware import Guard, Settings
-from mtls_middleware.events import Event
-from mtls_middleware.instrumentation.logging import log
+from mtls_middleware.observing.events import Event
+from mtls_middleware.observing.logging import log
 from mtls_middleware.testing import ClientCertificate, RegionalCA, nginx, tls_extension
 from tests.doors.doors import Case
 

@@ -13,8 +13,8 @@ import pytest
 
 from mtls_middleware import Accepted, ConfigurationError, Connection, Guard, Reason, Rejected, Status, TrustError
 from mtls_middleware._core.connection import Interface
-from mtls_middleware.events import CallAccepted, CallRejected, Event, RefreshFailed, TrustReplaced
-from mtls_middleware.reporting import Life
+from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, RefreshFailed, TrustReplaced
+from mtls_middleware.observing.status import Life
 from mtls_middleware.testing import RegionalCA, tls_extension
 from tests.doors.doors import call, http
 from tests.doors.site import (

@@ -20,8 +20,8 @@ from mtls_middleware._io.files import Unusable
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys.client import CertificatesAPI
-from mtls_middleware.events import Notice, RefreshFailed
-from mtls_middleware.reporting import Life
+from mtls_middleware.observing.events import Notice, RefreshFailed
+from mtls_middleware.observing.status import Life
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import ASGIApplication, call, http, http_scope, run_asgi
 from tests.doors.site import DAY, NOW, Site, good_client, over_tls, regional_ca, stranger_ca

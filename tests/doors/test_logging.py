@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Disposition, Evidence, Reason, Rejected
 from mtls_middleware.display import LIMIT, displayed
-from mtls_middleware.events import CallRejected, Notice, RefreshFailed, Severity, TrustReplaced
-from mtls_middleware.instrumentation.logging import log
+from mtls_middleware.observing.events import CallRejected, Notice, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.observing.logging import log
 from mtls_middleware.testing import tls_extension
 from tests.doors.doors import Case, call, http, wsgi
 from tests.doors.site import (

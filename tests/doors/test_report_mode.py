@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware.events import CallRejected, Notice
+from mtls_middleware.observing.events import CallRejected, Notice
 from mtls_middleware.testing import tls_extension
 from tests.doors.doors import Case, asgi_outcome, call, http_scope
 from tests.doors.site import (

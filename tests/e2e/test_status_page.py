@@ -23,9 +23,9 @@ from cryptography.x509.oid import NameOID
 
 from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware._core.gate import Mode
-from mtls_middleware._trust.tally import Counts, Scope
-from mtls_middleware.events import Decided
 from mtls_middleware.guard import utc_now
+from mtls_middleware.observing.events import Decided
+from mtls_middleware.observing.shared_counts import Counts, Scope
 from mtls_middleware.status_page import document
 from mtls_middleware.status_page.view import view_of
 from mtls_middleware.testing import ClientCertificate, RegionalCA

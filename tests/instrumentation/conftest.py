@@ -14,10 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware.instrumentation.ledger import Ledger
-from mtls_middleware.instrumentation.logging import LimitedLog
-from mtls_middleware.instrumentation.metrics import Metrics
-from mtls_middleware.instrumentation.spans import Spans
+from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.logging import LimitedLog
+from mtls_middleware.observing.otel import Metrics, Spans
 from tests.doors.site import TLS, Site
 
 Labels = tuple[tuple[str, str], ...]

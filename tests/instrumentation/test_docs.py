@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from mtls_middleware import Reason
-from mtls_middleware.foresight import EndingKind
 from mtls_middleware.identity import Authority
-from mtls_middleware.instrumentation.limiting import BURST, PER_SECOND, SUMMARY_SECONDS
-from mtls_middleware.instrumentation.logging import LimitedLog, log
+from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
+from mtls_middleware.observing.status import EndingKind
 from tests.doors.doors import http
 from tests.doors.site import over_tls, stranger_ca
 from tests.instrumentation.conftest import Seconds, Watched

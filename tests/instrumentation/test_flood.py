@@ -10,9 +10,8 @@ import pytest
 from mtls_middleware import Guard
 from mtls_middleware._core.decision import Disposition, Reason, Rejected
 from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware.events import CallRejected, Notice, RefreshFailed, Severity
-from mtls_middleware.instrumentation.limiting import BURST, SUMMARY_SECONDS
-from mtls_middleware.instrumentation.logging import LimitedLog
+from mtls_middleware.observing.events import CallRejected, Notice, RefreshFailed, Severity
+from mtls_middleware.observing.logging import BURST, SUMMARY_SECONDS, LimitedLog
 from mtls_middleware.testing import tls_extension
 from tests.doors.doors import Case, http
 from tests.doors.site import NGINX, good_client, over_tls, stranger_ca, through_nginx

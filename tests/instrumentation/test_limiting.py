@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware.instrumentation.limiting import BURST, HeldBack, Limiter
+from mtls_middleware.observing.logging import BURST, HeldBack, Limiter
 
 
 def test_a_burst_is_written_whole() -> None:

@@ -18,11 +18,11 @@ from mtls_middleware._core.scope import connection_of
 from mtls_middleware._core.sources.presets import NAMES
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust.genesys.client import CertificatesAPI
-from mtls_middleware.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
-from mtls_middleware.foresight import EndingKind
 from mtls_middleware.identity import Authority
-from mtls_middleware.instrumentation import telemetry
-from mtls_middleware.instrumentation.ledger import Ledger
+from mtls_middleware.observing import telemetry
+from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
+from mtls_middleware.observing.status import EndingKind
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, tls_extension
 from tests.doors.doors import Case, call, http, http_scope, wsgi
 from tests.doors.site import (
@@ -356,7 +356,7 @@ class TestSeveralGuards:
 
         wanted = site.settings()
         monkeypatch.setattr(telemetry, "_registered", {})
-        monkeypatch.setattr("mtls_middleware.instrumentation.metrics.Metrics", lambda ledger, _: made.append(ledger))
+        monkeypatch.setattr("mtls_middleware.observing.otel.Metrics", lambda ledger, _: made.append(ledger))
         threads = [Thread(target=make) for _ in range(4)]
         for thread in threads:
             thread.start()

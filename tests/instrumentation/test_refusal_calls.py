@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Disposition, Evidence, Reason, Rejected
 from mtls_middleware.display import LIMIT, displayed
-from mtls_middleware.events import CallRejected
-from mtls_middleware.instrumentation.logging import log
+from mtls_middleware.observing.events import CallRejected
+from mtls_middleware.observing.logging import log
 
 
 def calls_of_a_refusal(text: str) -> int:

@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mtls_middleware import Guard
 from mtls_middleware._core.decision import Disposition, Evidence, Reason, Rejected
-from mtls_middleware.events import CallAccepted, CallRejected, Notice, Severity
-from mtls_middleware.instrumentation.spans import Spans
+from mtls_middleware.observing.events import CallAccepted, CallRejected, Notice, Severity
+from mtls_middleware.observing.otel import Spans
 from mtls_middleware.testing import ClientCertificate
 from tests.doors.doors import Case, Door, http, http_scope, websocket, wsgi
 from tests.doors.site import ORGANIZATION, good_client, over_tls, regional_ca, stranger_ca
@@ -104,8 +104,8 @@ def test_a_span_that_is_not_recorded_costs_no_attributes(watched: Watched, monke
     def fail(_: object) -> dict[str, str]:
         raise AssertionError("nobody asks for them")
 
-    monkeypatch.setattr("mtls_middleware.instrumentation.spans._of_identity", fail)
-    monkeypatch.setattr("mtls_middleware.instrumentation.spans._attributes", fail)
+    monkeypatch.setattr("mtls_middleware.observing.otel._of_identity", fail)
+    monkeypatch.setattr("mtls_middleware.observing.otel._attributes", fail)
     with trace.get_tracer("test").start_as_current_span("server") as span:
         assert not span.is_recording()
         for client in (good_client(), good_client(), stranger_ca().client()):

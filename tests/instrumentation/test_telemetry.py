@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from mtls_middleware import Guard
-from mtls_middleware.instrumentation import telemetry
-from mtls_middleware.instrumentation.logging import LimitedLog
-from mtls_middleware.instrumentation.spans import Spans
+from mtls_middleware.observing import telemetry
+from mtls_middleware.observing.logging import LimitedLog
+from mtls_middleware.observing.otel import Spans
 from tests.doors.doors import http
 from tests.doors.site import Site, good_client, over_tls
 
@@ -98,7 +98,7 @@ def test_without_opentelemetry_everything_else_works(site: Site) -> None:
 
 
 def test_without_opentelemetry_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
-    for name in ("opentelemetry", "mtls_middleware.instrumentation.spans", "mtls_middleware.instrumentation.metrics"):
+    for name in ("opentelemetry", "mtls_middleware.observing.otel", "mtls_middleware.observing.otel"):
         monkeypatch.setitem(sys.modules, name, None)
 
     assert telemetry.span_hooks() == ()

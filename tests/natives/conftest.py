@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware.fastapi import refusing
-from mtls_middleware.instrumentation.logging import log
-from mtls_middleware.instrumentation.telling import Telling
+from mtls_middleware.observing.announcer import Telling
+from mtls_middleware.observing.logging import log
 from tests.doors.conftest import HTTPTOOLS
 from tests.doors.site import Site
 

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 import mtls_middleware.servers.uvicorn as adapter
-from mtls_middleware.instrumentation.limiting import Limiter
+from mtls_middleware.observing.logging import Limiter
 from mtls_middleware.servers import head_deadline
 from mtls_middleware.testing import RegionalCA
 from tests.servers.handshake import client_context

@@ -15,8 +15,7 @@ import pytest
 
 from mtls_middleware import ConfigurationError, Mode, Settings
 from mtls_middleware.settings.keywords import SettingsKeywords
-from mtls_middleware.settings.reader import Origin
-from mtls_middleware.settings.variables import VARIABLES
+from mtls_middleware.settings.reader import VARIABLES, Origin
 
 SECRET = "correct-horse-battery"  # long enough, and nobody's
 OTHER = SECRET[::-1]

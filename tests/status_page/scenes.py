@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mtls_middleware import Guard, Settings
-from mtls_middleware._trust.tally import Counts, Scope
-from mtls_middleware.events import Decided
+from mtls_middleware.observing.events import Decided
+from mtls_middleware.observing.shared_counts import Counts, Scope
 from mtls_middleware.status_page.document import html
 from mtls_middleware.status_page.view import View, view_of
 from mtls_middleware.testing import RegionalCA

@@ -11,12 +11,12 @@ from typer.main import get_group
 
 from mtls_middleware import Guard, MTLSMiddleware, Settings
 from mtls_middleware._io.folder import KEPT
-from mtls_middleware._trust.tallies import PLACES, SHARE_SECONDS
 from mtls_middleware.cli.app import app as command_line
 from mtls_middleware.cli.extras import WRONG
 from mtls_middleware.cli.status import NOT_FRESH
-from mtls_middleware.instrumentation.ledger import DecisionSeries
-from mtls_middleware.reporting import Life
+from mtls_middleware.observing.counting import DecisionSeries
+from mtls_middleware.observing.shared_counts import PLACES, SHARE_SECONDS
+from mtls_middleware.observing.status import Life
 from mtls_middleware.status_page.document import REFRESH_SECONDS
 from mtls_middleware.status_page.steps import SOON_DAYS, steps_of
 from mtls_middleware.testing import MTLSTestClient, RegionalCA

@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from mtls_middleware._trust.tally import Scope
-from mtls_middleware.reporting import APIStatus, Life, ListStatus
+from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.status import APIStatus, Life, ListStatus
 from mtls_middleware.status_page.document import html, policy, style
 from mtls_middleware.status_page.view import View
 from tests.status_page.scenes import (

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Reason, Status
-from mtls_middleware._trust.tally import Scope
-from mtls_middleware.events import Decided
-from mtls_middleware.reporting import APIStatus, Life, ListStatus
+from mtls_middleware.observing.events import Decided
+from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.status import APIStatus, Life, ListStatus
 from mtls_middleware.status_page import steps
 from mtls_middleware.status_page.decisions import decisions_of
 from mtls_middleware.status_page.steps import CURES, Step, Urgency, steps_of

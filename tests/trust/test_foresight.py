@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
-from mtls_middleware.foresight import WARNING_DAYS, EndingKind, download_of, endings
 from mtls_middleware.identity import Authority
+from mtls_middleware.observing.status import WARNING_DAYS, EndingKind, download_of, endings
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys import DAY, NOW
 

@@ -18,10 +18,20 @@ from hypothesis import strategies as st
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind
-from mtls_middleware._trust import tallies
-from mtls_middleware._trust.tallies import ALIVE_SECONDS, PLACES, SHARE_SECONDS, Tallies, read_counts
-from mtls_middleware._trust.tally import BYTES, LARGEST, Scope, Tally, summed
-from mtls_middleware.events import Decided
+from mtls_middleware.observing import shared_counts
+from mtls_middleware.observing.events import Decided
+from mtls_middleware.observing.shared_counts import (
+    ALIVE_SECONDS,
+    BYTES,
+    LARGEST,
+    PLACES,
+    SHARE_SECONDS,
+    Scope,
+    Tallies,
+    Tally,
+    read_counts,
+    summed,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MISSING = Decided("certificate_missing", "none", "none", "report", cached=False)
@@ -149,7 +159,7 @@ def test_at_the_end_of_the_interpreter_everybody_writes(tmp_path: Path) -> None:
     process = Process(tmp_path)
     process.share()
     process.count(MISSING, 1)
-    tallies._share_last()
+    shared_counts._share_last()
 
     assert numbers(tmp_path) == {MISSING: 1}
 
@@ -250,7 +260,7 @@ def test_without_a_folder_only_a_guard_that_judges_knows(writes: bool, scope: Sc
 
 
 def test_who_finds_no_free_place_shares_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "_PLACES", ("process-00",))
+    monkeypatch.setattr(shared_counts, "_PLACES", ("process-00",))
     one, other = Process(tmp_path), Process(tmp_path)
     one.count(MISSING, 1)
     other.count(MISSING, 2)

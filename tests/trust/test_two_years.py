@@ -22,8 +22,8 @@ from mtls_middleware._io.files import Unusable
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys.client import CertificatesAPI
-from mtls_middleware.events import Event, Notice
-from mtls_middleware.reporting import Life
+from mtls_middleware.observing.events import Event, Notice
+from mtls_middleware.observing.status import Life
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import http_scope
 from tests.doors.site import over_tls

@@ -11,11 +11,11 @@ from ipaddress import ip_address
 from types import MappingProxyType
 
 from mtls_middleware._core.decision import Reason
+from mtls_middleware.advice import RUNBOOK
 from mtls_middleware.cli.call.credentials import Credentials
 from mtls_middleware.cli.call.exchange import Answer, Exchange
 from mtls_middleware.cli.call.tls import Described
 from mtls_middleware.cli.doctor.target import Target
-from mtls_middleware.cli.runbook import RUNBOOK
 from mtls_middleware.display import displayed
 
 SOON = timedelta(days=30)

@@ -22,10 +22,9 @@ from mtls_middleware.cli.doctor.target import Target
 from mtls_middleware.cli.doctor.transport import Network
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError, MTLSError
-from mtls_middleware.settings.reader import Reader
-from mtls_middleware.settings.shapes import header_shape, source_name
+from mtls_middleware.settings.reader import DEFAULT_PREFIX, Reader
+from mtls_middleware.settings.sources import header_shape, source_name
 from mtls_middleware.settings.values import whole_number
-from mtls_middleware.settings.variables import DEFAULT_PREFIX
 
 _SHAPE = ("SOURCE", "HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE", "XFCC_ELEMENTS")
 _READ = (*_SHAPE, "PROXY_SECRET_HEADER", "PINS")

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.decision import Accepted, Rejected
 from mtls_middleware._core.response import refusal
+from mtls_middleware.advice import RUNBOOK
 from mtls_middleware.cli.explain.judging import Judged
 from mtls_middleware.cli.explain.steps import Step
-from mtls_middleware.cli.runbook import RUNBOOK
 
 
 def facts(judged: Judged, steps: Sequence[Step], notes: Sequence[str]) -> dict[str, Any]:

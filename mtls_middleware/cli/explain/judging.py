@@ -18,7 +18,7 @@ from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware.cli.explain.reading import Given
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import Guard, utc_now
-from mtls_middleware.reporting import Status
+from mtls_middleware.observing.status import Status
 from mtls_middleware.settings import Settings
 
 _ABOUT_CERTIFICATES = (

@@ -8,9 +8,9 @@ from rich.text import Text
 from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.decision import Accepted, Rejected
 from mtls_middleware._core.response import refusal
+from mtls_middleware.advice import RUNBOOK
 from mtls_middleware.cli.explain.judging import Judged
 from mtls_middleware.cli.explain.steps import Outcome, Step
-from mtls_middleware.cli.runbook import RUNBOOK
 from mtls_middleware.display import displayed
 
 _STYLES = {

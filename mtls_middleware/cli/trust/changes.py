@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mtls_middleware.cli.counting import counted
 from mtls_middleware.cli.trust.table import SHORT
 from mtls_middleware.display import displayed
-from mtls_middleware.reporting import RegionStatus, Status
+from mtls_middleware.observing.status import RegionStatus, Status
 
 
 def changes(before: Status, after: Status) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from mtls_middleware._core.trust import Anchor, Pin
-from mtls_middleware.reporting import RegionStatus, Status
+from mtls_middleware.observing.status import RegionStatus, Status
 
 
 def facts(status: Status, now: datetime) -> dict[str, Any]:

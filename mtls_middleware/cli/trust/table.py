@@ -9,7 +9,7 @@ from rich.text import Text
 from mtls_middleware.cli.counting import counted
 from mtls_middleware.cli.trust.facts import days_left
 from mtls_middleware.display import displayed
-from mtls_middleware.reporting import APIStatus, Life, ListStatus, RegionStatus, Status
+from mtls_middleware.observing.status import APIStatus, Life, ListStatus, RegionStatus, Status
 
 _STYLES = {Life.FRESH: "bold green", Life.STALE: "bold yellow", Life.EXPIRED: "bold red", Life.MISSING: "bold red"}
 _MEANINGS = {

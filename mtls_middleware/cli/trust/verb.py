@@ -18,7 +18,7 @@ from mtls_middleware.cli.trust.writing import NotOursError, require_ours, write
 from mtls_middleware.cli.waiting import waiting
 from mtls_middleware.display import displayed
 from mtls_middleware.guard import Guard, utc_now
-from mtls_middleware.reporting import Life, Status
+from mtls_middleware.observing.status import Life, Status
 from mtls_middleware.settings import Settings
 
 FAILED = 1

@@ -13,7 +13,7 @@ from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import Settings
-from mtls_middleware.settings.variables import DEFAULT_PREFIX, VARIABLES
+from mtls_middleware.settings.reader import DEFAULT_PREFIX, VARIABLES
 
 ROOT = 0
 

@@ -14,8 +14,8 @@ from mtls_middleware._trust.service import KeptTrust
 from mtls_middleware.cli.doctor.own.finding import About, Check, Finding, Topic
 from mtls_middleware.composition import trust_sources
 from mtls_middleware.display import displayed
-from mtls_middleware.foresight import WARNING_DAYS, download_of, endings
 from mtls_middleware.identity import Authority
+from mtls_middleware.observing.status import WARNING_DAYS, download_of, endings
 from mtls_middleware.regions import Certainty, find
 from mtls_middleware.settings import Settings
 

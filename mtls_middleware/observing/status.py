@@ -1,15 +1,21 @@
-"""What an operator sees of a guard: trust, its age, what was decided, and what is not in force."""
+"""What an operator sees of a guard: trust, its age, what was decided, what is not in force, and what will expire."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, assert_never
 
 from mtls_middleware._core.crl import RevocationLists
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot
-from mtls_middleware.foresight import Ending, endings
+from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
+from mtls_middleware.regions import find
+
+WARNING_DAYS = (30, 90, 180)
+"""Before the end of an anchor or a pin. A root is renewed by hand, with a change request."""
+
+_DAY = 86_400.0
 
 
 class Life(StrEnum):
@@ -87,6 +93,34 @@ class APIStatus:
     last_success: datetime | None
     next_poll: datetime
     error: str
+
+
+class EndingKind(StrEnum):
+    """Say what ends: a label of metrics."""
+
+    ANCHOR = "anchor"
+    PIN = "pin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Tell when callers of one region will be refused unless somebody, or the certificates API, does something.
+
+    Attributes:
+        kind: what ends.
+        region: AWS region name, or the authority's where it serves all regions.
+        at: when, UTC.
+        days: whole days until then; negative where it has ended.
+        threshold: the smallest of `WARNING_DAYS` that has come.
+        text: one sentence, with what to do.
+    """
+
+    kind: EndingKind
+    region: str
+    at: datetime
+    days: int
+    threshold: int | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,3 +226,84 @@ def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: R
     if trust.authority is Authority.CUSTOM:
         issuers = (*issuers, *lists.issuers)
     return any(one.is_fresh(now) for issuer in issuers for one in lists.of(issuer))
+
+
+def endings(snapshot: TrustSnapshot | None, now: datetime) -> tuple[Ending, ...]:
+    """Return what will end, the first first."""
+    found = (ending for trust in (snapshot.trusts if snapshot else ()) for ending in _endings(trust, now))
+    return tuple(sorted(found, key=lambda ending: ending.at))
+
+
+def download_of(region: str) -> str:
+    """Return how the download of a region's root is called."""
+    known = find(region)
+    return f"{known.zip_label}.zip" if known is not None and known.zip_label else f"the zip of {region}"
+
+
+def _endings(trust: AuthorityTrust, now: datetime) -> Iterator[Ending]:
+    if trust.authority is Authority.DIGICERT:
+        ends = [anchor.not_after for anchor in trust.anchors]
+        if ends:
+            yield _anchor(Binding(Authority.DIGICERT), max(ends), now)
+        for region in dict.fromkeys(pin.region for pin in trust.pins.values()):
+            yield from _pin(region, [pin for pin in trust.pins.values() if pin.region == region], now)
+        return
+    for binding in trust.names:
+        ends = [anchor.not_after for anchor in trust.anchors if anchor.binding == binding]
+        if ends:
+            yield _anchor(binding, max(ends), now)
+
+
+def _anchor(binding: Binding, at: datetime, now: datetime) -> Ending:
+    match binding.authority:
+        case Authority.GENESYS:
+            cure = f"download {download_of(str(binding))}, and put the new root beside the old one in MTLS_TRUST"
+        case Authority.DIGICERT:
+            cure = "update mtls-middleware, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
+        case Authority.CUSTOM:
+            cure = "add the next root as custom=PATH to MTLS_TRUST"
+        case _:
+            assert_never(binding.authority)
+    days = _days(at, now)
+    return Ending(
+        kind=EndingKind.ANCHOR,
+        region=str(binding),
+        at=at,
+        days=days,
+        threshold=_threshold(at, now),
+        text=f"the last root of {binding} {_ends(days, at)}: {cure}",
+    )
+
+
+def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Ending]:
+    ends = [pin.not_after for pin in pins]
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return  # of a pin that is a bare fingerprint nobody knows the end
+    days = _days(max(known), now)
+    upcoming = len([pin for pin in pins if pin.not_before is not None and pin.not_before > now])
+    more = "" if len(pins) > 1 or upcoming else ", no upcoming certificate known yet"
+    yield Ending(
+        kind=EndingKind.PIN,
+        region=region,
+        at=max(known),
+        days=days,
+        threshold=_threshold(max(known), now),
+        text=(
+            f"{'the last pin' if len(pins) > 1 else 'pin'} of {region} {_ends(days, max(known))}{more}: without OAuth "
+            f"credentials, add {region}=PATH of the next client certificate to MTLS_PINS"
+        ),
+    )
+
+
+def _days(at: datetime, now: datetime) -> int:
+    return int((at - now).total_seconds() // _DAY)
+
+
+def _threshold(at: datetime, now: datetime) -> int | None:
+    return next((days for days in WARNING_DAYS if at - now <= timedelta(days=days)), None)
+
+
+def _ends(days: int, at: datetime) -> str:
+    when = f"{at:%Y-%m-%d}"
+    return displayed(f"expires in {days} days, on {when}" if days >= 0 else f"expired on {when}")

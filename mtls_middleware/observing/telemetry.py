@@ -1,7 +1,7 @@
 """OpenTelemetry, where it is installed: the numbers of all guards of a process, and a hook that marks spans."""
 
-from mtls_middleware.events import Hook
-from mtls_middleware.instrumentation.ledger import Ledger
+from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.events import Hook
 
 METER = "mtls_middleware"
 
@@ -14,7 +14,7 @@ _registered: dict[str, object] = {}
 def span_hooks() -> tuple[Hook, ...]:
     """Return the hook that marks spans; nothing where opentelemetry-api is not installed."""
     try:
-        from mtls_middleware.instrumentation.spans import Spans  # noqa: PLC0415 - an optional back end
+        from mtls_middleware.observing.otel import Spans  # noqa: PLC0415 - an optional back end
     except ImportError:
         return ()
     return (Spans(),)
@@ -25,7 +25,7 @@ def register() -> Ledger | None:
     try:
         from opentelemetry import metrics  # noqa: PLC0415 - an optional back end
 
-        from mtls_middleware.instrumentation.metrics import Metrics  # noqa: PLC0415 - an optional back end
+        from mtls_middleware.observing.otel import Metrics  # noqa: PLC0415 - an optional back end
     except ImportError:
         return None
     mine = object()

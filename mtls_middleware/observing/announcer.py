@@ -9,9 +9,8 @@ from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
-from mtls_middleware.events import CallAccepted, CallRejected, Dozing, Event, Hook, Notice, Severity
-from mtls_middleware.instrumentation import LOGGER
-from mtls_middleware.instrumentation.logging import LimitedLog, log
+from mtls_middleware.observing.events import CallAccepted, CallRejected, Dozing, Event, Hook, Notice, Severity
+from mtls_middleware.observing.logging import LOGGER, LimitedLog, log
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""

@@ -1,14 +1,17 @@
-"""Whose certificate a call came with, on the OpenTelemetry span of the call. It needs opentelemetry-api."""
+"""OpenTelemetry: attributes of the span of a call, and metrics. It needs opentelemetry-api."""
 
+from collections.abc import Iterator
 from datetime import UTC
 from functools import lru_cache
 
 from opentelemetry import trace
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from mtls_middleware._core.decision import Evidence, evidence_of
 from mtls_middleware.display import displayed
-from mtls_middleware.events import CallAccepted, CallRejected, Event
 from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.events import CallAccepted, CallRejected, Event
 
 SUBJECT = "tls.client.subject"
 ISSUER = "tls.client.issuer"
@@ -18,6 +21,11 @@ NOT_AFTER = "tls.client.not_after"
 
 _CALLERS = 64
 """Callers whose attributes are remembered. Only who was accepted takes room."""
+
+DECISIONS = "mtls.decisions"
+CACHE = "mtls.cache"
+REFRESH = "mtls.refresh"
+EXPIRES = "mtls.trust.expires"
 
 
 class Spans:
@@ -62,3 +70,39 @@ def _attributes(evidence: Evidence) -> dict[str, str]:
         moment = evidence.not_after.astimezone(UTC)
         attributes[NOT_AFTER] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return attributes
+
+
+class Metrics:
+    """Answer who collects: nothing is counted twice, and no call waits for it."""
+
+    def __init__(self, ledger: Ledger, meter: Meter) -> None:
+        """Register each instrument, once for all guards of the ledger."""
+        self._ledger = ledger
+        meter.create_observable_counter(
+            DECISIONS, [self._decisions], unit="{call}", description="Calls to protected paths, by what was decided."
+        )
+        meter.create_observable_counter(
+            CACHE, [self._cache], unit="{call}", description="Accepted calls, by whether their verdict was known."
+        )
+        meter.create_observable_counter(
+            REFRESH, [self._refreshes], unit="{refresh}", description="Refreshes of trust, by source."
+        )
+        meter.create_observable_gauge(
+            EXPIRES, [self._lives], unit="s", description="Time until the last anchor, or pin, of a region ends."
+        )
+
+    def _decisions(self, _: CallbackOptions) -> Iterator[Observation]:
+        for series, number in self._ledger.decisions().items():
+            yield Observation(number, series._asdict())
+
+    def _cache(self, _: CallbackOptions) -> Iterator[Observation]:
+        for result, number in self._ledger.cache().items():
+            yield Observation(number, {"result": result})
+
+    def _refreshes(self, _: CallbackOptions) -> Iterator[Observation]:
+        for refreshed, number in self._ledger.refreshes().items():
+            yield Observation(number, {"source": str(refreshed.source), "result": str(refreshed.result)})
+
+    def _lives(self, _: CallbackOptions) -> Iterator[Observation]:
+        for life, seconds in self._ledger.lives().items():
+            yield Observation(seconds, life._asdict())

@@ -1,14 +1,15 @@
-"""The numbers of every guard in the process, added up under labels from closed sets."""
+"""Counters that threads raise without waiting for each other, and their sum over every guard of the process."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from weakref import WeakMethod
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware.events import ACCEPTED, NOBODY, Decided, Refreshed, RefreshResult
+from mtls_middleware.observing.events import ACCEPTED, NOBODY, Decided, Refreshed, RefreshResult
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -145,3 +146,26 @@ def _sum(counts: Iterable[Mapping[Key, int]]) -> dict[Key, int]:
 
 def _nothing() -> None:
     return None
+
+
+class Counters(Generic[Key]):
+    """Count by key. Raising an `itertools.count` is one step of the interpreter: nothing is lost or locked."""
+
+    __slots__ = ("_by_key",)
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, count[int]] = {}
+
+    def add(self, key: Key) -> None:
+        """Raise one counter by one."""
+        self.of(key)()
+
+    def of(self, key: Key) -> Callable[[], object]:
+        """Return what raises one counter by one."""
+        return self._by_key.setdefault(key, count()).__next__
+
+    def totals(self) -> dict[Key, int]:
+        """Return every counter."""
+        # Its text is all that tells the value of a count without raising it.
+        values = {key: int(repr(counter)[len("count(") : -1]) for key, counter in tuple(self._by_key.items())}
+        return {key: value for key, value in values.items() if value}

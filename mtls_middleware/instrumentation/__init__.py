@@ -1,6 +1,0 @@
-"""Hooks: one file for each way of telling others what happened."""
-
-import logging
-
-LOGGER = logging.getLogger("mtls_middleware")
-"""The one logger of the package."""

@@ -1,0 +1,1 @@
+"""What others see: events, log, status, counters, OpenTelemetry. It decides nothing."""
