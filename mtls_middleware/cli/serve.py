@@ -16,9 +16,8 @@ from uvicorn.server import ServerState
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.servers import uvicorn as protocols
-from mtls_middleware.servers.context import server_context
+from mtls_middleware.servers.context import server_context, trust_of
 from mtls_middleware.servers.head_deadline import HEAD_TIMEOUT, HeadDeadline
-from mtls_middleware.servers.trust import trust_of
 from mtls_middleware.settings import Settings
 
 _CLASSES = {"h11": "H11Protocol", "httptools": "HttpToolsProtocol"}

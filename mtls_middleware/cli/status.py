@@ -16,7 +16,7 @@ from mtls_middleware.guard import Guard
 from mtls_middleware.observing.shared_counts import Scope
 from mtls_middleware.observing.status import Life
 from mtls_middleware.settings import Settings
-from mtls_middleware.status_page.machine import as_json as as_json_text
+from mtls_middleware.status_page.document import as_json as as_json_text
 from mtls_middleware.status_page.steps import Step, Urgency
 from mtls_middleware.status_page.texts import moment, number, plural, when
 from mtls_middleware.status_page.view import View, view_of

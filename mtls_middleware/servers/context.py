@@ -1,9 +1,4 @@
-"""A TLS context for servers on asyncio that asks for a client certificate and follows live trust.
-
-The handshake is a first filter; every request is judged again. What the filter cannot do: switch off the resumption of
-TLS 1.2 sessions, for which the standard library has no switch. A caller whose root is removed may go on resuming such a
-session, without a new check in the handshake. So adapters keep the leaf, never a verdict.
-"""
+"""A TLS context for servers on asyncio that asks for a client certificate and follows the trust of a guard."""
 
 import logging
 import ssl
@@ -18,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.guard import Guard
 
 LOGGER = logging.getLogger("mtls_middleware.tls")
 
@@ -198,3 +194,17 @@ def _facts(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f'reason={reason} verify_code={error.verify_code} verify_message="{displayed(error.verify_message)}"'
     return f"reason={reason}"
+
+
+def trust_of(guard: Guard) -> TrustView:
+    """Return a view of the CA certificates of the trust in force; none before the guard has started."""
+
+    def view() -> tuple[int, tuple[x509.Certificate, ...]]:
+        snapshot = guard.snapshot
+        if snapshot is None:
+            return 0, ()
+        anchors = (anchor.certificate for anchor in snapshot.anchors)
+        intermediates = (certificate for trust in snapshot.trusts for certificate in trust.intermediates)
+        return snapshot.version, tuple(dict.fromkeys((*anchors, *intermediates)))
+
+    return view

@@ -21,7 +21,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.endpoints import serverFromString
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
-from mtls_middleware.servers.tls import TLSObject, tls_extension
+from mtls_middleware.servers.scope import TLSObject, tls_extension
 
 
 class Server(daphne.server.Server):  # type: ignore[misc]  # daphne ships no types

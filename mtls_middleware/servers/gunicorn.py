@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]  # gunicorn ships no types
 from gunicorn.workers import gasgi  # type: ignore[import-untyped]
 
-from mtls_middleware.servers.scope import peer_of, with_connection_facts
-from mtls_middleware.servers.tls import tls_extension
+from mtls_middleware.servers.scope import peer_of, tls_extension, with_connection_facts
 
 
 class ASGIWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types

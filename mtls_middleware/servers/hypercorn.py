@@ -17,8 +17,7 @@ from hypercorn.__main__ import main
 from hypercorn.asyncio import run
 from hypercorn.asyncio.tcp_server import TCPServer
 
-from mtls_middleware.servers.hypercorn_app import with_facts
-from mtls_middleware.servers.scope import peer_of
+from mtls_middleware.servers.scope import peer_of, with_facts
 
 
 def tell_connection_facts() -> None:

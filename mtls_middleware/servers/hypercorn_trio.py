@@ -6,8 +6,7 @@ import trio
 from hypercorn.trio import run
 from hypercorn.trio.tcp_server import TCPServer
 
-from mtls_middleware.servers.hypercorn_app import with_facts
-from mtls_middleware.servers.scope import peer_named
+from mtls_middleware.servers.scope import peer_named, with_facts
 
 
 def tell_connection_facts() -> None:

@@ -1,16 +1,28 @@
-"""What an adapter of a server on asyncio tells about a connection, and how it gets into the scope."""
+"""The ASGI TLS extension of a connection, and how it gets into the scope of an application."""
 
 import asyncio
 import socket
-from collections.abc import Mapping
-from typing import Any
+import ssl
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
+from mtls_middleware._core.sources.tls import presented_der
+
+if TYPE_CHECKING:
+    from hypercorn.typing import AppWrapper
+
 
 _GONE = ("unknown", 0)
 """Stands for a TCP peer that nobody knows any more. It is no address, so it is never a trusted one."""
+
+TLSObject = ssl.SSLObject | ssl.SSLSocket
+
+_VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+"""Names of the standard library, and the numbers of RFC 8446 §4.2.1."""
 
 
 def peer_of(transport: asyncio.BaseTransport) -> Transport:
@@ -55,3 +67,58 @@ def with_connection_facts(app: ASGIApp, transport: Transport, tls: Mapping[str, 
         return await app({**scope, **facts}, receive, send)
 
     return with_facts
+
+
+def tls_extension(connection: TLSObject) -> dict[str, Any]:
+    """Return the value of ``scope["extensions"]["tls"]`` for a connection whose handshake is done.
+
+    The chain holds PEM texts, the leaf first, as the caller sent them. It is empty where the caller has no certificate,
+    and the leaf alone on a resumed session.
+    """
+    return {
+        "server_cert": None,
+        "client_cert_chain": tuple(ssl.DER_cert_to_PEM_cert(der) for der in presented_der(connection)),
+        "client_cert_name": None,
+        "client_cert_error": None,
+        "tls_version": _VERSIONS.get(connection.version() or ""),
+        "cipher_suite": _cipher_suite(connection),
+    }
+
+
+def _cipher_suite(connection: TLSObject) -> int | None:
+    cipher = connection.cipher()
+    return _cipher_suites().get(cipher[0]) if cipher else None
+
+
+@cache
+def _cipher_suites() -> Mapping[str, int]:
+    """Return the IANA number of each suite that OpenSSL knows, by OpenSSL's name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL")
+    return {suite["name"]: suite["id"] & 0xFFFF for suite in context.get_ciphers()}
+
+
+def with_facts(app: "AppWrapper", transport: Transport, tls_object: TLSObject | None) -> "AppWrapper":
+    """Wrap an application, so that each scope of one connection tells its facts.
+
+    Args:
+        app: the application as hypercorn knows it.
+        transport: of this connection.
+        tls_object: of this connection; None on one without TLS.
+    """
+    tls = None if tls_object is None else tls_extension(tls_object)
+
+    # The types are not named: those of hypercorn and Starlette are different ones for the same things.
+    async def telling(
+        scope: Any,  # noqa: ANN401
+        receive: Any,  # noqa: ANN401
+        send: Any,  # noqa: ANN401
+        sync_spawn: Callable[..., Any],
+        call_soon: Callable[..., Any],
+    ) -> None:
+        async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
+            await app(scope, receive, send, sync_spawn, call_soon)
+
+        await with_connection_facts(application, transport, tls)(scope, receive, send)
+
+    return telling

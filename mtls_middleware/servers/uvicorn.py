@@ -21,8 +21,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol as _UvicornH11Protocol
 
 from mtls_middleware.servers.head_deadline import HeadDeadline
-from mtls_middleware.servers.scope import peer_of, with_connection_facts
-from mtls_middleware.servers.tls import tls_extension
+from mtls_middleware.servers.scope import peer_of, tls_extension, with_connection_facts
 
 
 class _TellsConnectionFacts(HeadDeadline):

@@ -11,9 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from mtls_middleware.guard import Guard
-from mtls_middleware.status_page.document import html, policy
-from mtls_middleware.status_page.machine import as_json
-from mtls_middleware.status_page.negotiation import prefers_json
+from mtls_middleware.status_page.document import as_json, html, policy, prefers_json
 from mtls_middleware.status_page.view import view_of
 
 JSON_PATH = "/status.json"

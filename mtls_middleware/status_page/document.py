@@ -1,23 +1,48 @@
-"""The page as HTML. Values are escaped by the template engine; the style stands in the page, and no script at all."""
+"""The status page as HTML and as JSON, and which of them a caller prefers (RFC 9110 §12.5.1).
+
+Values are escaped by the template engine; the style is in the page, and there is no script.
+"""
 
 import base64
 import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from math import log1p
 from typing import TYPE_CHECKING, Any
 
-from mtls_middleware.status_page import texts, timeline
+from mtls_middleware.status_page import texts
+from mtls_middleware.status_page.texts import DAY, HOUR, MONTH, YEAR
 from mtls_middleware.status_page.view import View
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
 
 REFRESH_SECONDS = 30
 """Between two loads, where the reader asked for it: a page that reloads unasked interrupts who hears it read."""
 
 SHORT_FINGERPRINT = 16
 """Hexadecimal digits that are shown in groups; all of them stand in the JSON."""
+
+WIDTH = 1_000.0
+"""Of the scale, in units of the drawing."""
+
+LONGEST = 30 * YEAR
+"""What lasts longer ends at the right edge."""
+
+MARKS = ((DAY, "1 day"), (MONTH, "1 month"), (YEAR, "1 year"), (10 * YEAR, "10 years"))
+
+VERSION = 1
+"""Of the form; it changes when a name goes or gets another meaning."""
+
+HTML = ("text", "html")
+JSON = ("application", "json")
+
+Kind = tuple[str, str]
 
 
 def html(view: View, *, reloads: bool, here: str) -> str:
@@ -64,7 +89,7 @@ def _template() -> "Template":
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(_FILTERS, moment=moment, breakable=breakable)
-    environment.globals.update(position=timeline.position, marks=timeline.marks(), width=timeline.WIDTH)
+    environment.globals.update(position=position, marks=marks(), width=WIDTH)
     return environment.from_string(_text("page.html.j2"))
 
 
@@ -86,3 +111,63 @@ _FILTERS: dict[str, Any] = {
     "plural": texts.plural,
     "grouped": _grouped,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Hold a mark of the scale."""
+
+    x: float
+    label: str
+
+
+def position(seconds: float) -> float:
+    """Return where a moment stands, that many seconds from now; what has gone by stands at the left edge."""
+    bounded = min(max(seconds, 0.0), LONGEST)
+    return round(WIDTH * log1p(bounded / HOUR) / log1p(LONGEST / HOUR), 1)
+
+
+def marks() -> tuple[Mark, ...]:
+    """Return the marks of the scale, from left to right."""
+    return tuple(Mark(x=position(seconds), label=label) for seconds, label in MARKS)
+
+
+def as_json(view: View) -> str:
+    """Return everything that the page shows; times as in RFC 3339, UTC."""
+    return json.dumps({"version": VERSION, **asdict(view)}, default=_value, indent=2) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def prefers_json(accept: Iterable[str]) -> bool:
+    """Return whether the Accept fields ask for JSON more than for HTML; nothing asked for is HTML."""
+    ranges = [_range(part) for field in accept for part in field.split(",") if part.strip()]
+    return _quality(JSON, ranges) > _quality(HTML, ranges)
+
+
+def _quality(kind: Kind, ranges: list[tuple[Kind, float]]) -> float:
+    """Return what the most specific range says that covers a media type."""
+    for pattern in (kind, (kind[0], "*"), ("*", "*")):
+        found = [quality for one, quality in ranges if one == pattern]
+        if found:
+            return max(found)
+    return 0.0
+
+
+def _range(text: str) -> tuple[Kind, float]:
+    media, *parameters = (part.strip().lower() for part in text.split(";"))
+    first, _, second = media.partition("/")
+    weights = [value for name, _, value in (parameter.partition("=") for parameter in parameters) if name == "q"]
+    return (first, second), _weight(weights[0]) if weights else 1.0
+
+
+def _weight(text: str) -> float:
+    """Return a qvalue; what is none counts as nothing."""
+    digits = text.strip()
+    if len(digits) > len("0.000") or not digits.replace(".", "", 1).isdecimal():
+        return 0.0
+    return min(float(digits), 1.0)

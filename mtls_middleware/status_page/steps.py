@@ -1,18 +1,24 @@
-"""What to do next: an instruction for each thing that is wrong, or soon will be."""
+"""What was decided, what the state of trust means, and what to do next."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.events import ACCEPTED
+from mtls_middleware.observing.shared_counts import Counts, Scope
 from mtls_middleware.observing.status import Life, Status
-from mtls_middleware.status_page.decisions import Decisions, Refusals
 from mtls_middleware.status_page.texts import plural, sentence
 
 SOON_DAYS = 90
 """A root is renewed by hand, with a change request."""
+
+NEVER_LET_THROUGH = {Reason.INTERNAL_ERROR}
+"""Refused in report mode too."""
 
 
 class Urgency(StrEnum):
@@ -79,6 +85,45 @@ CURES = {
     Reason.CALLER_SECRET_MISMATCH: "Compare the secret in the integration's credentials with MTLS_CALLER_SECRET.",
     Reason.INTERNAL_ERROR: "A defect: please report the line of the log. It is refused in report mode too.",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusals:
+    """Hold how often calls were refused for one reason, and how often they would have been."""
+
+    reason: Reason
+    refused: int
+    would_be_refused: int
+
+    @property
+    def total(self) -> int:
+        """Return how often the reason was told."""
+        return self.refused + self.would_be_refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """Hold what was decided on protected paths.
+
+    Attributes:
+        scope: whose decisions.
+        since: when the first process began to count, UTC.
+        written_at: when a process last wrote its numbers, UTC.
+        processes: how many counted within the last minutes.
+        accepted: calls that were.
+        refused: calls that were.
+        would_be_refused: calls that report mode let through.
+        by_reason: those reasons that occurred, the most frequent first.
+    """
+
+    scope: Scope
+    since: datetime | None
+    written_at: datetime | None
+    processes: int
+    accepted: int
+    refused: int
+    would_be_refused: int
+    by_reason: tuple[Refusals, ...]
 
 
 def steps_of(status: Status, decisions: Decisions, unread: Iterable[str] = ()) -> tuple[Step, ...]:
@@ -149,3 +194,58 @@ def _refusals(row: Refusals) -> Step:
     if row.would_be_refused:
         told.append(f"{plural(row.would_be_refused, 'call', 'calls')} would have been refused")
     return Step(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(told)}", cure=CURES[row.reason])
+
+
+def decisions_of(counts: Counts) -> Decisions:
+    """Return the numbers that an operator looks at."""
+    accepted, refused, reported = 0, Counter[Reason](), Counter[Reason]()
+    for decided, number in counts.numbers.items():
+        if decided.reason == ACCEPTED:
+            accepted += number
+            continue
+        reason = Reason(decided.reason)
+        is_let_through = decided.mode == Mode.REPORT and reason not in NEVER_LET_THROUGH
+        (reported if is_let_through else refused)[reason] += number
+    rows = [
+        Refusals(reason=reason, refused=refused[reason], would_be_refused=reported[reason])
+        for reason in Reason
+        if refused[reason] or reported[reason]
+    ]
+    return Decisions(
+        scope=counts.scope,
+        since=counts.since,
+        written_at=counts.written_at,
+        processes=counts.processes,
+        accepted=accepted,
+        refused=refused.total(),
+        would_be_refused=reported.total(),
+        by_reason=tuple(sorted(rows, key=lambda row: -row.total)),
+    )
+
+
+def headline(status: Status) -> str:
+    """Return what the state of trust means to callers."""
+    match status.life:
+        case Life.MISSING:
+            return "No trust is loaded yet: every call to a protected path is refused."
+        case Life.EXPIRED:
+            refused = "would be refused" if status.mode == Mode.REPORT else "is refused"
+            return f"No root or pin is valid now: every call to a protected path {refused}."
+        case Life.STALE:
+            return "The last refresh failed. Callers are judged by the last good trust, which is still valid."
+        case Life.FRESH:
+            return _of_regions(status)
+        case unknown:
+            assert_never(unknown)
+
+
+def _of_regions(status: Status) -> str:
+    names = [region.name for region in status.regions]
+    out = [region.name for region in status.regions if not region.available]
+    if out:
+        return f"Trust is up to date, but no caller of {_listed(out)} can be accepted now."
+    return f"Trust is up to date. Callers of {_listed(names)} can be accepted."
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

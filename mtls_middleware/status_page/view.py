@@ -14,9 +14,7 @@ from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.shared_counts import Counts
 from mtls_middleware.observing.status import APIStatus, EndingKind, Life, ListStatus, RegionStatus, Status
-from mtls_middleware.status_page.decisions import Decisions, decisions_of
-from mtls_middleware.status_page.sentences import headline
-from mtls_middleware.status_page.steps import SOON_DAYS, Step, steps_of
+from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, Step, decisions_of, headline, steps_of
 from mtls_middleware.status_page.texts import sentence
 
 

@@ -7,11 +7,11 @@ needs httpx2, the fixtures (`mtls_middleware.testing.plugin`) pytest.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mtls_middleware.testing.authority import RegionalCA
-from mtls_middleware.testing.certificates import ClientCertificate
+from mtls_middleware.testing.ca import RegionalCA
 from mtls_middleware.testing.genesys_api import APIAnswer, APICall, GenesysAPI
-from mtls_middleware.testing.keys import KeyKind
-from mtls_middleware.testing.presenters import TLSExtension, nginx, rfc9440, tls_extension
+from mtls_middleware.testing.leaves import ClientCertificate
+from mtls_middleware.testing.presentation import TLSExtension, nginx, rfc9440, tls_extension
+from mtls_middleware.testing.signing import KeyKind
 
 if TYPE_CHECKING:
     from mtls_middleware.testing.client import MTLSTestClient

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.types import Receive, Scope, Send
 
-from mtls_middleware.testing.certificates import ClientCertificate
+from mtls_middleware.testing.leaves import ClientCertificate
 
 if TYPE_CHECKING:
     import httpx2

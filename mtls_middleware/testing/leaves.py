@@ -1,19 +1,24 @@
-"""Certificates below a CA: of clients, good and bad, and of TLS servers."""
+"""Certificates below a CA: of clients, good and bad, and of TLS servers; each with its chain and key."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-from mtls_middleware.testing.certificates import ClientCertificate
-from mtls_middleware.testing.keys import KeyKind, PrivateKey, generate
+from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware.testing.signing import (
     Hash,
+    KeyKind,
+    PrivateKey,
     builder_for,
     distribution_points,
+    generate,
     key_identifier,
     key_usage_of,
     name_of,
@@ -35,6 +40,63 @@ class Unchanged(Enum):
 
 
 AS_USUAL = Unchanged.AS_USUAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """Hold a certificate with its key.
+
+    Attributes:
+        certificate: the leaf.
+        private_key: belongs to it.
+        chain: intermediates, the one that signed the leaf first; without the root.
+    """
+
+    certificate: x509.Certificate
+    private_key: PrivateKey = field(repr=False)
+    chain: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def der(self) -> bytes:
+        """Return the leaf's DER."""
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def pem(self) -> str:
+        """Return the leaf's PEM."""
+        return self.certificate.public_bytes(Encoding.PEM).decode("ascii")
+
+    @property
+    def pems(self) -> tuple[str, ...]:
+        """Return the PEM of each certificate, the leaf first."""
+        return (self.pem, *(link.public_bytes(Encoding.PEM).decode("ascii") for link in self.chain))
+
+    @property
+    def chain_pem(self) -> str:
+        """Return the PEM of leaf and chain, as a TLS stack loads it."""
+        return "".join(self.pems)
+
+    @property
+    def key_pem(self) -> str:
+        """Return the unencrypted private key, PKCS#8."""
+        return self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+
+    @property
+    def fingerprint_sha256(self) -> str:
+        """Return the SHA-256 of the DER in lower-case hex."""
+        return fingerprint(self.der)
+
+    def write(self, directory: Path, name: str = "client") -> tuple[Path, Path]:
+        """Write leaf and chain to one file of a folder and the key to another, and return their paths.
+
+        Only the owner may read the key, also where the file was there before.
+        """
+        certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
+        certificate.write_text(self.chain_pem, encoding="ascii")
+        key.touch(mode=0o600)
+        key.chmod(0o600)
+        key.write_text(self.key_pem, encoding="ascii")
+        return certificate, key
 
 
 class LeafSigner:

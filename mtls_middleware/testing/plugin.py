@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 if TYPE_CHECKING:
-    from mtls_middleware.testing.authority import RegionalCA
+    from mtls_middleware.testing.ca import RegionalCA
     from mtls_middleware.testing.client import MTLSTestClient
 
 
@@ -38,7 +38,7 @@ class DataActionClient(Protocol):
 @pytest.fixture(scope="session")
 def regional_ca() -> RegionalCA:
     """Return the regional root that applications under test trust; override it for another region."""
-    from mtls_middleware.testing.authority import RegionalCA  # noqa: PLC0415 - see above
+    from mtls_middleware.testing.ca import RegionalCA  # noqa: PLC0415 - see above
 
     return RegionalCA()
 
@@ -51,8 +51,11 @@ def data_action_client(
 ) -> Iterator[DataActionClient]:
     """Return what makes clients of applications, and set the environment before an application is first used."""
     from mtls_middleware.settings import Settings  # noqa: PLC0415 - see above
-    from mtls_middleware.testing.client import MTLSTestClient  # noqa: PLC0415
-    from mtls_middleware.testing.environment import PREFIX, environment  # noqa: PLC0415
+    from mtls_middleware.testing.client import (  # noqa: PLC0415
+        PREFIX,
+        MTLSTestClient,
+        environment,
+    )
     from mtls_middleware.testing.prepared import Preparation  # noqa: PLC0415
 
     # One place for all tests of a run, so that a module that was imported stays configured.

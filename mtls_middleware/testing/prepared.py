@@ -8,7 +8,7 @@ import pytest
 
 from mtls_middleware.guard import Guard
 from mtls_middleware.settings import Settings
-from mtls_middleware.testing.application import guards, layers, load, resolve, split
+from mtls_middleware.testing.frameworks import guards, layers, load, resolve, split
 
 
 class Preparation:

@@ -1,31 +1,39 @@
-"""How a call looks when it arrives: through any source of the contract, with a certificate or without."""
+"""How a certificate arrives: through any source of the contract, as a server or a proxy hands it over."""
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding as CertificateEncoding
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mtls_middleware._core.connection import canonical
 from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, NAMES, PRESETS, TLS, Encoding, HeaderShape
-from mtls_middleware.testing.certificates import ClientCertificate
-from mtls_middleware.testing.presenters import (
-    Certificate,
-    Headers,
-    b64_der_list,
-    der,
-    pem,
-    rfc9440_item,
-    rfc9440_list,
-    tls_extension,
-    xfcc_element,
-)
+from mtls_middleware.testing.leaves import ClientCertificate
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 
 COMPLAINT = "certificate has expired"
 """What a server or proxy says against a certificate, in words of OpenSSL."""
 
 _LITERAL_IN_ALB = "+=/"
 """What AWS's load balancer leaves as it is when it percent-encodes a PEM."""
+
+Certificate = ClientCertificate | x509.Certificate
+"""What encoders take: a client, of which they write the leaf, or any certificate of a chain."""
+
+Headers = list[tuple[str, str]]
+
+SERVER_SOFTWARE = "gunicorn (testing kit)"
+"""A WSGI server that drops header names with an underscore; others need ``MTLS_PROXY_DROPS_UNDERSCORES=yes``."""
+
+Peer = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,3 +220,229 @@ class _Encoder:
                 return rfc9440_list(ders)
             case Encoding.XFCC:  # pragma: no cover - written by `_xfcc`, for it names the leaf apart
                 raise AssertionError("XFCC has elements of its own")
+
+
+def url_pem(certificate: Certificate) -> str:
+    """Percent-encode the PEM as nginx does, its last newline included."""
+    return quote(pem(certificate), safe="")
+
+
+def pem_spaces(certificate: Certificate) -> str:
+    """Write the PEM in one line as Apache does, with a blank for each newline."""
+    return pem(certificate).replace("\n", " ")
+
+
+def b64_pem(certificate: Certificate) -> str:
+    """Encode the PEM in base64."""
+    return _base64(pem(certificate).encode("ascii"))
+
+
+def b64_der(certificate: Certificate) -> str:
+    """Encode the DER in base64, as HAProxy and Caddy do."""
+    return _base64(der(certificate))
+
+
+def b64_der_list(certificates: Iterable[Certificate]) -> str:
+    """List the DERs as Traefik does: base64, separated by commas."""
+    return ",".join(map(b64_der, certificates))
+
+
+def rfc9440_item(der: bytes) -> str:
+    """Encode a DER as a byte sequence of a structured field."""
+    return f":{_base64(der)}:"
+
+
+def rfc9440_list(ders: Iterable[bytes]) -> str:
+    """Encode DERs as a list of byte sequences."""
+    return ", ".join(map(rfc9440_item, ders))
+
+
+def xfcc_element(
+    client: ClientCertificate,
+    *,
+    hash_sha256: str | None = None,
+    with_certificate: bool = True,
+    with_chain: bool = True,
+    pairs: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Write an element of ``X-Forwarded-Client-Cert`` as Envoy does; join several with a comma.
+
+    Args:
+        client: whose Cert and Chain; in Envoy's Chain the leaf is the first.
+        hash_sha256: Hash; the leaf's own where it is None.
+        with_certificate: False leaves Cert out.
+        with_chain: False leaves Chain out.
+        pairs: further keys and values, written as they are: nothing is quoted or escaped, for Envoy does not either.
+    """
+    parts = [f"Hash={client.fingerprint_sha256 if hash_sha256 is None else hash_sha256}"]
+    if with_certificate:
+        parts.append(f'Cert="{url_pem(client)}"')
+    if with_chain:
+        parts.append(f'Chain="{quote(client.chain_pem, safe="")}"')
+    return ";".join([*parts, *(f"{key}={value}" for key, value in pairs)])
+
+
+def nginx(client: ClientCertificate | None, *, verify: str | None = None) -> Headers:
+    """Return the headers that the source ``nginx`` reads.
+
+    Args:
+        client: None for a caller without a certificate.
+        verify: the marker; where it is None, ``SUCCESS`` with a certificate and ``NONE`` without.
+    """
+    marker = verify if verify is not None else "SUCCESS" if client else "NONE"
+    headers = [("X-SSL-Client-Verify", marker)]
+    return [("X-SSL-Client-Cert", url_pem(client)), *headers] if client else headers
+
+
+def rfc9440(client: ClientCertificate | None) -> Headers:
+    """Return the headers that the source ``rfc9440`` reads.
+
+    Args:
+        client: None for a caller without a certificate. Its chain gets a header of its own, if it has one.
+    """
+    if client is None:
+        return []
+    headers = [("Client-Cert", rfc9440_item(client.der))]
+    if client.chain:
+        headers.append(("Client-Cert-Chain", rfc9440_list(map(der, client.chain))))
+    return headers
+
+
+def tls_extension(client: ClientCertificate | None, *, error: str | None = None) -> dict[str, Any]:
+    """Return the ASGI TLS extension 0.2 of a TLS 1.3 connection.
+
+    Args:
+        client: None for a caller without a certificate.
+        error: what the server complained of, although it kept the connection.
+    """
+    return {
+        "server_cert": None,
+        "client_cert_chain": list(client.pems) if client else [],
+        "client_cert_name": client.certificate.subject.rfc4514_string() if client else None,
+        "client_cert_error": error,
+        "tls_version": 0x0304,
+        "cipher_suite": 0x1301,  # TLS_AES_128_GCM_SHA256
+    }
+
+
+class TLSExtension:
+    """Wrap an application so that each request seems to come over TLS, with this certificate or none."""
+
+    def __init__(self, app: ASGIApp, client: ClientCertificate | None) -> None:
+        self._app = app
+        self._client = client
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with the extension in a copy of its scope."""
+        if scope["type"] in {"http", "websocket"}:
+            extensions = {**(scope.get("extensions") or {}), "tls": tls_extension(self._client)}
+            scope = {**scope, "extensions": extensions}
+        await self._app(scope, receive, send)
+
+
+def pem(certificate: Certificate) -> str:
+    """Return the PEM."""
+    return _certificate(certificate).public_bytes(CertificateEncoding.PEM).decode("ascii")
+
+
+def der(certificate: Certificate) -> bytes:
+    """Return the DER."""
+    return _certificate(certificate).public_bytes(CertificateEncoding.DER)
+
+
+def _certificate(certificate: Certificate) -> x509.Certificate:
+    return certificate.certificate if isinstance(certificate, ClientCertificate) else certificate
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Hold all that is told to the application about a call.
+
+    Attributes:
+        presentation: what the source adds.
+        secrets: what the proxy adds to prove that it is the proxy.
+        caller: headers of the caller, unless a request has them already.
+        peer: address and port of the direct peer; None on a unix socket.
+    """
+
+    presentation: Presentation
+    secrets: tuple[tuple[str, str], ...] = ()
+    caller: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    peer: Peer | None = ("127.0.0.1", 50000)
+
+    def headers(self, sent: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers that arrive where a caller sent these."""
+        replaced = {canonical(name) for name in (*self.presentation.replaced, *(name for name, _ in self.secrets))}
+        passed = [(name, value) for name, value in sent if canonical(name) not in replaced]
+        known = {canonical(name) for name, _ in passed}
+        added = [(name, value) for name, value in self.caller if canonical(name) not in known]
+        return [*passed, *added, *self.presentation.headers, *self.secrets]
+
+
+class ArrivingASGI:
+    """Wrap an ASGI application."""
+
+    def __init__(self, app: ASGIApp, arrival: Arrival) -> None:
+        self.app = app
+        self._arrival = arrival
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on as it arrives, in a copy of its scope."""
+        if scope["type"] in {"http", "websocket"}:
+            scope = self._arrived(scope)
+        await self.app(scope, receive, send)
+
+    def _arrived(self, scope: Scope) -> Scope:
+        presentation = self._arrival.presentation
+        sent = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self._arrival.headers(sent)
+        ]
+        arrived = {**scope, "headers": headers, "client": self._arrival.peer}
+        if presentation.tls is not None:
+            arrived["extensions"] = {**(scope.get("extensions") or {}), "tls": {**presentation.tls}}
+        if presentation.event is not None:
+            arrived["aws.event"] = presentation.event
+        return arrived
+
+
+class ArrivingWSGI:
+    """Wrap a WSGI application."""
+
+    def __init__(self, application: "WSGIApplication", arrival: Arrival) -> None:
+        self.application = application
+        self._arrival = arrival
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Pass the request on as it arrives, in a copy of its environ."""
+        return self.application(self._arrived(environ), start_response)
+
+    def _arrived(self, environ: "WSGIEnvironment") -> "WSGIEnvironment":
+        presentation = self._arrival.presentation
+        sent = ((key[5:].replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_"))
+        host, port = self._arrival.peer or ("", 0)
+        arrived = {key: value for key, value in environ.items() if not key.startswith("HTTP_")}
+        arrived |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self._arrival.headers(sent)}
+        arrived |= {"SERVER_SOFTWARE": SERVER_SOFTWARE, "REMOTE_ADDR": host, "REMOTE_PORT": str(port)}
+        if presentation.tls is not None:
+            arrived |= dict(_keys(presentation.tls))
+        if presentation.event is not None:
+            arrived["asgi.scope"] = {"type": "http", "headers": [], "aws.event": presentation.event}
+        return arrived
+
+
+def _keys(tls: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Write the TLS extension as Apache's mod_ssl and others write it into an environ."""
+    error = tls["client_cert_error"]
+    leaf, *chain = tls["client_cert_chain"] or [None]
+    if leaf is None:
+        yield "SSL_CLIENT_VERIFY", "NONE"
+        return
+    yield "SSL_CLIENT_VERIFY", f"FAILED:{error}" if error else "SUCCESS"
+    yield "SSL_CLIENT_CERT", leaf
+    for place, link in enumerate(chain):
+        yield f"SSL_CLIENT_CERT_CHAIN_{place}", link

@@ -1,15 +1,14 @@
-"""X.509 by hand: what cryptography's builders refuse, or say at length."""
+"""X.509 by hand, for what cryptography's builders refuse, and kinds of keys, strong and weak."""
 
 import warnings
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
-
-from mtls_middleware.testing.keys import PrivateKey
 
 Hash = hashes.SHA1 | hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
@@ -37,6 +36,8 @@ _USES = (
     "encipher_only",
     "decipher_only",
 )
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 def name_of(*common_names: str) -> x509.Name:
@@ -165,3 +166,33 @@ def _content(encoded: bytes) -> bytes:
 
 def _header_length(encoded: bytes) -> int:
     return _SHORT_HEADER + (encoded[1] - _LONG_FORM if encoded[1] >= _LONG_FORM else 0)
+
+
+class KeyKind(StrEnum):
+    """Name a kind of key."""
+
+    P256 = "p256"
+    P384 = "p384"
+    RSA2048 = "rsa2048"
+    RSA4096 = "rsa4096"
+    RSA1024 = "rsa1024"
+    """Too weak: refused."""
+    SECP256K1 = "secp256k1"
+    """Unusual: refused."""
+    ED25519 = "ed25519"
+    """Unusual: refused."""
+
+
+def generate(kind: KeyKind) -> PrivateKey:
+    """Make a new private key."""
+    match KeyKind(kind):
+        case KeyKind.P256:
+            return ec.generate_private_key(ec.SECP256R1())
+        case KeyKind.P384:
+            return ec.generate_private_key(ec.SECP384R1())
+        case KeyKind.SECP256K1:
+            return ec.generate_private_key(ec.SECP256K1())
+        case KeyKind.ED25519:
+            return ed25519.Ed25519PrivateKey.generate()
+        case KeyKind.RSA1024 | KeyKind.RSA2048 | KeyKind.RSA4096:
+            return rsa.generate_private_key(65537, int(kind.removeprefix("rsa")))

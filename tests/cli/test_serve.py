@@ -16,8 +16,8 @@ from mtls_middleware.__main__ import main
 from mtls_middleware.cli.app import app, run
 from mtls_middleware.cli.serve import BoundedProtocol, Listening, ServerTLS, run_server
 from mtls_middleware.guard import Guard
+from mtls_middleware.servers.context import trust_of
 from mtls_middleware.servers.head_deadline import HEAD_TIMEOUT
-from mtls_middleware.servers.trust import trust_of
 from mtls_middleware.servers.uvicorn import HttpToolsProtocol
 from mtls_middleware.settings import Settings
 from mtls_middleware.testing import RegionalCA

@@ -13,8 +13,7 @@ from mtls_middleware._core.crl import RevocationList, RevocationLists
 from mtls_middleware._trust.crl import der
 from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware.testing import ClientCertificate, RegionalCA
-from mtls_middleware.testing.keys import PrivateKey
-from mtls_middleware.testing.signing import key_identifier
+from mtls_middleware.testing.signing import PrivateKey, key_identifier
 from tests.core.certs import DAY, NOW
 
 HOUR = timedelta(hours=1)

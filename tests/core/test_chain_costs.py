@@ -19,8 +19,7 @@ from mtls_middleware._core.sources.presented import Presented
 from mtls_middleware._core.sources.presets import Encoding as Form
 from mtls_middleware._core.sources.presets import HeaderShape
 from mtls_middleware.testing import KeyKind
-from mtls_middleware.testing.keys import PrivateKey, generate
-from mtls_middleware.testing.signing import authority_builder, key_identifier, name_of, sign
+from mtls_middleware.testing.signing import PrivateKey, authority_builder, generate, key_identifier, name_of, sign
 from tests.core.certs import DAY, NOW, custom, good_client, outcome, reason, regional_ca
 from tests.core.test_bounds import HOSTILE_TEXTS
 

@@ -12,8 +12,7 @@ from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.decision import Reason, Rejection
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware.testing import ClientCertificate, KeyKind
-from mtls_middleware.testing.keys import generate
-from mtls_middleware.testing.signing import authority_builder, key_identifier, name_of, sign
+from mtls_middleware.testing.signing import authority_builder, generate, key_identifier, name_of, sign
 from tests.core.certs import (
     DAY,
     NOW,

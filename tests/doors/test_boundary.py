@@ -15,7 +15,7 @@ from mtls_middleware._core.boundary import Boundary
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport, collect
 from mtls_middleware._core.decision import Rejection
 from mtls_middleware._core.sources.presets import PRESETS
-from mtls_middleware.testing.presenters import b64_der, rfc9440_item, url_pem
+from mtls_middleware.testing.presentation import b64_der, rfc9440_item, url_pem
 from tests.doors.conftest import HTTPTOOLS
 from tests.doors.doors import PROXY, ASGIApplication, Case, call, http, http_scope, run_asgi, websocket, wsgi
 from tests.doors.site import (

@@ -11,15 +11,8 @@ import pytest
 
 from mtls_middleware import Guard
 from mtls_middleware.testing import RegionalCA, tls_extension
-from mtls_middleware.testing.keys import KeyKind
-from mtls_middleware.testing.presenters import (
-    b64_der,
-    b64_der_list,
-    pem_spaces,
-    rfc9440_item,
-    url_pem,
-    xfcc_element,
-)
+from mtls_middleware.testing.presentation import b64_der, b64_der_list, pem_spaces, rfc9440_item, url_pem, xfcc_element
+from mtls_middleware.testing.signing import KeyKind
 from tests.doors.doors import Case, call
 from tests.doors.site import (
     DAY,

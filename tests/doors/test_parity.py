@@ -8,7 +8,7 @@ from mtls_middleware.testing import (
     ClientCertificate,
     tls_extension,
 )
-from mtls_middleware.testing.presenters import (
+from mtls_middleware.testing.presentation import (
     b64_der,
     b64_der_list,
     b64_pem,

@@ -13,7 +13,7 @@ from cryptography import x509
 from mtls_middleware import Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA, tls_extension
-from mtls_middleware.testing.presenters import rfc9440_item, url_pem
+from mtls_middleware.testing.presentation import rfc9440_item, url_pem
 from tests.doors.doors import Case, Outcome, asgi_outcome, call, http, http_scope
 from tests.doors.site import (
     CALLER_SECRET,

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from mtls_middleware.testing import RegionalCA
-from mtls_middleware.testing.certificates import ClientCertificate
-from mtls_middleware.testing.keys import KeyKind
-from mtls_middleware.testing.presenters import xfcc_element
+from mtls_middleware.testing.leaves import ClientCertificate
+from mtls_middleware.testing.presentation import xfcc_element
+from mtls_middleware.testing.signing import KeyKind
 from tests.e2e.asgi_servers import ENVIRONMENT, SERVERS, Argv
 from tests.e2e.callers import PKI, TIMEOUT, get
 from tests.e2e.conftest import Start

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware.proxy_config import TABLE, Parameters, render
 from mtls_middleware.testing import ClientCertificate, nginx
-from mtls_middleware.testing.presenters import Headers, b64_der, pem_spaces, xfcc_element
+from mtls_middleware.testing.presentation import Headers, b64_der, pem_spaces, xfcc_element
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.matrix import record_version

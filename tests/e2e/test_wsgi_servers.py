@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware.testing import ClientCertificate
-from mtls_middleware.testing.presenters import b64_der, pem_spaces, url_pem
+from mtls_middleware.testing.presentation import b64_der, pem_spaces, url_pem
 from tests.e2e.callers import PKI, connect
 from tests.e2e.conftest import Start
 from tests.e2e.http2 import ask_http2

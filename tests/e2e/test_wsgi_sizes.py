@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware.testing import RegionalCA
-from mtls_middleware.testing.certificates import ClientCertificate
-from mtls_middleware.testing.keys import KeyKind
-from mtls_middleware.testing.presenters import xfcc_element
+from mtls_middleware.testing.leaves import ClientCertificate
+from mtls_middleware.testing.presentation import xfcc_element
+from mtls_middleware.testing.signing import KeyKind
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.test_wsgi_servers import ENDED, call

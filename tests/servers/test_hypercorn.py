@@ -11,7 +11,7 @@ from hypercorn.trio.tcp_server import TCPServer as TrioTCPServer
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
 from mtls_middleware.servers import hypercorn, hypercorn_trio
-from mtls_middleware.servers.hypercorn_app import with_facts
+from mtls_middleware.servers.scope import with_facts
 
 PEER = ("192.0.2.7", 4711)
 

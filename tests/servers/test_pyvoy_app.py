@@ -11,7 +11,7 @@ from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
 from mtls_middleware.servers import pyvoy_app
 from mtls_middleware.servers.pyvoy_app import HEADER, telling
 from mtls_middleware.testing import RegionalCA
-from mtls_middleware.testing.presenters import xfcc_element
+from mtls_middleware.testing.presentation import xfcc_element
 
 PEER = ("192.0.2.7", 4711)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware.servers.tls import tls_extension
+from mtls_middleware.servers.scope import tls_extension
 from mtls_middleware.testing import RegionalCA
 from tests.servers.handshake import client_context, shake
 

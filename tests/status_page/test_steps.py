@@ -11,8 +11,7 @@ from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.shared_counts import Scope
 from mtls_middleware.observing.status import APIStatus, Life, ListStatus
 from mtls_middleware.status_page import steps
-from mtls_middleware.status_page.decisions import decisions_of
-from mtls_middleware.status_page.steps import CURES, Step, Urgency, steps_of
+from mtls_middleware.status_page.steps import CURES, Step, Urgency, decisions_of, steps_of
 from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded
 
 

@@ -11,7 +11,7 @@ from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware.errors import TrustError
 from mtls_middleware.observing.shared_counts import Scope
 from mtls_middleware.observing.status import APIStatus, Life, ListStatus
-from mtls_middleware.status_page.machine import as_json
+from mtls_middleware.status_page.document import as_json
 from mtls_middleware.status_page.view import Phase, view_of
 from mtls_middleware.testing import RegionalCA
 from tests.status_page.scenes import (

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware.display import displayed
-from mtls_middleware.status_page import texts, timeline
-from mtls_middleware.status_page.negotiation import prefers_json
+from mtls_middleware.status_page import document, texts
+from mtls_middleware.status_page.document import prefers_json
 from tests.status_page.scenes import NOW
 
 
@@ -63,17 +63,17 @@ def test_no_sentence_holds_what_is_not_plainly_visible(text: str) -> None:
 
 
 def test_the_scale_goes_from_left_to_right() -> None:
-    marks = [mark.x for mark in timeline.marks()]
+    marks = [mark.x for mark in document.marks()]
 
     assert marks == sorted(marks)
-    assert 0 < marks[0] < marks[-1] < timeline.WIDTH
+    assert 0 < marks[0] < marks[-1] < document.WIDTH
 
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_what_is_later_stands_further_right_and_nothing_leaves_the_scale(one: float, other: float) -> None:
     first, second = sorted((one, other))
 
-    assert 0 <= timeline.position(first) <= timeline.position(second) <= timeline.WIDTH
+    assert 0 <= document.position(first) <= document.position(second) <= document.WIDTH
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 from mtls_middleware.cli.demo.embedded import HOST, serving
 from mtls_middleware.cli.demo.service import Service
 from mtls_middleware.guard import Guard
-from mtls_middleware.servers.context import server_context
-from mtls_middleware.servers.trust import trust_of
+from mtls_middleware.servers.context import server_context, trust_of
 from mtls_middleware.settings import Settings
 from mtls_middleware.testing import ClientCertificate, RegionalCA, nginx
 

@@ -12,7 +12,7 @@ from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
 from mtls_middleware.cli.doctor.message import Header, Headers
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
-from mtls_middleware.testing.presenters import b64_der, b64_pem, pem_spaces, rfc9440_item, url_pem
+from mtls_middleware.testing.presentation import b64_der, b64_pem, pem_spaces, rfc9440_item, url_pem
 
 FILE_LIMIT = 1_048_576
 """Bytes of a certificate file."""

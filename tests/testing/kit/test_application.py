@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from asgiref.wsgi import WsgiToAsgi
 
-from mtls_middleware.testing.application import Protocol, layers, load, protocol_of, split
+from mtls_middleware.testing.frameworks import Protocol, layers, load, protocol_of, split
 from tests.doors.doors import ASGIApplication, WSGIApplication
 
 

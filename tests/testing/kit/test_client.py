@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from mtls_middleware import MTLSMiddleware, Settings, TrustError
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
-from mtls_middleware.testing.application import guards, load
-from mtls_middleware.testing.environment import environment
+from mtls_middleware.testing.client import environment
+from mtls_middleware.testing.frameworks import guards, load
 from mtls_middleware.testing.plugin import DataActionClient
 from mtls_middleware.testing.prepared import Preparation
 from tests.doors.doors import ASGIApplication
