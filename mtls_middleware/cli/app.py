@@ -1,24 +1,26 @@
-"""The verbs together, and how they end where something is wrong."""
+"""All command signatures on one page, and how the command line ends where something is wrong.
 
+A missing extra is one sentence, and `--help` loads none.
+"""
+
+import os
 import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from mtls_middleware.cli.extras import WRONG
-from mtls_middleware.cli.verbs.call import call
-from mtls_middleware.cli.verbs.demo import demo
-from mtls_middleware.cli.verbs.dev_ca import dev_ca
-from mtls_middleware.cli.verbs.doctor import doctor
-from mtls_middleware.cli.verbs.explain import explain
-from mtls_middleware.cli.verbs.proxy_config import proxy_config
-from mtls_middleware.cli.verbs.regions import regions
-from mtls_middleware.cli.verbs.serve import serve
-from mtls_middleware.cli.verbs.status import status
-from mtls_middleware.cli.verbs.trust import trust
+from mtls_middleware.cli.extras import WRONG, extra
 from mtls_middleware.errors import MTLSError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+)
+
+trust = typer.Typer(
+    no_args_is_help=True,
+    help="Show, refresh and export roots, pins and CRLs. Settings come from the environment.",
 )
 
 
@@ -27,15 +29,380 @@ def _verbs() -> None:
     """Authenticate Genesys Cloud data action calls, and any other mTLS caller."""
 
 
+def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:
+    """Create a regional CA, protect a small app with it, send good and bad calls like those of data actions.
+
+    You need to install or configure nothing, and no files are left behind. The exit status is 0 only if every call had
+    exactly the expected result.
+    """
+    with extra("demo"):
+        from mtls_middleware.cli.demo.verb import run_demo  # noqa: PLC0415 - an optional extra
+    sys.exit(run_demo(as_json=json))
+
+
 app.command()(demo)
+
+
+class Parser(StrEnum):
+    """Name what parses HTTP."""
+
+    AUTO = "auto"
+    H11 = "h11"
+    HTTPTOOLS = "httptools"
+
+
+def serve(  # noqa: PLR0913 - one argument for each option
+    application: Annotated[str, typer.Argument(metavar="APP", help="module:attribute of an ASGI application.")],
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8443,
+    uds: Annotated[Path | None, typer.Option(help="Unix socket to listen on, instead.")] = None,
+    ssl_certfile: Annotated[Path | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None,
+    ssl_keyfile: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
+    ssl_keyfile_password: Annotated[
+        str | None, typer.Option(help="Of the private key.", envvar="SSL_KEYFILE_PASSWORD", show_envvar=True)
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    http: Annotated[Parser, typer.Option(help="What parses HTTP.")] = Parser.AUTO,
+    loop: Annotated[str, typer.Option(help="auto, asyncio or uvloop.")] = "auto",
+    head_timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds for a request head; then the connection is closed.")
+    ] = 30.0,
+    factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the application.")] = False,
+    app_dir: Annotated[Path, typer.Option(help="Where modules are looked for first.")] = Path(),
+    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "info",
+) -> None:
+    """Run APP under uvicorn, so that the client certificate and the real peer reach it.
+
+    It is configured by the same `MTLS_` variables as the middleware, which APP adds by itself. With `MTLS_SOURCE=tls`,
+    client certificates are requested and not required, strangers end in the handshake with a line in the log, and the
+    TLS trust store follows `MTLS_TRUST` without a restart. Behind a proxy that ends TLS, set `MTLS_SOURCE` and leave
+    the certificate out.
+    """
+    with extra("serve"):
+        from mtls_middleware.cli.serve import Listening, ServerTLS, run_server  # noqa: PLC0415 - an optional extra
+    tls = None
+    if ssl_certfile is not None:
+        tls = ServerTLS(
+            certificate=ssl_certfile, private_key=ssl_keyfile or ssl_certfile, password=ssl_keyfile_password
+        )
+    run_server(
+        application,
+        Listening(
+            host=host,
+            port=port,
+            uds=uds,
+            workers=workers,
+            http=http,
+            loop=loop,
+            log_level=log_level,
+            head_timeout=head_timeout,
+        ),
+        tls,
+        factory=factory,
+        app_dir=app_dir,
+    )
+
+
 app.command()(serve)
+
+
+def doctor(  # noqa: PLR0913 - one argument for each option
+    *,
+    url: Annotated[str | None, typer.Option(help="Attack your deployment at this URL, with a protected path.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Without --url: do not use the network.")] = False,
+    source: Annotated[str | None, typer.Option(help="Source that the application reads; default MTLS_SOURCE.")] = None,
+    all_sources: Annotated[bool, typer.Option("--all-sources", help="Forge the headers of every source.")] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(help="A client certificate that would be accepted, to forge with.")
+    ] = None,
+    client_certificate: Annotated[Path | None, typer.Option(help="Certificate for the TLS handshake.")] = None,
+    client_key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
+    server_ca: Annotated[Path | None, typer.Option(help="PEM to verify the server with.")] = None,
+    connect: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Connect there instead of using DNS.")
+    ] = None,
+    direct: Annotated[str | None, typer.Option(metavar="URL", help="The application, without the proxy.")] = None,
+    method: Annotated[str, typer.Option(help="HTTP method of the requests.")] = "GET",
+    timeout: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds for each response.")] = 10.0,
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Examine your deployment from the inside or, with `--url`, attack it from the outside, and show what to do.
+
+    Run it where the application runs, as its user and in its environment. Without `--url` it checks settings, files,
+    regions, roots, clock, CRLs, the certificates API, the state folder, servers and proxy, and changes nothing. The
+    exit status is 0 without errors, 1 with at least one error.
+
+    `mtls-middleware doctor`
+
+    With `--url` it sends forged certificate headers: once, twice, with underscores, in trailers, named in
+    `Connection`, with a forged `X-Forwarded-For`, and in other ways that have worked somewhere. The exit status is 0 if
+    each attack was refused, 1 if a header got past the proxy or was believed, and 2 if there is no result.
+
+    `mtls-middleware doctor --url https://actions.example.com/actions/lookup --source nginx`
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.doctor.verb import Options, run_doctor  # noqa: PLC0415 - an optional extra
+    options = Options(
+        url=url,
+        source=source,
+        all_sources=all_sources,
+        certificate=certificate,
+        client_certificate=client_certificate,
+        client_key=client_key,
+        server_ca=server_ca,
+        connect=connect,
+        direct=direct,
+        method=method,
+        timeout=timeout,
+        offline=offline,
+        as_json=json,
+    )
+    sys.exit(run_doctor(options))
+
+
 app.command()(doctor)
+
+
 app.add_typer(trust, name="trust")
+
+
+def regions(
+    name: Annotated[
+        str | None, typer.Argument(help="AWS region, login domain or label of the download; default all.")
+    ] = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Show the regions of Genesys Cloud, with their names and the certificate names of their data actions.
+
+    `mtls-middleware regions mypurecloud.ie`
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.regions import run_regions  # noqa: PLC0415 - an optional extra
+    sys.exit(run_regions(name, as_json=json))
+
+
 app.command()(regions)
+
+
+def explain(  # noqa: PLR0913 - one argument for each option
+    certificate: Annotated[
+        str, typer.Argument(metavar="CERT", help="PEM or DER, the leaf first; - for standard input.")
+    ],
+    *,
+    header: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="CERT is a header value of this source or encoding; default MTLS_SOURCE."),
+    ] = None,
+    trust: Annotated[Path | None, typer.Option(help="Instead of MTLS_TRUST.")] = None,
+    region: Annotated[str | None, typer.Option(help="Instead of MTLS_REGIONS.")] = None,
+    authority: Annotated[str | None, typer.Option(help="Instead of MTLS_AUTHORITIES.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Judge at this time (ISO 8601, UTC); default now.")
+    ] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Refresh API answers and CRLs first.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Judge a certificate as the running application would, and show each step with its evidence.
+
+    Settings come from the environment, CRLs from files and the state folder. The exit status is 0 if the certificate is
+    accepted, 1 if it is refused, 2 if the input cannot be read.
+
+    `mtls-middleware explain client.pem`
+
+    `mtls-middleware explain client.pem --region us-east-1 --trust US-East-1.zip --at 2027-03-01`
+
+    `echo "$X_SSL_CLIENT_CERT" | mtls-middleware explain - --header nginx`
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.explain.judging import NAMES, settings_of  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.explain.verb import Options, moment, run_explain  # noqa: PLC0415
+    try:
+        if header is not None:
+            settings_of(header, os.environ)
+    except ValueError as error:
+        raise typer.BadParameter(f"{header!r} is none of {', '.join(NAMES)}", param_hint="--header") from error
+    try:
+        when = None if at is None else moment(at)
+    except ValueError as error:
+        raise typer.BadParameter("write it as 2027-03-01 or 2027-03-01T12:00:00Z", param_hint="--at") from error
+    given = {"MTLS_TRUST": trust, "MTLS_REGIONS": region, "MTLS_AUTHORITIES": authority}
+    overrides = {name: str(value) for name, value in given.items() if value is not None}
+    options = Options(source=certificate, header=header, overrides=overrides, at=when, refresh=refresh, as_json=json)
+    sys.exit(run_explain(options))
+
+
 app.command()(explain)
+
+
+def proxy_config(  # noqa: PLR0913 - one argument for each option
+    name: Annotated[str | None, typer.Argument(help="Name of a proxy or platform; without it, list all.")] = None,
+    *,
+    list_names: Annotated[bool, typer.Option("--list", help="List all names, with a description.")] = False,
+    server_name: Annotated[str | None, typer.Option(help="Host name by which callers reach the proxy.")] = None,
+    address: Annotated[str | None, typer.Option(help="IPv4 address that the proxy listens on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port that the proxy listens on.")] = None,
+    certificate: Annotated[str | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None,
+    private_key: Annotated[str | None, typer.Option(help="PEM of its private key.")] = None,
+    trust: Annotated[str | None, typer.Option(help="PEM of the regional root.")] = None,
+    application: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Address of the application.")] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(help="Secret of the proxy; default a new one.", envvar="MTLS_PROXY_SECRET", show_envvar=True),
+    ] = None,
+    with_crl: Annotated[
+        bool,
+        typer.Option("--with-crl", help="Let the proxy check a CRL too; the application does anyway."),
+    ] = False,
+    crl: Annotated[str | None, typer.Option(help="PEM of that CRL.")] = None,
+) -> None:
+    """Print a complete configuration of the proxy NAME: `mtls-middleware proxy-config nginx > data-actions.conf`.
+
+    The proxy requests a certificate, removes its headers when callers send them, sets them itself, and adds a secret.
+    The configuration goes to standard output, and the environment for the application to standard error. Paths are
+    those on the proxy's machine. The first comment has the version that was tested, or says that the configuration
+    comes from documentation: then test it with `mtls-middleware doctor --url`. Keep the file readable for the proxy
+    only, because it contains the secret.
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.proxy_config import run_proxy_config  # noqa: PLC0415 - an optional extra
+    given = {
+        "server_name": server_name,
+        "address": address,
+        "port": port,
+        "certificate": certificate,
+        "private_key": private_key,
+        "trust": trust,
+        "application": application,
+        "secret": secret,
+        "crl": crl,
+    }
+    sys.exit(run_proxy_config(None if list_names else name, given, with_crl=with_crl or crl is not None))
+
+
 app.command("proxy-config")(proxy_config)
+
+
+def dev_ca(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; created if missing.")],
+    *,
+    region: Annotated[str, typer.Option(help="Region to imitate: an AWS region name or a login domain.")] = (
+        "us-east-1"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the files of an earlier run in DIR.")] = False,
+) -> None:
+    """Create a regional root, client certificates and settings to try a service without Genesys.
+
+    **For development only.** DIR gets the root, a certificate for `localhost`, good and bad client certificates with
+    their keys, a CRL, the environment for the application, and a README with the commands to run next:
+
+    `mtls-middleware dev-ca dev`, then `. dev/dev.sh`
+
+    `mtls-middleware serve main:app --ssl-certfile dev/server.pem --ssl-keyfile dev/server.key`
+
+    `mtls-middleware call https://localhost:8443/actions/lookup --dev-ca dev --as expired`
+
+    Anybody who can read a key in DIR can pretend to be that region: never trust this root in another deployment.
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.dev_ca.verb import run_dev_ca  # noqa: PLC0415 - an optional extra
+    sys.exit(run_dev_ca(folder, region=region, force=force))
+
+
 app.command("dev-ca")(dev_ca)
+
+
+def call(  # noqa: PLR0913 - one argument for each option
+    url: Annotated[str, typer.Argument(metavar="URL", help="URL of the action: https://host/actions/lookup.")],
+    *,
+    method: Annotated[str, typer.Option(help="HTTP method.")] = "POST",
+    data: Annotated[str, typer.Option(help="Request body; @FILE reads a file, '' sends none.")] = "{}",
+    header: Annotated[
+        list[str] | None, typer.Option(help="'Name: value', or @FILE with one per line, for secrets; repeatable.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--cert", help="PEM of the client certificate; may contain chain and key.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dev-ca", metavar="DIR", help="Use certificates and root written by dev-ca.")
+    ] = None,
+    caller: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Certificate in DIR: good, expired, other-region …, or none.")
+    ] = "good",
+    ca: Annotated[Path | None, typer.Option(help="PEM to verify the server with, instead of system CAs.")] = None,
+    connect: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Connect there instead of using DNS.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, max=120, help="Seconds for the call; Genesys waits 60.")] = 60.0,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Send a call to URL as a data action does, with a client certificate of your choice, and show the response.
+
+    It sends what the data actions service sends: HTTP/1.1, chunked, its headers. It shows the time of each step, TLS
+    parameters, whether the server requested a certificate, and for a refusal what to do. The exit status is 0 for a 2xx
+    response, 1 for any other or none, and 2 for a wrong command line.
+
+    `mtls-middleware call https://localhost:8443/actions/lookup --dev-ca dev --as expired`
+
+    `mtls-middleware call https://actions.example.com/actions/lookup --data '{"phone": "+13175550100"}'`
+
+    `mtls-middleware call https://actions.example.com/actions/lookup --cert own.pem --key own.key --header @secret`
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.call.verb import Options, run_call  # noqa: PLC0415 - an optional extra
+    options = Options(
+        url=url,
+        method=method,
+        data=data,
+        headers=tuple(header or ()),
+        certificate=certificate,
+        key=key,
+        folder=folder,
+        caller=caller,
+        ca=ca,
+        connect=connect,
+        timeout=timeout,
+        as_json=json,
+    )
+    sys.exit(run_call(options))
+
+
 app.command()(call)
+
+
+def status(
+    *,
+    listen: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="Serve the page at this address: 127.0.0.1:9443 or [::1]:9443.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show trust, upcoming expiries, refusals by reason, and what to do next.
+
+    Run it where the application runs, as its user and in its environment: it reads the same settings and files, and
+    the counts that the application's processes wrote into `MTLS_STATE`. The exit status is 0 if trust is fresh, and 1
+    if it is not.
+
+    `mtls-middleware status`
+
+    With `--listen` it serves the same as a page, HTML at `/` and JSON at `/status.json`, until you stop it. Everybody
+    who can reach that address can read it: listen on a loopback address only, and use a tunnel.
+
+    `mtls-middleware status --listen 127.0.0.1:9443`
+    """
+    if listen is None:
+        with extra("cli"):
+            from mtls_middleware.cli.status import run_status  # noqa: PLC0415 - an optional extra
+        sys.exit(run_status(as_json=json))
+    with extra("status"):
+        import jinja2  # noqa: F401, PLC0415 - the page needs it
+    with extra("serve"):
+        from mtls_middleware.cli.status_server import run_page  # noqa: PLC0415 - an optional extra
+    run_page(listen)
+
+
 app.command()(status)
 
 
@@ -46,3 +413,52 @@ def run() -> None:
     except MTLSError as error:
         typer.echo(str(error), err=True)
         sys.exit(WRONG)
+
+
+@trust.command()
+def show(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+    """Show roots, pins, CRLs and upcoming expiries, from files and the state folder, without using the network.
+
+    The exit status is 1 if callers of some region could not be accepted now.
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.trust.verb import run_show  # noqa: PLC0415 - an optional extra
+    sys.exit(run_show(as_json=json))
+
+
+@trust.command()
+def refresh(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+    """Ask the certificates API and the CRL addresses now, and show what changed and what failed.
+
+    The results are stored in the state folder, where running workers read them within seconds. The exit status is 1 if
+    something failed; the last good trust stays.
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.trust.verb import run_refresh  # noqa: PLC0415 - an optional extra
+    sys.exit(run_refresh(as_json=json))
+
+
+@trust.command()
+def export(
+    *,
+    form: Annotated[str, typer.Option("--format", metavar="pem|nginx|aws-alb", help="Format of the file.")] = "pem",
+    output: Annotated[Path | None, typer.Option(help="File to replace atomically; default standard output.")] = None,
+    crl: Annotated[Path | None, typer.Option(help="File for the CRLs in force, as PEM.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file even if it contains anything but certificates and CRLs.")
+    ] = False,
+) -> None:
+    """Write the roots in force, with configured intermediates, for the proxy that terminates TLS.
+
+    `pem` and `nginx` have a comment for each certificate; `aws-alb`, the trust store of a load balancer, has none.
+
+    `mtls-middleware trust export --format nginx --output /etc/nginx/genesys.pem && nginx -s reload`
+
+    `mtls-middleware trust export --format aws-alb --output bundle.pem --crl revoked.pem`
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.trust.export import Format  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.trust.verb import run_export  # noqa: PLC0415 - an optional extra
+    if form not in set(Format):
+        raise typer.BadParameter(f"{form!r} is none of {', '.join(Format)}", param_hint="--format")
+    sys.exit(run_export(Format(form), output, crl, force=force))

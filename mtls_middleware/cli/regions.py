@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from mtls_middleware.cli.console import console_for
 from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.page import console_for
 from mtls_middleware.display import displayed
 from mtls_middleware.regions import Certainty, Region, find, nearest, table
 

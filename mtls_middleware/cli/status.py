@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mtls_middleware.cli.console import console_for
+from mtls_middleware.cli.page import console_for
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.observing.shared_counts import Scope

@@ -18,15 +18,14 @@ from rich.console import Console
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.advice import RUNBOOK
-from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, reason_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
-from mtls_middleware.cli.call.exchange import Answer, Exchange, _decoded
-from mtls_middleware.cli.call.table import facts, show
-from mtls_middleware.cli.call.tls import Described, TLSFacts, described
-from mtls_middleware.cli.call.verb import Options, run_call
+from mtls_middleware.cli.call.verb import Options, facts, run_call, show
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
-from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.cli.wire import message
+from mtls_middleware.cli.wire.exchange import CallAnswer, Exchange, _decoded
+from mtls_middleware.cli.wire.message import Target
+from mtls_middleware.cli.wire.tls import Described, TLSFacts, described
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
 
@@ -54,8 +53,8 @@ def over_tls(**changed: Any) -> TLSFacts:
     return TLSFacts(**facts)
 
 
-def answered(status: int = 200, body: bytes = b"{}", content_type: str = "application/json") -> Answer:
-    return Answer(status=status, phrase="P", headers={"content-type": content_type}, body=body, is_whole=True)
+def answered(status: int = 200, body: bytes = b"{}", content_type: str = "application/json") -> CallAnswer:
+    return CallAnswer(status=status, phrase="P", headers={"content-type": content_type}, body=body, is_whole=True)
 
 
 def alert(reason: str) -> ssl.SSLError:
@@ -66,9 +65,9 @@ def alert(reason: str) -> ssl.SSLError:
 
 class TestRequest:
     def test_it_is_what_the_service_sends(self) -> None:
-        headers = request.standard_headers(TARGET, "call-1")
+        headers = message.standard_headers(TARGET, "call-1")
 
-        told = request.written("POST", TARGET, headers, b'{"a": 1}')
+        told = message.written_call("POST", TARGET, headers, b'{"a": 1}')
 
         assert told.startswith(b"POST /actions/lookup HTTP/1.1\r\nHost: actions.example.com\r\n")
         assert b"\r\nUser-Agent: PureCloud-Data-Actions\r\n" in told
@@ -77,10 +76,10 @@ class TestRequest:
         assert told.endswith(b'\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n8\r\n{"a": 1}\r\n0\r\n\r\n')
 
     def test_no_body_is_chunked_too(self) -> None:
-        assert request.written("GET", TARGET, (), b"").endswith(b"\r\n\r\n0\r\n\r\n")
+        assert message.written_call("GET", TARGET, (), b"").endswith(b"\r\n\r\n0\r\n\r\n")
 
     def test_a_given_header_takes_the_place_of_another(self) -> None:
-        headers = request.combined((("A", "1"), ("B", "2")), (("b", "3"),))
+        headers = message.combined((("A", "1"), ("B", "2")), (("b", "3"),))
 
         assert headers == (("A", "1"), ("b", "3"))
 
@@ -88,37 +87,37 @@ class TestRequest:
         file = tmp_path / "headers"
         file.write_text("X-Caller-Secret: s\n\nX-Other: t\n", encoding="ascii")
 
-        assert request.parse_headers([f"@{file}"]) == (("X-Caller-Secret", "s"), ("X-Other", "t"))
+        assert message.parse_headers([f"@{file}"]) == (("X-Caller-Secret", "s"), ("X-Other", "t"))
 
     @pytest.mark.parametrize("text", ["no colon", "A b: c", "A: b\r\nC: d", ": x", "Content-Length: 3", "A: \u20ac"])
     def test_what_cannot_be_sent_is_told_without_its_value(self, text: str) -> None:
         with pytest.raises(MTLSError, match="--header"):
-            request.parse_headers([text])
+            message.parse_headers([text])
 
     @given(text=st.text())
     def test_any_header_is_sent_or_refused(self, text: str) -> None:
         try:
-            headers = request.parse_headers([text.lstrip("@")])
+            headers = message.parse_headers([text.lstrip("@")])
         except MTLSError:
             return
-        head = request.written("POST", TARGET, headers, b"").partition(b"\r\n\r\n")[0]
+        head = message.written_call("POST", TARGET, headers, b"").partition(b"\r\n\r\n")[0]
         assert head.count(b"\r\n") == 3
 
     def test_a_body_comes_from_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "body").write_bytes(b"\x00\xff")
 
-        assert request.read_body(f"@{tmp_path / 'body'}") == b"\x00\xff"
-        assert request.read_body("\u20ac") == "\u20ac".encode()
+        assert message.read_body(f"@{tmp_path / 'body'}") == b"\x00\xff"
+        assert message.read_body("\u20ac") == "\u20ac".encode()
 
     def test_a_body_that_is_not_there_or_too_long_is_told(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "long").write_bytes(b"12345")
-        monkeypatch.setattr(request, "DATA_BYTES", 4)
+        monkeypatch.setattr(message, "DATA_BYTES", 4)
 
         for name, words in (("none", "No such file"), ("long", "more than 4 bytes")):
             with pytest.raises(MTLSError, match=words):
-                request.read_body(f"@{tmp_path / name}")
+                message.read_body(f"@{tmp_path / name}")
 
 
 class TestCredentials:

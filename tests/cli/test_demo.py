@@ -10,8 +10,7 @@ from rich.console import Console
 from mtls_middleware._core.decision import Accepted
 from mtls_middleware._core.gate import Gate
 from mtls_middleware.cli.demo.calls import CALLS, Call, Outcome, Place, Way
-from mtls_middleware.cli.demo.table import show
-from mtls_middleware.cli.demo.verb import run_demo
+from mtls_middleware.cli.demo.verb import run_demo, show
 
 GOOD = Outcome(call=CALLS[0], place=Place.HANDLER, status=200, reason="", code="")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Accepted, Guard, Settings, regions
-from mtls_middleware.cli.dev_ca.callers import CALLERS, Caller
+from mtls_middleware.cli.dev_ca.contents import CALLERS, Caller
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
 from mtls_middleware.errors import MTLSError
 from tests.cli.test_main import run

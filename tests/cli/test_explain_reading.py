@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Accepted
-from mtls_middleware.cli.explain.judging import judge
-from mtls_middleware.cli.explain.reading import BYTES, NAMES, Given, UnreadableError, certificates, header, settings_of
+from mtls_middleware.cli.explain.judging import (
+    BYTES,
+    NAMES,
+    Given,
+    UnreadableError,
+    certificates,
+    header,
+    judge,
+    settings_of,
+)
 from mtls_middleware.cli.explain.steps import Outcome, steps_of
 from mtls_middleware.testing import RegionalCA
 

@@ -5,7 +5,7 @@ from threading import Event
 
 from rich.console import Console
 
-from mtls_middleware.cli.waiting import waiting
+from mtls_middleware.cli.page import waiting
 
 
 class Terminal(io.StringIO):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware.cli.call.verb import Options, run_call
-from mtls_middleware.cli.dev_ca.callers import CALLERS, NONE
+from mtls_middleware.cli.dev_ca.contents import CALLERS, NONE
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
 from tests.cli.test_main import run
 from tests.e2e.conftest import Start

@@ -16,11 +16,9 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded, TrailersReceived
 
-from mtls_middleware.cli.doctor import http2
-from mtls_middleware.cli.doctor.answer import Answer, Failure, NoAnswer
-from mtls_middleware.cli.doctor.message import Body, Message, Request, Version
-from mtls_middleware.cli.doctor.target import Target
-from mtls_middleware.cli.doctor.transport import ANSWER_LIMIT, Network
+from mtls_middleware.cli.wire import http2
+from mtls_middleware.cli.wire.exchange import ANSWER_LIMIT, Network
+from mtls_middleware.cli.wire.message import Answer, Body, Failure, Message, NoAnswer, Request, Target, Version
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.processes import HOST, ROOT, START_SECONDS, free_port
 

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.advice import RUNBOOK
 from mtls_middleware.cli.call.credentials import Credentials
-from mtls_middleware.cli.call.exchange import Answer, Exchange
-from mtls_middleware.cli.call.tls import Described
-from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.cli.wire.exchange import CallAnswer, Exchange
+from mtls_middleware.cli.wire.message import Target
+from mtls_middleware.cli.wire.tls import Described
 from mtls_middleware.display import displayed
 
 SOON = timedelta(days=30)
@@ -84,7 +84,7 @@ def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:
     return Meaning(is_success=False, text=f"answered {words}, which is not the middleware's refusal")
 
 
-def reason_of(answer: Answer) -> Reason | None:
+def reason_of(answer: CallAnswer) -> Reason | None:
     """Return the reason of a refusal of ours."""
     if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != _PROBLEM:
         return None

@@ -8,9 +8,8 @@ from types import MappingProxyType
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_middleware.cli.call.tls import Described, described
-from mtls_middleware.cli.dev_ca.callers import CALLERS, NONE
-from mtls_middleware.cli.dev_ca.contents import ROOT
+from mtls_middleware.cli.dev_ca.contents import CALLERS, NONE, ROOT
+from mtls_middleware.cli.wire.tls import Described, described
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import MTLSError
 

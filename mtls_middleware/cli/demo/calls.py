@@ -7,8 +7,7 @@ from enum import StrEnum
 
 import httpx2
 
-from mtls_middleware.cli.demo.refusals import HandshakeRefusals
-from mtls_middleware.cli.demo.stage import Stage
+from mtls_middleware.cli.demo.stage import HandshakeRefusals, Stage
 from mtls_middleware.testing import nginx
 
 TIMEOUT_SECONDS = 10.0

@@ -1,23 +1,73 @@
-"""What the demo plays on: authorities, callers, two servers, and the hop that stands for a proxy."""
+"""What the demo runs: authorities, callers, an application, two servers, and the hop that stands for a proxy."""
 
+import logging
+import re
 import secrets
 import ssl
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from mtls_middleware.cli.demo.embedded import HOST, serving
-from mtls_middleware.cli.demo.service import Service
+import uvicorn
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+from starlette.types import ASGIApp
+
+from mtls_middleware import MTLSMiddleware, caller
 from mtls_middleware.guard import Guard
 from mtls_middleware.servers.context import server_context, trust_of
+from mtls_middleware.servers.uvicorn import H11Protocol
 from mtls_middleware.settings import Settings
 from mtls_middleware.testing import ClientCertificate, RegionalCA, nginx
 
 REGION = "us-east-1"
 OTHER_REGION = "eu-west-1"
 SECRET_HEADER = "X-MTLS-Proxy-Secret"  # noqa: S105 - a header's name
+
+HOST = "127.0.0.1"
+START_SECONDS = 10.0
+STOP_SECONDS = 5.0
+_LOOK_EVERY = 0.01
+
+_FACTS = re.compile(r'verify_code=(\d+) verify_message="([^"]*)"')
+
+_QUIET = ("mtls_middleware", "uvicorn", "uvicorn.error", "asyncio")
+
+
+class Lookup(BaseModel):
+    """Take what the data action sends."""
+
+    phone: str
+
+
+class Customer(BaseModel):
+    """Answer what the data action wants to know."""
+
+    name: str
+    region_of_caller: str
+
+
+class Service:
+    """Hold the app, and how often its protected handler was reached."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.reached = 0
+        self.app = FastAPI()
+        self.app.add_api_route("/actions/lookup", self._look_up, methods=["POST"])
+        self.app.add_api_route("/health", self._health)
+        self.app.add_middleware(MTLSMiddleware, guard=guard)
+
+    def _look_up(self, request: Request, _lookup: Lookup) -> Customer:
+        self.reached += 1
+        return Customer(name="A. Customer", region_of_caller=caller(request).region or "")
+
+    def _health(self) -> dict[str, Any]:
+        return {"status": "ok"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,3 +156,79 @@ def _guard(running: ExitStack, settings: Settings) -> Guard:
     guard.start()
     running.callback(guard.close)
     return guard
+
+
+class ServerDidNotStartError(Exception):
+    """Say that the embedded server never listened."""
+
+
+@contextmanager
+def serving(app: ASGIApp, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve an app until the block ends, and yield its port.
+
+    Args:
+        app: what to serve.
+        context: of TLS; None for plain HTTP.
+    """
+    config = uvicorn.Config(
+        app,
+        host=HOST,
+        port=0,
+        http=H11Protocol,
+        log_config=None,
+        access_log=False,
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="mtls-middleware-demo", daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise ServerDidNotStartError
+            time.sleep(_LOOK_EVERY)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(STOP_SECONDS)
+
+
+class HandshakeRefusals(logging.Handler):
+    """Keep the newest line about a refused handshake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = ("", "")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line of the TLS layer; leave out others."""
+        found = _FACTS.search(record.getMessage())
+        if found is not None:
+            self._last = (found[1], found[2])
+
+    def clear(self) -> None:
+        """Forget what was kept."""
+        self._last = ("", "")
+
+    def last(self) -> tuple[str, str]:
+        """Return OpenSSL's verify code and message; both empty where nothing was logged."""
+        return self._last
+
+
+@contextmanager
+def listening() -> Iterator[HandshakeRefusals]:
+    """Keep the servers' lines out of the terminal, and those about handshakes at hand."""
+    handler = HandshakeRefusals()
+    loggers = [logging.getLogger(name) for name in _QUIET]
+    before = [(logger, logger.propagate, logger.handlers[:]) for logger in loggers]
+    for logger in loggers:
+        logger.propagate = False
+        logger.handlers = [handler]
+    try:
+        yield handler
+    finally:
+        for logger, propagate, handlers in before:
+            logger.propagate, logger.handlers = propagate, handlers

@@ -1,49 +1,44 @@
-"""Other spellings of the protected path, which some router takes for it."""
+"""Exempt paths behind a path prefix: whether health checks get through."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
-from mtls_middleware.cli.doctor.attacks import Attack, Weakness
-from mtls_middleware.cli.doctor.forgery import Forgery
-from mtls_middleware.cli.doctor.message import Message
+from mtls_middleware._core.connection import Connection, Interface
+from mtls_middleware._core.protection import Protection
+from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
+from mtls_middleware.display import displayed
+from mtls_middleware.settings import Settings
 
-MARK = "mtls-doctor"
-"""A path segment that nobody has."""
+PREFIXES = ("UVICORN_ROOT_PATH", "SCRIPT_NAME", "GRANIAN_URL_PATH_PREFIX")
+"""Variables by which servers are told the prefix under which the application is mounted."""
+
+_ABOUT = About(Topic.SETTINGS)
 
 
-def path_attacks(path: str) -> Iterator[Attack]:
-    """Return requests without a certificate, for the same path in other spellings."""
-    plain, mark, query = path.partition("?")
-    plain = f"/{plain.lstrip('/')}"
-    first, _, rest = plain[1:].partition("/")
-    spellings: dict[str, tuple[str, str]] = {
-        "path-slashes": ("//path", f"/{plain}"),
-        "path-dots": ("/%2e/path", f"/%2e{plain}"),
-        "path-up": (f"/{MARK}/%2e%2e/path", f"/{MARK}/%2e%2e{plain}"),
-        "path-slashes-up": (f"//{MARK}/../path", f"//{MARK}/..{plain}"),
-        "path-semicolon": ("/;/path", f"/;{plain}"),
-        "path-parameter": ("path;a", f"{plain};a"),
-        "path-newline": ("path%0A", f"{plain}%0A"),
-        "path-undecodable": ("path%FF", f"{plain}%FF"),
-    }
-    if plain.swapcase() != plain:
-        spellings["path-case"] = ("the path in the other case", plain.swapcase())
-    if first:
-        spellings["path-encoded"] = ("an encoded letter in the path", f"/{_encoded(first)}{plain[1 + len(first) :]}")
-    if rest:
-        spellings["path-encoded-slash"] = ("an encoded slash in the path", f"/{first}%2f{rest}")
-    for name, (title, spelling) in spellings.items():
-        yield Attack(
-            name=name,
-            title=f"{title}, nothing forged",
-            weakness=Weakness.PATH,
-            message=_asking_for(f"{spelling}{mark}{query}"),
+def tell_paths(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Compare exempt paths with the path prefix of the server, where its variable is here."""
+    for name in PREFIXES if settings.exempt else ():
+        root = environ.get(name, "").rstrip("/")
+        if not root:
+            continue
+        exempt = _complete(settings, root)
+        shown = f"{name}={displayed(root)}"
+        if exempt == settings.exempt:
+            yield _ABOUT.ok(Check.SETTINGS_PATHS, f"{shown}: exempt paths are exempt with and without it")
+        else:
+            yield _ABOUT.warning(
+                Check.SETTINGS_PATHS,
+                f"{shown}: paths are read with and without it, and MTLS_EXEMPT has only one of both",
+                f"set MTLS_EXEMPT={displayed(','.join(exempt))}",
+            )
+
+
+def _complete(settings: Settings, root: str) -> tuple[str, ...]:
+    exempt = settings.exempt
+    for prefix in settings.exempt:
+        protection = Protection(protected=settings.protect, exempt=exempt)
+        connection = Connection(
+            interface=Interface.ASGI, path=prefix, raw_path=None, root_path=root, headers=(), client=None
         )
-
-
-def _asking_for(path: str) -> Callable[[Forgery], Message]:
-    return lambda _: Message(path=path)
-
-
-def _encoded(segment: str) -> str:
-    """Percent-encode the first letter, which needs none."""
-    return segment if segment.startswith("%") else f"%{ord(segment[0]):02x}{segment[1:]}"
+        if protection.covers(connection) and (missing := protection.missing_exemption(connection)) is not None:
+            exempt = (*exempt, missing)
+    return exempt

@@ -1,4 +1,4 @@
-"""The verb ``doctor``: with ``--url`` from the outside, without it from the inside."""
+"""The command ``doctor``: with ``--url`` from the outside, without it from the inside."""
 
 import json
 import os
@@ -13,13 +13,13 @@ from cryptography import x509
 from rich.console import Console
 from rich.text import Text
 
-from mtls_middleware.cli.doctor.campaign import attack_boundary
-from mtls_middleware.cli.doctor.forgery import Source, first_readable, known_sources, read_certificate
-from mtls_middleware.cli.doctor.own.verb import run_examination
-from mtls_middleware.cli.doctor.plan import Plan
-from mtls_middleware.cli.doctor.table import facts, show
-from mtls_middleware.cli.doctor.target import Target
-from mtls_middleware.cli.doctor.transport import Network
+from mtls_middleware.cli.attack.campaign import attack_boundary
+from mtls_middleware.cli.attack.forgery import Plan, Source, first_readable, known_sources, read_certificate
+from mtls_middleware.cli.attack.page import facts, show
+from mtls_middleware.cli.doctor.examination import World, examine
+from mtls_middleware.cli.doctor.finding import finding_facts, show_findings, status_of
+from mtls_middleware.cli.wire.exchange import Network
+from mtls_middleware.cli.wire.message import Target
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError, MTLSError
 from mtls_middleware.settings.reader import DEFAULT_PREFIX, Reader
@@ -61,7 +61,7 @@ def run_doctor(options: Options, environ: Mapping[str, str] | None = None) -> in
     if options.offline:
         raise MTLSError("--offline goes without --url, which attacks over the network")
     plan = make_plan(options, options.url, os.environ if environ is None else environ)
-    with progress() as tell:
+    with attack_progress() as tell:
         report = attack_boundary(plan, Network(timeout=options.timeout), tell)
     if options.as_json:
         sys.stdout.write(json.dumps(facts(report, options.url), indent=2) + "\n")
@@ -192,7 +192,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
+def attack_progress() -> Iterator[Callable[[str], None]]:
     """Show on a terminal what is being tried."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -200,3 +200,25 @@ def progress() -> Iterator[Callable[[str], None]]:
         return
     with console.status("attacking …") as status:
         yield lambda title: status.update(Text(title))
+
+
+def run_examination(*, offline: bool, as_json: bool, environ: Mapping[str, str] | None = None) -> int:
+    """Examine the deployment, print the findings, and return the exit status."""
+    with examination_progress() as tell:
+        findings = examine(World(environ=os.environ if environ is None else environ, offline=offline), tell)
+    if as_json:
+        sys.stdout.write(json.dumps(finding_facts(findings), indent=2) + "\n")
+    else:
+        show_findings(findings)
+    return status_of(findings)
+
+
+@contextmanager
+def examination_progress() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is looked at."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("looking …") as status:
+        yield lambda what: status.update(Text(f"looking at {what} …"))

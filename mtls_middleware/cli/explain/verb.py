@@ -1,38 +1,52 @@
-"""What ``explain`` does."""
+"""The command ``explain``, and its verdict for a person and for a script."""
 
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from rich.console import Console
+from rich.text import Text
 
+from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.decision import Accepted, Rejected
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.cli.console import console_for
-from mtls_middleware.cli.explain.facts import facts
-from mtls_middleware.cli.explain.judging import Judged, can_be_read, judge
-from mtls_middleware.cli.explain.reading import (
+from mtls_middleware._core.response import refusal
+from mtls_middleware.advice import RUNBOOK
+from mtls_middleware.cli.explain.judging import (
     BYTES,
     CONFIGURED,
     Given,
+    Judged,
     UnreadableError,
+    can_be_read,
     certificates,
     header,
+    judge,
     settings_of,
 )
-from mtls_middleware.cli.explain.steps import steps_of
-from mtls_middleware.cli.explain.table import show
+from mtls_middleware.cli.explain.steps import Outcome, Step, steps_of
 from mtls_middleware.cli.extras import WRONG
-from mtls_middleware.cli.waiting import waiting
+from mtls_middleware.cli.page import console_for, waiting
 from mtls_middleware.display import displayed
 
 REFUSED = 1
 """Exit status: the certificate would be refused."""
+
+_STYLES = {
+    Outcome.PASSED: "green",
+    Outcome.FAILED: "bold red",
+    Outcome.NOTED: "bold yellow",
+    Outcome.NOT_REACHED: "dim",
+}
+_INDENT = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,3 +133,93 @@ def _notes(judged: Judged, environ: Mapping[str, str], options: Options, given: 
         yield from judged.status.problems
     if isinstance(judged.decision, Rejected) and environ.get("MTLS_MODE") == Mode.REPORT:
         yield "MTLS_MODE=report: the application only logs this refusal, and lets the call through"
+
+
+def show(judged: Judged, steps: Sequence[Step], notes: Sequence[str], console: Console) -> None:
+    """Print what the certificate says of itself, each step, and the verdict with what to do."""
+    if judged.chain is not None:
+        _certificate_rows(judged.chain, console)
+        console.print()
+    console.print(Text(f"Judged at {judged.now:%Y-%m-%d %H:%M:%SZ}", style="bold"))
+    for step in steps:
+        line = Text(f"  {step.outcome:<{_INDENT - 2}}", style=_STYLES[step.outcome]) + Text(step.question)
+        console.print(line, soft_wrap=True)
+        for seen in step.seen:
+            _row("", seen, console)
+    console.print()
+    if isinstance(judged.decision, Accepted):
+        identity = judged.decision.identity
+        whose = f"region {identity.region}" if identity.region else str(identity.authority)
+        console.print(Text(f"Accepted, as {whose}.", style="bold green"))
+    else:
+        _refusal(judged.decision, steps, console)
+    for note in notes:
+        _row("note", note, console)
+
+
+def _refusal(refused: Rejected, steps: Sequence[Step], console: Console) -> None:
+    status = refusal(refused.reason, None).status
+    console.print(Text(f"Refused with {status.value} {status.phrase}: {refused.reason}.", style="bold red"))
+    entry = RUNBOOK[refused.reason]
+    is_told = any(step.outcome is Outcome.FAILED for step in steps)
+    for label, text in (
+        ("because", "" if is_told else displayed(refused.detail)),
+        ("means", entry.happened),
+        ("what to do", entry.cure),
+    ):
+        if text:
+            _row(label, text, console)
+
+
+def _certificate_rows(chain: PresentedChain, console: Console) -> None:
+    leaf = chain.leaf
+    rows = {
+        "subject": displayed(chain.subject),
+        "issuer": displayed(chain.issuer),
+        "names": displayed(", ".join(chain.dns_names or ())) or "none",
+        "valid": f"from {leaf.not_valid_before_utc:%Y-%m-%d %H:%MZ} to {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}",
+        "SHA-256": fingerprint(chain.leaf_der),
+    }
+    for label, text in rows.items():
+        _row(label, text, console)
+
+
+def _row(label: str, text: str, console: Console) -> None:
+    console.print(Text(f"{label:<{_INDENT}}{text}"), soft_wrap=True)
+
+
+def facts(judged: Judged, steps: Sequence[Step], notes: Sequence[str]) -> dict[str, Any]:
+    """Return all that `show` prints. Text of certificates is as it is: JSON escapes it."""
+    decision = judged.decision
+    refused = decision if isinstance(decision, Rejected) else None
+    identity = decision.identity if isinstance(decision, Accepted) else None
+    path = () if judged.verified is None else judged.verified.path
+    return {
+        "accepted": refused is None,
+        "at": f"{judged.now:%Y-%m-%dT%H:%M:%SZ}",
+        "reason": None if refused is None else str(refused.reason),
+        "status": None if refused is None else refusal(refused.reason, None).status.value,
+        "detail": None if refused is None else refused.detail,
+        "cure": None if refused is None else RUNBOOK[refused.reason].cure,
+        "region": None if identity is None else identity.region,
+        "authority": None if identity is None else str(identity.authority),
+        "certificate": None if judged.chain is None else _leaf(judged.chain),
+        "path": [_certificate(one) for one in path],
+        "steps": [{"question": one.question, "outcome": str(one.outcome), "seen": list(one.seen)} for one in steps],
+        "notes": list(notes),
+    }
+
+
+def _leaf(chain: PresentedChain) -> dict[str, Any]:
+    return _certificate(chain.leaf) | {"dns_names": list(chain.dns_names or ())}
+
+
+def _certificate(one: x509.Certificate) -> dict[str, Any]:
+    return {
+        "subject": one.subject.rfc4514_string(),
+        "issuer": one.issuer.rfc4514_string(),
+        "serial_number": f"{one.serial_number:x}",
+        "fingerprint_sha256": fingerprint(one.public_bytes(Encoding.DER)),
+        "not_before": f"{one.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
+        "not_after": f"{one.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
+    }

@@ -10,14 +10,11 @@ from mtls_middleware import Guard, Settings
 from mtls_middleware._core.connection import Connection, Interface
 from mtls_middleware._core.decision import Accepted, Disposition, Reason
 from mtls_middleware._core.response import refusal
-from mtls_middleware.cli.doctor.answer import Answer, Failure, NoAnswer
-from mtls_middleware.cli.doctor.campaign import attack_boundary
-from mtls_middleware.cli.doctor.forgery import Source, known_sources
-from mtls_middleware.cli.doctor.judging import Verdict
-from mtls_middleware.cli.doctor.message import Body, Header, Message, Request, Version
-from mtls_middleware.cli.doctor.plan import Plan
-from mtls_middleware.cli.doctor.report import Report
-from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.cli.attack.campaign import attack_boundary
+from mtls_middleware.cli.attack.findings import Report
+from mtls_middleware.cli.attack.forgery import Plan, Source, known_sources
+from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.wire.message import Answer, Body, Failure, Header, Message, NoAnswer, Request, Target, Version
 from mtls_middleware.testing import RegionalCA
 
 SECRET = "a-secret-of-the-proxy-0123456789"

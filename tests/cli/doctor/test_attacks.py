@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtls_middleware.cli.doctor.attacks import (
+from mtls_middleware.cli.attack.attacks import (
     DIRECT,
     HEADERS,
     HTTP2,
@@ -12,10 +12,10 @@ from mtls_middleware.cli.doctor.attacks import (
     Weakness,
     attacks_on,
 )
-from mtls_middleware.cli.doctor.cures import TITLES, cure
-from mtls_middleware.cli.doctor.forgery import forge, known_sources, stranger
-from mtls_middleware.cli.doctor.message import Message
-from mtls_middleware.cli.doctor.paths import path_attacks
+from mtls_middleware.cli.attack.fixes import TITLES, cure
+from mtls_middleware.cli.attack.forgery import forge, known_sources, stranger
+from mtls_middleware.cli.attack.paths import path_attacks
+from mtls_middleware.cli.wire.message import Message
 from tests.cli.doctor.deployments import source
 
 ALL = (*HEADERS, WEBSOCKET, HTTP2, *OVER_HTTP2, *DIRECT, *path_attacks("/actions/lookup"))

@@ -9,25 +9,26 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Guard, Reason
-from mtls_middleware.cli.doctor.answer import Answer, Failure, NoAnswer
-from mtls_middleware.cli.doctor.attacks import Weakness
-from mtls_middleware.cli.doctor.campaign import ALERT_TRIES, PATIENCE
-from mtls_middleware.cli.doctor.conclusions import (
+from mtls_middleware.cli.attack.attacks import Weakness
+from mtls_middleware.cli.attack.campaign import ALERT_TRIES, PATIENCE
+from mtls_middleware.cli.attack.findings import (
     BROAD,
+    CLEAN,
     DEMANDED,
+    FOUND,
     HTTP2_NOT_TRIED,
     HTTP3_OFFERED,
+    INTERRUPTED,
     NOT_REACHABLE,
     OWN_IS_LET_IN,
     OWN_IS_LOST,
     PASSES_FORWARDED,
     STRANGER,
+    UNTOLD,
 )
-from mtls_middleware.cli.doctor.forgery import known_sources
-from mtls_middleware.cli.doctor.judging import Verdict
-from mtls_middleware.cli.doctor.message import Header, Message, Request, Version
-from mtls_middleware.cli.doctor.report import CLEAN, FOUND, INTERRUPTED, UNTOLD
-from mtls_middleware.cli.doctor.target import Target
+from mtls_middleware.cli.attack.forgery import known_sources
+from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.wire.message import Answer, Failure, Header, Message, NoAnswer, Request, Target, Version
 from mtls_middleware.testing import RegionalCA, nginx
 from tests.cli.doctor.deployments import (
     DIRECT,

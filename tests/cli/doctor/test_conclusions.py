@@ -2,8 +2,8 @@
 
 import pytest
 
-from mtls_middleware.cli.doctor.conclusions import TOO_LONG, why_own_is_unheard
-from mtls_middleware.cli.doctor.judging import Heard
+from mtls_middleware.cli.attack.findings import TOO_LONG, why_own_is_unheard
+from mtls_middleware.cli.attack.verdict import Heard
 
 
 @pytest.mark.parametrize(("status", "is_told"), [(431, True), (400, True), (502, True), (503, True), (404, False)])

@@ -11,7 +11,7 @@ from mtls_middleware._core.connection import Connection, collect
 from mtls_middleware._core.decision import Rejection
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
-from mtls_middleware.cli.doctor.forgery import (
+from mtls_middleware.cli.attack.forgery import (
     Forgery,
     Source,
     first_readable,

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware import Reason
-from mtls_middleware.cli.doctor.answer import Answer, Failure, NoAnswer
-from mtls_middleware.cli.doctor.attacks import DIRECT, HEADERS, ONCE, Attack, Weakness
-from mtls_middleware.cli.doctor.judging import Heard, Verdict, hear, judge
+from mtls_middleware.cli.attack.attacks import DIRECT, HEADERS, ONCE, Attack, Weakness
+from mtls_middleware.cli.attack.verdict import Heard, Verdict, hear, judge
+from mtls_middleware.cli.wire.message import Answer, Failure, NoAnswer
 from tests.cli.doctor.deployments import refused
 
 MISSING = Heard(status=403, reason=Reason.CERTIFICATE_MISSING)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtls_middleware.cli.doctor.message import Body, Message, Request, Version, written
+from mtls_middleware.cli.wire.message import Body, Message, Request, Version, written
 
 CERTIFICATE = ("X-SSL-Client-Cert", "C")
 COMMON = (

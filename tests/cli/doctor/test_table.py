@@ -7,11 +7,10 @@ import pytest
 from rich.console import Console
 
 from mtls_middleware import Guard
-from mtls_middleware.cli.doctor.answer import Failure, NoAnswer
-from mtls_middleware.cli.doctor.judging import hear
-from mtls_middleware.cli.doctor.message import Message
-from mtls_middleware.cli.doctor.report import Report
-from mtls_middleware.cli.doctor.table import conclusion, facts, show
+from mtls_middleware.cli.attack.findings import Report
+from mtls_middleware.cli.attack.page import conclusion, facts, show
+from mtls_middleware.cli.attack.verdict import hear
+from mtls_middleware.cli.wire.message import Failure, Message, NoAnswer
 from tests.cli.doctor.deployments import Deployed, attack, passing
 from tests.cli.doctor.test_campaign import MISTAKES
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware.cli.doctor.answer import Answer, Failure, NoAnswer
-from mtls_middleware.cli.doctor.target import Target
-from mtls_middleware.cli.doctor.transport import BODY_LIMIT, Deadline, converse, read_answer
+from mtls_middleware.cli.wire.exchange import BODY_LIMIT, Deadline, converse, read_answer
+from mtls_middleware.cli.wire.message import Answer, Failure, NoAnswer, Target
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

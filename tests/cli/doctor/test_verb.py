@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware._core.sources.presets import Encoding, Marker
-from mtls_middleware.cli.doctor.forgery import known_sources
-from mtls_middleware.cli.doctor.verb import Options, make_plan, progress, run_doctor
+from mtls_middleware.cli.attack.forgery import known_sources
+from mtls_middleware.cli.doctor.verb import Options, attack_progress, make_plan, run_doctor
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
 from tests.cli.test_main import run
@@ -71,14 +71,14 @@ def test_on_a_terminal_it_shows_what_is_being_tried(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
 
-    with progress() as tell:
+    with attack_progress() as tell:
         tell("[/x] is no markup")
 
     assert "[/x] is no markup" in capsys.readouterr().err
 
 
 def test_in_a_pipe_it_shows_nothing_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress() as tell:
+    with attack_progress() as tell:
         tell("anything")
 
     assert capsys.readouterr() == ("", "")

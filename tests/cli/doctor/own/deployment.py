@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mtls_middleware._io.http import Response
-from mtls_middleware.cli.doctor.own.examination import World, examine
-from mtls_middleware.cli.doctor.own.finding import Check, Finding, Severity
+from mtls_middleware.cli.doctor.examination import World, examine
+from mtls_middleware.cli.doctor.finding import Check, Finding, Severity
 from mtls_middleware.guard import utc_now
 from mtls_middleware.testing import GenesysAPI, RegionalCA
 from tests.trust.sessions import answer_of, sessions

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from mtls_middleware.cli.doctor.own import asking
-from mtls_middleware.cli.doctor.own.asking import NotInTimeError, ask_all
+from mtls_middleware.cli.doctor import network
+from mtls_middleware.cli.doctor.network import NotInTimeError, ask_all
 
 
 def test_all_are_asked_side_by_side() -> None:
@@ -25,7 +25,7 @@ def test_what_one_raises_keeps_no_other() -> None:
 
 
 def test_nobody_waits_for_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "GRACE", 0.0)
+    monkeypatch.setattr(network, "GRACE", 0.0)
     end = threading.Event()
 
     told = ask_all({"a": end.wait}, seconds=0.05)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mtls_middleware.cli.doctor.own import verb
-from mtls_middleware.cli.doctor.own.finding import Check, Finding, Severity, Topic
-from mtls_middleware.cli.doctor.own.table import conclusion, show
+from mtls_middleware.cli.doctor import verb
+from mtls_middleware.cli.doctor.finding import Check, Finding, Severity, Topic, conclusion, show_findings
 from tests.cli.doctor.own.deployment import Deployment
 
 
@@ -19,7 +18,7 @@ def finding(severity: Severity, topic: Topic = Topic.FILES, seen: str = "seen", 
 
 def printed(*findings: Finding, terminal: bool = False, width: int = 80) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=width, color_system="standard")
-    show(findings, console)
+    show_findings(findings, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -82,7 +81,7 @@ def test_on_a_terminal_it_shows_what_is_looked_at(monkeypatch: pytest.MonkeyPatc
     screen = io.StringIO()
     monkeypatch.setattr(verb, "Console", lambda **_: Console(file=screen, force_terminal=True))
 
-    with verb.progress() as tell:
+    with verb.examination_progress() as tell:
         tell("[bold]files")
 
     assert "looking" in screen.getvalue()

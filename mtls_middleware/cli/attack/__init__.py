@@ -1,0 +1,1 @@
+"""Attacks on the boundary of a deployment, from outside: ``doctor --url``."""

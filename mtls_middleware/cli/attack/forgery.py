@@ -1,0 +1,188 @@
+"""What is attacked, and the headers that a caller forges, encoded rightly for its source."""
+
+import hashlib
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding as Form
+
+from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
+from mtls_middleware.cli.wire.message import Header, Headers, Target
+from mtls_middleware.errors import MTLSError
+from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing.presentation import b64_der, b64_pem, pem_spaces, rfc9440_item, url_pem
+
+FILE_LIMIT = 1_048_576
+"""Bytes of a certificate file."""
+
+GUESS = "guessed-by-mtls-middleware-doctor"
+"""What is sent for the proxy's secret. It is none."""
+
+EVERYTHING = "every source"
+"""Stands for the name of a source where the headers of all are forged together."""
+
+_NO_CERTIFICATE = "AAAA"
+"""Good base64 and good percent-encoding, but a certificate in no encoding."""
+
+
+def _xfcc(certificate: x509.Certificate) -> str:
+    digest = hashlib.sha256(certificate.public_bytes(Form.DER)).hexdigest()
+    return f'Hash={digest};Cert="{url_pem(certificate)}"'
+
+
+_ENCODERS: Mapping[Encoding, Callable[[x509.Certificate], str]] = {
+    Encoding.URL_PEM: url_pem,
+    Encoding.PEM_SPACES: lambda certificate: pem_spaces(certificate).strip(),
+    Encoding.B64_PEM: b64_pem,
+    Encoding.B64_DER: b64_der,
+    Encoding.B64_DER_LIST: b64_der,
+    Encoding.RFC9440: lambda certificate: rfc9440_item(certificate.public_bytes(Form.DER)),
+    Encoding.XFCC: _xfcc,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Name what the application reads.
+
+    Attributes:
+        name: of ``MTLS_SOURCE``.
+        shape: its headers.
+        elements: of ``X-Forwarded-Client-Cert``.
+    """
+
+    name: str
+    shape: HeaderShape
+    elements: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgery:
+    """Hold forged headers.
+
+    Attributes:
+        source: whose they are.
+        certificate: the header with the certificate.
+        markers: those by which the proxy says that its verification succeeded.
+        secret_header: in which the proxy proves itself.
+        is_genuine: the certificate is one that would be accepted.
+    """
+
+    source: Source
+    certificate: Header
+    markers: Headers
+    secret_header: str
+    is_genuine: bool = False
+
+    @property
+    def perfect(self) -> Headers:
+        """Return what the proxy would send."""
+        return (self.certificate, *self.markers)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all headers that the proxy sets."""
+        return (*(name for name, _ in self.perfect), self.secret_header)
+
+
+def forge(source: Source, certificate: x509.Certificate | None, secret_header: str) -> Forgery:
+    """Return what the proxy would send for a certificate; for None, for something that is no certificate."""
+    shape = source.shape
+    value = _NO_CERTIFICATE if certificate is None else _ENCODERS[shape.encoding](certificate)
+    if shape.encoding is Encoding.XFCC:
+        value = ",".join([value] * source.elements)
+    return Forgery(
+        source=source,
+        certificate=(shape.certificate, value),
+        markers=tuple((marker.header, marker.value) for marker in shape.markers if marker.always_set),
+        secret_header=secret_header,
+    )
+
+
+def forge_everything(sources: Iterable[Source], secret_header: str) -> Forgery:
+    """Return the headers of all sources together, with nothing good in them: for what is refused by name alone."""
+    headers: dict[str, Header] = {}
+    for source in sources:
+        for name, value in forge(source, None, secret_header).perfect:
+            headers.setdefault(name.lower(), (name, value))
+    first, *others = headers.values()
+    shape = HeaderShape(certificate=first[0], encoding=Encoding.URL_PEM)
+    everything = Source(name=EVERYTHING, shape=shape)
+    return Forgery(source=everything, certificate=first, markers=tuple(others), secret_header=secret_header)
+
+
+def known_sources() -> tuple[Source, ...]:
+    """Return every preset; of those with the same headers, the first."""
+    distinct: dict[HeaderShape, Source] = {}
+    for name, shape in PRESETS.items():
+        distinct.setdefault(shape, Source(name=name, shape=shape))
+    return tuple(distinct.values())
+
+
+def stranger() -> x509.Certificate:
+    """Return a certificate that nobody trusts, with the name of a region: made here, and forgotten."""
+    return RegionalCA("us-east-1").client().certificate
+
+
+def read_certificate(path: Path) -> x509.Certificate:
+    """Return the first certificate of a file, PEM or DER.
+
+    Raises:
+        MTLSError: there is none.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_LIMIT)
+    except OSError as error:
+        raise MTLSError(f"{path}: {error.strerror or error}") from error
+    try:
+        if b"-----BEGIN" in content:
+            return x509.load_pem_x509_certificates(content)[0]
+        return x509.load_der_x509_certificate(content)
+    except ValueError as error:
+        raise MTLSError(f"{path} holds no certificate, neither PEM nor DER") from error
+
+
+def first_readable(paths: Iterable[Path]) -> tuple[Path, x509.Certificate] | None:
+    """Return the first file that holds a certificate."""
+    for path in paths:
+        try:
+            return path, read_certificate(path)
+        except MTLSError:
+            continue
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Say what is attacked, and with what.
+
+    Attributes:
+        target: the deployed boundary.
+        sources: what the application may read; one gets every attack, several get the plainest.
+        secret_header: in which the proxy proves itself.
+        certificate: a genuine one, which is public; None for a stranger's.
+        origin: where the genuine one is from.
+        context: of TLS, without a client certificate.
+        own: of TLS, with one; None where the caller has none.
+        direct: the application itself, past the proxy.
+        method: of the requests.
+    """
+
+    target: Target
+    sources: tuple[Source, ...]
+    secret_header: str
+    certificate: x509.Certificate | None = None
+    origin: str = ""
+    context: ssl.SSLContext | None = None
+    own: ssl.SSLContext | None = None
+    direct: Target | None = None
+    method: str = "GET"
+
+    @property
+    def is_broad(self) -> bool:
+        """Return whether the headers of several sources are tried."""
+        return len(self.sources) > 1

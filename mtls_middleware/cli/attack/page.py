@@ -1,0 +1,161 @@
+"""The report as a person likes to read it, and as a script does."""
+
+import textwrap
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mtls_middleware.cli.attack.findings import Finding, Report, Row
+from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.page import console_for
+from mtls_middleware.display import displayed
+
+SHOWN = 4
+"""Attacks named with a finding; the table has them all."""
+
+INDENT = "   "
+
+NOTE_LIMIT = 1_000
+"""Characters of a note, which may name a file."""
+
+_STYLES = {
+    Verdict.REFUSED: "green",
+    Verdict.UNCLEAR: "yellow",
+    Verdict.LOCKS_OUT: "bold yellow",
+    Verdict.PASSED: "bold yellow",
+    Verdict.BELIEVED: "bold red",
+}
+
+
+def show(report: Report, url: str, console: Console | None = None) -> None:
+    """Print the table, what has to be mended, and the conclusion."""
+    console = console_for(console)
+    told = displayed(url)
+    console.print(Text(f"\nAttacks on {told} with {_sources(report)}\n", style="bold"))
+    console.print(_table(report, console))
+    for number, finding in enumerate(report.findings, 1):
+        _print_finding(number, finding, console)
+    for row in report.unclear:
+        console.print()
+        _print_wrapped(f"unclear: {row.title}: {row.judgement.meaning}", console, style=_STYLES[Verdict.UNCLEAR])
+    for note in report.notes:
+        console.print()
+        _print_wrapped(f"note: {displayed(note, NOTE_LIMIT)}", console)
+    console.print()
+    _print_wrapped(conclusion(report), console, style=_style(report))
+
+
+def conclusion(report: Report) -> str:
+    """Return the last line: the one that is read at night."""
+    attacks = report.attacks
+    believed, passed = _count(report, Verdict.BELIEVED), _count(report, Verdict.PASSED)
+    found = ""
+    if believed or passed:
+        found = f"{believed} of {len(attacks)} attacks were believed, {passed} more got past the proxy."
+        if not believed:
+            found = f"Nothing was believed, but {passed} of {len(attacks)} attacks got past the proxy."
+    elif report.findings:
+        found = "Nothing was believed, but ordinary callers are refused: see above."
+    if report.interrupted:
+        return f"Interrupted after {len(attacks)} attacks. {found}".rstrip()
+    if report.untold is not None:
+        return (
+            f"{found} Nothing more can be told: {report.untold}." if found else f"Nothing can be told: {report.untold}."
+        )
+    if found:
+        return found
+    if report.unclear:
+        return f"Of {len(report.unclear)} of {len(attacks)} attacks nothing can be told. The others were refused."
+    return f"Each of {len(attacks)} attacks was refused as it must be."
+
+
+def facts(report: Report, url: str) -> dict[str, Any]:
+    """Return the report for a script."""
+    return {
+        "url": url,
+        "sources": list(report.sources),
+        "status": report.status,
+        "conclusion": conclusion(report),
+        "requests": [_row_facts(row) for row in report.rows],
+        "findings": [
+            {
+                "weakness": str(finding.weakness),
+                "verdict": _word(finding.verdict),
+                "sources": [forgery.source.name for forgery in finding.forgeries],
+                "title": finding.title,
+                "attacks": [row.name for row in finding.rows],
+                "cure": list(finding.cure),
+            }
+            for finding in report.findings
+        ],
+        "notes": list(report.notes),
+    }
+
+
+def _row_facts(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "title": row.title,
+        "forged": row.attack is not None,
+        "status": row.heard.status,
+        "reason": None if row.heard.reason is None else str(row.heard.reason),
+        "failure": None if row.heard.failure is None else displayed(row.heard.words),
+        "verdict": _word(row.judgement.verdict) if row.attack is not None else None,
+        "meaning": row.judgement.meaning,
+    }
+
+
+def _word(verdict: Verdict) -> str:
+    return verdict.name.lower()
+
+
+def _sources(report: Report) -> str:
+    return f"the headers of {report.sources[0]}" if len(report.sources) == 1 else "the headers of every source"
+
+
+def _table(report: Report, console: Console) -> Table:
+    table = Table(box=box.ROUNDED if console.is_terminal else box.ASCII2, header_style="")
+    for heading in ("the forged headers are sent", "answer", "verdict"):
+        table.add_column(heading, overflow="fold")
+    for row in report.rows:
+        verdict = row.judgement.verdict
+        compared = row.attack is None and verdict is Verdict.REFUSED
+        table.add_row(
+            Text(row.title, style="dim" if compared else ""),
+            Text(displayed(row.heard.words)),
+            Text("" if compared else str(verdict), style=_STYLES[verdict]),
+        )
+    return table
+
+
+def _print_finding(number: int, finding: Finding, console: Console) -> None:
+    style = _STYLES[finding.verdict]
+    console.print(Text(f"\n{number}. {finding.title}.", style=style))
+    for verdict in (Verdict.BELIEVED, Verdict.PASSED, Verdict.LOCKS_OUT):
+        rows = [row for row in finding.rows if row.judgement.verdict is verdict]
+        if rows:
+            shown = "; ".join(row.title for row in rows[:SHOWN])
+            more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+            _print_wrapped(f"{verdict}: {shown}{more}", console, indent=INDENT)
+            for meaning in dict.fromkeys(row.judgement.meaning for row in rows):
+                _print_wrapped(f"- {meaning}", console, indent=INDENT)
+    _print_wrapped("What to do:", console, indent=INDENT)
+    for line in finding.cure:
+        # Never wrapped: it will be copied.
+        console.print(Text(f"     {line}", style="bold"), soft_wrap=True)
+
+
+def _print_wrapped(text: str, console: Console, *, indent: str = "", style: str = "") -> None:
+    for line in textwrap.wrap(text, console.width, initial_indent=indent, subsequent_indent=indent):
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _count(report: Report, verdict: Verdict) -> int:
+    return sum(row.judgement.verdict is verdict for row in report.attacks)
+
+
+def _style(report: Report) -> str:
+    return {0: "bold green", 1: "bold red"}.get(report.status, "bold yellow")

@@ -1,0 +1,134 @@
+"""The whole examination, one topic after the other; what has to be asked over the network is asked side by side."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mtls_middleware._io.fetch import open_session
+from mtls_middleware._io.http import OpenSession
+from mtls_middleware._trust.service import KeptTrust
+from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
+from mtls_middleware.cli.doctor.network import ask_clocks, kept_of, tell_api, tell_clock
+from mtls_middleware.cli.doctor.paths import tell_paths
+from mtls_middleware.cli.doctor.recorders import tell_recorders
+from mtls_middleware.cli.doctor.servers import VersionOf, installed_version, tell_servers
+from mtls_middleware.cli.doctor.settings import read_settings, tell_proxy, tell_user
+from mtls_middleware.cli.doctor.trust import (
+    tell_files,
+    tell_future,
+    tell_regions,
+    tell_revocation,
+    tell_roots,
+    tell_state,
+)
+from mtls_middleware.composition import Secrets
+from mtls_middleware.errors import TrustError
+from mtls_middleware.guard import utc_now
+from mtls_middleware.settings import Settings
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Hold what is looked at beside the settings.
+
+    Attributes:
+        environ: variables.
+        clock: the present, aware, UTC.
+        offline: ask nobody over the network.
+        open_session: the way to the network.
+        version_of: returns the version of an installed package.
+        user: who looks.
+    """
+
+    environ: Mapping[str, str]
+    clock: Callable[[], datetime] = utc_now
+    offline: bool = False
+    open_session: OpenSession = open_session
+    version_of: VersionOf = installed_version
+    user: int | None = None
+
+
+def examine(world: World, tell: Tell = lambda _: None) -> tuple[Finding, ...]:
+    """Examine a deployment from the inside, and return all findings in the order of the topics.
+
+    Args:
+        world: what is looked at.
+        tell: is told what is done now.
+    """
+    tell("settings")
+    configured, found = read_settings(world.environ)
+    found.append(tell_user(os.geteuid() if world.user is None else world.user))
+    settings = configured.settings
+    if settings is None:
+        missing = [topic for topic in Topic if topic is not Topic.SETTINGS]
+        return (*found, *(_not_looked_at(topic) for topic in missing))
+    found += tell_paths(settings, world.environ)
+    if configured.secrets is not None:
+        found += _examine_trust(settings, configured.secrets, world, tell)
+    else:
+        found += _without_secrets(settings, world)
+    found += tell_recorders(settings, world.environ, world.version_of)
+    found += tell_regions(settings)
+    found += tell_servers(settings, world.version_of)
+    found += tell_proxy(settings, world.environ)
+    order = list(Topic)
+    return tuple(sorted(found, key=lambda finding: order.index(finding.topic)))
+
+
+def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tell) -> list[Finding]:
+    now = world.clock()
+    kept = kept_of(settings, secrets, world.clock, world.open_session)
+    tell("files")
+    trust: KeptTrust | None = None
+    problems: tuple[str, ...] = ()
+    try:
+        trust = kept.keeper.load(now)
+    except TrustError as error:
+        problems = error.problems
+    found: list[Finding] = []
+    differences = None
+    if not world.offline:
+        tell("the network")
+        places = [view.origin for view in kept.keeper.list_views if "://" in view.origin]
+        kept.ask(places, lambda left: tell(f"the network: {left}"))
+        differences = ask_clocks(settings, world.clock, world.open_session)
+        if trust is not None:
+            trust = kept.keeper.refresh(world.clock(), world.clock, everything=True)
+    found += tell_files(settings, now, problems, trust.warnings if trust is not None else ())
+    found.append(tell_clock(differences))
+    if trust is not None:
+        found += tell_roots(trust, now)
+        found += tell_future(trust, now)
+        found += tell_revocation(kept.keeper.list_views, settings.revocation, now, offline=world.offline)
+    else:
+        found += [_not_looked_at(Topic.ROOTS), _not_looked_at(Topic.REVOCATION)]
+    found += tell_api(settings, kept, offline=world.offline)
+    found += tell_state(settings, kept.store)
+    return found
+
+
+def _without_secrets(settings: Settings, world: World) -> list[Finding]:
+    """Look at what needs no secret."""
+    found = tell_files(settings, world.clock(), (), ())
+    found += tell_state(settings, None)
+    return [*found, *map(_not_looked_at, (Topic.ROOTS, Topic.CLOCK, Topic.REVOCATION, Topic.API))]
+
+
+_FIRST = {
+    Topic.FILES: Check.FILES_USABLE,
+    Topic.REGIONS: Check.REGION_NAME,
+    Topic.ROOTS: Check.ROOT_LIFE,
+    Topic.CLOCK: Check.CLOCK_RIGHT,
+    Topic.REVOCATION: Check.REVOCATION_LIST,
+    Topic.API: Check.API_ANSWERS,
+    Topic.STATE: Check.STATE_FOLDER,
+    Topic.SERVERS: Check.SERVER_LINE,
+    Topic.PROXY: Check.PROXY_NETWORKS,
+}
+
+
+def _not_looked_at(topic: Topic) -> Finding:
+    return About(topic).not_checked(_FIRST[topic], "cannot be checked before the errors above are fixed")

@@ -1,0 +1,232 @@
+"""What was found, how bad it is and what to do about it, for a person and for a script."""
+
+import textwrap
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from mtls_middleware.cli.page import console_for
+
+_LABEL = 13
+
+
+class Severity(StrEnum):
+    """Say how bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+    NOT_CHECKED = "not checked"
+
+    @property
+    def gravity(self) -> int:
+        """Return a number that grows with what has to be done."""
+        return (Severity.OK, Severity.NOT_CHECKED, Severity.WARNING, Severity.ERROR).index(self)
+
+
+class Topic(StrEnum):
+    """Name what is looked at, in the order in which it is told."""
+
+    SETTINGS = "settings"
+    FILES = "files"
+    REGIONS = "regions"
+    ROOTS = "roots"
+    CLOCK = "clock"
+    REVOCATION = "revocation"
+    API = "certificates API"
+    STATE = "state"
+    SERVERS = "servers"
+    PROXY = "proxy"
+
+
+class Check(StrEnum):
+    """Name what is checked. The names are stable: scripts look for them."""
+
+    SETTINGS_VALID = "settings-valid"
+    SETTINGS_SECRET = "settings-secret"  # noqa: S105 - a name
+    SETTINGS_USER = "settings-user"
+    SETTINGS_MODE = "settings-mode"
+    SETTINGS_LIMITS = "settings-limits"
+    SETTINGS_CALLER = "settings-caller"
+    SETTINGS_PATHS = "settings-paths"
+    SETTINGS_RECORDED = "settings-recorded"
+    FILES_USABLE = "files-usable"
+    FILES_WRITABLE = "files-writable"
+    FILES_LEFT_OUT = "files-left-out"
+    REGION_NAME = "region-name"
+    ROOT_LIFE = "root-life"
+    ROOT_RENEWED = "root-renewed"
+    CLOCK_RIGHT = "clock-right"
+    CLOCK_FUTURE = "clock-future"
+    REVOCATION_ON = "revocation-on"
+    REVOCATION_LIST = "revocation-list"
+    API_ANSWERS = "api-answers"
+    API_UNDERSTOOD = "api-understood"
+    STATE_FOLDER = "state-folder"
+    STATE_SPACE = "state-space"
+    STATE_ENTRIES = "state-entries"
+    SERVER_LINE = "server-line"
+    SERVER_TRAILERS = "server-trailers"
+    SERVER_SPELLING = "server-spelling"
+    SERVER_LONG_HEADERS = "server-long-headers"
+    PROXY_NETWORKS = "proxy-networks"
+    PROXY_SECRET = "proxy-secret"  # noqa: S105 - a name
+    PROXY_FORWARDED = "proxy-forwarded"
+    PROXY_MARKER = "proxy-marker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Tell what one check showed.
+
+    Attributes:
+        topic: what was looked at.
+        check: its name.
+        severity: how bad it is.
+        seen: one sentence, safe to show.
+        cure: what to do; empty where nothing has to be done.
+    """
+
+    topic: Topic
+    check: Check
+    severity: Severity
+    seen: str
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Make findings about one topic.
+
+    Attributes:
+        topic: of them.
+    """
+
+    topic: Topic
+
+    def ok(self, check: Check, seen: str) -> Finding:
+        """Tell that nothing has to be done."""
+        return Finding(topic=self.topic, check=check, severity=Severity.OK, seen=seen)
+
+    def not_checked(self, check: Check, seen: str, cure: str = "") -> Finding:
+        """Tell what could not be looked at, and why."""
+        return Finding(topic=self.topic, check=check, severity=Severity.NOT_CHECKED, seen=seen, cure=cure)
+
+    def warning(self, check: Check, seen: str, cure: str) -> Finding:
+        """Tell what should be mended."""
+        return Finding(topic=self.topic, check=check, severity=Severity.WARNING, seen=seen, cure=cure)
+
+    def error(self, check: Check, seen: str, cure: str = "") -> Finding:
+        """Tell what must be mended."""
+        return Finding(topic=self.topic, check=check, severity=Severity.ERROR, seen=seen, cure=cure)
+
+
+_STYLES = {
+    Severity.OK: "green",
+    Severity.WARNING: "bold yellow",
+    Severity.ERROR: "bold red",
+    Severity.NOT_CHECKED: "cyan",
+}
+_SIGNS = {
+    Severity.OK: "ok",
+    Severity.WARNING: "warning",
+    Severity.ERROR: "ERROR",
+    Severity.NOT_CHECKED: "not checked",
+}
+
+
+def show_findings(findings: tuple[Finding, ...], console: Console | None = None) -> None:
+    """Print all findings by topic, what to do for each, and the conclusion."""
+    console = console_for(console)
+    for topics, found in _sections(findings):
+        console.print(Text(f"\n{', '.join(topics)}", style="bold"))
+        for finding in found:
+            _print(finding, console)
+    console.print()
+    worst = max(findings, key=lambda finding: finding.severity.gravity).severity
+    style = "bold green" if worst in {Severity.OK, Severity.NOT_CHECKED} else _STYLES[worst]
+    for line in _wrapped(conclusion(findings), console.width):
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def conclusion(findings: tuple[Finding, ...]) -> str:
+    """Return the last line: the one that is read at night."""
+    errors, warnings, unchecked = (
+        sum(finding.severity is severity for finding in findings)
+        for severity in (Severity.ERROR, Severity.WARNING, Severity.NOT_CHECKED)
+    )
+    found = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}, {unchecked} not checked."
+    if errors:
+        return f"{found} Mend the errors first: callers are refused, or will be."
+    if warnings:
+        return f"{found} The application can start; read the warnings."
+    return f"{found} Nothing has to be done."
+
+
+def finding_facts(findings: tuple[Finding, ...]) -> dict[str, Any]:
+    """Return the findings for a script."""
+    return {
+        "status": status_of(findings),
+        "conclusion": conclusion(findings),
+        "findings": [
+            {
+                "topic": str(finding.topic),
+                "check": str(finding.check),
+                "severity": str(finding.severity),
+                "seen": finding.seen,
+                "cure": finding.cure,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _sections(findings: tuple[Finding, ...]) -> list[tuple[list[Topic], list[Finding]]]:
+    """Return the findings by topic; topics of which nothing but the same can be told share a section."""
+    sections: list[tuple[list[Topic], list[Finding]]] = []
+    for topic, group in groupby(findings, key=attrgetter("topic")):
+        found = list(group)
+        if sections and len(found) == 1 and _is_silence(found[0]) and _says(sections[-1][1]) == _says(found):
+            sections[-1][0].append(topic)
+        else:
+            sections.append(([topic], found))
+    return sections
+
+
+def _is_silence(finding: Finding) -> bool:
+    return finding.severity is Severity.NOT_CHECKED
+
+
+def _says(found: list[Finding]) -> list[tuple[Severity, str]]:
+    return [(finding.severity, finding.seen) for finding in found]
+
+
+def _print(finding: Finding, console: Console) -> None:
+    width = max(console.width - _LABEL - 2, 20)
+    label = f"  {_SIGNS[finding.severity]:<{_LABEL - 1}}"
+    for line in _wrapped(finding.seen, width) or [""]:
+        console.print(Text(label, style=_STYLES[finding.severity]) + Text(f" {line}"), soft_wrap=True)
+        label = " " * (_LABEL + 1)
+    if finding.cure:
+        for place, line in enumerate(_wrapped(finding.cure, width - 2)):
+            start = "→ " if not place else "  "
+            console.print(Text(f"{label} {start}{line}", style="bold"), soft_wrap=True)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break between words only: paths, addresses and commands will be copied."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def status_of(findings: tuple[Finding, ...]) -> int:
+    """Return the exit status."""
+    return int(any(finding.severity is Severity.ERROR for finding in findings))

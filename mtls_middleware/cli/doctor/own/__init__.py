@@ -1,1 +1,0 @@
-"""``doctor`` without ``--url``: a deployment looked at from the inside, in the environment that it runs in."""

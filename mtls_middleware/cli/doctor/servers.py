@@ -1,0 +1,165 @@
+"""Which servers are installed here, and what each needs with the configured source: as docs/servers.md has it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from mtls_middleware._core.sources.presets import TLS, HeaderShape
+from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
+from mtls_middleware.settings import Settings
+
+_ABOUT = About(Topic.SERVERS)
+
+VersionOf = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Describe one server.
+
+    Attributes:
+        package: on the package index.
+        line: how it hands over the certificate, and the real peer; empty where nothing makes it.
+        believes: whether its WSGI side believes header sources by itself: always, with a marker, or never.
+        most: how long headers may be; empty where that is enough for a long chain.
+        long_headers: what to do about it.
+        note: what else an operator must know where the server ends TLS.
+    """
+
+    package: str
+    line: str = ""
+    believes: str = ""
+    most: str = ""
+    long_headers: str = ""
+    note: str = ""
+
+
+ALWAYS, WITH_MARKER, NEVER = "always", "with a marker", "never"
+
+SERVERS = (
+    Server(
+        package="uvicorn",
+        line="--http mtls_middleware.servers.uvicorn:HttpToolsProtocol (or H11Protocol), or mtls-middleware serve",
+        believes=WITH_MARKER,
+    ),
+    Server(
+        package="hypercorn",
+        line="python -m mtls_middleware.servers.hypercorn instead of hypercorn",
+        believes=WITH_MARKER,
+        most="16 KiB of headers in all by default",
+        long_headers="set h11_max_incomplete_size in its configuration file",
+        note="with --quic-bind, HTTP/3 callers have no certificate and are refused",
+    ),
+    Server(
+        package="gunicorn",
+        line="--worker-class mtls_middleware.servers.gunicorn.ASGIWorker for ASGI; WSGI workers need nothing",
+        believes=ALWAYS,
+        most="8,190 bytes by default",
+        long_headers="start it with --limit-request-field_size 65535",
+    ),
+    Server(
+        package="daphne",
+        line="python -m mtls_middleware.servers.daphne instead of daphne",
+        most="16 KiB of headers in all",
+        long_headers="let the proxy send the leaf alone: nothing can be set",
+    ),
+    Server(
+        package="pyvoy",
+        line="python -m mtls_middleware.servers.pyvoy instead of pyvoy",
+        note="HTTP/3 and WebSocket callers have no certificate and are refused",
+    ),
+    Server(package="granian", believes=NEVER),
+    Server(
+        package="cheroot",
+        line="mtls_middleware.servers.cheroot.BuiltinSSLAdapter as ssl_adapter",
+        believes=NEVER,
+    ),
+    Server(package="waitress", believes=ALWAYS),
+    Server(
+        package="uwsgi",
+        line="--https with --lazy-apps --enable-threads --need-app",
+        believes=WITH_MARKER,
+        most="4 KiB in all by default",
+        long_headers="start it with --buffer-size 65535",
+    ),
+)
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package in this environment."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def tell_servers(settings: Settings, version_of: VersionOf = installed_version) -> Iterator[Finding]:
+    """Tell what each installed server needs. Which of them runs the application cannot be seen from here."""
+    found = [(server, told) for server in SERVERS if (told := version_of(server.package)) is not None]
+    if not found:
+        yield _ABOUT.not_checked(
+            Check.SERVER_LINE, "no server that is known is installed here", "see docs/servers.md for what yours needs"
+        )
+    for server, told in found:
+        if settings.source == TLS:
+            yield from _tls(server, told)
+        elif settings.shape is not None:
+            yield from _long_headers(server, told, settings.source, settings.shape)
+    if settings.shape is not None:
+        yield from _spelling(tuple(found), settings, settings.shape)
+    if settings.shape is not None and version_of("uvicorn") and version_of("httptools"):
+        yield _ABOUT.warning(
+            Check.SERVER_TRAILERS,
+            "uvicorn's own httptools protocol makes headers of trailers, so chunked calls are refused on it, and data "
+            "actions send chunked",
+            "start uvicorn with --http mtls_middleware.servers.uvicorn:HttpToolsProtocol, or with --http h11",
+        )
+    elif settings.shape is not None and version_of("uvicorn"):
+        yield _ABOUT.ok(Check.SERVER_TRAILERS, "uvicorn parses with h11, which keeps trailers apart")
+
+
+def _tls(server: Server, told: str) -> Iterator[Finding]:
+    if server.line:
+        note = f"; {server.note}" if server.note else ""
+        yield _ABOUT.ok(Check.SERVER_LINE, f"{server.package} {told}: {server.line}{note}")
+    else:
+        yield _ABOUT.warning(
+            Check.SERVER_LINE,
+            f"{server.package} {told} passes on no certificate, and has no place for an adapter",
+            "if it runs the application, let a proxy end TLS in front of it, and set MTLS_SOURCE: "
+            "mtls-middleware proxy-config",
+        )
+
+
+def _spelling(found: tuple[tuple[Server, str], ...], settings: Settings, shape: HeaderShape) -> Iterator[Finding]:
+    """Tell which servers are believed, were they to serve WSGI; ASGI keeps the spellings apart."""
+    believing = {ALWAYS, WITH_MARKER} if shape.has_marker else {ALWAYS}
+    if settings.proxy_drops_underscores:
+        believing = {ALWAYS, WITH_MARKER, NEVER}
+    believed = [server.package for server, _ in found if server.believes in believing]
+    refused = [server.package for server, _ in found if server.believes and server.believes not in believing]
+    if believed:
+        yield _ABOUT.ok(
+            Check.SERVER_SPELLING, f"WSGI: headers of {settings.source} are believed on {', '.join(believed)}"
+        )
+    if refused:
+        yield _ABOUT.warning(
+            Check.SERVER_SPELLING,
+            f"WSGI: {', '.join(refused)} take X_Name for X-Name: headers of {settings.source} are not believed there",
+            "nothing for ASGI; for WSGI set MTLS_PROXY_DROPS_UNDERSCORES=yes if the proxy drops header names with an "
+            "underscore, or use gunicorn",
+        )
+
+
+def _long_headers(server: Server, told: str, source: str, shape: HeaderShape) -> Iterator[Finding]:
+    if not server.long_headers:
+        return
+    shown = f"{server.package} {told}"
+    if shape.chain or shape.bundled:
+        yield _ABOUT.warning(
+            Check.SERVER_LONG_HEADERS,
+            f"{shown}: the header of a long chain is too long, {server.most}",
+            server.long_headers,
+        )
+    else:
+        yield _ABOUT.ok(Check.SERVER_LONG_HEADERS, f"{shown}: {source} sends the leaf alone, which fits")

@@ -1,0 +1,321 @@
+"""Files of trust, CRLs and the state folder: what is there, how old it is, and until when it counts."""
+
+import os
+import shutil
+import stat
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from mtls_middleware._core.revocation import RevocationMode
+from mtls_middleware._core.trust import Anchor, TrustSnapshot
+from mtls_middleware._io.files import Report, subject_of
+from mtls_middleware._io.store import Kind
+from mtls_middleware._trust.crl.lists import ListView
+from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
+from mtls_middleware._trust.service import KeptTrust
+from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
+from mtls_middleware.cli.doctor.network import ReadOnlyStore
+from mtls_middleware.composition import trust_sources
+from mtls_middleware.display import displayed
+from mtls_middleware.identity import Authority
+from mtls_middleware.observing.status import WARNING_DAYS, download_of, endings
+from mtls_middleware.regions import Certainty, find
+from mtls_middleware.settings import Settings
+
+_FILES = About(Topic.FILES)
+_REGIONS = About(Topic.REGIONS)
+_ROOTS = About(Topic.ROOTS)
+_CLOCK = About(Topic.CLOCK)
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+LEAST_BYTES = 100 * 1024 * 1024
+"""Of free space: a few lists at their cap."""
+
+_ABOUT_STATE = About(Topic.STATE)
+
+_WORDS = {
+    Kind.CRL: "lists",
+    Kind.CERTIFICATE: "certificates that name CRLs",
+    Kind.API: "answers of the API",
+    Kind.TALLY: "counts of workers",
+}
+
+_ABOUT_REVOCATION = About(Topic.REVOCATION)
+
+_TEXT_LIMIT = 1_000
+"""Characters of a problem, which names an address and what was wrong with it."""
+
+
+def tell_files(
+    settings: Settings, now: datetime, problems: tuple[str, ...], warnings: tuple[str, ...]
+) -> list[Finding]:
+    """Tell what each file of MTLS_TRUST is taken for.
+
+    Args:
+        settings: they name the files.
+        now: aware, UTC.
+        problems: what a start would end with; empty where it would not.
+        warnings: what it would warn of; where there are problems, those of the anchors are found here.
+    """
+    report = Report()
+    sources = trust_sources(settings)
+    anchors = read_anchors(sources.files, possible_bindings(sources.authorities, sources.regions), now, report)
+    found = [_FILES.error(Check.FILES_USABLE, problem) for problem in problems]
+    found += list(_taken(anchors))
+    found += [
+        _FILES.warning(Check.FILES_LEFT_OUT, warning, "replace or remove it, or give it another prefix")
+        for warning in (dict.fromkeys(report.warnings) if problems else warnings)
+    ]
+    found += _permissions(settings)
+    return found
+
+
+def tell_regions(settings: Settings) -> Iterator[Finding]:
+    """Tell which names callers of each region must have, and how surely that is known."""
+    for binding, names in settings.cert_names.items():
+        shown = displayed(" or ".join(sorted(names)))
+        known = find(binding.region or "")
+        if known is None or known.cert_name not in names:
+            yield _REGIONS.ok(Check.REGION_NAME, f"{binding}: {shown}, by MTLS_CERT_NAMES")
+        elif known.certainty is Certainty.CONFIRMED:
+            yield _REGIONS.ok(Check.REGION_NAME, f"{binding}: {shown}, confirmed")
+        else:
+            yield _REGIONS.warning(
+                Check.REGION_NAME,
+                f"{binding}: {shown} is {known.certainty}: nobody has confirmed it yet",
+                "make one call with MTLS_MODE=report: if the log line says region_mismatch, it gives the name seen and "
+                "the MTLS_CERT_NAMES entry that would accept it",
+            )
+
+
+def tell_roots(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
+    """Tell how long roots and pins live, and whether a root seems to be renewed."""
+    snapshot = TrustSnapshot(version=1, built_at=now, trusts=kept.trusts, lists=kept.lists)
+    last = min(WARNING_DAYS)
+    for ending in endings(snapshot, now):
+        seen, _, cure = ending.text.partition(": ")
+        if ending.threshold is None:
+            yield _ROOTS.ok(Check.ROOT_LIFE, seen)
+        elif ending.threshold > last:
+            yield _ROOTS.warning(Check.ROOT_LIFE, seen, cure)
+        else:
+            yield _ROOTS.error(Check.ROOT_LIFE, seen, cure)
+    for region in kept.renewed:
+        yield _ROOTS.error(
+            Check.ROOT_RENEWED,
+            f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed",
+            f"download {download_of(region)}, and put the new root beside the old one in MTLS_TRUST",
+        )
+
+
+def tell_future(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
+    """Tell of roots that begin in the future: of these and the clock, one is wrong."""
+    future = [anchor for trust in kept.trusts for anchor in trust.anchors if anchor.not_before > now]
+    for anchor in future:
+        yield _CLOCK.warning(
+            Check.CLOCK_FUTURE,
+            f"{subject_of(anchor.certificate)} begins at {anchor.not_before:%Y-%m-%d %H:%M:%SZ}, and it is "
+            f"{now:%Y-%m-%d %H:%M:%SZ} here",
+            "if the root is not new, the clock is slow: set it by NTP",
+        )
+    if not future:
+        yield _CLOCK.ok(Check.CLOCK_FUTURE, "no root begins in the future")
+
+
+def _taken(anchors: Anchors) -> Iterator[Finding]:
+    by_file: defaultdict[tuple[str, str], list[Anchor]] = defaultdict(list)
+    for anchor in anchors.found.values():
+        by_file[anchor.origin, str(anchor.binding)].append(anchor)
+    for (origin, binding), found in by_file.items():
+        ends = max(anchor.not_after for anchor in found)
+        count = "1 root" if len(found) == 1 else f"{len(found)} roots"
+        subjects = ", ".join(subject_of(anchor.certificate) for anchor in found)
+        yield _FILES.ok(
+            Check.FILES_USABLE, f"{origin} vouches for {binding}: {count}, until {ends:%Y-%m-%d}: {displayed(subjects)}"
+        )
+    for certificate, origin in anchors.intermediates.items():
+        yield _FILES.ok(Check.FILES_USABLE, f"{origin} helps {Authority.DIGICERT}: {subject_of(certificate)}")
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    paths = [entry.value for entry in settings.trust]
+    paths += [pin.value for pin in settings.pins if isinstance(pin.value, Path)]
+    writable = [path for path in dict.fromkeys(paths) if _is_writable_by_others(path)]
+    for path in writable:
+        yield _FILES.warning(
+            Check.FILES_WRITABLE,
+            f"{displayed(str(path))} may be written by other users, who could add a root of their own",
+            f"chmod go-w {displayed(str(path))}",
+        )
+    if paths and not writable:
+        yield _FILES.ok(Check.FILES_WRITABLE, "no other user may write them")
+
+
+def _is_writable_by_others(path: Path) -> bool:
+    """Return whether a file or folder may be; one with the sticky bit, such as Kubernetes mounts, too."""
+    try:
+        return bool(os.stat(path).st_mode & _OTHERS_MAY_WRITE)  # noqa: PTH116 - as it is opened
+    except OSError:
+        return False
+
+
+def tell_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:
+    """Tell how the folder is.
+
+    Args:
+        settings: they name it.
+        store: reads it; None where secrets are missing for that.
+    """
+    folder = settings.state
+    if folder is None:
+        yield _ABOUT_STATE.warning(
+            Check.STATE_FOLDER,
+            "MTLS_STATE=off: after a restart CRLs and pins are unknown until the network responds",
+            "give MTLS_STATE a folder that only the application may write",
+        )
+        return
+    shown = displayed(str(folder), 1_000)
+    try:
+        state = folder.lstat()
+    except FileNotFoundError:
+        yield from _missing(folder, shown)
+        return
+    except OSError as error:
+        yield _ABOUT_STATE.error(
+            Check.STATE_FOLDER, f"{shown}: {error.strerror or error}", "let the application reach it"
+        )
+        return
+    problem, cure = _problem(folder, state)
+    if problem:
+        yield _ABOUT_STATE.error(Check.STATE_FOLDER, f"{shown} {problem}: nothing is kept for a restart", cure)
+    else:
+        mode = stat.S_IMODE(state.st_mode)
+        yield _ABOUT_STATE.ok(Check.STATE_FOLDER, f"{shown}, of user {state.st_uid}, mode {mode:04o}, writable")
+    yield from _space(folder)
+    if store is not None and not problem:
+        yield from _entries(store)
+
+
+def _problem(folder: Path, state: os.stat_result) -> tuple[str, str]:
+    """Return why the application would not use a folder, and what to do; two empty texts where it would."""
+    if not stat.S_ISDIR(state.st_mode):
+        return "is not a folder, or only a link to one", "name the folder itself"
+    if state.st_uid != os.geteuid():
+        return f"belongs to user {state.st_uid}, not to {os.geteuid()}", f"chown {os.geteuid()} it, or name another"
+    if state.st_mode & _OTHERS_MAY_WRITE:
+        return "may be written by other users", "chmod 700 it"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "may not be written by the application", "chmod 700 it, and see that it is not mounted read-only"
+    return "", ""
+
+
+def _missing(folder: Path, shown: str) -> Iterator[Finding]:
+    parent = next(parent for parent in folder.absolute().parents if parent.exists())
+    if os.access(parent, os.W_OK | os.X_OK):
+        yield _ABOUT_STATE.ok(Check.STATE_FOLDER, f"{shown} is not there yet, and can be made")
+        yield from _space(parent)
+    else:
+        yield _ABOUT_STATE.error(
+            Check.STATE_FOLDER,
+            f"{shown} is not there, and cannot be made in {displayed(str(parent))}",
+            "make it, with mode 700 for the application's user, or name another in MTLS_STATE",
+        )
+
+
+def _space(folder: Path) -> Iterator[Finding]:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return
+    shown = f"{free // (1024 * 1024):,} MiB are free there"
+    if free < LEAST_BYTES:
+        yield _ABOUT_STATE.warning(Check.STATE_SPACE, shown, "make room: a list may have 20 MiB")
+    else:
+        yield _ABOUT_STATE.ok(Check.STATE_SPACE, shown)
+
+
+def _entries(store: ReadOnlyStore) -> Iterator[Finding]:
+    counts = {kind: len(list(store.entries(kind))) for kind in Kind}
+    for problem in dict.fromkeys(store.problems):
+        yield _ABOUT_STATE.warning(
+            Check.STATE_ENTRIES, problem, "remove what cannot be read: everything there can be asked for again"
+        )
+    told = ", ".join(f"{count} {_WORDS[kind]}" for kind, count in counts.items())
+    yield _ABOUT_STATE.ok(Check.STATE_ENTRIES, f"it holds {told}")
+
+
+def tell_revocation(
+    views: tuple[ListView, ...], mode: RevocationMode, now: datetime, *, offline: bool
+) -> Iterator[Finding]:
+    """Tell what is known of revocation.
+
+    Args:
+        views: one for each place of lists.
+        mode: of MTLS_REVOCATION.
+        now: aware, UTC.
+        offline: nobody was asked.
+    """
+    if mode is RevocationMode.OFF:
+        yield _ABOUT_REVOCATION.warning(
+            Check.REVOCATION_ON,
+            "MTLS_REVOCATION=off: a stolen and revoked certificate is accepted until it expires",
+            "set MTLS_REVOCATION=check",
+        )
+        return
+    yield _ABOUT_REVOCATION.ok(Check.REVOCATION_ON, f"MTLS_REVOCATION={mode}")
+    for view in views:
+        yield _of(view, mode, now, offline=offline)
+    if views:
+        return
+    if mode is RevocationMode.REQUIRE:
+        yield _ABOUT_REVOCATION.warning(
+            Check.REVOCATION_LIST,
+            "no CRL is known yet: the first caller is refused (revocation_unknown), and its certificate has the URL",
+            "name the CRLs in MTLS_CRL_URLS",
+        )
+    else:
+        yield _ABOUT_REVOCATION.not_checked(
+            Check.REVOCATION_LIST,
+            "no CRL is known yet: the certificate of the first caller has its address",
+            "name one in MTLS_CRL_URLS to have it before that",
+        )
+
+
+def _of(view: ListView, mode: RevocationMode, now: datetime, *, offline: bool) -> Finding:
+    origin = displayed(view.origin, _TEXT_LIMIT)
+    learned = ", learned from a certificate" if view.is_learned else ""
+    tell = _ABOUT_REVOCATION.error if mode is RevocationMode.REQUIRE else _ABOUT_REVOCATION.warning
+    held = view.held
+    if held is None and not view.error:
+        return _ABOUT_REVOCATION.not_checked(
+            Check.REVOCATION_LIST, f"{origin}{learned}: {'not asked' if offline else 'no list'}"
+        )
+    if held is None:
+        return tell(Check.REVOCATION_LIST, f"{displayed(view.error, _TEXT_LIMIT)}{learned}", _cure(view))
+    age = now - held.this_update
+    seen = (
+        f"{origin}{learned}: number {held.number}, {len(held.serial_numbers)} entries, {age.days} days old, "
+        f"until {held.next_update:%Y-%m-%d %H:%M:%SZ}"
+    )
+    if not held.is_fresh(now):
+        return tell(Check.REVOCATION_LIST, f"{seen}, which is over", _cure(view))
+    if view.error:
+        return _ABOUT_REVOCATION.warning(
+            Check.REVOCATION_LIST,
+            f"{displayed(view.error, _TEXT_LIMIT)}; the last good CRL stays. {seen}",
+            _cure(view),
+        )
+    return _ABOUT_REVOCATION.ok(Check.REVOCATION_LIST, seen)
+
+
+def _cure(view: ListView) -> str:
+    if "MTLS_CRL_NETWORKS" in view.error:
+        return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
+    if "://" not in view.origin:
+        return "put the CA's current CRL there"
+    return (
+        "let this machine reach that address (HTTP_PROXY, firewall), or keep a copy in a file that MTLS_CRL_URLS names"
+    )

@@ -1,0 +1,1 @@
+"""The raw HTTP client of ``call`` and ``doctor --url``."""
