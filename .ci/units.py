@@ -25,7 +25,7 @@ APART = ("tests/e2e", "tests/benchmarks")
 LONG = (
     "tests/doors/test_typing.py",
     "tests/proxy_config/test_platforms.py",
-    "tests/trust/test_genesys_sdk.py",
+    "tests/trust/genesys/test_sdk.py",
     "tests/trust/test_two_years.py",
 )
 """They take a third of the time, and what they look at changes with neither: types of users, text of templates, the SDK

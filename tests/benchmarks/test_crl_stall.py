@@ -15,7 +15,7 @@ from cryptography import x509
 from mtls_middleware._core.decision import RevocationState
 from tests.benchmarks.lists import list_of
 from tests.core.certs import genesys, good_client, regional_ca
-from tests.trust.revocation_doubles import A, Bench, Host
+from tests.trust.crl.doubles import A, Bench, Host
 
 ENTRIES = 100_000
 TICK_SECONDS = 0.001

@@ -12,7 +12,7 @@ from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind, NoStore
 from mtls_middleware.composition import Secrets, keeper_of, trust_sources
 from mtls_middleware.testing import RegionalCA
-from tests.trust.genesys import NOW
+from tests.trust.genesys.region import NOW
 
 SECRET = "a-secret-of-an-oauth-client"
 STATE_SECRET = "a-secret-of-the-state-folder"

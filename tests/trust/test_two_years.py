@@ -27,7 +27,7 @@ from mtls_middleware.observing.status import Life
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import http_scope
 from tests.doors.site import over_tls
-from tests.trust.genesys import DAY, NOW, Clock
+from tests.trust.genesys.region import DAY, NOW, Clock
 from tests.trust.sessions import answer_of, sessions
 
 YEARS = 2 * 365

@@ -8,7 +8,7 @@ from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import NOW, genesys
-from tests.trust.revocation_doubles import A, Bench, Host
+from tests.trust.crl.doubles import A, Bench, Host
 
 CA = RegionalCA(now=NOW)
 CLIENT = CA.client(crl_url=A)

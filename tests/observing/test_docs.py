@@ -1,0 +1,228 @@
+"""What docs/telemetry.md says, held against what is told: its code is run, and what it shows is compared."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mtls_middleware import Reason
+from mtls_middleware.identity import Authority
+from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
+from mtls_middleware.observing.status import EndingKind
+from tests.doors.doors import http
+from tests.doors.site import over_tls, stranger_ca
+from tests.observing.conftest import Seconds, Watched
+from tests.observing.test_flood import rejection
+from tests.observing.test_metrics import CLOSED
+
+PAGE = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+
+_CALLS = """
+from pathlib import Path
+from mtls_middleware import Guard, Settings
+from mtls_middleware._core.connection import Connection, Interface
+from mtls_middleware.testing import RegionalCA, tls_extension
+
+ca = RegionalCA("us-east-1")
+root = ca.write(Path("US-East-1.pem"))
+guard = Guard.from_settings(
+    Settings.from_env({"MTLS_REGIONS": "us-east-1", "MTLS_TRUST": str(root), "MTLS_STATE": "off"})
+)
+guard.start()
+for client in (ca.client(), None):
+    guard.decide(
+        Connection(
+            interface=Interface.ASGI, path="/", raw_path=None, root_path="", headers=(), client=None,
+            tls=tls_extension(client),
+        )
+    )
+guard.refresh()
+"""
+
+
+def fence(language: str, beginning: str = "") -> str:
+    """Return the one block of code in a language that begins so."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    (found,) = [block for block in blocks if block.startswith(beginning)]
+    return str(found)
+
+
+def rows(beginning: str) -> list[list[str]]:
+    """Return the rows of each table whose head begins so."""
+    tables = re.findall(rf"^\| {beginning} \|.*?(?:\n\n|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    return [
+        [cell.strip() for cell in row.strip("|").split("|")] for table in tables for row in table.split("\n")[2:] if row
+    ]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def run(folder: Path, name: str, program: str) -> str:
+    """Write an example of the page into a file, run a program that imports it, and return what that prints.
+
+    Args:
+        folder: where to.
+        name: of the module, as the first line of the example says.
+        program: is run there.
+    """
+    (folder / f"{name}.py").write_text(fence("python", f"# my_service/{name}.py"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class TestLog:
+    def test_each_attribute_of_a_record_is_documented(self, watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+        case = over_tls(stranger_ca().client()).with_headers(("ININ-Correlation-Id", "3f"))
+        http(watched.guard(), case)
+        limited = LimitedLog(Seconds())
+        for _ in range(BURST + 1):
+            limited(rejection(Reason.INTERNAL_ERROR))
+        limited.summarize(at_once=True)
+        told = {name for record in caplog.records for name in vars(record) if name.startswith("mtls_")}
+        documented = {name for cell, _ in rows("attribute") for name in code(cell) if name.startswith("mtls_")}
+
+        assert documented == told | {"mtls_raised_at"}
+
+    def test_the_example_writes_json(self, tmp_path: Path) -> None:
+        program = f"import sys, logs; logs.handler.setStream(sys.stdout)\n{_CALLS}"
+        (line,) = [json.loads(text) for text in run(tmp_path, "logs", program).splitlines()]
+
+        assert line["level"] == "WARNING"
+        assert (line["mtls_reason"], line["mtls_path"]) == ("certificate_missing", "/")
+        assert line["message"].startswith("refused reason=certificate_missing ")
+
+    def test_the_example_writes_exceptions_too(self, tmp_path: Path) -> None:
+        program = """
+import logging, sys, logs
+logs.handler.setStream(sys.stdout)
+try:
+    raise LookupError("x")
+except LookupError:
+    logging.getLogger("mtls_middleware").exception("a hook failed")
+"""
+        line = json.loads(run(tmp_path, "logs", program))
+
+        assert line["message"] == "a hook failed"
+        assert "LookupError: x" in line["exception"]
+
+    def test_the_summary_is_told_as_shown(self, caplog: pytest.LogCaptureFixture) -> None:
+        seconds = Seconds()
+        limited = LimitedLog(seconds)
+        for _ in range(BURST + 12_345):
+            limited(rejection(Reason.CERTIFICATE_MISSING))
+        seconds.now = SUMMARY_SECONDS
+        limited.summarize()
+
+        assert caplog.messages[-1] == fence("text", "certificate_missing").strip()
+
+    def test_the_limits_are_told(self) -> None:
+        assert PER_SECOND == 1
+        assert f"may write {BURST} lines at once, and then one a\nsecond" in PAGE
+        assert f"logged every {SUMMARY_SECONDS:.0f} seconds" in PAGE
+
+    def test_the_refusal_is_told_as_shown(self, watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+        case = over_tls(stranger_ca().client()).with_headers(("ININ-Correlation-Id", "9f1c2d3e"))
+        http(watched.guard(), case)
+        shown = re.escape(fence("text", "refused").strip()).replace("…", '[^"]*')
+        refusals = [message for message in caplog.messages if message.startswith("refused")]
+
+        assert [re.sub(r"(?<=fingerprint=)\w+", "", message) for message in refusals] != []
+        assert [message for message in refusals if not re.fullmatch(shown, message)] == [], refusals
+
+
+class TestMetrics:
+    def test_each_metric_is_documented_with_its_labels(self) -> None:
+        documented = {code(name)[0]: set(code(names)) for name, _, _, names, _ in rows("metric")}
+
+        assert documented == {name: set(allowed) for name, allowed in CLOSED.items()}
+
+    def test_each_value_of_a_label_is_documented(self) -> None:
+        documented = {cell: set(code(values)) for cell, values in rows("label")}
+
+        assert documented["`authority`"] == {*Authority, "none"}
+        assert documented["`mode`"] == CLOSED["mtls.decisions"]["mode"]
+        assert documented["`result` of `mtls.cache`"] == CLOSED["mtls.cache"]["result"]
+        assert documented["`source` of `mtls.refresh`"] == CLOSED["mtls.refresh"]["source"]
+        assert documented["`result` of `mtls.refresh`"] == CLOSED["mtls.refresh"]["result"]
+        assert documented["`kind`"] == set(EndingKind)
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return what Prometheus gets, with the example of the page; the port stays closed."""
+    program = f"""
+import prometheus_client
+ports = []
+prometheus_client.start_http_server = lambda port, addr: ports.append((addr, port))
+import telemetry
+{_CALLS}
+assert ports == [("127.0.0.1", 9464)]
+print(prometheus_client.generate_latest().decode())
+"""
+    shown = run(tmp_path_factory.mktemp("prometheus"), "telemetry", program)
+    return [re.sub(r'otel_scope_\w+="[^"]*",?', "", line).replace(",}", "}") for line in shown.splitlines()]
+
+
+class TestPrometheus:
+    def test_it_gets_what_is_shown(self, exposed: list[str]) -> None:
+        for shown in fence("text", "mtls_decisions_total").splitlines():
+            pattern = re.escape(shown).replace("…", r"[\d.e+]+")
+            assert [line for line in exposed if re.fullmatch(pattern, line)], shown
+
+    def test_metrics_are_called_as_documented(self, exposed: list[str]) -> None:
+        told = dict(line.split()[2:4] for line in exposed if line.startswith("# TYPE mtls_"))
+
+        assert told == {code(name)[0]: kind for _, name, kind, _, _ in rows("metric")}
+
+    def test_each_expression_asks_for_what_there_is(self, exposed: list[str]) -> None:
+        series = [re.fullmatch(r"(mtls_\w+)\{(.*)\} \S+", line) for line in exposed]
+        known = {one[1]: set(re.findall(r"(\w+)=", one[2])) for one in series if one}
+        (group,) = yaml.safe_load(fence("yaml", "# mtls.yml"))["groups"]
+        expressions = [*(rule["expr"] for rule in group["rules"]), fence("promql")]
+
+        assert len(expressions) == 7
+        for expression in expressions:
+            selectors = re.findall(r"(mtls_\w+)(?:\{([^}]*)\})?", expression)
+            assert selectors
+            assert expression.count("(") == expression.count(")")
+            for name, given in selectors:
+                assert set(re.findall(r"(\w+)(?:=|!=|=~)\"", given)) <= known[name]
+                asked = re.findall(r'reason(?:=~|!=|=)"([^"]*)"', given)
+                assert {reason for text in asked for reason in text.split("|")} <= {*Reason, "accepted"}
+            for by in re.findall(r"by \(([^)]*)\)", expression):
+                assert set(by.split(", ")) <= known[selectors[0][0]]
+
+    def test_the_scrape_is_of_the_port_that_is_served(self) -> None:
+        (job,) = yaml.safe_load(fence("yaml", "# prometheus.yml"))["scrape_configs"]
+
+        assert job["static_configs"] == [{"targets": ["127.0.0.1:9464"]}]
+
+
+class TestSpans:
+    def test_each_attribute_is_documented(self) -> None:
+        documented = {name for cell, _ in rows("attribute") for name in code(cell) if name.startswith("tls.")}
+
+        assert documented == {f"tls.client.{name}" for name in ("subject", "issuer", "hash.sha256", "not_after")}
+
+
+def test_a_log_without_limits_is_for_those_who_call_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3 * BURST):
+        log(rejection(Reason.NOT_PINNED))
+
+    assert len(caplog.messages) == 3 * BURST

@@ -1,0 +1,468 @@
+"""Which bytes are a revocation list, what is read from them, and what is refused rather than ignored."""
+
+import base64
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import AuthorityInformationAccessOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtls_middleware._core.crl import Scope
+from mtls_middleware._io import forks
+from mtls_middleware._io.fetch import CRL_BYTES
+from mtls_middleware._io.files import Unusable
+from mtls_middleware._trust.crl import der
+from mtls_middleware._trust.crl import der as crl_der
+from mtls_middleware._trust.crl.parsing import EXTENSIONS_KNOWN, HEAD_BYTES, SLICE_ENTRIES, parse_list
+from mtls_middleware.testing import KeyKind, RegionalCA
+from mtls_middleware.testing.signing import name_of
+from tests.core.certs import NOW, good_client, new_ca, regional_ca
+from tests.core.crls import HOUR, WEEK, crl, edited, entry, parsed, with_entries
+from tests.core.mutation import mutated
+
+A = "http://crl.example/a.crl"
+CA = regional_ca()
+Make = Callable[[], bytes]
+
+INVALID_SINCE = x509.InvalidityDate(NOW.replace(tzinfo=None))
+SUPERSEDED = (x509.CRLReason(x509.ReasonFlags.superseded), False)
+UNKNOWN_EXTENSION = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
+
+
+def unusable(data: bytes) -> str:
+    """Return why these bytes are refused."""
+    with pytest.raises(Unusable) as caught:
+        parsed(data)
+    return str(caught.value)
+
+
+# --- what is read -------------------------------------------------------------------------------------------------
+
+
+def test_what_it_says_of_itself_is_read() -> None:
+    found = parsed(crl(CA, [7, good_client()], number=12, begins=NOW - HOUR, ends=NOW + WEEK), "here")
+    assert found.issuer == CA.certificate.subject
+    assert (found.number, found.this_update, found.next_update) == (12, NOW - HOUR, NOW + WEEK)
+    assert (found.addresses, found.scope, found.origin) == (None, Scope.ALL, "here")
+    assert len(found.serial_numbers) == 2
+    assert 7 in found.serial_numbers
+    assert good_client().certificate.serial_number in found.serial_numbers
+
+
+def test_its_bytes_identify_it() -> None:
+    signed = crl(CA, [7])
+    assert parsed(signed, "here") == parsed(signed, "there")
+    assert parsed(signed).fingerprint_sha256 == hashes_of(signed)
+    assert parsed(signed) != parsed(crl(CA, [8]))
+    assert len({parsed(signed), parsed(signed)}) == 1
+
+
+def hashes_of(data: bytes) -> str:
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(data)
+    return digest.finalize().hex()
+
+
+def test_the_key_identifier_is_read() -> None:
+    own = CA.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    assert parsed(crl(CA)).authority_key_identifier == own
+    assert parsed(crl(CA, identifier=False)).authority_key_identifier is None
+
+
+GOOD: Mapping[str, Make] = {
+    "complete": lambda: crl(CA),
+    "with a large number": lambda: crl(CA, number=2**159),
+    "part, critical": lambda: crl(CA, addresses=[A]),
+    "part, not critical": lambda: crl(CA, addresses=[A], critical_point=False),
+    "part with two addresses": lambda: crl(CA, addresses=[A, "http://crl4.example/a.crl"]),
+    "part with an address and a name": lambda: crl(
+        CA, point={"full_name": [x509.DirectoryName(name_of("X")), x509.UniformResourceIdentifier(A)]}
+    ),
+    "of callers": lambda: crl(CA, addresses=[A], point={"only_contains_user_certs": True}),
+    "of authorities": lambda: crl(CA, point={"only_contains_ca_certs": True}),
+    "with an invalidity date": lambda: crl(CA, [entry(7, (INVALID_SINCE, False), SUPERSEDED)]),
+    "with a critical invalidity date": lambda: crl(CA, [entry(7, (INVALID_SINCE, True), SUPERSEDED)]),
+    "with an extension that says it is not critical": lambda: with_entries(
+        CA, _entry(b"\1", _extension("2a0304", b"", critical=b"\1\1\0"))
+    ),
+    "with an unknown extension": lambda: crl(CA, extensions=[(UNKNOWN_EXTENSION, False)]),
+    "with an unknown extension in an entry": lambda: crl(CA, [entry(7, (UNKNOWN_EXTENSION, False))]),
+    "with a pointer to deltas": lambda: crl(CA, extensions=[(_freshest(), False)]),
+    "with the address of its issuer": lambda: crl(CA, extensions=[(_access(), False)]),
+    "with a critical key identifier": lambda: crl(CA, identifier=False, extensions=[(_identifier(), True)]),
+    "with an empty list of entries": lambda: with_entries(CA, b""),
+    "with a number of 100 bytes": lambda: with_entries(CA, _entry(b"\1" * 100)),
+    "with a negative number": lambda: with_entries(CA, _entry(b"\xff")),
+    "with a reason that is not used": lambda: with_entries(CA, _entry(b"\1", _extension("551d15", b"\x0a\1\7"))),
+    "with a date of another century": lambda: with_entries(CA, _entry(b"\1", date=b"\x18\x0f20500101000000Z")),
+    "with a long entry": lambda: with_entries(CA, _entry(b"\1", _extension("2a0304", b"x" * 300))),
+    "P-384": lambda: crl(RegionalCA(key=KeyKind.P384, now=NOW), hash_algorithm=hashes.SHA384()),
+}
+
+
+def _freshest() -> x509.FreshestCRL:
+    names = [x509.UniformResourceIdentifier(A)]
+    return x509.FreshestCRL([x509.DistributionPoint(names, relative_name=None, reasons=None, crl_issuer=None)])
+
+
+def _access() -> x509.AuthorityInformationAccess:
+    access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(A))
+    return x509.AuthorityInformationAccess([access])
+
+
+def _identifier() -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(CA.private_key.public_key())
+
+
+def _extension(identifier: str, value: bytes, *, critical: bytes = b"") -> bytes:
+    parts = (
+        der.encode(der.OBJECT_IDENTIFIER, bytes.fromhex(identifier)) + critical + der.encode(der.OCTET_STRING, value)
+    )
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, parts))
+
+
+def _entry(number: bytes, extensions: bytes = b"", date: bytes = b"\x17\x0d261101000000Z") -> bytes:
+    return der.encode(der.SEQUENCE, der.encode(der.INTEGER, number) + date + extensions)
+
+
+@pytest.mark.parametrize("make", GOOD.values(), ids=GOOD.keys())
+def test_it_is_read(make: Make) -> None:
+    assert parsed(make()).number >= 1
+
+
+def test_the_addresses_that_it_is_bound_to_are_read() -> None:
+    assert parsed(GOOD["part with an address and a name"]()).addresses == frozenset({A})
+    assert parsed(GOOD["part with two addresses"]()).addresses == frozenset({A, "http://crl4.example/a.crl"})
+
+
+@pytest.mark.parametrize(("name", "scope"), [("of callers", Scope.CALLERS), ("of authorities", Scope.AUTHORITIES)])
+def test_the_kind_of_certificates_that_it_tells_of_is_read(name: str, scope: Scope) -> None:
+    assert parsed(GOOD[name]()).scope is scope
+
+
+@pytest.mark.parametrize("name", ["with a number of 100 bytes", "with a reason that is not used", "with a long entry"])
+def test_what_is_odd_about_an_entry_does_not_keep_it_from_revoking(name: str) -> None:
+    number = int.from_bytes(b"\1" * 100, "big") if "100" in name else 1
+    assert number in parsed(GOOD[name]()).serial_numbers
+
+
+def test_cryptography_reads_the_same_numbers() -> None:
+    numbers = [1, 127, 128, 255, 256, 2**63, 2**64, 2**158]
+    reason = (x509.CRLReason(x509.ReasonFlags.key_compromise), False)
+    signed = crl(CA, [entry(number, *([reason] if number % 2 else [])) for number in numbers])
+    found = parsed(signed)
+    assert [one.serial_number for one in x509.load_der_x509_crl(signed)] == numbers
+    assert [number for number in numbers if number not in found.serial_numbers] == []
+    assert len(found.serial_numbers) == len(numbers)
+
+
+def test_many_entries_are_read_in_slices() -> None:
+    rests: list[None] = []
+    numbers = range(1, 3 * SLICE_ENTRIES + 2)
+    found = parse_list(crl(CA, numbers), "x", pause=lambda: rests.append(None))
+    assert len(rests) == 3
+    assert len(found.serial_numbers) == len(numbers)
+    assert [number for number in numbers if number not in found.serial_numbers] == []
+
+
+def test_by_default_it_rests_between_slices() -> None:
+    assert parse_list(crl(CA, range(1, SLICE_ENTRIES + 1)), "x").number == 1
+    assert forks.REST_SECONDS > 0
+
+
+def test_many_different_extensions_are_each_looked_at() -> None:
+    many = [_entry(b"\1", _extension("2a0304", number.to_bytes(2, "big"))) for number in range(EXTENSIONS_KNOWN + 9)]
+    bad = _entry(b"\2", _extension("2a0304", b"", critical=b"\1\1\xff"))
+    assert len(parsed(with_entries(CA, b"".join(many))).serial_numbers) == len(many)
+    assert "critical extension" in unusable(with_entries(CA, b"".join([*many, bad])))
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------
+
+
+def _dropped(*places: int) -> Make:
+    return lambda: edited(
+        CA, crl(CA), lambda fields: [field for place, field in enumerate(fields) if place not in places]
+    )
+
+
+def _without_next_update() -> bytes:
+    return edited(CA, crl(CA), lambda fields: [*fields[:4], *fields[5:]])
+
+
+def _mismatched() -> bytes:
+    sha512 = bytes.fromhex("300a06082a8648ce3d040304")
+    return edited(CA, crl(CA), lambda fields: [fields[0], sha512, *fields[2:]])
+
+
+def _sha1() -> bytes:
+    sha1 = bytes.fromhex("300906072a8648ce3d0401")
+    return edited(CA, crl(CA), lambda fields: [fields[0], sha1, *fields[2:]], sha1)
+
+
+REFUSED: Mapping[str, tuple[Make, str]] = {
+    "no number": (lambda: crl(CA, number=None), "has no CRL number"),
+    "a critical number": (
+        lambda: crl(CA, critical_number=True),
+        "critical extension that is not understood (2.5.29.20)",
+    ),
+    "no next update": (_without_next_update, "has no nextUpdate"),
+    "ends before it begins": (
+        lambda: edited(CA, crl(CA), lambda f: [*f[:3], f[4], f[3], *f[5:]]),
+        "ends before it begins",
+    ),
+    "delta": (lambda: crl(CA, extensions=[(x509.DeltaCRLIndicator(1), True)]), "delta"),
+    "delta, not critical": (lambda: crl(CA, extensions=[(x509.DeltaCRLIndicator(1), False)]), "delta"),
+    "indirect": (lambda: crl(CA, addresses=[A], point={"indirect_crl": True}), "indirect"),
+    "some reasons": (
+        lambda: crl(CA, addresses=[A], point={"only_some_reasons": frozenset([x509.ReasonFlags.key_compromise])}),
+        "some reasons",
+    ),
+    "attribute certificates": (lambda: crl(CA, point={"only_contains_attribute_certs": True}), "attribute"),
+    "a relative name": (
+        lambda: crl(CA, point={"relative_name": x509.RelativeDistinguishedName(list(name_of("X"))[:1])}),
+        "relative name",
+    ),
+    "a name that is not an address": (
+        lambda: crl(CA, point={"full_name": [x509.DirectoryName(name_of("X"))]}),
+        "a name that is not an address",
+    ),
+    "a critical extension": (lambda: crl(CA, extensions=[(UNKNOWN_EXTENSION, True)]), "not understood (1.2.3.4)"),
+    "a critical pointer to deltas": (lambda: crl(CA, extensions=[(_freshest(), True)]), "not understood (2.5.29.46)"),
+    "a critical extension in an entry": (
+        lambda: crl(CA, [1, entry(7, (UNKNOWN_EXTENSION, True))]),
+        "an entry with a critical extension",
+    ),
+    "an entry of another CA": (
+        lambda: crl(CA, [1, entry(7, (x509.CertificateIssuer([x509.DirectoryName(name_of("X"))]), True))]),
+        "indirect",
+    ),
+    "an entry of another CA, not critical": (
+        lambda: crl(CA, [entry(7, (x509.CertificateIssuer([x509.DirectoryName(name_of("X"))]), False))]),
+        "indirect",
+    ),
+    "removeFromCRL": (
+        lambda: crl(CA, [entry(7, (x509.CRLReason(x509.ReasonFlags.remove_from_crl), False))]),
+        "a reason that a complete CRL cannot have",
+    ),
+    "a garbled reason": (lambda: with_entries(CA, _entry(b"\1", _extension("551d15", b"\1"))), "a reason"),
+    "SHA-224": (lambda: crl(CA, hash_algorithm=hashes.SHA224()), "weak or unusual algorithm (1.2.840.10045.4.3.1)"),
+    "SHA-1": (_sha1, "weak or unusual algorithm (1.2.840.10045.4.1)"),
+    "Ed25519": (lambda: crl(RegionalCA(key=KeyKind.ED25519, now=NOW)), "weak or unusual algorithm (1.3.101.112)"),
+    "two algorithms": (_mismatched, "two different signature algorithms"),
+    "version 1": (_dropped(0, 5), "has no CRL number"),
+    "version 3": (lambda: edited(CA, crl(CA), lambda f: [b"\2\1\2", *f[1:]]), "cannot be read"),
+    "entries twice": (lambda: edited(CA, crl(CA, [7]), lambda f: [*f[:6], *f[5:]]), "entries twice"),
+    "entries behind the extensions": (
+        lambda: edited(CA, crl(CA, [7]), lambda f: [*f[:5], f[6], f[5]]),
+        "cannot be read",
+    ),
+    "no issuer": (_dropped(2), "cannot be read"),
+    "no dates": (_dropped(3, 4), "not a CRL"),
+    "nothing signed": (_dropped(0, 1, 2, 3, 4, 5), "not a CRL"),
+    "an extension twice": (
+        lambda: edited(CA, crl(CA), lambda f: [*f[:-1], _doubled(f[-1])]),
+        "cannot be read (Duplicate",
+    ),
+    "a certificate": (lambda: CA.der, "not a CRL"),
+    "a number": (lambda: b"\2\1\1", "neither DER nor PEM"),
+    "a short sequence": (lambda: b"\x30\x03\2\1\1", "not a CRL"),
+    "something behind it": (lambda: crl(CA) + b"\0", "not one CRL"),
+    "cut off": (lambda: crl(CA)[:-1], "cut off"),
+    "only a tag": (lambda: b"\x30", "cut off"),
+    "only a length": (lambda: b"\x30\x84\xff", "not DER"),
+    "an endless length": (lambda: b"\x30\x80\0\0", "not DER"),
+    "a long way to write a length": (lambda: b"\x30\x81\x03\2\1\1", "not DER"),
+    "a length with a zero in front": (lambda: b"\x30\x82\0\x80" + bytes(0x80), "not DER"),
+    "a length of five bytes": (lambda: b"\x30\x85\1\0\0\0\0", "not DER"),
+    "too large": (lambda: bytes(CRL_BYTES + 1), "is larger than 20,971,520 bytes"),
+    "too much beside the entries": (
+        lambda: crl(
+            CA, extensions=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), bytes(HEAD_BYTES)), False)]
+        ),
+        "65,536 bytes beside its entries",
+    ),
+    "empty": (lambda: b"", "is empty"),
+    "blank": (lambda: b" \r\n", "is empty"),
+    "a web page": (lambda: b"\n<!DOCTYPE html><title>Log in</title>", "is a web page"),
+    "gzip": (lambda: b"\x1f\x8b\x08\0", "is compressed"),
+    "text": (lambda: b"not found", "neither DER nor PEM"),
+}
+
+
+def _doubled(extensions: bytes) -> bytes:
+    """Repeat the first extension of a list: [0] { SEQUENCE OF }."""
+    outer = der.element(extensions, 0, len(extensions))
+    inner = der.element(extensions, outer.content, outer.end)
+    first = der.element(extensions, inner.content, inner.end)
+    again = extensions[first.begin : first.end] + extensions[inner.content : inner.end]
+    return der.encode(outer.tag, der.encode(der.SEQUENCE, again))
+
+
+@pytest.mark.parametrize(("make", "why"), REFUSED.values(), ids=REFUSED.keys())
+def test_it_is_refused_rather_than_half_understood(make: Make, why: str) -> None:
+    assert why in unusable(make())
+
+
+ENTRIES = {
+    "no sequence": b"\2\1\1",
+    "cut off": b"\x30",
+    "a length beyond the end": b"\x30\x20\2\1\1",
+    "a long length beyond the end": b"\x30\x82\1\0\2\1\1",
+    "empty": b"\x30\0",
+    "no number": der.encode(der.SEQUENCE, b"\x17\x0d261101000000Z"),
+    "an empty number": der.encode(der.SEQUENCE, b"\2\0\x17\x0d261101000000Z"),
+    "a number of 200 bytes": _entry(b"\1" * 200),
+    "a number with a zero in front": _entry(b"\0\1"),
+    "a negative number with ones in front": _entry(b"\xff\xff"),
+    "no date": der.encode(der.SEQUENCE, b"\2\1\1"),
+    "another thing than a date": _entry(b"\1", date=b"\x16\x0d261101000000Z"),
+    "a date beyond the end": _entry(b"\1", date=b"\x17\x2d261101000000Z"),
+    "extensions that are none": _entry(b"\1", b"\2\1\1"),
+    "extensions cut off": _entry(b"\1", b"\x30\5\x30"),
+    "something behind the extensions": _entry(b"\1", _extension("2a0304", b"") + b"\5\0"),
+    "an extension without value": _entry(b"\1", bytes.fromhex("3007300506032a0304")),
+    "an extension that is empty": _entry(b"\1", bytes.fromhex("30023000")),
+    "an extension with more": _entry(b"\1", bytes.fromhex("300d300b06032a03040101ff04000500")),
+}
+
+
+@pytest.mark.parametrize("entries", ENTRIES.values(), ids=ENTRIES.keys())
+def test_entries_that_are_not_der_spoil_the_list(entries: bytes) -> None:
+    assert unusable(with_entries(CA, _entry(b"\5") + entries))
+
+
+# --- PEM ----------------------------------------------------------------------------------------------------------
+
+
+def pem(signed: bytes, label: str = "X509 CRL") -> bytes:
+    body = "\n".join(textwrap.wrap(base64.b64encode(signed).decode(), 64))
+    return f"-----BEGIN {label}-----\n{body}\n-----END {label}-----\n".encode()
+
+
+def test_pem_says_the_same_as_der() -> None:
+    signed = crl(CA, [7])
+    assert parsed(pem(signed)) == parsed(signed)
+
+
+def test_text_around_pem_is_passed_over() -> None:
+    signed = crl(CA, [7])
+    assert parsed(b"Certificate Revocation List (CRL):\n" + pem(signed).replace(b"\n", b"\r\n") + b"done") == parsed(
+        signed
+    )
+
+
+def test_long_pem_is_decoded_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crl_der, "SLICE_BYTES", 50)
+    signed = crl(CA, range(1, 20))
+    rests: list[None] = []
+    assert crl_der.content_of(pem(signed), lambda: rests.append(None)) == signed
+    assert len(rests) > 10
+
+
+PEMS: Mapping[str, tuple[Make, str]] = {
+    "two": (lambda: pem(crl(CA)) * 2, "more than one"),
+    "a certificate": (CA.pem.encode, "no X509 CRL"),
+    "a certificate beside it": (lambda: pem(crl(CA)) + CA.pem.encode(), "more than one"),
+    "no end": (lambda: pem(crl(CA))[:-30], "no END line"),
+    "no base64": (lambda: pem(crl(CA)).replace(b"M", b"*"), "not valid base64"),
+    "half a quantum": (lambda: b"-----BEGIN X509 CRL-----\nMII\n-----END X509 CRL-----", "not valid base64"),
+    "nothing": (lambda: pem(b""), "cut off"),
+    "no DER": (lambda: pem(b"\2\1\1"), "not one CRL"),
+}
+
+
+@pytest.mark.parametrize(("make", "why"), PEMS.values(), ids=PEMS.keys())
+def test_pem_that_is_not_one_list_is_refused(make: Make, why: str) -> None:
+    assert why in unusable(make())
+
+
+@pytest.mark.parametrize("body", ["MII=MIIBMIIBMIIB", "MII=    MIIB", "MIIBMII=M"])
+def test_something_behind_the_end_of_base64_is_refused(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"-----BEGIN X509 CRL-----{body}-----END X509 CRL-----".encode()
+    assert "not valid base64" in unusable(text)
+    monkeypatch.setattr(crl_der, "SLICE_BYTES", 4)
+    assert "not valid base64" in unusable(text)
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+def test_slices_of_any_size_decode_alike(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = crl(CA, [7])
+    monkeypatch.setattr(crl_der, "SLICE_BYTES", size)
+    for extra in range(4):
+        assert crl_der.content_of(pem(signed + bytes(extra)), lambda: None) == signed + bytes(extra)
+
+
+# --- anything -----------------------------------------------------------------------------------------------------
+
+
+def holds_or_refuses(data: bytes) -> None:
+    try:
+        found = parsed(data)
+    except Unusable:
+        return
+    found.is_signed_by(CA.certificate)
+    found.covers(good_client().certificate, is_ca=False)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_list_or_unusable(data: bytes) -> None:
+    holds_or_refuses(data)
+    holds_or_refuses(b"\x30" + data)
+    holds_or_refuses(b"-----BEGIN X509 CRL-----" + data + b"-----END X509 CRL-----")
+
+
+SEED = crl(CA, [entry(7, (x509.CRLReason(x509.ReasonFlags.key_compromise), False)), 8], addresses=[A])
+
+
+@given(mutated([SEED, pem(SEED)]))
+def test_any_change_to_a_list_makes_another_list_or_nothing(data: bytes) -> None:
+    holds_or_refuses(data)
+
+
+@given(st.data())
+def test_no_change_to_a_list_is_signed(data: st.DataObject) -> None:
+    signed = SEED
+    place = data.draw(st.integers(0, len(signed) - 1))
+    changed = signed[:place] + bytes([signed[place] ^ data.draw(st.integers(1, 255))]) + signed[place + 1 :]
+    try:
+        found = parsed(changed)
+    except Unusable:
+        return
+    assert not found.is_signed_by(CA.certificate)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_as_entries_are_entries_or_unusable(entries: bytes) -> None:
+    holds_or_refuses(with_entries(CA, entries))
+
+
+# --- lists of others ----------------------------------------------------------------------------------------------
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+
+
+@pytest.mark.parametrize(
+    ("name", "signer", "fresh"),
+    [
+        pytest.param("region.crl.pem", True, True, id="good"),
+        pytest.param("region-stale.crl.pem", True, False, id="stale"),
+        pytest.param("region-forged.crl.pem", False, True, id="forged"),
+    ],
+)
+def test_the_lists_of_openssl_are_judged(name: str, *, signer: bool, fresh: bool) -> None:
+    found = parsed((VECTORS / "crls" / name).read_bytes())
+    root = x509.load_pem_x509_certificate((VECTORS / "pki" / "region-root.pem").read_bytes())
+    assert found.is_signed_by(root) is signer
+    assert found.is_fresh(NOW) is fresh
+
+
+def test_pem_and_der_of_a_builder_are_read() -> None:
+    made = x509.load_der_x509_crl(new_ca().crl([7]))
+    assert parsed(made.public_bytes(Encoding.PEM)) == parsed(made.public_bytes(Encoding.DER))
