@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mtls_middleware._core.connection import without
 from mtls_middleware._core.decision import Accepted, Disposition, Reason, Rejected
-from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.errors import MTLSError
@@ -207,7 +207,7 @@ async def _send_not_stored(send: Send, message: Message) -> None:
     await send(message)
 
 
-async def _refuse(answer: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(answer: ProblemResponse, scope: Scope, receive: Receive, send: Send) -> None:
     start = {"status": answer.status.value, "headers": list(answer.headers)}
     if scope["type"] == "http":
         body = b"" if scope.get("method") == "HEAD" else answer.body

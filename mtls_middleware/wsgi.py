@@ -14,7 +14,7 @@ from mtls_middleware._core.connection import (
     without,
 )
 from mtls_middleware._core.decision import Accepted, Disposition
-from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
 from mtls_middleware._core.sources.tls import presented_der
 from mtls_middleware._io.forks import notice_fork
 from mtls_middleware.guard import Guard
@@ -165,7 +165,7 @@ def _not_stored(start_response: "StartResponse") -> "StartResponse":
     return start_not_stored
 
 
-def _refuse(answer: Refusal, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+def _refuse(answer: ProblemResponse, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
     headers = [(name.decode("ascii").title(), value.decode("ascii")) for name, value in answer.headers]
     start_response(f"{answer.status.value} {answer.status.phrase}", headers)
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]

@@ -8,7 +8,7 @@ from functools import partial
 from hmac import compare_digest
 
 from mtls_middleware._core.connection import Connection, Fields, Interface, canonical
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -244,5 +244,5 @@ def _shown(value: object) -> str:
     return repr(value)[:_SHOWN]
 
 
-def _untrusted(detail: str) -> Rejection:
-    return Rejection(Reason.SOURCE_UNTRUSTED, detail)
+def _untrusted(detail: str) -> RejectionError:
+    return RejectionError(Reason.SOURCE_UNTRUSTED, detail)

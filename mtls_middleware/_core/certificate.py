@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
-from mtls_middleware._core.decision import Evidence, Reason, Rejection
+from mtls_middleware._core.decision import Evidence, Reason, RejectionError
 from mtls_middleware._core.elements import has_too_many_elements
 
 UNREADABLE = (
@@ -112,17 +112,19 @@ def parse_chain(ders: Sequence[bytes]) -> PresentedChain:
         Rejection: ``certificate_malformed``.
     """
     if has_too_many_elements(ders):
-        raise Rejection(Reason.CERTIFICATE_MALFORMED, "more names, attributes or extensions than certificates have")
+        raise RejectionError(
+            Reason.CERTIFICATE_MALFORMED, "more names, attributes or extensions than certificates have"
+        )
     try:
         leaf, *others = (x509.load_der_x509_certificate(der) for der in ders)
         return _read(leaf, ders[0], tuple(others))
     except UNREADABLE as error:
-        raise Rejection(Reason.CERTIFICATE_MALFORMED, f"not a readable certificate: {error}") from error
+        raise RejectionError(Reason.CERTIFICATE_MALFORMED, f"not a readable certificate: {error}") from error
 
 
 def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certificate, ...]) -> PresentedChain:
     if leaf.serial_number < 1:  # RFC 5280 §4.1.2.2; cryptography only warns
-        raise Rejection(Reason.CERTIFICATE_MALFORMED, "the serial number is below 1")
+        raise RejectionError(Reason.CERTIFICATE_MALFORMED, "the serial number is below 1")
     dns_names: tuple[str, ...] | None = None
     key_usage: x509.KeyUsage | None = None
     extended_key_usage: frozenset[x509.ObjectIdentifier] | None = None

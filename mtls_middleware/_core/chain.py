@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import VerificationError
 
 from mtls_middleware._core.certificate import UNREADABLE, PresentedChain, VerifiedChain
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.signatures import vouched_for
 from mtls_middleware._core.trust import AuthorityTrust
 
@@ -34,7 +34,7 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     # 1. Keys that anybody may have factored vouch for nobody; a caller's other certificates are only offers of help.
     weakness = _weakness(chain.leaf)
     if weakness is not None:
-        raise Rejection(Reason.ISSUER_UNTRUSTED, weakness)
+        raise RejectionError(Reason.ISSUER_UNTRUSTED, weakness)
     offers = tuple(_helpful(chain.intermediates, now)) if trust.takes_intermediates else ()
     intermediates = (*trust.intermediates, *offers)
     # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's,
@@ -44,7 +44,7 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
         valid = (anchor.certificate for anchor in trust.anchors if anchor.is_valid(now))
         signed = vouched_for(chain.leaf, intermediates, valid)
         if signed is None:
-            raise Rejection(
+            raise RejectionError(
                 Reason.ISSUER_UNTRUSTED, _hint(chain, trust, now) or f"no anchor of {trust.authority} signed it"
             )
         if problem is not None:
@@ -53,12 +53,12 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     # 3. Signatures, validity, constraints and extensions along the path.
     builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names
     if builder is None:
-        raise Rejection(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
+        raise RejectionError(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
     try:
         path = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, [*intermediates]).chain)
     except (VerificationError, *UNREADABLE) as error:
         hint = _hint(chain, trust, now)
-        raise Rejection(
+        raise RejectionError(
             Reason.ISSUER_UNTRUSTED, f"no path to an anchor of {trust.authority}: {hint or error}"
         ) from error
     return VerifiedChain(
@@ -112,16 +112,18 @@ def _weakness(certificate: x509.Certificate) -> str | None:
             return f"a weak or unusual key: {type(key).__name__} {getattr(key, 'key_size', '')}".rstrip()
 
 
-def _time_problem(chain: PresentedChain, now: datetime) -> Rejection | None:
+def _time_problem(chain: PresentedChain, now: datetime) -> RejectionError | None:
     if now > chain.leaf.not_valid_after_utc:
-        return Rejection(Reason.CERTIFICATE_EXPIRED, f"it ended at {chain.leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}")
+        return RejectionError(
+            Reason.CERTIFICATE_EXPIRED, f"it ended at {chain.leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}"
+        )
     if now < chain.leaf.not_valid_before_utc:
         begins = f"it begins at {chain.leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%SZ}"
-        return Rejection(Reason.CERTIFICATE_NOT_YET_VALID, f"{begins}; is the clock of this machine right?")
+        return RejectionError(Reason.CERTIFICATE_NOT_YET_VALID, f"{begins}; is the clock of this machine right?")
     return None
 
 
-def _purpose_problem(chain: PresentedChain) -> Rejection | None:
+def _purpose_problem(chain: PresentedChain) -> RejectionError | None:
     """Say why the leaf may not sign a TLS client handshake (RFC 5280 §4.2.1.3, §4.2.1.9, §4.2.1.12)."""
     problem = None
     if chain.is_ca:
@@ -132,4 +134,4 @@ def _purpose_problem(chain: PresentedChain) -> Rejection | None:
         problem = "its key usage lacks digitalSignature"
     elif chain.extended_key_usage is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in chain.extended_key_usage:
         problem = "its extended key usage lacks clientAuth"
-    return None if problem is None else Rejection(Reason.PURPOSE_MISMATCH, problem)
+    return None if problem is None else RejectionError(Reason.PURPOSE_MISMATCH, problem)

@@ -167,7 +167,7 @@ class Rejected(_Decision):
 Decision = Accepted | Rejected
 
 
-class Rejection(Exception):  # noqa: N818 - not an error of ours: it is what is wrong with a call
+class RejectionError(Exception):
     """Carry a reason from where it is found up to the gate, the only place that catches it."""
 
     def __init__(

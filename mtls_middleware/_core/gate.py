@@ -18,7 +18,7 @@ from mtls_middleware._core.decision import (
     Disposition,
     Reason,
     Rejected,
-    Rejection,
+    RejectionError,
     RevocationState,
     evidence_of,
 )
@@ -86,22 +86,22 @@ class Gate:
             protected = self.protection.covers(connection)
             try:
                 return self._judge(connection, snapshot, now, protected=protected)
-            except Rejection as rejection:
+            except RejectionError as rejection:
                 self._name_missing_exemption(rejection, connection)
                 raise
-        except Rejection as rejection:
+        except RejectionError as rejection:
             return self._rejected(rejection, protected=protected)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - fail closed; cryptography's panics are no Exception
-            return self._rejected(Rejection(Reason.INTERNAL_ERROR, repr(error)), protected=protected, error=error)
+            return self._rejected(RejectionError(Reason.INTERNAL_ERROR, repr(error)), protected=protected, error=error)
 
     def _judge(
         self, connection: Connection, snapshot: TrustSnapshot | None, now: datetime, *, protected: bool
     ) -> Accepted:
         # 1. Is there anything to judge by?
         if snapshot is None or not snapshot.is_available(now):
-            raise Rejection(Reason.TRUST_UNAVAILABLE, _why_unavailable(snapshot, now))
+            raise RejectionError(Reason.TRUST_UNAVAILABLE, _why_unavailable(snapshot, now))
         # 2. May the headers be believed?
         fields = collect(connection, self._source_headers | self.boundary.headers | self.callers.headers)
         self.boundary.check(connection, fields, self.source.shape)
@@ -109,11 +109,11 @@ class Gate:
         self._require_size(sum(len(value) for name in self._certificates for value in fields[name].values))
         try:
             presented = self.source.read(connection, fields, self.max_chain)
-        except Rejection:
+        except RejectionError:
             self._require_content(connection, fields)  # the server's own complaint comes first
             raise
         if presented is None:
-            raise Rejection(Reason.CERTIFICATE_MISSING, self.source.absence(connection))
+            raise RejectionError(Reason.CERTIFICATE_MISSING, self.source.absence(connection))
         self._require_size(presented.size)
         self._require_number(sum(map(bool, presented.parts)))  # each holds one certificate at least
         # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its path is valid.
@@ -127,7 +127,7 @@ class Gate:
         # 5. Whose call is it?
         try:
             identity = self.callers.admit(verdict.identity, fields)
-        except Rejection as rejection:
+        except RejectionError as rejection:
             rejection.evidence = evidence_of(verdict.identity)
             raise
         return Accepted(
@@ -145,11 +145,11 @@ class Gate:
         self, connection: Connection, fields: Fields, presented: Presented, snapshot: TrustSnapshot, now: datetime
     ) -> Verdict:
         # A bad encoding is told only after the proxy's own complaint, so it is kept until then.
-        undecodable: Rejection | None = None
+        undecodable: RejectionError | None = None
         ders: tuple[bytes, ...] = ()
         try:
             ders = self.source.decode(presented, self.max_chain)
-        except Rejection as rejection:
+        except RejectionError as rejection:
             undecodable = rejection
         self._require_number(len(ders))
         self._require_content(connection, fields)
@@ -159,7 +159,7 @@ class Gate:
         try:
             verified, identity = self._identify(chain, snapshot, now)
             known = self._require_unrevoked(verified, snapshot, now)
-        except Rejection as rejection:
+        except RejectionError as rejection:
             rejection.evidence = chain.evidence
             raise
         return Verdict(
@@ -174,12 +174,12 @@ class Gate:
         self, chain: PresentedChain, snapshot: TrustSnapshot, now: datetime
     ) -> tuple[VerifiedChain, ClientIdentity]:
         """Try each authority; of several refusals, tell the one that came furthest."""
-        furthest = Rejection(Reason.ISSUER_UNTRUSTED, "no authority is configured")
+        furthest = RejectionError(Reason.ISSUER_UNTRUSTED, "no authority is configured")
         for trust in snapshot.trusts:
             try:
                 verified = chains.verify(chain, trust, now)
                 return verified, policy.identify(verified, trust, self.source.name)
-            except Rejection as rejection:
+            except RejectionError as rejection:
                 if rejection.reason.order >= furthest.reason.order:
                     furthest = rejection
         raise furthest
@@ -189,7 +189,7 @@ class Gate:
             return unchecked(chain)
         known = check(chain, snapshot.lists, now)
         if known.state is RevocationState.UNKNOWN and self.revocation is RevocationMode.REQUIRE:
-            raise Rejection(Reason.REVOCATION_UNKNOWN, known.why, path=chain.path)
+            raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why, path=chain.path)
         return known
 
     @property
@@ -202,26 +202,28 @@ class Gate:
 
     def _require_size(self, size: int) -> None:
         if size > self.max_header_bytes:
-            raise Rejection(
+            raise RejectionError(
                 Reason.CERTIFICATE_TOO_LARGE, f"{size} bytes, but MTLS_MAX_HEADER_BYTES is {self.max_header_bytes}"
             )
 
     def _require_number(self, certificates: int) -> None:
         if certificates > self.max_chain:
-            raise Rejection(Reason.CERTIFICATE_TOO_LARGE, f"more certificates than MTLS_MAX_CHAIN={self.max_chain}")
+            raise RejectionError(
+                Reason.CERTIFICATE_TOO_LARGE, f"more certificates than MTLS_MAX_CHAIN={self.max_chain}"
+            )
 
     def _require_content(self, connection: Connection, fields: Fields) -> None:
         complaint = self.source.complaint(connection, fields)
         if complaint is not None:
-            raise Rejection(Reason.PROXY_VERIFICATION_FAILED, complaint)
+            raise RejectionError(Reason.PROXY_VERIFICATION_FAILED, complaint)
 
-    def _name_missing_exemption(self, rejection: Rejection, connection: Connection) -> None:
+    def _name_missing_exemption(self, rejection: RejectionError, connection: Connection) -> None:
         prefix = self.protection.missing_exemption(connection)
         if prefix is not None:
             value = ",".join((*self.protection.exempt, prefix))
             rejection.detail = f"MTLS_EXEMPT={value} would exempt this path; {rejection.detail}"
 
-    def _rejected(self, rejection: Rejection, *, protected: bool, error: BaseException | None = None) -> Rejected:
+    def _rejected(self, rejection: RejectionError, *, protected: bool, error: BaseException | None = None) -> Rejected:
         disposition = Disposition.REFUSED
         if not protected:
             disposition = Disposition.UNPROTECTED

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from mtls_middleware._core.boundary import Secret
 from mtls_middleware._core.certificate import VerifiedChain, fingerprint
 from mtls_middleware._core.connection import Fields
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding
 from mtls_middleware.identity import Authority, ClientIdentity
 
@@ -66,14 +66,14 @@ class CallerPolicy:
         if self.organization_ids:
             presented = (fields[self.organization_header].only or b"").decode("latin-1").lower()
             if presented not in self.organization_ids:
-                raise Rejection(
+                raise RejectionError(
                     Reason.ORGANIZATION_MISMATCH,
                     f"{self.organization_header} must be one of MTLS_ORGANIZATION_IDS, once; it is {presented[:64]!r}",
                 )
             identity = replace(identity, organization_id=presented)
         if self.secret is not None and not self.secret.matches(fields[self.secret.header].only):
             sent = "wrong" if fields[self.secret.header].came else "missing"
-            raise Rejection(Reason.CALLER_SECRET_MISMATCH, f"{self.secret.header} is {sent}")
+            raise RejectionError(Reason.CALLER_SECRET_MISMATCH, f"{self.secret.header} is {sent}")
         return identity
 
 
@@ -81,7 +81,7 @@ def _pinned_region(chain: VerifiedChain, trust: AuthorityTrust) -> str:
     presented = fingerprint(chain.leaf.leaf_der)
     pin = trust.pins.get(presented)
     if pin is None:
-        raise Rejection(
+        raise RejectionError(
             Reason.NOT_PINNED,
             f"DigiCert signed it, but its SHA-256 {presented} is not in MTLS_PINS; the same intermediate "
             "signs for strangers",
@@ -96,7 +96,7 @@ def _named_region(chain: VerifiedChain, trust: AuthorityTrust) -> str | None:
     for binding, names in trust.names.items():
         if binding in bindings and not names.isdisjoint(presented):
             return binding.region
-    raise Rejection(Reason.REGION_MISMATCH, _mismatch(presented, bindings, trust))
+    raise RejectionError(Reason.REGION_MISMATCH, _mismatch(presented, bindings, trust))
 
 
 def _names(chain: VerifiedChain, authority: Authority) -> frozenset[str]:

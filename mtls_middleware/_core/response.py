@@ -26,7 +26,7 @@ _STATUS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class ProblemResponse:
     """Hold an HTTP response: names in lower case, values and body in ASCII."""
 
     status: HTTPStatus
@@ -34,7 +34,7 @@ class Refusal:
     body: bytes
 
 
-def refusal(reason: Reason, correlation_id: str | None) -> Refusal:
+def refusal(reason: Reason, correlation_id: str | None) -> ProblemResponse:
     """Say no more than status and reason: the body is shown to whoever wrote the action."""
     status = _STATUS.get(reason, HTTPStatus.FORBIDDEN)
     problem: dict[str, object] = {"status": status.value, "title": status.phrase, "reason": str(reason)}
@@ -48,7 +48,7 @@ def refusal(reason: Reason, correlation_id: str | None) -> Refusal:
     ]
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
-    return Refusal(status=status, headers=tuple(headers), body=body)
+    return ProblemResponse(status=status, headers=tuple(headers), body=body)
 
 
 def correlation_id(connection: Connection) -> str | None:

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from mtls_middleware._core.certificate import VerifiedChain
 from mtls_middleware._core.crl import RevocationList, RevocationLists
-from mtls_middleware._core.decision import Reason, Rejection, RevocationState
+from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware.members import require_members
 
 
@@ -28,7 +28,7 @@ class RevocationMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Say what the lists tell of a chain, and how long that holds. A revoked chain is a `Rejection` instead.
+    """Say what the lists tell of a chain, and how long that holds. A revoked chain is a `RejectionError` instead.
 
     Attributes:
         state: whether every certificate below the anchor is known to be good.
@@ -67,7 +67,7 @@ def check(chain: VerifiedChain, lists: RevocationLists, now: datetime) -> Revoca
         # 2. Does one of them name it? Whatever is not known about the others, that is final.
         for one in usable:
             if certificate.serial_number in one.serial_numbers:
-                raise Rejection(Reason.CERTIFICATE_REVOKED, _revoked(certificate, one, is_ca=place > 0))
+                raise RejectionError(Reason.CERTIFICATE_REVOKED, _revoked(certificate, one, is_ca=place > 0))
         # 3. Is one of them fresh? Then it is good until that one ends.
         fresh = [one for one in usable if one.is_fresh(now)]
         if fresh:

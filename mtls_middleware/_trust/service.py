@@ -14,7 +14,7 @@ from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.crl import RevocationLists
-from mtls_middleware._core.decision import Rejection
+from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding, TrustSnapshot
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._io.store import Store
@@ -236,7 +236,7 @@ def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
         chain = parse_chain((leaf,))
         moment = max(now, chain.leaf.not_valid_before_utc)
         policy.identify(chains.verify(chain, trust, moment), trust, "")
-    except Rejection:
+    except RejectionError:
         return False
     return True
 

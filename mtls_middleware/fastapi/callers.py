@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from mtls_middleware._core.connection import collect
-from mtls_middleware._core.decision import Disposition, Reason, Rejected, Rejection, evidence_of
+from mtls_middleware._core.decision import Disposition, Reason, Rejected, RejectionError, evidence_of
 from mtls_middleware._core.policy import CallerPolicy
-from mtls_middleware._core.response import Refusal, correlation_id, refusal
+from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, Authority, ClientIdentity
@@ -84,7 +84,7 @@ class DataAction:
         identity = _identity(connection)
         try:
             return self._admit(connection, identity)
-        except Rejection as rejection:
+        except RejectionError as rejection:
             rejected = Rejected(
                 reason=rejection.reason,
                 detail=rejection.detail,
@@ -95,10 +95,12 @@ class DataAction:
 
     def _admit(self, connection: HTTPConnection, identity: ClientIdentity) -> ClientIdentity:
         if identity.authority is Authority.CUSTOM:
-            raise Rejection(Reason.ISSUER_UNTRUSTED, "the route asks for a data action, and a custom caller came")
+            raise RejectionError(Reason.ISSUER_UNTRUSTED, "the route asks for a data action, and a custom caller came")
         if self._regions is not None and identity.region not in self._regions:
             allowed = " or ".join(sorted(self._regions))
-            raise Rejection(Reason.REGION_MISMATCH, f"the route allows {allowed}; the caller is of {identity.region}")
+            raise RejectionError(
+                Reason.REGION_MISMATCH, f"the route allows {allowed}; the caller is of {identity.region}"
+            )
         if not self._callers.organization_ids:
             return identity
         fields = collect(connection_of(connection.scope), self._callers.headers)
@@ -154,7 +156,7 @@ def _parsed(
 class CallRefused(Exception):  # noqa: N818 - not an error of ours: it is what is wrong with a call
     """Stop a route before it runs. Where no Starlette application handles it, the server answers 500."""
 
-    def __init__(self, answer: Refusal) -> None:
+    def __init__(self, answer: ProblemResponse) -> None:
         self.answer = answer
         super().__init__(f"refused with {answer.status.value}")
 
@@ -171,7 +173,7 @@ def tell_that_nobody_judged() -> None:
     _telling.say_once(Severity.ERROR, _NO_MIDDLEWARE)
 
 
-def _with_handler(connection: HTTPConnection, answer: Refusal) -> CallRefused:
+def _with_handler(connection: HTTPConnection, answer: ProblemResponse) -> CallRefused:
     """Register the handler with the application that runs the route.
 
     An exception of a class of its own, for no handler of the application's, be it for ``Exception``, ``HTTPException``

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, build_trust
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate, RegionalCA
@@ -110,7 +110,7 @@ def outcome(act: Callable[[], Result]) -> Result | Reason:
     """Return what comes out, or the reason of the refusal."""
     try:
         return act()
-    except Rejection as rejection:
+    except RejectionError as rejection:
         return rejection.reason
 
 

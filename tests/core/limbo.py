@@ -15,7 +15,7 @@ from cryptography import x509
 from mtls_middleware._core import chain, policy
 from mtls_middleware._core.certificate import VerifiedChain, parse_chain
 from mtls_middleware._core.crl import RevocationLists
-from mtls_middleware._core.decision import Reason, Rejection, RevocationState
+from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import Anchor, Binding, build_trust
 from mtls_middleware._io.files import Unusable
@@ -72,7 +72,7 @@ class Case:
                 policy.identify(verified, trust, "tls")
             if self.needs_crl:
                 self._require_good(verified)
-        except Rejection as rejection:
+        except RejectionError as rejection:
             return rejection.reason
         return None
 
@@ -85,7 +85,7 @@ class Case:
                 found.append(parse_list(pem.encode(), self.id))
         known = check(verified, RevocationLists(found, verified.path[1:]), now)
         if known.state is not RevocationState.GOOD:
-            raise Rejection(Reason.REVOCATION_UNKNOWN, known.why)
+            raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why)
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 from mtls_middleware._core import chain, policy
 from mtls_middleware._core.boundary import Secret
 from mtls_middleware._core.connection import collect
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware.identity import ClientIdentity
 from tests.core.certs import NOW, REGION, genesys, good_client, presented, regional_ca
@@ -54,7 +54,7 @@ BAD_ORGANIZATIONS: dict[str, Headers] = {
 
 @pytest.mark.parametrize("headers", BAD_ORGANIZATIONS.values(), ids=BAD_ORGANIZATIONS.keys())
 def test_any_other_organisation_is_refused(headers: Headers) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _admit(BY_ORGANIZATION, headers)
     assert refused.value.reason is Reason.ORGANIZATION_MISMATCH
 
@@ -77,7 +77,7 @@ BAD_SECRETS: dict[str, tuple[Headers, str]] = {
 
 @pytest.mark.parametrize(("headers", "said"), BAD_SECRETS.values(), ids=BAD_SECRETS.keys())
 def test_any_other_secret_is_refused_and_not_shown(headers: Headers, said: str) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _admit(BY_SECRET, headers)
     assert refused.value.reason is Reason.CALLER_SECRET_MISMATCH
     assert refused.value.detail == f"X-Caller-Secret is {said}"
@@ -85,7 +85,7 @@ def test_any_other_secret_is_refused_and_not_shown(headers: Headers, said: str) 
 
 def test_the_organisation_is_told_before_the_secret() -> None:
     both = CallerPolicy(organization_ids=BY_ORGANIZATION.organization_ids, secret=BY_SECRET.secret)
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _admit(both, [])
     assert refused.value.reason is Reason.ORGANIZATION_MISMATCH
 

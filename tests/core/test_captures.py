@@ -3,7 +3,7 @@
 import pytest
 
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejection
+from mtls_middleware._core.decision import Accepted, Decision, Reason, RejectionError
 from mtls_middleware._core.sources.presented import Presented
 from tests.core.captures import NOW, Capture, captures, snapshot
 
@@ -184,7 +184,7 @@ def test_no_certificate_is_none_in_every_proxys_words(capture: Capture) -> None:
 def test_what_is_ambiguous_is_malformed(capture: Capture) -> None:
     presented = _read(capture)
     assert presented is not None
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         capture.source().decode(presented, CHAIN_LIMIT)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 

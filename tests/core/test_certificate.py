@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_middleware._core.certificate import VerifiedChain, fingerprint, parse_chain
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from tests.core.certs import NAME, good_client, outcome, presented, regional_ca
 
 GOOD = good_client().der
@@ -53,7 +53,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("presented_ders", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_bytes_are_malformed(presented_ders: list[bytes]) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         parse_chain(presented_ders)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
@@ -67,7 +67,7 @@ def test_hostile_bytes_are_malformed(presented_ders: list[bytes]) -> None:
 )
 def test_an_unreadable_name_beside_the_leaf_is_malformed(der: bytes) -> None:
     """It used to surface later, as ``internal_error``, when the name was compared with an issuer's."""
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         parse_chain([GOOD, der])
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core.certificate import parse_chain
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
 from tests.core.captures import VECTORS, certificate, regional_trust
 from tests.core.certs import (
@@ -143,7 +143,7 @@ def test_the_root_itself_is_no_caller() -> None:
 
 def test_a_key_above_8192_bits_is_refused_before_anything_is_computed() -> None:
     der = good_client().der
-    with pytest.raises(Rejection, match="weak or unusual key: RSAPublicKey 16384"):
+    with pytest.raises(RejectionError, match="weak or unusual key: RSAPublicKey 16384"):
         chains.verify(parse_chain([_with_rsa_key(der, 16384, 65537)]), genesys(regional_ca()), NOW)
 
 
@@ -151,7 +151,7 @@ def test_a_key_above_8192_bits_is_refused_before_anything_is_computed() -> None:
 def test_an_exponent_that_makes_verification_slow_is_refused(exponent_bits: int) -> None:
     """A caller's intermediate with an exponent of 3,072 bits cost 7 ms for each signature tried."""
     der = _with_rsa_key(good_client().der, 3072, (1 << exponent_bits) - 1)
-    with pytest.raises(Rejection, match="weak or unusual key"):
+    with pytest.raises(RejectionError, match="weak or unusual key"):
         chains.verify(parse_chain([der]), custom(regional_ca()), NOW)
 
 
@@ -238,6 +238,6 @@ def _rsa_key(bits: int, exponent: int) -> rsa.RSAPublicKey:
 def test_where_leaf_and_anchor_have_both_ended_the_log_names_the_anchor() -> None:
     ca = new_ca(not_before=NOW - timedelta(days=20), not_after=NOW - timedelta(days=10))
     client = ca.client(not_before=NOW - timedelta(days=20), not_after=NOW - timedelta(days=15))
-    with pytest.raises(Rejection, match=r"the anchor from .* is valid from .* only") as refused:
+    with pytest.raises(RejectionError, match=r"the anchor from .* is valid from .* only") as refused:
         chains.verify(presented(client), genesys(ca), NOW)
     assert refused.value.reason is Reason.ISSUER_UNTRUSTED

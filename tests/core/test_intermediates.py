@@ -9,7 +9,7 @@ from cryptography import x509
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import signatures
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware.testing import ClientCertificate, KeyKind
 from mtls_middleware.testing.signing import authority_builder, generate, key_identifier, name_of, sign
@@ -199,7 +199,7 @@ def _signed_by_the_next(names: Sequence[str]) -> PresentedChain:
 def _seconds(chain: PresentedChain) -> float:
     trust = custom(regional_ca())
     begin = time.thread_time()
-    with pytest.raises(Rejection, match="issuer_untrusted"):
+    with pytest.raises(RejectionError, match="issuer_untrusted"):
         chains.verify(chain, trust, NOW)
     return time.thread_time() - begin
 
@@ -208,7 +208,7 @@ def _seconds(chain: PresentedChain) -> float:
 
 
 def _detail(client: ClientCertificate, trust: AuthorityTrust, *others: x509.Certificate) -> str:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         chains.verify(presented(client, *others), trust, NOW)
     return refused.value.detail
 
@@ -220,7 +220,7 @@ def test_the_detail_says_which_anchor_ended() -> None:
 
 def test_the_detail_says_that_an_intermediate_is_missing() -> None:
     client = regional_ca().intermediate().client()
-    with pytest.raises(Rejection, match="no intermediate came with it"):
+    with pytest.raises(RejectionError, match="no intermediate came with it"):
         chains.verify(parse_chain([client.der]), custom(regional_ca()), NOW)
 
 

@@ -4,7 +4,7 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core import chain, policy
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding, build_trust
 from mtls_middleware.identity import Authority, ClientIdentity
 from mtls_middleware.testing import ClientCertificate, RegionalCA
@@ -172,7 +172,7 @@ def test_a_kelvin_sign_is_no_k() -> None:
 
 
 def _mismatch(client: ClientCertificate, trust: AuthorityTrust) -> str:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         policy.identify(chain.verify(presented(client), trust, NOW), trust, "tls")
     return refused.value.detail
 

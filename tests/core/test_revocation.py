@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtensionOID
 from mtls_middleware._core import chain
 from mtls_middleware._core.certificate import VerifiedChain, crl_addresses
 from mtls_middleware._core.crl import ISSUERS_KEPT, RevocationLists
-from mtls_middleware._core.decision import Reason, Rejection, RevocationState
+from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import Revocation, check, unchecked
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
@@ -31,7 +31,7 @@ def chain_of(client: ClientCertificate, trust: AuthorityTrust | None = None) -> 
 def verdict(chain: VerifiedChain, known: RevocationLists, now: datetime = NOW) -> Reason | RevocationState:
     try:
         return check(chain, known, now).state
-    except Rejection as rejection:
+    except RejectionError as rejection:
         return rejection.reason
 
 
@@ -377,7 +377,7 @@ def test_an_operator_reads_what_is_missing(make: Callable[[], list[bytes]], text
 
 
 def test_an_operator_reads_which_list_revoked_what() -> None:
-    with pytest.raises(Rejection) as caught:
+    with pytest.raises(RejectionError) as caught:
         told(crl(regional_ca(), [good_client()], number=12))
     serial = good_client().certificate.serial_number
     assert caught.value.detail == f"it, serial number {serial:x}, is on list 12 from list-0.crl"
@@ -385,7 +385,7 @@ def test_an_operator_reads_which_list_revoked_what() -> None:
 
 def test_an_operator_reads_that_an_intermediate_is_revoked() -> None:
     lower, chain = _below()
-    with pytest.raises(Rejection, match="an intermediate of its path, serial number"):
+    with pytest.raises(RejectionError, match="an intermediate of its path, serial number"):
         check(chain, lists(crl(regional_ca(), [lower.certificate])), NOW)
 
 

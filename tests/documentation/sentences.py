@@ -268,7 +268,7 @@ def _told(node: ast.AST) -> Iterator[ast.expr]:
 def _detailed(node: ast.AST) -> Iterator[ast.expr]:
     """Return the detail of a refusal."""
     match node:
-        case ast.Call(func=ast.Name(id="Rejection"), args=[_, text, *_]):
+        case ast.Call(func=ast.Name(id="RejectionError"), args=[_, text, *_]):
             yield text
         case ast.Call(func=ast.Name(id="_untrusted" | "malformed"), args=[text]):
             yield text

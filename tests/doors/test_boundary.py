@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from mtls_middleware import Guard, MTLSMiddleware
 from mtls_middleware._core.boundary import Boundary
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport, collect
-from mtls_middleware._core.decision import Rejection
+from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.sources.presets import PRESETS
 from mtls_middleware.testing.presentation import b64_der, rfc9440_item, url_pem
 from tests.doors.conftest import HTTPTOOLS
@@ -287,7 +287,7 @@ def test_where_nothing_is_configured_nobody_is_believed() -> None:
         headers=((b"x-ssl-client-cert", b"x"),),
         client=PROXY,
     )
-    with pytest.raises(Rejection, match="neither trusted proxies nor a proxy secret"):
+    with pytest.raises(RejectionError, match="neither trusted proxies nor a proxy secret"):
         Boundary().check(connection, collect(connection, shape.headers), shape)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mtls_middleware._core.connection import Connection, Fields
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources.presets import HeaderShape
 
 
@@ -52,6 +52,6 @@ class Source(Protocol):
         """Return what the server's or proxy's own verification says against the certificate; None if it is content."""
 
 
-def malformed(detail: str) -> Rejection:
+def malformed(detail: str) -> RejectionError:
     """Make the refusal of something that is no certificate."""
-    return Rejection(Reason.CERTIFICATE_MALFORMED, detail)
+    return RejectionError(Reason.CERTIFICATE_MALFORMED, detail)

@@ -14,7 +14,7 @@ from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.crl import RevocationList, RevocationLists
-from mtls_middleware._core.decision import Rejection
+from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io import files
 from mtls_middleware._io.fetch import CRL_BYTES
@@ -140,13 +140,13 @@ class Revocations:
         """
         try:
             presented = parse_chain(ders)
-        except Rejection:
+        except RejectionError:
             return False
         for trust in trusts:
             try:
                 verified = chains.verify(presented, trust, now)
                 policy.identify(verified, trust, "")
-            except Rejection:
+            except RejectionError:
                 continue
             self.learn(verified.path)
             return True

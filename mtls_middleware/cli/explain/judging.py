@@ -13,7 +13,7 @@ from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, parse_chain
 from mtls_middleware._core.connection import Connection, Interface, collect
-from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejection
+from mtls_middleware._core.decision import Accepted, Decision, Reason, RejectionError
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderShape
@@ -203,11 +203,11 @@ def _verified(
     for trust in snapshot.trusts if snapshot is not None and is_identified else ():
         try:
             verified = chains.verify(chain, trust, now)
-        except Rejection:
+        except RejectionError:
             continue
         try:
             policy.identify(verified, trust, "explain")
-        except Rejection as rejection:
+        except RejectionError as rejection:
             found.append((rejection.reason.order, verified))
         else:
             return verified
@@ -219,7 +219,7 @@ def _why_unknown(verified: VerifiedChain | None, snapshot: TrustSnapshot | None,
         return ""
     try:
         return check(verified, snapshot.lists, now).why
-    except Rejection:  # it is known, then
+    except RejectionError:  # it is known, then
         return ""
 
 
@@ -230,7 +230,7 @@ def _chain(connection: Connection, settings: Settings) -> PresentedChain | None:
     try:
         presented = source.read(connection, fields, settings.max_chain)
         return None if presented is None else parse_chain(source.decode(presented, settings.max_chain))
-    except Rejection:
+    except RejectionError:
         return None
 
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding as Form
 from mtls_middleware import Reason
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.connection import Connection, collect
-from mtls_middleware._core.decision import Rejection
+from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
 from mtls_middleware.cli.attack.forgery import (
@@ -67,7 +67,7 @@ def test_what_is_forged_for_a_source_is_what_the_source_reads(name: str, element
 def test_what_is_no_certificate_is_malformed_for_each_source(name: str) -> None:
     forgery = forge(Source(name=name, shape=SHAPES[name]), None, SECRET_HEADER)
 
-    with pytest.raises(Rejection) as rejection:
+    with pytest.raises(RejectionError) as rejection:
         parse_chain(read(forgery))
     assert rejection.value.reason is Reason.CERTIFICATE_MALFORMED
 

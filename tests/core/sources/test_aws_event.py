@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware._core.connection import collect
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presented import Presented
 from mtls_middleware._core.sources.tls import AWSEventSource
@@ -73,7 +73,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("event", UNREADABLE.values(), ids=UNREADABLE.keys())
 def test_what_is_not_one_text_is_malformed(event: Any) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _read(event)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
@@ -91,7 +91,7 @@ UNREADABLE_TEXTS = {
 def test_what_is_not_one_certificate_is_malformed(text: str) -> None:
     presented = _read(_event(identity=text))
     assert presented is not None
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         SOURCE.decode(presented, LIMIT)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources import decoders
 from mtls_middleware._core.sources.decoders import base64_list, base64_strict, concatenated, unquoted
 from tests.core.certs import good_client, regional_ca
@@ -15,7 +15,7 @@ B64_ONE, B64_TWO = base64.b64encode(ONE), base64.b64encode(TWO)
 LIMIT = 3
 
 
-def _is_malformed(refused: pytest.ExceptionInfo[Rejection]) -> bool:
+def _is_malformed(refused: pytest.ExceptionInfo[RejectionError]) -> bool:
     return refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
 
@@ -43,7 +43,7 @@ def test_percent_encoding_is_decoded_once(text: bytes, expected: bytes) -> None:
     ids=repr,
 )
 def test_broken_percent_encoding_is_malformed(text: bytes) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         unquoted(text)
     assert _is_malformed(refused)
 
@@ -75,7 +75,7 @@ BAD_BASE64 = {
 
 @pytest.mark.parametrize("text", BAD_BASE64.values(), ids=BAD_BASE64.keys())
 def test_anything_but_strict_base64_is_malformed(text: bytes) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         base64_strict(text)
     assert _is_malformed(refused)
 
@@ -87,7 +87,7 @@ def test_a_list_is_separated_by_commas(separator: bytes) -> None:
 
 @pytest.mark.parametrize("text", [b",", b"QUJD,", b",QUJD", b"QUJD,,QUJD", b"QUJD;QUJD"], ids=repr)
 def test_a_list_with_gaps_is_malformed(text: bytes) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         base64_list(text, LIMIT)
     assert _is_malformed(refused)
 
@@ -130,7 +130,7 @@ BAD_DER = {
 
 @pytest.mark.parametrize("ders", BAD_DER.values(), ids=BAD_DER.keys())
 def test_anything_but_ders_in_a_row_is_malformed(ders: bytes) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         concatenated(ders, LIMIT)
     assert _is_malformed(refused)
 
@@ -166,7 +166,7 @@ BAD_ITEM = {
 
 @pytest.mark.parametrize("text", BAD_ITEM.values(), ids=BAD_ITEM.keys())
 def test_anything_but_one_byte_sequence_is_malformed(text: bytes) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         decoders.rfc9440_item(text)
     assert _is_malformed(refused)
 
@@ -188,7 +188,7 @@ def test_a_chain_is_a_list_or_one_item_of_many(text: bytes, ders: tuple[bytes, .
     "text", [b"", b",", b":QUJD:,", b",:QUJD:", b":QUJD:,,:QUJD:", b":QUJD:;p, :QUJD:", b"(:QUJD: :QUJD:)"], ids=repr
 )
 def test_a_chain_with_gaps_is_malformed(text: bytes) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         decoders.rfc9440_chain(text, LIMIT)
     assert _is_malformed(refused)
 

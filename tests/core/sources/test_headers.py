@@ -6,7 +6,7 @@ import pytest
 
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.connection import Fields, collect
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape, Marker
@@ -71,7 +71,7 @@ def test_anything_else_is_presented_and_malformed(value: bytes) -> None:
     source = _source("caddy")
     presented = _read(source, {"X-SSL-Client-Cert": value})
     assert presented is not None
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         parse_chain(source.decode(presented, LIMIT))
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
@@ -118,7 +118,7 @@ def test_a_chain_header_is_read_after_the_leaf(encoding: Encoding) -> None:
 
 @pytest.mark.parametrize("encoding", [one for one in ENCODINGS if one is not Encoding.B64_DER])
 def test_two_certificates_where_one_belongs_are_malformed(encoding: Encoding) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _shaped(encoding).decode(_parts(ENCODERS[encoding](DERS)), LIMIT)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 

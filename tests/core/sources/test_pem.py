@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources import decoders
 
 BEGIN = b"-----BEGIN CERTIFICATE-----"
@@ -68,7 +68,7 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
 def test_anything_else_is_malformed(text: bytes) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         decoders.pem_certificates(text, LIMIT)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
@@ -81,7 +81,7 @@ def test_any_white_space_may_stand_for_a_newline_where_that_is_said(blank: bytes
 
 
 def test_the_blank_in_the_label_must_be_a_blank() -> None:
-    with pytest.raises(Rejection):
+    with pytest.raises(RejectionError):
         decoders.pem_certificates(ONE.replace(b"BEGIN CERT", b"BEGIN\nCERT"), LIMIT, decoders.WHITE_SPACE)
 
 
@@ -99,5 +99,5 @@ def test_a_single_certificate_is_single() -> None:
 
 
 def test_two_are_not_a_single_one() -> None:
-    with pytest.raises(Rejection, match="two certificates"):
+    with pytest.raises(RejectionError, match="two certificates"):
         decoders.pem_certificate(ONE * 2)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware._core.connection import collect
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presented import Presented
 from mtls_middleware._core.sources.tls import TLSSource
@@ -107,7 +107,7 @@ def test_no_certificate_is_none(extension: dict[str, Any] | None) -> None:
     "entry", [3, 1.5, True, object(), ["x"], {"x": 1}, ("x",), {1}], ids=lambda entry: type(entry).__name__
 )
 def test_what_is_neither_text_nor_bytes_is_malformed(entry: Any) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _read(_chain([entry]))
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
@@ -123,7 +123,7 @@ BAD_PARTS = {
 
 @pytest.mark.parametrize("extension", BAD_PARTS.values(), ids=BAD_PARTS.keys())
 def test_bad_pem_is_malformed(extension: dict[str, Any]) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _ders(extension)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources import decoders
 from tests.core.certs import good_client, regional_ca
 
@@ -110,7 +110,7 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
 def test_anything_that_another_parser_could_read_in_another_way_is_malformed(text: str) -> None:
-    with pytest.raises(Rejection) as refused:
+    with pytest.raises(RejectionError) as refused:
         _read(text)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
@@ -121,12 +121,12 @@ def test_with_two_elements_the_first_is_the_callers() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 4])
 def test_the_number_of_elements_is_exact(count: int) -> None:
-    with pytest.raises(Rejection, match="MTLS_XFCC_ELEMENTS is 2"):
+    with pytest.raises(RejectionError, match="MTLS_XFCC_ELEMENTS is 2"):
         _read(",".join([ELEMENT] * count), elements=2)
 
 
 def test_an_element_that_is_not_the_callers_must_be_well_formed_too() -> None:
-    with pytest.raises(Rejection, match="no"):
+    with pytest.raises(RejectionError, match="no"):
         _read(f"{ELEMENT},garbage", elements=2)
 
 
@@ -164,7 +164,7 @@ def test_no_name_in_a_callers_certificate_makes_it_another(
     quoted = subject.replace("\\", "\\\\").replace('"', '\\"')
     try:
         ders = _read(f'By={by};{ELEMENT};Chain="{CERT}";Subject="{quoted}";URI={uri};DNS={dns}', elements)
-    except Rejection:
+    except RejectionError:
         return
     # The server's own `By` stands first: only a proxy that certifies attackers' URIs for itself would give them that.
     assert ders[0] == MALLORY.der or VICTIMS_HASH in by
@@ -174,6 +174,6 @@ def test_no_name_in_a_callers_certificate_makes_it_another(
 def test_nor_behind_the_callers_own_pairs(uri: str, dns: str, elements: int) -> None:
     try:
         ders = _read(f"{ELEMENT};URI={uri};DNS={dns},{ELEMENT}", elements)
-    except Rejection:
+    except RejectionError:
         return
     assert ders[0] == MALLORY.der

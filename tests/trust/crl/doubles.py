@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mtls_middleware._core import chain as chains
-from mtls_middleware._core.decision import Reason, Rejection, RevocationState
+from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io.files import Unusable
@@ -93,5 +93,5 @@ class Bench:
         chain = chains.verify(presented(client), self.trust, self.now)
         try:
             return check(chain, self.revocations.lists([self.trust]), self.now).state
-        except Rejection as rejection:
+        except RejectionError as rejection:
             return rejection.reason

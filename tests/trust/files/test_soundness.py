@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core.certificate import parse_chain
-from mtls_middleware._core.decision import Reason, Rejection
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._trust.files.anchors import weakness
 from mtls_middleware._trust.files.loading import TrustSources, load_trust
 
@@ -65,7 +65,7 @@ def verify(
         chain = parse_chain([der(certify("leaf", issuer=root, ca=False))])
         try:
             chains.verify(chain, loaded.trusts[0], now)
-        except Rejection as rejection:
+        except RejectionError as rejection:
             return rejection.reason
         return None
 
