@@ -19,7 +19,7 @@ from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._io.http import within
 from mtls_middleware._trust.files.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware._trust.service import Holder, Keeper, KeptTrust, apis_of, lists_of
+from mtls_middleware._trust.service import Holder, Keeper, KeptTrust, apis_of, crls_of
 from mtls_middleware.composition import Secrets, gate_of, keeper_of, never_right, tallies_of, trust_sources
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
@@ -252,7 +252,7 @@ class Guard:
             last_refresh=self._last_refresh,
             problems=self._problems,
             warnings=(*self._warnings, *self._complaints),
-            lists=lists_of(self._keeper),
+            lists=crls_of(self._keeper),
             apis=apis_of(self._keeper),
             decisions=by_reason(self._decisions.totals()),
             requires_lists=self._settings.revocation is RevocationMode.REQUIRE,

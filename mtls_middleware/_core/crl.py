@@ -186,7 +186,7 @@ class RevocationList:
         return self.authority_serial_number in (None, issuer.serial_number)
 
 
-class RevocationLists:
+class CRLSet:
     """Hold the lists of one moment. They never change; which CA signed which is found out once, and remembered.
 
     Attributes:
@@ -220,7 +220,7 @@ class RevocationLists:
                 self._met[issuer] = found
         return found
 
-    def is_same(self, other: "RevocationLists") -> bool:
+    def is_same(self, other: "CRLSet") -> bool:
         """Return whether both tell the same of the same CAs."""
         return (self.lists, self.issuers) == (other.lists, other.issuers)
 

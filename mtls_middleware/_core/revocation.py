@@ -10,7 +10,7 @@ from itertools import pairwise
 from cryptography import x509
 
 from mtls_middleware._core.certificate import VerifiedChain
-from mtls_middleware._core.crl import RevocationList, RevocationLists
+from mtls_middleware._core.crl import CRLSet, RevocationList
 from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware.members import require_members
 
@@ -51,7 +51,7 @@ class Revocation:
         return "; ".join(say() for say in self.missing)
 
 
-def check(chain: VerifiedChain, lists: RevocationLists, now: datetime) -> Revocation:
+def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
     """Ask for the leaf, and for each intermediate below the anchor.
 
     Raises:
@@ -109,7 +109,7 @@ def _revoked(certificate: x509.Certificate, one: RevocationList, *, is_ca: bool)
 def _why_unknown(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
-    lists: RevocationLists,
+    lists: CRLSet,
     applicable: list[RevocationList],
     now: datetime,
 ) -> str:

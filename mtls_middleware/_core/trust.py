@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store
 
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import RevocationState
 from mtls_middleware.identity import Authority, ClientIdentity
 from mtls_middleware.members import require_members
@@ -217,7 +217,7 @@ class TrustSnapshot:
     version: int
     built_at: datetime
     trusts: tuple[AuthorityTrust, ...]
-    lists: RevocationLists = field(default_factory=RevocationLists)
+    lists: CRLSet = field(default_factory=CRLSet)
     verdicts: Verdicts = field(default_factory=Verdicts)
 
     @property

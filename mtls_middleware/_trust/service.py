@@ -13,12 +13,12 @@ from cryptography import x509
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import parse_chain
-from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding, TrustSnapshot
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._io.store import Store
-from mtls_middleware._trust.crl.lists import ListView, Revocations
+from mtls_middleware._trust.crl.lists import CRLView, Revocations
 from mtls_middleware._trust.files.loading import (
     LoadedTrust,
     ReadFiles,
@@ -31,7 +31,7 @@ from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.events import Refreshed, RefreshResult, RefreshSource
-from mtls_middleware.observing.status import APIStatus, ListStatus
+from mtls_middleware.observing.status import APIStatus, CRLStatus
 
 TURNED_AWAY = timedelta(seconds=10)
 """How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
@@ -54,7 +54,7 @@ class KeptTrust:
     """
 
     trusts: tuple[AuthorityTrust, ...]
-    lists: RevocationLists
+    lists: CRLSet
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
     complaints: tuple[str, ...]
@@ -107,7 +107,7 @@ class Keeper:
         )
 
     @property
-    def list_views(self) -> tuple[ListView, ...]:
+    def list_views(self) -> tuple[CRLView, ...]:
         """Describe where revocation lists come from."""
         return self._revocations.views if self._revocations is not None else ()
 
@@ -208,7 +208,7 @@ class Keeper:
 
     def _kept(self, now: datetime) -> KeptTrust:
         loaded = self._trust(now)
-        lists = self._revocations.lists(loaded.trusts) if self._revocations is not None else RevocationLists()
+        lists = self._revocations.lists(loaded.trusts) if self._revocations is not None else CRLSet()
         return KeptTrust(
             trusts=loaded.trusts,
             lists=lists,
@@ -254,7 +254,7 @@ class Holder:
         follow_forks(self)
 
     def replace(
-        self, trusts: Iterable[AuthorityTrust], built_at: datetime, lists: RevocationLists | None = None
+        self, trusts: Iterable[AuthorityTrust], built_at: datetime, lists: CRLSet | None = None
     ) -> TrustSnapshot:
         """Make the next version current, and return it.
 
@@ -267,7 +267,7 @@ class Holder:
         with self._writing:
             version = self.current.version + 1 if self.current is not None else 1
             self.current = snapshot = TrustSnapshot(
-                version=version, built_at=built_at, trusts=trusts, lists=RevocationLists() if lists is None else lists
+                version=version, built_at=built_at, trusts=trusts, lists=CRLSet() if lists is None else lists
             )
         return snapshot
 
@@ -276,10 +276,10 @@ class Holder:
         self._writing = threading.Lock()
 
 
-def lists_of(keeper: Keeper | None) -> tuple[ListStatus, ...]:
+def crls_of(keeper: Keeper | None) -> tuple[CRLStatus, ...]:
     """Describe where revocation lists come from."""
     return tuple(
-        ListStatus(
+        CRLStatus(
             origin=view.origin,
             number=view.held.number if view.held else None,
             entries=len(view.held.serial_numbers) if view.held else 0,

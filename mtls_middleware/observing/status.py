@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypedDict, Unpack, assert_never
 
-from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
@@ -52,7 +52,7 @@ class RegionStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListStatus:
+class CRLStatus:
     """Describe one place of revocation lists.
 
     Attributes:
@@ -155,7 +155,7 @@ class Status:
     last_refresh: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    lists: tuple[ListStatus, ...]
+    lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
     coming: tuple[Ending, ...]
     decisions: Mapping[str, int]
@@ -170,7 +170,7 @@ class Facts(TypedDict):
     last_refresh: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    lists: tuple[ListStatus, ...]
+    lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
     decisions: Mapping[str, int]
 
@@ -201,7 +201,7 @@ def _life(snapshot: TrustSnapshot | None, regions: tuple[RegionStatus, ...], now
     return Life.STALE if failed else Life.FRESH
 
 
-def _regions(trust: AuthorityTrust, lists: RevocationLists | None, now: datetime) -> Iterator[RegionStatus]:
+def _regions(trust: AuthorityTrust, lists: CRLSet | None, now: datetime) -> Iterator[RegionStatus]:
     """Describe each binding; `lists` are those without which nobody is accepted, None where they are not required."""
     pinned = [Binding(trust.authority, region) for region in dict.fromkeys(pin.region for pin in trust.pins.values())]
     for binding in trust.names or pinned:
@@ -220,7 +220,7 @@ def _regions(trust: AuthorityTrust, lists: RevocationLists | None, now: datetime
         )
 
 
-def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: RevocationLists, now: datetime) -> bool:
+def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: CRLSet, now: datetime) -> bool:
     """Return whether any CA that may sign a caller has a list that counts now. Callers' own CAs are not known here."""
     issuers = (*(anchor.certificate for anchor in anchors), *trust.intermediates)
     if trust.authority is Authority.CUSTOM:

@@ -13,7 +13,7 @@ from mtls_middleware import regions
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.shared_counts import Counts
-from mtls_middleware.observing.status import APIStatus, EndingKind, Life, ListStatus, RegionStatus, Status
+from mtls_middleware.observing.status import APIStatus, CRLStatus, EndingKind, Life, RegionStatus, Status
 from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, Step, decisions_of, headline, steps_of
 from mtls_middleware.status_page.texts import sentence
 
@@ -117,7 +117,7 @@ class View:
     decisions: Decisions
     endings: tuple[Ending, ...]
     regions: tuple[Region, ...]
-    lists: tuple[ListStatus, ...]
+    lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
     software: str
 
@@ -202,8 +202,8 @@ def _phase(not_before: datetime | None, not_after: datetime | None, now: datetim
     return Phase.VALID if now <= not_after else Phase.ENDED
 
 
-def _list(one: ListStatus) -> ListStatus:
-    return ListStatus(
+def _list(one: CRLStatus) -> CRLStatus:
+    return CRLStatus(
         origin=displayed(one.origin),
         number=one.number,
         entries=one.entries,

@@ -8,12 +8,12 @@ import pytest
 
 from mtls_middleware.cli.trust.verb import changes
 from mtls_middleware.guard import Guard
-from mtls_middleware.observing.status import APIStatus, ListStatus, Status
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Status
 from mtls_middleware.settings import Settings
 from tests.cli.trusting import Region
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-LIST = ListStatus(
+LIST = CRLStatus(
     origin="http://crl.example/x.crl",
     number=7,
     entries=1,

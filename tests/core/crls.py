@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_middleware._core.crl import RevocationList, RevocationLists
+from mtls_middleware._core.crl import CRLSet, RevocationList
 from mtls_middleware._trust.crl import der
 from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware.testing import ClientCertificate, RegionalCA
@@ -126,7 +126,7 @@ def parsed(signed: bytes, origin: str = "list.crl") -> RevocationList:
     return parse_list(signed, origin, pause=lambda: None)
 
 
-def lists(*signed: bytes, issuers: Iterable[RegionalCA] = ()) -> RevocationLists:
-    return RevocationLists(
+def lists(*signed: bytes, issuers: Iterable[RegionalCA] = ()) -> CRLSet:
+    return CRLSet(
         [parsed(one, f"list-{place}.crl") for place, one in enumerate(signed)], [ca.certificate for ca in issuers]
     )

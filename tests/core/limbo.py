@@ -14,7 +14,7 @@ from cryptography import x509
 
 from mtls_middleware._core import chain, policy
 from mtls_middleware._core.certificate import VerifiedChain, parse_chain
-from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import Anchor, Binding, build_trust
@@ -83,7 +83,7 @@ class Case:
         for pem in self.row["crls"]:
             with suppress(Unusable):
                 found.append(parse_list(pem.encode(), self.id))
-        known = check(verified, RevocationLists(found, verified.path[1:]), now)
+        known = check(verified, CRLSet(found, verified.path[1:]), now)
         if known.state is not RevocationState.GOOD:
             raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why)
 

@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from mtls_middleware._core import chain
 from mtls_middleware._core.certificate import VerifiedChain, crl_addresses
-from mtls_middleware._core.crl import ISSUERS_KEPT, RevocationLists
+from mtls_middleware._core.crl import ISSUERS_KEPT, CRLSet
 from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import Revocation, check, unchecked
 from mtls_middleware._core.trust import AuthorityTrust
@@ -28,7 +28,7 @@ def chain_of(client: ClientCertificate, trust: AuthorityTrust | None = None) -> 
     return chain.verify(presented(client), trust or genesys(regional_ca()), NOW)
 
 
-def verdict(chain: VerifiedChain, known: RevocationLists, now: datetime = NOW) -> Reason | RevocationState:
+def verdict(chain: VerifiedChain, known: CRLSet, now: datetime = NOW) -> Reason | RevocationState:
     try:
         return check(chain, known, now).state
     except RejectionError as rejection:

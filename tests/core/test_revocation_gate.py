@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from mtls_middleware._core.boundary import Boundary
-from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejected, RevocationState
 from mtls_middleware._core.gate import Gate
 from mtls_middleware._core.policy import CallerPolicy
@@ -190,7 +190,7 @@ def test_a_new_snapshot_forgets_what_an_old_one_accepted() -> None:
 
 def test_a_snapshot_has_no_lists_unless_told() -> None:
     held = TrustSnapshot(version=1, built_at=NOW, trusts=())
-    assert isinstance(held.lists, RevocationLists)
+    assert isinstance(held.lists, CRLSet)
     assert held.lists.lists == ()
 
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from mtls_middleware.observing.shared_counts import Scope
-from mtls_middleware.observing.status import APIStatus, Life, ListStatus
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Life
 from mtls_middleware.status_page.document import html, policy, style
 from mtls_middleware.status_page.view import View
 from tests.status_page.scenes import (
@@ -30,7 +30,7 @@ from tests.status_page.scenes import (
     view,
 )
 
-LIST = ListStatus(
+LIST = CRLStatus(
     origin="http://crl.example/a.crl",
     number=7,
     entries=1,

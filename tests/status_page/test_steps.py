@@ -9,7 +9,7 @@ import pytest
 from mtls_middleware import Reason, Status
 from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.shared_counts import Scope
-from mtls_middleware.observing.status import APIStatus, Life, ListStatus
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Life
 from mtls_middleware.status_page import steps
 from mtls_middleware.status_page.steps import CURES, Step, Urgency, decisions_of, steps_of
 from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded
@@ -46,7 +46,7 @@ def test_both_modes_of_a_reason_are_one_step(status: Status) -> None:
 
 
 API_STATUS = APIStatus(region="us-east-1", certificates=0, last_success=None, next_poll=NOW, error="the API is silent")
-LIST_STATUS = ListStatus(
+LIST_STATUS = CRLStatus(
     origin="http://crl.example",
     number=None,
     entries=0,

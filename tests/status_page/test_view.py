@@ -10,7 +10,7 @@ import pytest
 from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware.errors import TrustError
 from mtls_middleware.observing.shared_counts import Scope
-from mtls_middleware.observing.status import APIStatus, Life, ListStatus
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Life
 from mtls_middleware.status_page.document import as_json
 from mtls_middleware.status_page.view import Phase, view_of
 from mtls_middleware.testing import RegionalCA
@@ -143,7 +143,7 @@ def test_lists_are_shown_with_their_next_update(tmp_path: Path) -> None:
 
 
 def test_what_nobody_could_fetch_yet_has_no_end(tmp_path: Path) -> None:
-    silent = ListStatus(
+    silent = CRLStatus(
         origin="http://crl.example/\u202e",
         number=None,
         entries=0,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.trust import Binding
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
@@ -170,7 +170,7 @@ def test_without_revocation_nothing_is_learned(tmp_path: Path, sources: Callable
     keeper.learn((ROOT.client(crl_url=A).certificate, ROOT.certificate))
     kept = keeper.refresh(NOW, lambda: NOW)
 
-    assert (keeper.list_views, len(kept.lists)) == ((), len(RevocationLists()))
+    assert (keeper.list_views, len(kept.lists)) == ((), len(CRLSet()))
     assert not keeper.has_changed(NOW)
 
 

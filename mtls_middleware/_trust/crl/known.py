@@ -21,7 +21,7 @@ CHAIN_BYTES = 131_072
 """PEM of one chain that is kept; four RSA-4096 certificates take 9,000. What a longer one teaches comes with calls."""
 
 
-class KnownLists:
+class KnownCRLs:
     """Hold lists. One thread at a time."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ def _age(one: RevocationList) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptList:
+class KeptCRL:
     """Hold a list as another process, or an earlier one, found it.
 
     Attributes:
@@ -118,7 +118,7 @@ class KeptList:
     is_new: bool
 
 
-class ListStore:
+class CRLStore:
     """Put lists and certificates into a store, and see what others put there."""
 
     def __init__(self, store: Store) -> None:
@@ -141,13 +141,13 @@ class ListStore:
             if len(content) <= CHAIN_BYTES:
                 self._store.put(Kind.CERTIFICATE, key, content, at)
 
-    def lists(self) -> Iterator[KeptList]:
+    def lists(self) -> Iterator[KeptCRL]:
         """Return the lists that are kept."""
         for entry in self._store.entries(Kind.CRL):
             digest = hashlib.sha256(entry.content).digest()
             is_new = self._lists.get(entry.key) != digest
             self._lists[entry.key] = digest
-            yield KeptList(origin=entry.key, content=entry.content, at=entry.at, is_new=is_new)
+            yield KeptCRL(origin=entry.key, content=entry.content, at=entry.at, is_new=is_new)
 
     def forget(self, origin: str) -> None:
         """Show what is kept of a place as new once more: it could not be judged yet."""

@@ -13,23 +13,23 @@ from cryptography import x509
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import parse_chain
-from mtls_middleware._core.crl import RevocationList, RevocationLists
+from mtls_middleware._core.crl import CRLSet, RevocationList
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io import files
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import Unusable
 from mtls_middleware._io.store import NoStore, Store
-from mtls_middleware._trust.crl.known import KnownLists, ListStore, require_true
+from mtls_middleware._trust.crl.known import CRLStore, KnownCRLs, require_true
 from mtls_middleware._trust.crl.parsing import parse_list
-from mtls_middleware._trust.crl.sources import Learned, LearnedAddresses, ListSource
+from mtls_middleware._trust.crl.sources import CRLSource, Learned, LearnedAddresses
 from mtls_middleware._trust.schedule import Draw, Schedule
 
 Trusts = Sequence[AuthorityTrust]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListView:
+class CRLView:
     """Describe one place, and the list that came from it last.
 
     Attributes:
@@ -75,15 +75,15 @@ class Revocations:
         """
         self._places = tuple(places)
         self._fetch = fetch
-        self._store = ListStore(store or NoStore())
+        self._store = CRLStore(store or NoStore())
         self._interval = timedelta(seconds=interval)
         self._draw = draw
         self._wake = wake
         self._learned = LearnedAddresses()
-        self._known = KnownLists()
-        self._sources: dict[tuple[str, ...], ListSource] = {}
+        self._known = KnownCRLs()
+        self._sources: dict[tuple[str, ...], CRLSource] = {}
         self._files: Hashable = None
-        self._current = RevocationLists()
+        self._current = CRLSet()
         self._issuers: tuple[x509.Certificate, ...] = ()
 
     # --- on the threads of requests -------------------------------------------------------------------------------
@@ -152,11 +152,11 @@ class Revocations:
             return True
         return False
 
-    def lists(self, trusts: Trusts) -> RevocationLists:
+    def lists(self, trusts: Trusts) -> CRLSet:
         """Return the lists for a snapshot: the same object for as long as nothing changes."""
         self._know(trusts)
         if (set(self._known.all), self._issuers) != (set(self._current.lists), self._current.issuers):
-            self._current = RevocationLists(self._known.all, self._issuers)
+            self._current = CRLSet(self._known.all, self._issuers)
         return self._current
 
     def files_view(self) -> Hashable:
@@ -183,10 +183,10 @@ class Revocations:
         return tuple(_problem(source) for source in self._sources.copy().values() if source.error and not source.idle)
 
     @property
-    def views(self) -> tuple[ListView, ...]:
+    def views(self) -> tuple[CRLView, ...]:
         """Describe each place that is asked."""
         return tuple(
-            ListView(
+            CRLView(
                 origin=source.origin,
                 held=source.held,
                 last_success=source.last_success,
@@ -216,20 +216,20 @@ class Revocations:
         self._issuers = tuple(dict.fromkeys(chain(anchors, intermediates, learned)))
         self._known.review(self._issuers)
 
-    def _planned(self, now: datetime) -> Iterator[tuple[tuple[str, ...], ListSource]]:
+    def _planned(self, now: datetime) -> Iterator[tuple[tuple[str, ...], CRLSource]]:
         """Go through the places to ask: the operator's first, each as it was left, or new and due."""
         known = self._sources
         for place in chain.from_iterable(map(_files_of, self._places)):
             source = known.get((place,))
             if source is None or source.learned is not None:
-                source = ListSource(places=(place,), schedule=self._schedule(now))
+                source = CRLSource(places=(place,), schedule=self._schedule(now))
             yield source.places, source
         for learned in self._learned.all:
             if not self._is_asked(learned, now):
                 continue
             source = known.get(learned.addresses)
             if source is None:
-                source = ListSource(places=learned.addresses, schedule=self._schedule(now), learned=learned)
+                source = CRLSource(places=learned.addresses, schedule=self._schedule(now), learned=learned)
             yield source.places, source
 
     def _schedule(self, now: datetime) -> Schedule:
@@ -258,7 +258,7 @@ class Revocations:
             if source is not None and source.held is not None and _is_news(kept.at, source, now):
                 source.succeeded(source.held, min(kept.at, now))
 
-    def _ask(self, source: ListSource, now: datetime) -> None:
+    def _ask(self, source: CRLSource, now: datetime) -> None:
         """Ask one place after the other until a fresh list comes."""
         errors = []
         for place in source.places:
@@ -279,7 +279,7 @@ class Revocations:
             errors.append(f"{place}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
         source.failed("; ".join(errors), now)
 
-    def _believing(self, source: ListSource | None) -> Callable[[RevocationList], None]:
+    def _believing(self, source: CRLSource | None) -> Callable[[RevocationList], None]:
         """Return what a list has to pass before its entries are read; only the operator's may be a later CA's."""
         may_wait = source is None or source.learned is None
         return partial(require_true, issuers=self._issuers, may_wait=may_wait)
@@ -307,7 +307,7 @@ def _files_of(place: str) -> tuple[str, ...]:
     return (place,)
 
 
-def _is_news(at: datetime, source: ListSource, now: datetime) -> bool:
+def _is_news(at: datetime, source: CRLSource, now: datetime) -> bool:
     """Return whether another process, or an earlier one, asked later than this one."""
     return source.last_success is None or source.last_success < at <= now
 
@@ -317,13 +317,13 @@ def _require_begun(found: RevocationList, now: datetime) -> None:
         raise Unusable(f"begins at {found.this_update:%Y-%m-%d %H:%M:%SZ}: not usable yet; is the clock right?")
 
 
-def _require_meant(found: RevocationList, source: ListSource) -> None:
+def _require_meant(found: RevocationList, source: CRLSource) -> None:
     """Refuse a list that its CA signed for other addresses: a swap would hide what the right one names."""
     if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.places):
         raise Unusable("is bound to other addresses than this one")
 
 
-def _is_told_by(configured: Iterable[ListSource], learned: Learned) -> bool:
+def _is_told_by(configured: Iterable[CRLSource], learned: Learned) -> bool:
     """Return whether a list of the operator's tells of this certificate, so that nobody else need be asked."""
     lists = (source.held for source in configured if source.held is not None)
     return any(
@@ -331,7 +331,7 @@ def _is_told_by(configured: Iterable[ListSource], learned: Learned) -> bool:
     )
 
 
-def _problem(source: ListSource) -> str:
+def _problem(source: CRLSource) -> str:
     held = source.held
     if held is None:
         return f"CRL {source.error}; none is known from there"

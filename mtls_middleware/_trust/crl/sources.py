@@ -42,7 +42,7 @@ class Learned:
     path: Chain
 
 
-class ListSource:
+class CRLSource:
     """Ask one place, again and again.
 
     Attributes:

@@ -12,7 +12,7 @@ from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import Report, subject_of
 from mtls_middleware._io.store import Kind
-from mtls_middleware._trust.crl.lists import ListView
+from mtls_middleware._trust.crl.lists import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
 from mtls_middleware._trust.service import KeptTrust
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
@@ -248,7 +248,7 @@ def _entries(store: ReadOnlyStore) -> Iterator[Finding]:
 
 
 def tell_revocation(
-    views: tuple[ListView, ...], mode: RevocationMode, now: datetime, *, offline: bool
+    views: tuple[CRLView, ...], mode: RevocationMode, now: datetime, *, offline: bool
 ) -> Iterator[Finding]:
     """Tell what is known of revocation.
 
@@ -284,7 +284,7 @@ def tell_revocation(
         )
 
 
-def _of(view: ListView, mode: RevocationMode, now: datetime, *, offline: bool) -> Finding:
+def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) -> Finding:
     origin = displayed(view.origin, _TEXT_LIMIT)
     learned = ", learned from a certificate" if view.is_learned else ""
     tell = _ABOUT_REVOCATION.error if mode is RevocationMode.REQUIRE else _ABOUT_REVOCATION.warning
@@ -311,7 +311,7 @@ def _of(view: ListView, mode: RevocationMode, now: datetime, *, offline: bool) -
     return _ABOUT_REVOCATION.ok(Check.REVOCATION_LIST, seen)
 
 
-def _cure(view: ListView) -> str:
+def _cure(view: CRLView) -> str:
     if "MTLS_CRL_NETWORKS" in view.error:
         return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
     if "://" not in view.origin:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_middleware._core.certificate import PresentedChain, fingerprint
-from mtls_middleware._core.crl import RevocationLists
+from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import Accepted, Reason, Rejected, RevocationState
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.cli.explain.judging import Judged
@@ -253,7 +253,7 @@ def doubt(judged: Judged) -> str:
 
 def _lists(judged: Judged) -> Iterator[str]:
     path_found = () if judged.verified is None else judged.verified.path
-    lists = RevocationLists() if judged.snapshot is None else judged.snapshot.lists
+    lists = CRLSet() if judged.snapshot is None else judged.snapshot.lists
     for place, (certificate, issuer) in enumerate(pairwise(path_found)):
         fresh = (one for one in lists.of(issuer) if one.is_fresh(judged.now))
         for one in (one for one in fresh if one.covers(certificate, is_ca=place > 0)):

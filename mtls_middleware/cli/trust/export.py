@@ -59,7 +59,7 @@ def bundle(snapshot: TrustSnapshot, form: Format, now: datetime) -> str:
     return "".join(dict.fromkeys(blocks))
 
 
-def lists_of(settings: Settings, snapshot: TrustSnapshot) -> str:
+def crls_of(settings: Settings, snapshot: TrustSnapshot) -> str:
     """Return the revocation lists in force as PEM, one behind the other.
 
     Their bytes are where they were read from: files of the operator, and the state.

@@ -13,10 +13,10 @@ from rich.text import Text
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.cli.extras import WRONG
 from mtls_middleware.cli.page import console_for, counted, waiting
-from mtls_middleware.cli.trust.export import Format, NotOursError, bundle, lists_of, require_ours, write
+from mtls_middleware.cli.trust.export import Format, NotOursError, bundle, crls_of, require_ours, write
 from mtls_middleware.display import displayed
 from mtls_middleware.guard import Guard, utc_now
-from mtls_middleware.observing.status import APIStatus, Life, ListStatus, RegionStatus, Status
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Life, RegionStatus, Status
 from mtls_middleware.settings import Settings
 
 FAILED = 1
@@ -78,7 +78,7 @@ def run_export(form: Format, output: Path | None, crl: Path | None, *, force: bo
         return FAILED
     lists = ""
     if crl is not None and snapshot is not None:
-        lists = lists_of(settings, snapshot)
+        lists = crls_of(settings, snapshot)
         if not lists:
             sys.stderr.write("No CRL is known yet: run mtls-middleware trust refresh.\n")
             return FAILED
@@ -177,7 +177,7 @@ def _ends(end: datetime, now: datetime) -> str:
     return f"until {end:%Y-%m-%d} ({counted(days, 'day')})" if days >= 0 else f"expired {end:%Y-%m-%d}"
 
 
-def _list(one: ListStatus) -> str:
+def _list(one: CRLStatus) -> str:
     trouble = f": {one.error}" if one.error else ""
     if one.next_update is None:
         return f"{displayed(one.origin)}: none loaded{trouble}"

@@ -1,7 +1,7 @@
 """What of revocation outlives a process heals by itself."""
 
 from mtls_middleware._io.store import Kind
-from mtls_middleware._trust.crl.known import CHAIN_BYTES, ListStore
+from mtls_middleware._trust.crl.known import CHAIN_BYTES, CRLStore
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import NOW, genesys
 from tests.trust.crl.doubles import A, Bench, Host
@@ -35,10 +35,10 @@ def test_one_that_is_there_is_put_once() -> None:
 def test_a_chain_that_is_too_long_is_neither_kept_nor_read() -> None:
     bench = Bench(genesys(CA))
     large = CA.client(names=[f"host-{number}.example" for number in range(CHAIN_BYTES // 20)])
-    ListStore(bench.memory).keep_chain([large.certificate, CA.certificate], NOW)
+    CRLStore(bench.memory).keep_chain([large.certificate, CA.certificate], NOW)
     assert list(bench.memory.entries(Kind.CERTIFICATE)) == []
 
     bench.memory.put(Kind.CERTIFICATE, "x", b"\n" * CHAIN_BYTES + CLIENT.pem.encode(), NOW)
-    assert list(ListStore(bench.memory).chains()) == []
+    assert list(CRLStore(bench.memory).chains()) == []
     bench.memory.put(Kind.CERTIFICATE, "x", CLIENT.pem.encode(), NOW)
-    assert len(list(ListStore(bench.memory).chains())) == 1
+    assert len(list(CRLStore(bench.memory).chains())) == 1

@@ -11,7 +11,7 @@ from mtls_middleware._core.decision import Reason, RevocationState
 from mtls_middleware._io import forks
 from mtls_middleware._io.files import Unusable
 from mtls_middleware._io.store import Kind
-from mtls_middleware._trust.crl.known import LISTS, KnownLists
+from mtls_middleware._trust.crl.known import LISTS, KnownCRLs
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware._trust.crl.sources import ADDRESSES_AN_ANCHOR, LearnedAddresses
 from mtls_middleware._trust.schedule import FIRST_RETRY
@@ -636,7 +636,7 @@ def test_a_learned_place_is_described_as_such() -> None:
 
 
 def test_no_more_lists_are_held_than_there_is_room_for() -> None:
-    known = KnownLists()
+    known = KnownCRLs()
     for place in range(LISTS + 1):
         ends = NOW + timedelta(seconds=LISTS + 1 - place)
         known.offer(parsed(crl(CA, addresses=[f"http://crl.example/{place}"], ends=ends)), [CA.certificate])
@@ -645,7 +645,7 @@ def test_no_more_lists_are_held_than_there_is_room_for() -> None:
 
 
 def test_of_two_with_the_same_number_the_later_time_counts() -> None:
-    known = KnownLists()
+    known = KnownCRLs()
     known.offer(parsed(crl(CA, begins=NOW - HOUR)), [CA.certificate])
     known.offer(parsed(crl(CA, [7], begins=NOW)), [CA.certificate])
     with pytest.raises(Unusable):
