@@ -25,7 +25,7 @@ from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Telling
-from mtls_middleware.observing.counting import Counters, Ledger, Life
+from mtls_middleware.observing.counting import Counters, ExpiryKey, Ledger
 from mtls_middleware.observing.events import (
     CallAccepted,
     Decided,
@@ -394,13 +394,13 @@ class Guard:
         if problems and is_news:
             self._telling.tell(RefreshFailed(problems=problems))
 
-    def _lives(self) -> dict[Life, float]:
+    def _lives(self) -> dict[ExpiryKey, float]:
         """Return the seconds until trust ends; nothing of a guard that was closed."""
         if self._closed:
             return {}
         now = self._now()
         found = endings(self._holder.current, now)
-        return {Life(str(one.kind), one.region): (one.at - now).total_seconds() for one in found}
+        return {ExpiryKey(str(one.kind), one.region): (one.at - now).total_seconds() for one in found}
 
     def _learn(self, decision: Decision) -> None:
         """Learn what a fresh decision teaches: an address to ask, or that a root seems to be renewed."""

@@ -14,7 +14,7 @@ from mtls_middleware.cli.page import console_for
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.observing.shared_counts import Scope
-from mtls_middleware.observing.status import Life
+from mtls_middleware.observing.status import TrustState
 from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.document import as_json as as_json_text
 from mtls_middleware.status_page.steps import Step, Urgency
@@ -24,7 +24,12 @@ from mtls_middleware.status_page.view import View, view_of
 NOT_FRESH = 1
 """Exit status where trust is missing, stale or expired."""
 
-_LIFE_STYLES = {Life.FRESH: "bold green", Life.STALE: "bold yellow", Life.EXPIRED: "bold red", Life.MISSING: "bold red"}
+_LIFE_STYLES = {
+    TrustState.FRESH: "bold green",
+    TrustState.STALE: "bold yellow",
+    TrustState.EXPIRED: "bold red",
+    TrustState.MISSING: "bold red",
+}
 _STEP_STYLES = {Urgency.PROBLEM: "bold red", Urgency.SOON: "bold yellow", Urgency.WARNING: "bold yellow"}
 
 
@@ -44,7 +49,7 @@ def run_status(*, as_json: bool) -> int:
         sys.stdout.write(as_json_text(view))
     else:
         show(view)
-    return 0 if view.life is Life.FRESH else NOT_FRESH
+    return 0 if view.life is TrustState.FRESH else NOT_FRESH
 
 
 def show(view: View, console: Console | None = None) -> None:

@@ -17,14 +17,14 @@ Decisions = Mapping[Decided, int]
 Refreshes = Mapping[Refreshed, int]
 
 
-class Life(NamedTuple):
+class ExpiryKey(NamedTuple):
     """Name what will end, and whose it is."""
 
     kind: str
     region: str
 
 
-Lives = Callable[[], Mapping[Life, float]]
+Lives = Callable[[], Mapping[ExpiryKey, float]]
 """Returns the seconds until the end of what callers are judged by."""
 
 
@@ -106,9 +106,9 @@ class Ledger:
                     sums[Refreshed(refreshed.source, result)] += 0
         return dict(sums)
 
-    def lives(self) -> dict[Life, float]:
+    def lives(self) -> dict[ExpiryKey, float]:
         """Return the seconds until trust ends; of several guards the one that is worst off counts."""
-        ends: dict[Life, float] = {}
+        ends: dict[ExpiryKey, float] = {}
         for account in tuple(self._accounts):
             lives = account.lives()
             for life, seconds in (lives() if lives is not None else {}).items():

@@ -18,7 +18,7 @@ WARNING_DAYS = (30, 90, 180)
 _DAY = 86_400.0
 
 
-class Life(StrEnum):
+class TrustState(StrEnum):
     """Say in which state trust is."""
 
     MISSING = "missing"
@@ -146,7 +146,7 @@ class Status:
 
     __module__ = "mtls_middleware"
 
-    life: Life
+    life: TrustState
     version: int
     built_at: datetime | None
     regions: tuple[RegionStatus, ...]
@@ -193,12 +193,14 @@ def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_lists: 
     )
 
 
-def _life(snapshot: TrustSnapshot | None, regions: tuple[RegionStatus, ...], now: datetime, *, failed: bool) -> Life:
+def _life(
+    snapshot: TrustSnapshot | None, regions: tuple[RegionStatus, ...], now: datetime, *, failed: bool
+) -> TrustState:
     if snapshot is None:
-        return Life.MISSING
+        return TrustState.MISSING
     if not snapshot.is_available(now) or not any(region.available for region in regions):
-        return Life.EXPIRED
-    return Life.STALE if failed else Life.FRESH
+        return TrustState.EXPIRED
+    return TrustState.STALE if failed else TrustState.FRESH
 
 
 def _regions(trust: AuthorityTrust, lists: CRLSet | None, now: datetime) -> Iterator[RegionStatus]:

@@ -11,7 +11,7 @@ from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.observing.events import ACCEPTED
 from mtls_middleware.observing.shared_counts import Counts, Scope
-from mtls_middleware.observing.status import Life, Status
+from mtls_middleware.observing.status import Status, TrustState
 from mtls_middleware.status_page.texts import plural, sentence
 
 SOON_DAYS = 90
@@ -174,7 +174,7 @@ def _warnings(status: Status) -> Iterator[Step]:
 
 
 def _mode(status: Status, decisions: Decisions) -> Iterator[Step]:
-    if status.mode != Mode.REPORT or status.life is Life.MISSING:  # until everything is loaded, calls are refused
+    if status.mode != Mode.REPORT or status.life is TrustState.MISSING:  # until everything is loaded, calls are refused
         return
     if decisions.scope is Scope.NOTHING:
         cure = "See the metrics or the log of the application: this process does not know what would have been refused."
@@ -226,14 +226,14 @@ def decisions_of(counts: Counts) -> Decisions:
 def headline(status: Status) -> str:
     """Return what the state of trust means to callers."""
     match status.life:
-        case Life.MISSING:
+        case TrustState.MISSING:
             return "No trust is loaded yet: every call to a protected path is refused."
-        case Life.EXPIRED:
+        case TrustState.EXPIRED:
             refused = "would be refused" if status.mode == Mode.REPORT else "is refused"
             return f"No root or pin is valid now: every call to a protected path {refused}."
-        case Life.STALE:
+        case TrustState.STALE:
             return "The last refresh failed. Callers are judged by the last good trust, which is still valid."
-        case Life.FRESH:
+        case TrustState.FRESH:
             return _of_regions(status)
         case unknown:
             assert_never(unknown)

@@ -13,7 +13,7 @@ from mtls_middleware import regions
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.shared_counts import Counts
-from mtls_middleware.observing.status import APIStatus, CRLStatus, EndingKind, Life, RegionStatus, Status
+from mtls_middleware.observing.status import APIStatus, CRLStatus, EndingKind, RegionStatus, Status, TrustState
 from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, Step, decisions_of, headline, steps_of
 from mtls_middleware.status_page.texts import sentence
 
@@ -105,7 +105,7 @@ class View:
     """
 
     at: datetime
-    life: Life
+    life: TrustState
     headline: str
     is_calm: bool
     mode: str
@@ -130,7 +130,7 @@ def view_of(status: Status, counts: Counts, now: datetime) -> View:
         at=now,
         life=status.life,
         headline=headline(status),
-        is_calm=status.life is Life.FRESH and not any(step.is_urgent for step in steps),
+        is_calm=status.life is TrustState.FRESH and not any(step.is_urgent for step in steps),
         mode=status.mode,
         source=status.source,
         trust_version=status.version,

@@ -14,7 +14,7 @@ import pytest
 from mtls_middleware import Accepted, ConfigurationError, Connection, Guard, Reason, Rejected, Status, TrustError
 from mtls_middleware._core.connection import Interface
 from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, RefreshFailed, TrustReplaced
-from mtls_middleware.observing.status import Life
+from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import RegionalCA, tls_extension
 from tests.doors.doors import call, http
 from tests.doors.site import (
@@ -112,7 +112,7 @@ class TestStart:
     def test_close_before_start_does_nothing(self, site: Site) -> None:
         guard = site.new_guard()
         guard.close()
-        assert guard.status().life is Life.MISSING
+        assert guard.status().life is TrustState.MISSING
 
     def test_every_problem_is_told_at_once(self, site: Site) -> None:
         short = site.folder / "short"
@@ -176,7 +176,7 @@ class TestThreads:
 
         def refresh() -> None:
             for _ in rounds:
-                assert guard.refresh().life is Life.FRESH
+                assert guard.refresh().life is TrustState.FRESH
 
         def restart() -> None:
             for _ in rounds:
@@ -219,7 +219,7 @@ def test_it_is_usable_after_a_fork(site: Site) -> None:
         try:
             accepted = isinstance(guard.decide(_connection()), Accepted)
             guard.start()
-            fresh = guard.refresh().life is Life.FRESH
+            fresh = guard.refresh().life is TrustState.FRESH
             guard.close()
             code = 0 if accepted and fresh else 2
         finally:
@@ -250,7 +250,7 @@ class TestClock:
         site.clock.now = regional_ca().certificate.not_valid_after_utc + SECOND
         outcome = call(guard, over_tls(good_client()))
         assert (outcome.status, outcome.verdict) == (503, "trust_unavailable")
-        assert guard.status().life is Life.EXPIRED
+        assert guard.status().life is TrustState.EXPIRED
         assert "US-East-1.pem" in _details(site)[-1]
 
     def test_of_several_regions_only_the_one_whose_anchor_ended_is_out(self, site: Site) -> None:
@@ -294,7 +294,7 @@ class TestRefresh:
         assert call(guard, over_tls(renewed.client())).verdict == "issuer_untrusted"
         site.root.write_text(regional_ca().pem + renewed.pem, encoding="ascii")
         status = guard.refresh()
-        assert (status.version, status.life, status.problems) == (2, Life.FRESH, ())
+        assert (status.version, status.life, status.problems) == (2, TrustState.FRESH, ())
         assert call(guard, over_tls(renewed.client())).verdict == "accepted"
         assert call(guard, over_tls(good_client())).verdict == "accepted"
 
@@ -315,7 +315,7 @@ class TestRefresh:
         else:
             site.root.write_text(content, encoding="ascii")
         status = guard.refresh()
-        assert (status.life, status.version) == (Life.STALE, 1)
+        assert (status.life, status.version) == (TrustState.STALE, 1)
         assert "US-East-1.pem" in status.problems[0]
         assert call(guard, over_tls(good_client())).verdict == "accepted"
         assert call(guard, over_tls(stranger_ca().client())).verdict == "issuer_untrusted"
@@ -325,9 +325,9 @@ class TestRefresh:
         guard = site.guard()
         good = site.root.read_bytes()
         site.root.write_bytes(b"junk")
-        assert guard.refresh().life is Life.STALE
+        assert guard.refresh().life is TrustState.STALE
         site.root.write_bytes(good)
-        assert (guard.refresh().life, guard.status().problems) == (Life.FRESH, ())
+        assert (guard.refresh().life, guard.status().problems) == (TrustState.FRESH, ())
 
     def test_the_same_trust_keeps_its_version_and_its_verdicts(self, site: Site) -> None:
         guard = site.guard()
@@ -338,7 +338,7 @@ class TestRefresh:
     def test_a_client_certificate_never_becomes_an_anchor(self, site: Site) -> None:
         guard = site.guard()
         site.root.write_text(good_client().pem, encoding="ascii")
-        assert guard.refresh().life is Life.STALE
+        assert guard.refresh().life is TrustState.STALE
 
     def test_it_tells_when_it_happened(self, site: Site) -> None:
         guard = site.guard()
@@ -351,7 +351,7 @@ class TestRefreshWithoutStart:
 
     def test_it_asks_for_every_secret(self, site: Site) -> None:
         guard = site.new_guard({**NGINX, "MTLS_CALLER_SECRET": CALLER_SECRET})
-        assert guard.refresh().life is Life.FRESH
+        assert guard.refresh().life is TrustState.FRESH
         case = through_nginx(good_client())
         assert call(guard, case).verdict == "caller_secret_mismatch"
         assert call(guard, case.without("x-mtls-proxy-secret")).verdict == "source_untrusted"
@@ -366,17 +366,17 @@ class TestRefreshWithoutStart:
         with pytest.raises(ConfigurationError):
             guard.start()
         status = guard.refresh()
-        assert status.life is Life.MISSING
+        assert status.life is TrustState.MISSING
         assert f"MTLS_{secret}_FILE" in status.problems[0]
         for case in (through_nginx(good_client()), through_nginx(good_client(), secret=None)):
             assert http(guard, case).verdict == "trust_unavailable"
         file.write_text(SECRET, encoding="ascii")
-        assert guard.refresh().life is Life.FRESH
+        assert guard.refresh().life is TrustState.FRESH
 
     def test_its_failure_is_told(self, site: Site) -> None:
         guard = site.new_guard({"MTLS_TRUST": str(site.folder / "absent.pem")})
         assert isinstance(guard.refresh(), Status)
-        assert guard.status().life is Life.MISSING
+        assert guard.status().life is TrustState.MISSING
         assert any(isinstance(event, RefreshFailed) for event in site.hearing.events)
 
     def test_a_start_may_follow(self, site: Site) -> None:
@@ -406,7 +406,7 @@ class TestStatus:
 
     def test_before_the_start_there_is_nothing(self, site: Site) -> None:
         status = site.new_guard().status()
-        assert (status.life, status.version, status.regions, status.last_refresh) == (Life.MISSING, 0, (), None)
+        assert (status.life, status.version, status.regions, status.last_refresh) == (TrustState.MISSING, 0, (), None)
 
 
 class TestHooks:

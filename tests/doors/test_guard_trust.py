@@ -21,7 +21,7 @@ from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.observing.events import Notice, RefreshFailed
-from mtls_middleware.observing.status import Life
+from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import ASGIApplication, call, http, http_scope, run_asgi
 from tests.doors.site import DAY, NOW, Site, good_client, over_tls, regional_ca, stranger_ca
@@ -111,7 +111,7 @@ class TestLists:
 
         status = guard.refresh()
 
-        assert status.life is Life.STALE
+        assert status.life is TrustState.STALE
         assert verdict(guard, revoked) == "certificate_revoked"
 
     def test_an_older_list_takes_nothing_back(self, site: Site, crls: Path) -> None:
@@ -131,7 +131,7 @@ class TestLists:
 
         assert before == [True, True]
         assert [guard.status().regions[0].available for guard in guards] == [True, False]
-        assert guards[1].status().life is Life.EXPIRED
+        assert guards[1].status().life is TrustState.EXPIRED
 
     def test_the_status_tells_of_lists(self, site: Site, crls: Path) -> None:
         (crls / "region.crl").write_bytes(crl(regional_ca().client(), number=5))
@@ -154,7 +154,7 @@ class TestLists:
         told = verdict(guard, client)
         status = guard.refresh()
 
-        assert (told, status.life, status.problems, status.warnings) == ("accepted", Life.FRESH, (), ())
+        assert (told, status.life, status.problems, status.warnings) == ("accepted", TrustState.FRESH, (), ())
 
 
 class Host:
@@ -214,7 +214,7 @@ class TestLearning:
             guard.refresh()
 
         assert verdict(guard, client) == "accepted"
-        assert guard.status().life is Life.STALE
+        assert guard.status().life is TrustState.STALE
         assert len([event for event in site.hearing.events if isinstance(event, RefreshFailed)]) == 1
 
     def test_a_restart_during_an_outage_knows_the_list(self, site: Site, host: Host, tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ class TestAPI:
         api.answer_next(*[HTTPFailure(FailureKind.UNREACHABLE, "down")] * 20)
         status = guard.refresh()
 
-        assert (status.life, verdict(guard, PINNED)) == (Life.STALE, "accepted")
+        assert (status.life, verdict(guard, PINNED)) == (TrustState.STALE, "accepted")
         assert "certificates API of us-east-1" in status.problems[0]
         assert status.apis[0].error
 
@@ -439,7 +439,7 @@ class TestThreads:
         for _ in range(2):
             status = guard.refresh()
 
-        assert status.life is Life.FRESH
+        assert status.life is TrustState.FRESH
         told = [text for text in notices(site) if "state in" in text]
         assert told
         assert len(told) == len(set(told))

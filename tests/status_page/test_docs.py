@@ -16,7 +16,7 @@ from mtls_middleware.cli.extras import WRONG
 from mtls_middleware.cli.status import NOT_FRESH
 from mtls_middleware.observing.counting import DecisionSeries
 from mtls_middleware.observing.shared_counts import PLACES, SHARE_SECONDS
-from mtls_middleware.observing.status import Life
+from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page.document import REFRESH_SECONDS
 from mtls_middleware.status_page.steps import SOON_DAYS, steps_of
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
@@ -81,7 +81,7 @@ def test_the_numbers_in_status_md_are_those_of_the_code() -> None:
 
 
 def test_each_life_is_documented() -> None:
-    assert [life for life in Life if f"`{life}`" not in STATUS] == []
+    assert [life for life in TrustState if f"`{life}`" not in STATUS] == []
 
 
 def test_the_parts_in_status_md_are_the_headings_of_the_page(tmp_path: Path) -> None:

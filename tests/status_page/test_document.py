@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from mtls_middleware.observing.shared_counts import Scope
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Life
+from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import html, policy, style
 from mtls_middleware.status_page.view import View
 from tests.status_page.scenes import (
@@ -147,8 +147,8 @@ def test_each_state_is_told_in_words(full: View) -> None:
     assert {"failed", "none loaded"} <= tags
 
 
-@pytest.mark.parametrize("life", Life)
-def test_each_life_has_words(calm: View, life: Life) -> None:
+@pytest.mark.parametrize("life", TrustState)
+def test_each_life_has_words(calm: View, life: TrustState) -> None:
     page = document(replace(calm, life=life, trust_version=0, built_at=None, last_refresh=None, regions=(), endings=()))
 
     assert f"Trust: {life}" in page.text

@@ -9,7 +9,7 @@ import pytest
 from mtls_middleware import Reason, Status
 from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.shared_counts import Scope
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Life
+from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page import steps
 from mtls_middleware.status_page.steps import CURES, Step, Urgency, decisions_of, steps_of
 from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded
@@ -124,7 +124,7 @@ def test_report_mode_says_when_to_enforce(
 
 
 def test_before_trust_is_loaded_report_mode_is_not_spoken_of(status: Status) -> None:
-    assert told(replace(status, mode="report", life=Life.MISSING)) == ()
+    assert told(replace(status, mode="report", life=TrustState.MISSING)) == ()
 
 
 def test_the_most_urgent_comes_first(status: Status) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware.errors import TrustError
 from mtls_middleware.observing.shared_counts import Scope
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Life
+from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import as_json
 from mtls_middleware.status_page.view import Phase, view_of
 from mtls_middleware.testing import RegionalCA
@@ -33,7 +33,7 @@ from tests.status_page.scenes import (
 def test_fresh_trust_is_calm(tmp_path: Path) -> None:
     seen = view(loaded(tmp_path))
 
-    assert (seen.life, seen.is_calm, seen.steps) == (Life.FRESH, True, ())
+    assert (seen.life, seen.is_calm, seen.steps) == (TrustState.FRESH, True, ())
     assert seen.headline == "Trust is up to date. Callers of us-east-1 can be accepted."
 
 
@@ -69,7 +69,7 @@ def test_a_failed_refresh_is_stale(tmp_path: Path) -> None:
 
     seen = view(guard)
 
-    assert (seen.life, seen.is_calm) == (Life.STALE, False)
+    assert (seen.life, seen.is_calm) == (TrustState.STALE, False)
     assert "last good trust" in seen.headline
 
 
@@ -81,7 +81,7 @@ def test_ended_trust_is_expired(tmp_path: Path, mode: str, words: str) -> None:
 
     seen = view(guard, now=clock.now)
 
-    assert seen.life is Life.EXPIRED
+    assert seen.life is TrustState.EXPIRED
     assert words in seen.headline
 
 
@@ -93,7 +93,7 @@ def test_trust_that_was_never_loaded_is_missing(tmp_path: Path) -> None:
 
     seen = view(guard)
 
-    assert (seen.life, seen.trust_version, seen.regions) == (Life.MISSING, 0, ())
+    assert (seen.life, seen.trust_version, seen.regions) == (TrustState.MISSING, 0, ())
     assert seen.steps[0].urgency == "problem"
 
 

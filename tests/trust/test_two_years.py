@@ -23,7 +23,7 @@ from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.observing.events import Event, Notice
-from mtls_middleware.observing.status import Life
+from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import http_scope
 from tests.doors.site import over_tls
@@ -390,4 +390,4 @@ def test_each_pin_and_root_is_warned_of_anew(make: Make) -> None:
     assert [text.partition(", ")[0] for text in warned if "root of us-east-1" in text] == [
         "the last root of us-east-1 expires in 180 days",
     ]
-    assert deployment.workers[0].status().life is Life.FRESH
+    assert deployment.workers[0].status().life is TrustState.FRESH

@@ -16,18 +16,23 @@ from mtls_middleware.cli.page import console_for, counted, waiting
 from mtls_middleware.cli.trust.export import Format, NotOursError, bundle, crls_of, require_ours, write
 from mtls_middleware.display import displayed
 from mtls_middleware.guard import Guard, utc_now
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Life, RegionStatus, Status
+from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
 from mtls_middleware.settings import Settings
 
 FAILED = 1
 """Exit status: something could not be refreshed, or callers of some region cannot be accepted now."""
 
-_STYLES = {Life.FRESH: "bold green", Life.STALE: "bold yellow", Life.EXPIRED: "bold red", Life.MISSING: "bold red"}
+_STYLES = {
+    TrustState.FRESH: "bold green",
+    TrustState.STALE: "bold yellow",
+    TrustState.EXPIRED: "bold red",
+    TrustState.MISSING: "bold red",
+}
 _MEANINGS = {
-    Life.FRESH: "trust is in force",
-    Life.STALE: "the last refresh failed; the last good trust stays in use",
-    Life.EXPIRED: "nothing that is valid now is left: every protected call is refused",
-    Life.MISSING: "nothing could be loaded: every protected call is refused",
+    TrustState.FRESH: "trust is in force",
+    TrustState.STALE: "the last refresh failed; the last good trust stays in use",
+    TrustState.EXPIRED: "nothing that is valid now is left: every protected call is refused",
+    TrustState.MISSING: "nothing could be loaded: every protected call is refused",
 }
 
 _NOT_KEPT = "MTLS_STATE=off: what came is forgotten with this process; running workers ask for themselves"
@@ -116,7 +121,7 @@ def _as_json(told: dict[str, Any]) -> None:
 
 
 def _exit_status(status: Status) -> int:
-    is_right = status.life is Life.FRESH and all(region.available for region in status.regions)
+    is_right = status.life is TrustState.FRESH and all(region.available for region in status.regions)
     return 0 if is_right else FAILED
 
 
