@@ -95,7 +95,7 @@ class APIStatus:
     error: str
 
 
-class EndingKind(StrEnum):
+class ExpiryKind(StrEnum):
     """Say what ends: a label of metrics."""
 
     ANCHOR = "anchor"
@@ -103,7 +103,7 @@ class EndingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Expiry:
     """Tell when callers of one region will be refused unless somebody, or the certificates API, does something.
 
     Attributes:
@@ -115,7 +115,7 @@ class Ending:
         text: one sentence, with what to do.
     """
 
-    kind: EndingKind
+    kind: ExpiryKind
     region: str
     at: datetime
     days: int
@@ -157,7 +157,7 @@ class Status:
     warnings: tuple[str, ...]
     lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
-    coming: tuple[Ending, ...]
+    coming: tuple[Expiry, ...]
     decisions: Mapping[str, int]
     verdicts: int
 
@@ -230,7 +230,7 @@ def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: C
     return any(one.is_fresh(now) for issuer in issuers for one in lists.of(issuer))
 
 
-def endings(snapshot: TrustSnapshot | None, now: datetime) -> tuple[Ending, ...]:
+def endings(snapshot: TrustSnapshot | None, now: datetime) -> tuple[Expiry, ...]:
     """Return what will end, the first first."""
     found = (ending for trust in (snapshot.trusts if snapshot else ()) for ending in _endings(trust, now))
     return tuple(sorted(found, key=lambda ending: ending.at))
@@ -242,7 +242,7 @@ def download_of(region: str) -> str:
     return f"{known.zip_label}.zip" if known is not None and known.zip_label else f"the zip of {region}"
 
 
-def _endings(trust: AuthorityTrust, now: datetime) -> Iterator[Ending]:
+def _endings(trust: AuthorityTrust, now: datetime) -> Iterator[Expiry]:
     if trust.authority is Authority.DIGICERT:
         ends = [anchor.not_after for anchor in trust.anchors]
         if ends:
@@ -256,7 +256,7 @@ def _endings(trust: AuthorityTrust, now: datetime) -> Iterator[Ending]:
             yield _anchor(binding, max(ends), now)
 
 
-def _anchor(binding: Binding, at: datetime, now: datetime) -> Ending:
+def _anchor(binding: Binding, at: datetime, now: datetime) -> Expiry:
     match binding.authority:
         case Authority.GENESYS:
             cure = f"download {download_of(str(binding))}, and put the new root beside the old one in MTLS_TRUST"
@@ -267,8 +267,8 @@ def _anchor(binding: Binding, at: datetime, now: datetime) -> Ending:
         case _:
             assert_never(binding.authority)
     days = _days(at, now)
-    return Ending(
-        kind=EndingKind.ANCHOR,
+    return Expiry(
+        kind=ExpiryKind.ANCHOR,
         region=str(binding),
         at=at,
         days=days,
@@ -277,7 +277,7 @@ def _anchor(binding: Binding, at: datetime, now: datetime) -> Ending:
     )
 
 
-def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Ending]:
+def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Expiry]:
     ends = [pin.not_after for pin in pins]
     known = [end for end in ends if end is not None]
     if len(known) < len(ends):
@@ -285,8 +285,8 @@ def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Ending]:
     days = _days(max(known), now)
     upcoming = len([pin for pin in pins if pin.not_before is not None and pin.not_before > now])
     more = "" if len(pins) > 1 or upcoming else ", no upcoming certificate known yet"
-    yield Ending(
-        kind=EndingKind.PIN,
+    yield Expiry(
+        kind=ExpiryKind.PIN,
         region=region,
         at=max(known),
         days=days,

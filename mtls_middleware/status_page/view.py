@@ -13,7 +13,7 @@ from mtls_middleware import regions
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.shared_counts import Counts
-from mtls_middleware.observing.status import APIStatus, CRLStatus, EndingKind, RegionStatus, Status, TrustState
+from mtls_middleware.observing.status import APIStatus, CRLStatus, ExpiryKind, RegionStatus, Status, TrustState
 from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, Step, decisions_of, headline, steps_of
 from mtls_middleware.status_page.texts import sentence
 
@@ -63,7 +63,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class ShownExpiry:
     """Tell what ends.
 
     Attributes:
@@ -115,7 +115,7 @@ class View:
     last_refresh: datetime | None
     steps: tuple[Step, ...]
     decisions: Decisions
-    endings: tuple[Ending, ...]
+    endings: tuple[ShownExpiry, ...]
     regions: tuple[Region, ...]
     lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
@@ -146,12 +146,12 @@ def view_of(status: Status, counts: Counts, now: datetime) -> View:
     )
 
 
-def _endings(status: Status, now: datetime) -> Iterator[Ending]:
+def _endings(status: Status, now: datetime) -> Iterator[ShownExpiry]:
     for ending in status.coming:
         known = [pin for region in status.regions if region.name == ending.region for pin in region.pins]
         one = "last pin" if len(known) > 1 else "pin"
-        yield Ending(
-            what=f"the {'last root' if ending.kind is EndingKind.ANCHOR else one} of {displayed(ending.region)}",
+        yield ShownExpiry(
+            what=f"the {'last root' if ending.kind is ExpiryKind.ANCHOR else one} of {displayed(ending.region)}",
             at=ending.at,
             seconds=(ending.at - now).total_seconds(),
             is_soon=ending.days <= SOON_DAYS,
@@ -159,7 +159,7 @@ def _endings(status: Status, now: datetime) -> Iterator[Ending]:
         )
     for one_list in status.lists:
         if one_list.next_update is not None:
-            yield Ending(
+            yield ShownExpiry(
                 what=f"the CRL of {displayed(one_list.origin)}",
                 at=one_list.next_update,
                 seconds=(one_list.next_update - now).total_seconds(),

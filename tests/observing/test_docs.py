@@ -13,7 +13,7 @@ import yaml
 from mtls_middleware import Reason
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
-from mtls_middleware.observing.status import EndingKind
+from mtls_middleware.observing.status import ExpiryKind
 from tests.doors.doors import http
 from tests.doors.site import over_tls, stranger_ca
 from tests.observing.conftest import Seconds, Watched
@@ -160,7 +160,7 @@ class TestMetrics:
         assert documented["`result` of `mtls.cache`"] == CLOSED["mtls.cache"]["result"]
         assert documented["`source` of `mtls.refresh`"] == CLOSED["mtls.refresh"]["source"]
         assert documented["`result` of `mtls.refresh`"] == CLOSED["mtls.refresh"]["result"]
-        assert documented["`kind`"] == set(EndingKind)
+        assert documented["`kind`"] == set(ExpiryKind)
 
 
 @pytest.fixture(scope="module")

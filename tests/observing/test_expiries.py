@@ -7,7 +7,7 @@ import pytest
 
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.status import WARNING_DAYS, EndingKind, download_of, endings
+from mtls_middleware.observing.status import WARNING_DAYS, ExpiryKind, download_of, endings
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys.region import DAY, NOW
 
@@ -47,10 +47,10 @@ def test_without_trust_nothing_ends() -> None:
 
 
 @pytest.mark.parametrize("days", WARNING_DAYS)
-@pytest.mark.parametrize("kind", EndingKind)
-def test_a_warning_is_due_at_its_day_exactly_and_not_a_second_before(kind: EndingKind, days: int) -> None:
+@pytest.mark.parametrize("kind", ExpiryKind)
+def test_a_warning_is_due_at_its_day_exactly_and_not_a_second_before(kind: ExpiryKind, days: int) -> None:
     end = NOW + 365 * DAY
-    found = snapshot(trust(REGION, [end]) if kind is EndingKind.ANCHOR else trust(DIGICERT, pins=[pin(1, ends=end)]))
+    found = snapshot(trust(REGION, [end]) if kind is ExpiryKind.ANCHOR else trust(DIGICERT, pins=[pin(1, ends=end)]))
 
     thresholds = [
         endings(found, at)[0].threshold for at in (end - days * DAY - SECOND, end - days * DAY, end - (days - 1) * DAY)

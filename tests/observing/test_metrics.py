@@ -22,7 +22,7 @@ from mtls_middleware.identity import Authority
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.counting import Ledger
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
-from mtls_middleware.observing.status import EndingKind
+from mtls_middleware.observing.status import ExpiryKind
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, tls_extension
 from tests.doors.doors import Case, call, http, http_scope, wsgi
 from tests.doors.site import (
@@ -51,7 +51,7 @@ CLOSED: Mapping[str, Mapping[str, frozenset[str]]] = {
     },
     "mtls.cache": {"result": frozenset({"hit", "miss"})},
     "mtls.refresh": {"source": frozenset(RefreshSource), "result": frozenset(RefreshResult)},
-    "mtls.trust.expires": {"kind": frozenset(EndingKind), "region": frozenset({"us-east-1"})},
+    "mtls.trust.expires": {"kind": frozenset(ExpiryKind), "region": frozenset({"us-east-1"})},
 }
 """Every label that there may be, and what it may say, for a guard of one region."""
 
