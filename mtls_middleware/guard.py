@@ -24,7 +24,7 @@ from mtls_middleware.composition import Secrets, gate_of, keeper_of, never_right
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing import telemetry
-from mtls_middleware.observing.announcer import Telling
+from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters, ExpiryKey, Ledger
 from mtls_middleware.observing.events import (
     CallAccepted,
@@ -74,7 +74,7 @@ class Guard:
     def __init__(self, settings: Settings, *, clock: Clock, hooks: Iterable[Hook]) -> None:
         self._settings = settings
         self._clock = clock
-        self._telling = Telling(hooks, source=settings.source)
+        self._telling = Announcer(hooks, source=settings.source)
         self._lock = RLock()
         self._holder = Holder()
         self._decisions = Counters[Decided]()
@@ -148,7 +148,7 @@ class Guard:
     def keep(self, scope: Mapping[str, Any], accepted: Accepted, additions: dict[str, Any]) -> None:
         """Remember an acceptance for `replay`, with what goes into the scope of such a call."""
         count = self._decisions.of(Decided.accepted(accepted.identity, Mode.ENFORCE, cached=True))
-        if self._telling.tells_acceptance:
+        if self._telling.has_accept_listeners:
             count = partial(self._repeated, count, CallAccepted(identity=accepted.identity, cached=True))
         self._replay.keep(scope, accepted, additions, count)
 
@@ -325,7 +325,7 @@ class Guard:
 
     def _begin_replay(self) -> None:
         """Repeat nothing that was accepted by another gate, or under other trust."""
-        self._replay_tells = self._telling.tells_acceptance
+        self._replay_tells = self._telling.has_accept_listeners
         self._replay = Replay(self._gate, self._holder.current, self._seconds)
         self.replay = self._replay.find
 
@@ -346,7 +346,7 @@ class Guard:
     @property
     def _is_newly_heard(self) -> bool:
         """Return whether what is replayed tells nobody, and somebody listens by now."""
-        return self._telling.tells_acceptance and not self._replay_tells
+        return self._telling.has_accept_listeners and not self._replay_tells
 
     def _has_changed(self) -> bool:
         now = self._clock()

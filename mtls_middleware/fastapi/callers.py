@@ -19,7 +19,7 @@ from mtls_middleware._core.response import ProblemResponse, correlation_id, refu
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, Authority, ClientIdentity
-from mtls_middleware.observing.announcer import Telling
+from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.events import Severity
 from mtls_middleware.observing.logging import LimitedLog
 from mtls_middleware.settings import values
@@ -43,7 +43,7 @@ _NO_MIDDLEWARE = (
 _HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
 """Starlette looks a handler up here after the exception: first by class, then by status."""
 
-_telling = Telling((LimitedLog(),), source="dependency")
+_telling = Announcer((LimitedLog(),), source="dependency")
 
 
 class DataAction:

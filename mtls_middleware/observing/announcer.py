@@ -26,7 +26,7 @@ _UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 _OUR_UVICORN = "mtls_middleware.servers.uvicorn"
 
 
-class Telling:
+class Announcer:
     """Tell the hooks of one guard. What becomes of that changes no decision."""
 
     def __init__(self, hooks: Iterable[Hook], *, source: str) -> None:
@@ -43,7 +43,7 @@ class Telling:
         self._tell(self._hooks, event)
 
     @property
-    def tells_acceptance(self) -> bool:
+    def has_accept_listeners(self) -> bool:
         """Return whether anybody listens to accepted calls now."""
         return any(not isinstance(hook, Dozing) or hook.is_awake for hook in self._hooks_of_accepted)
 

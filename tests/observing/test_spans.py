@@ -120,7 +120,7 @@ class TestAsleep:
         guard = watched.guard()
         http(guard, over_tls(good_client()))
 
-        assert not guard._telling.tells_acceptance
+        assert not guard._telling.has_accept_listeners
         assert guard._replay._last is not None
         repeated = guard._replay._last.repeated
         assert type(repeated).__name__ == "method-wrapper"  # the counter's own step
