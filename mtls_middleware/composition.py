@@ -21,7 +21,7 @@ from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware._trust.service import Keeper
 from mtls_middleware.errors import ConfigurationError
-from mtls_middleware.observing.shared_counts import Numbers, Tallies
+from mtls_middleware.observing.shared_counts import Numbers, SharedCounts
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
 
@@ -134,12 +134,12 @@ def store_of(settings: Settings, secrets: Secrets) -> Store:
     return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state)
 
 
-def tallies_of(settings: Settings, totals: Callable[[], Numbers], clock: Callable[[], datetime]) -> Tallies:
+def tallies_of(settings: Settings, totals: Callable[[], Numbers], clock: Callable[[], datetime]) -> SharedCounts:
     """Return what shares the counts of a guard with other processes; on Windows no lock could tell them apart."""
     folder = settings.state
     if folder is None or os.name == "nt":
-        return Tallies(None, totals, clock=clock)
-    return Tallies(lambda: FolderStore(folder, purpose=f"tallies,{_purpose(settings)}"), totals, clock=clock)
+        return SharedCounts(None, totals, clock=clock)
+    return SharedCounts(lambda: FolderStore(folder, purpose=f"tallies,{_purpose(settings)}"), totals, clock=clock)
 
 
 def _purpose(settings: Settings) -> str:

@@ -25,7 +25,7 @@ from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
-from mtls_middleware.observing.counting import Counters, ExpiryKey, Ledger
+from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts
 from mtls_middleware.observing.events import (
     CallAccepted,
     Decided,
@@ -224,7 +224,7 @@ class Guard:
         self._lock = RLock()
         self._telling.after_fork()
 
-    def report_to(self, ledger: Ledger) -> None:
+    def report_to(self, ledger: ProcessCounts) -> None:
         """Let a ledger read this guard's counters, and until when its trust lasts."""
         ledger.open(
             source=self._settings.source,

@@ -49,7 +49,7 @@ class _Account:
     lives: Callable[[], Lives | None]
 
 
-class Ledger:
+class ProcessCounts:
     """Add up. Counters never go back: what a guard counted stays when the guard is gone."""
 
     def __init__(self) -> None:

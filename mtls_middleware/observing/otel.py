@@ -10,7 +10,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from mtls_middleware._core.decision import Evidence, evidence_of
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import ClientIdentity
-from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.events import CallAccepted, CallRejected, Event
 
 SUBJECT = "tls.client.subject"
@@ -75,7 +75,7 @@ def _attributes(evidence: Evidence) -> dict[str, str]:
 class Metrics:
     """Answer who collects: nothing is counted twice, and no call waits for it."""
 
-    def __init__(self, ledger: Ledger, meter: Meter) -> None:
+    def __init__(self, ledger: ProcessCounts, meter: Meter) -> None:
         """Register each instrument, once for all guards of the ledger."""
         self._ledger = ledger
         meter.create_observable_counter(

@@ -79,7 +79,7 @@ class Counts:
     problems: tuple[str, ...] = ()
 
 
-class Tallies:
+class SharedCounts:
     """Share what one guard counts, and read what all count. Nothing here is called while a request waits."""
 
     def __init__(
@@ -215,7 +215,7 @@ def read_counts(store: FolderStore, now: datetime) -> Counts:
 
 
 _PLACES = tuple(f"process-{number:02}" for number in range(PLACES))
-_all: "WeakSet[Tallies]" = WeakSet()
+_all: "WeakSet[SharedCounts]" = WeakSet()
 
 
 @atexit.register

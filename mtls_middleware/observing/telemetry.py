@@ -1,11 +1,11 @@
 """OpenTelemetry, where it is installed: the numbers of all guards of a process, and a hook that marks spans."""
 
-from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.events import Hook
 
 METER = "mtls_middleware"
 
-LEDGER = Ledger()
+LEDGER = ProcessCounts()
 """Of this process."""
 
 _registered: dict[str, object] = {}
@@ -20,7 +20,7 @@ def span_hooks() -> tuple[Hook, ...]:
     return (Spans(),)
 
 
-def register() -> Ledger | None:
+def register() -> ProcessCounts | None:
     """Offer the ledger of this process as metrics, once, and return it; None where opentelemetry-api is missing."""
     try:
         from opentelemetry import metrics  # noqa: PLC0415 - an optional back end

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.logging import LimitedLog
 from mtls_middleware.observing.otel import Metrics, Spans
 from tests.doors.site import TLS, Site
@@ -38,7 +38,7 @@ class Watched:
 
     site: Site
     seconds: Seconds = field(default_factory=Seconds)
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: ProcessCounts = field(default_factory=ProcessCounts)
     reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     provider: MeterProvider = field(init=False)
 

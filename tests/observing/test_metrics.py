@@ -20,7 +20,7 @@ from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing import telemetry
-from mtls_middleware.observing.counting import Ledger
+from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
 from mtls_middleware.observing.status import ExpiryKind
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, tls_extension
@@ -346,7 +346,7 @@ class TestSeveralGuards:
         assert len(watched.ledger._accounts) == 2
 
     def test_instruments_are_registered_once_in_a_process(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        made: list[Ledger] = []
+        made: list[ProcessCounts] = []
         barrier = Barrier(4)
 
         def make() -> None:

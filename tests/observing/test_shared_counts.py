@@ -27,7 +27,7 @@ from mtls_middleware.observing.shared_counts import (
     PLACES,
     SHARE_SECONDS,
     Scope,
-    Tallies,
+    SharedCounts,
     Tally,
     read_counts,
     summed,
@@ -46,7 +46,7 @@ class Process:
         self.counted: Counter[Decided] = Counter()
         self.seconds = 0.0
         self.now = now
-        self.tallies = Tallies(
+        self.tallies = SharedCounts(
             lambda: store(folder), lambda: dict(self.counted), clock=lambda: self.now, seconds=lambda: self.seconds
         )
         self.tallies.begin()
@@ -165,7 +165,7 @@ def test_at_the_end_of_the_interpreter_everybody_writes(tmp_path: Path) -> None:
 
 
 def test_who_has_no_place_leaves_none(tmp_path: Path) -> None:
-    Tallies(lambda: store(tmp_path), dict, clock=lambda: NOW).leave()
+    SharedCounts(lambda: store(tmp_path), dict, clock=lambda: NOW).leave()
 
     assert not (tmp_path / "state").exists()
 
@@ -222,7 +222,7 @@ def test_numbers_that_did_not_change_are_written_as_a_sign_of_life(
 
 
 def test_nothing_is_written_before_it_begins(tmp_path: Path) -> None:
-    counted = Tallies(lambda: store(tmp_path), lambda: {MISSING: 1}, clock=lambda: NOW)
+    counted = SharedCounts(lambda: store(tmp_path), lambda: {MISSING: 1}, clock=lambda: NOW)
     counted.share(at_once=True)
 
     assert not (tmp_path / "state").exists()
@@ -251,7 +251,7 @@ def test_it_tells_since_when_and_by_how_many(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("writes", "scope"), [(True, Scope.PROCESS), (False, Scope.NOTHING)], ids=["guard", "page"])
 def test_without_a_folder_only_a_guard_that_judges_knows(writes: bool, scope: Scope) -> None:
-    alone = Tallies(None, lambda: {MISSING: 1}, clock=lambda: NOW)
+    alone = SharedCounts(None, lambda: {MISSING: 1}, clock=lambda: NOW)
     if writes:
         alone.begin()
     alone.share(at_once=True)
