@@ -19,7 +19,7 @@ from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._io.http import within
 from mtls_middleware._trust.files.loading import fingerprint_of_files
 from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware._trust.service import Holder, Keeper, KeptTrust, apis_of, crls_of
+from mtls_middleware._trust.service import CurrentTrust, Keeper, KeptTrust, apis_of, crls_of
 from mtls_middleware.composition import Secrets, gate_of, keeper_of, never_right, tallies_of, trust_sources
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
@@ -76,7 +76,7 @@ class Guard:
         self._clock = clock
         self._telling = Announcer(hooks, source=settings.source)
         self._lock = RLock()
-        self._holder = Holder()
+        self._holder = CurrentTrust()
         self._decisions = Counters[Decided]()
         self._refreshes = Counters[Refreshed]()
         self._tallies = tallies_of(settings, self._decisions.totals, utc_now)

@@ -241,7 +241,7 @@ def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
     return True
 
 
-class Holder:
+class CurrentTrust:
     """Hold the current snapshot. Readers take no lock: they read one reference, and keep what they read.
 
     Attributes:

@@ -4,22 +4,22 @@ import os
 import threading
 from datetime import datetime
 
-from mtls_middleware._trust.service import Holder
+from mtls_middleware._trust.service import CurrentTrust
 
 
 def test_there_is_nothing_before_the_first_snapshot() -> None:
-    assert Holder().current is None
+    assert CurrentTrust().current is None
 
 
 def test_a_replacement_becomes_current(now: datetime) -> None:
-    holder = Holder()
+    holder = CurrentTrust()
     snapshot = holder.replace((), now)
     assert holder.current is snapshot
     assert (snapshot.version, snapshot.built_at, snapshot.trusts) == (1, now, ())
 
 
 def test_a_reader_keeps_what_it_read(now: datetime) -> None:
-    holder = Holder()
+    holder = CurrentTrust()
     first = holder.replace((), now)
     second = holder.replace((), now)
     assert (first.version, second.version) == (1, 2)
@@ -27,7 +27,7 @@ def test_a_reader_keeps_what_it_read(now: datetime) -> None:
 
 
 def test_no_two_writers_make_the_same_version(now: datetime) -> None:
-    holder = Holder()
+    holder = CurrentTrust()
     versions: list[int] = []
     writers = [
         threading.Thread(target=lambda: versions.extend(holder.replace((), now).version for _ in range(100)))
@@ -41,7 +41,7 @@ def test_no_two_writers_make_the_same_version(now: datetime) -> None:
 
 
 def test_a_child_does_not_inherit_a_held_lock(now: datetime) -> None:
-    holder = Holder()
+    holder = CurrentTrust()
     with holder._writing:
         child = os.fork()
         if child == 0:
