@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import urljoin, urlsplit
 
 from mtls_middleware._io import http
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import LATEST_END, SESSION_SECONDS, Deadline, Resolve, Session, look_up
 from mtls_middleware._io.special_networks import is_public, unwrapped
 from mtls_middleware.display import displayed
@@ -111,7 +111,7 @@ class Fetcher:
             with self._open_session(seconds=self._seconds, resolve=self._policy.resolve) as session:
                 return self._follow(session, address)
         except http.HTTPFailure as failure:
-            raise Unusable(f"cannot be fetched: {displayed(failure.detail)}") from failure
+            raise InputError(f"cannot be fetched: {displayed(failure.detail)}") from failure
 
     def _follow(self, session: http.Session, address: str) -> bytes:
         place = self._require_allowed(address)
@@ -120,11 +120,11 @@ class Fetcher:
             if response.status == _OK:
                 return response.body
             if response.status not in _REDIRECTIONS:
-                raise Unusable(f"answers with status {response.status}")
+                raise InputError(f"answers with status {response.status}")
             address = _next(address, response)
             if self._require_allowed(address).scheme != place.scheme:
-                raise Unusable("leads to another scheme")
-        raise Unusable(f"leads from one address to the next, more than {REDIRECTS} times")
+                raise InputError("leads to another scheme")
+        raise InputError(f"leads from one address to the next, more than {REDIRECTS} times")
 
     def _require_allowed(self, address: str) -> Place:
         """Check an address before anything is sent; where no proxy stands between, `resolve` goes on from here."""
@@ -138,7 +138,7 @@ def _next(address: str, response: http.Response) -> str:
     try:
         return urljoin(address, response.headers.get("location", ""))
     except ValueError as error:
-        raise Unusable(f"leads to what is not an address ({displayed(str(error))})") from error
+        raise InputError(f"leads to what is not an address ({displayed(str(error))})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +163,16 @@ def place_of(address: str) -> Place:
         Unusable: it is no plain http or https address.
     """
     if len(address) > ADDRESS_CHARACTERS or not address.isascii() or not address.isprintable() or " " in address:
-        raise Unusable("is not a plain address")
+        raise InputError("is not a plain address")
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise Unusable(f"is not an address ({displayed(str(error))})") from error
+        raise InputError(f"is not an address ({displayed(str(error))})") from error
     if parts.scheme not in _PORTS:
-        raise Unusable("is neither http nor https")
+        raise InputError("is neither http nor https")
     if not host or "@" in parts.netloc or port == 0 or ("[" in parts.netloc and ":" not in host):
-        raise Unusable("has no host, or names a user")
+        raise InputError("has no host, or names a user")
     return Place(parts.scheme, _host_of(host), port or _PORTS[parts.scheme])
 
 
@@ -180,7 +180,7 @@ def is_followed(address: str) -> bool:
     """Return whether this is an address that could be fetched at all; LDAP's are not."""
     try:
         place_of(address)
-    except Unusable:
+    except InputError:
         return False
     return True
 
@@ -214,7 +214,7 @@ class AddressPolicy:
             return found
         allowed = tuple(address for address in found if self._allows(ip_address(address.partition("%")[0])))
         if not allowed:
-            raise Unusable(f"leads to {', '.join(found[:2])}, which is not public: MTLS_CRL_NETWORKS can allow it")
+            raise InputError(f"leads to {', '.join(found[:2])}, which is not public: MTLS_CRL_NETWORKS can allow it")
         return allowed
 
     def require_name(self, place: Place) -> None:
@@ -229,10 +229,10 @@ class AddressPolicy:
             written = ip_address(place.host.partition("%")[0])
         except ValueError:
             if place.host in _OWN_NAMES or place.host.endswith(_OWN_DOMAINS):
-                raise Unusable("leads to this machine") from None
+                raise InputError("leads to this machine") from None
             return
         if not self._allows(written):
-            raise Unusable(f"leads to {written}, which is not public: MTLS_CRL_NETWORKS can allow it")
+            raise InputError(f"leads to {written}, which is not public: MTLS_CRL_NETWORKS can allow it")
 
     def _allows(self, address: IPAddress) -> bool:
         inner = unwrapped(address)
@@ -250,15 +250,15 @@ def _host_of(written: str) -> str:
         try:
             IPv6Address(host.partition("%")[0])
         except ValueError as error:
-            raise Unusable("is not an address (no host is written like this)") from error
+            raise InputError("is not an address (no host is written like this)") from error
         return host
     if not _NAME.fullmatch(host):
-        raise Unusable("is not an address (no host is written like this)")
+        raise InputError("is not an address (no host is written like this)")
     if _NUMBER.fullmatch(host.rpartition(".")[2]):  # so it is an IPv4 address, or takes itself for one
         try:
             IPv4Address(host)
         except ValueError as error:
-            raise Unusable("writes an IP address in an unusual way") from error
+            raise InputError("writes an IP address in an unusual way") from error
     return host
 
 

@@ -52,19 +52,19 @@ def read(path: Path, limit: int = FILE_BYTES) -> bytes:
     try:
         descriptor = os.open(path, _FLAGS)
     except _UNOPENABLE as error:
-        raise Unusable(_complaint(error)) from error
+        raise InputError(_complaint(error)) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unusable("is not a regular file")
+            raise InputError("is not a regular file")
         content = bytearray()
         while len(content) <= limit and (part := os.read(descriptor, limit + 1 - len(content))):
             content += part
     except OSError as error:
-        raise Unusable(_complaint(error)) from error
+        raise InputError(_complaint(error)) from error
     finally:
         os.close(descriptor)
     if len(content) > limit:
-        raise Unusable(f"is larger than {limit:,} bytes")
+        raise InputError(f"is larger than {limit:,} bytes")
     return bytes(content)
 
 
@@ -80,12 +80,12 @@ def list_folder(folder: Path) -> tuple[Path, ...]:
     try:
         names = _visible(folder)
     except _UNOPENABLE as error:
-        raise Unusable(_complaint(error)) from error
+        raise InputError(_complaint(error)) from error
     if len(names) > FOLDER_FILES:
-        raise Unusable(f"holds more than {FOLDER_FILES:,} files")
+        raise InputError(f"holds more than {FOLDER_FILES:,} files")
     paths = tuple(path for path in (folder / name for name in names) if not is_folder(path))
     if not paths:
-        raise Unusable("is a folder without files: put certificates into it")
+        raise InputError("is a folder without files: put certificates into it")
     return paths
 
 
@@ -131,11 +131,11 @@ def _complaint(error: Exception) -> str:
             return f"cannot be read: {error}"
 
 
-class Unusable(Exception):  # noqa: N818 - not an error of ours: it is what is wrong with a file
+class InputError(Exception):
     """Say why something cannot be used; messages put its name and a colon in front."""
 
 
-class Foreign(Unusable):
+class NotACertificateError(InputError):
     """Say that something has not even the look of a certificate, so that beside others it may be passed over."""
 
 
@@ -161,20 +161,20 @@ def parse_object(data: bytes) -> Object:
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise Unusable("is JSON that is nested too deeply") from error
+        raise InputError("is JSON that is nested too deeply") from error
     except ValueError as error:  # bad UTF-8, bad JSON, and numbers of thousands of digits
-        raise Unusable("is not JSON (RFC 8259)") from error
+        raise InputError("is not JSON (RFC 8259)") from error
     if not isinstance(value, dict):
-        raise Unusable("is JSON, but no object")
+        raise InputError("is JSON, but no object")
     return value
 
 
 def _object(pairs: list[tuple[str, object]]) -> Object:
     found = dict(pairs)
     if len(found) != len(pairs):  # two readers would see two different things
-        raise Unusable("is JSON with a name twice in one object")
+        raise InputError("is JSON with a name twice in one object")
     return found
 
 
 def _refuse_constant(name: str) -> object:
-    raise Unusable(f"is not JSON: {name} stands in it")
+    raise InputError(f"is not JSON: {name} stands in it")

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
-from mtls_middleware._io.files import Unusable, parse_object
+from mtls_middleware._io.files import InputError, parse_object
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.display import displayed
@@ -121,13 +121,13 @@ class FolderStore:
             names = self._names(kind)
         except FileNotFoundError:
             return
-        except (OSError, Unusable) as error:
+        except (OSError, InputError) as error:
             self._complain("read", error)
             return
         for name in names[:MOST]:
             try:
                 yield self._read(kind, self._folder / kind / name)
-            except (OSError, Unusable) as error:
+            except (OSError, InputError) as error:
                 self._complain(f"read ({name})", error)
 
     def put(self, kind: Kind, key: str, content: bytes, at: datetime) -> None:
@@ -139,7 +139,7 @@ class FolderStore:
             path = folder / _name(key)
             _write(path, self._described(kind, key, content, at) + content)
             _prune(folder, path.stat().st_mtime)
-        except (OSError, Unusable, ValueError) as error:
+        except (OSError, InputError, ValueError) as error:
             self._complain("written", error)
 
     def view(self) -> Hashable:
@@ -153,7 +153,7 @@ class FolderStore:
         try:
             self._made(None)
             taken = self._lock.take()
-        except (OSError, Unusable) as error:
+        except (OSError, InputError) as error:
             self._complain("locked", error)
             taken = Taken.OURS  # without a folder each process asks for itself
         try:
@@ -189,19 +189,19 @@ class FolderStore:
     def _read(self, kind: Kind, path: Path) -> Entry:
         line, _, content = _content_of(path).partition(b"\n")
         if len(line) > LINE_BYTES:
-            raise Unusable("is no entry")
+            raise InputError("is no entry")
         told = parse_object(line)
         key, at = told.get("key"), told.get("at")
         if told.get("version") != VERSION or told.get("kind") != kind or not isinstance(key, str):
-            raise Unusable("is no entry of this version")
+            raise InputError("is no entry of this version")
         if path.name != _name(key) or told.get("sha256") != hashlib.sha256(content).hexdigest():
-            raise Unusable("is damaged")
+            raise InputError("is damaged")
         moment = _moment(at)
         if kind is Kind.API:
             mac = told.get("hmac")
             right = [self._mac(key, str(at), content, one) for one in self._keys]
             if not isinstance(mac, str) or not any(hmac.compare_digest(mac.encode(), one.encode()) for one in right):
-                raise Unusable("was not written with MTLS_STATE_SECRET, or was tampered with")
+                raise InputError("was not written with MTLS_STATE_SECRET, or was tampered with")
         return Entry(key=key, content=content, at=moment)
 
     def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:
@@ -234,10 +234,10 @@ def _moment(text: object) -> datetime:
     try:
         moment = datetime.fromisoformat(text if isinstance(text, str) else "")
         if moment.tzinfo is None:
-            raise Unusable("does not say when it was written")
+            raise InputError("does not say when it was written")
         return moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Unusable("does not say when it was written") from error
+        raise InputError("does not say when it was written") from error
 
 
 def _name(key: str) -> str:
@@ -284,10 +284,10 @@ def _content_of(path: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & _OTHERS_MAY_WRITE:
-            raise Unusable("is not ours alone")
+            raise InputError("is not ours alone")
         content = file.read(CONTENT_BYTES + LINE_BYTES + 1)
     if len(content) > CONTENT_BYTES + LINE_BYTES:
-        raise Unusable("is too large")
+        raise InputError("is too large")
     return content
 
 
@@ -295,11 +295,11 @@ def _require_ours(folder: Path) -> None:
     """Refuse a folder in which somebody else may write, or that is only a link to one."""
     state = folder.lstat()
     if not stat.S_ISDIR(state.st_mode):
-        raise Unusable("it is not a folder; a link to one is not followed")
+        raise InputError("it is not a folder; a link to one is not followed")
     if state.st_uid != os.geteuid():
-        raise Unusable("it belongs to another user")
+        raise InputError("it belongs to another user")
     if state.st_mode & _OTHERS_MAY_WRITE:
-        raise Unusable("others may write into it: chmod 700")
+        raise InputError("others may write into it: chmod 700")
 
 
 def _ages(folder: Path) -> Iterator[tuple[float, Path]]:

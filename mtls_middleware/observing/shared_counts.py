@@ -17,7 +17,7 @@ from weakref import WeakSet, finalize
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
-from mtls_middleware._io.files import Unusable, parse_object
+from mtls_middleware._io.files import InputError, parse_object
 from mtls_middleware._io.folder import MOST, FolderLock, FolderStore, Taken
 from mtls_middleware._io.forks import follow_forks, undisturbed
 from mtls_middleware._io.store import Entry, Kind
@@ -188,7 +188,7 @@ class SharedCounts:
                 try:
                     lock = store.lock(place)
                     taken = lock.take()
-                except (OSError, Unusable):
+                except (OSError, InputError):
                     return False
                 if taken is Taken.OURS:
                     self._lock, self._place = lock, place
@@ -243,7 +243,7 @@ class Tally:
         try:
             told = parse_object(data) if len(data) <= BYTES else {}
             since = _moment(told.get("since"))
-        except (Unusable, ValueError, OverflowError):
+        except (InputError, ValueError, OverflowError):
             return None
         rows = told.get("numbers")
         if since is None or type(told.get("version")) is not int or told["version"] != VERSION:

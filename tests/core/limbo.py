@@ -18,7 +18,7 @@ from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import Anchor, Binding, build_trust
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings.values import dns_name
@@ -81,7 +81,7 @@ class Case:
         now = _time(self.row["validation_time"])
         found = []
         for pem in self.row["crls"]:
-            with suppress(Unusable):
+            with suppress(InputError):
                 found.append(parse_list(pem.encode(), self.id))
         known = check(verified, CRLSet(found, verified.path[1:]), now)
         if known.state is not RevocationState.GOOD:

@@ -25,7 +25,7 @@ LOGGERS = ("LOGGER", "_log", "logger")
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
 """Methods of loggers; of `log` the second argument is the sentence."""
 
-CLAUSES = ("Unusable", "Foreign")
+CLAUSES = ("InputError", "NotACertificateError")
 """Exceptions whose text says what is wrong with a file or an answer, behind its name."""
 
 LISTS = ("warnings", "problems", "errors")
@@ -34,7 +34,7 @@ LISTS = ("warnings", "problems", "errors")
 TELLING = {
     "_io/forks.py": ("why_no_thread",),
     "_trust/crl/lists.py": ("_problem",),
-    "_trust/files/anchors.py": ("Elsewhere", "weakness"),
+    "_trust/files/anchors.py": ("OtherRegionError", "weakness"),
     "_trust/genesys/failure.py": ("_no_answer",),
 }
 """Functions and classes elsewhere than where their text is told."""

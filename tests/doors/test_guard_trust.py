@@ -16,7 +16,7 @@ from mtls_middleware import composition as composed
 from mtls_middleware._core.decision import RevocationState
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware._io import forks
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys.client import CertificatesAPI
@@ -166,7 +166,7 @@ class Host:
     def __call__(self, address: str) -> bytes:
         assert address == ADDRESS
         if self.content is None:
-            raise Unusable("cannot be fetched: no connection")
+            raise InputError("cannot be fetched: no connection")
         return self.content
 
 

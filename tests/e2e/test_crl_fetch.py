@@ -8,7 +8,7 @@ from ipaddress import ip_network
 import pytest
 
 from mtls_middleware._io.fetch import AddressPolicy, Fetcher
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 
 pytestmark = pytest.mark.e2e
 
@@ -68,7 +68,7 @@ def host() -> Iterator[CRLHost]:
 
 
 def refusal(fetcher: Fetcher, address: str) -> str:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(InputError) as caught:
         fetcher(address)
     return str(caught.value)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from mtls_middleware._io.fetch import CRL_BYTES, CRL_SECONDS, REDIRECTS, AddressPolicy, Fetcher
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import FailureKind, HTTPFailure, Resolve, Response, Session
 
 LIST = "http://crl.example/a.crl"
@@ -64,7 +64,7 @@ def fetch(web: Web, address: str = LIST, *, proxy: str | None = None) -> bytes:
 
 
 def failure(web: Web, address: str = LIST, *, proxy: str | None = None) -> str:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(InputError) as caught:
         fetch(web, address, proxy=proxy)
     return str(caught.value)
 
@@ -132,7 +132,7 @@ def test_nothing_is_asked_at_what_is_no_plain_address(address: str) -> None:
 FAILURES: Mapping[str, tuple[Exception, str]] = {
     "of the network": (HTTPFailure(FailureKind.TIMEOUT, "a step took too long"), "fetched: a step took too long"),
     "of the resolver": (HTTPFailure(FailureKind.UNKNOWN_HOST, "no such name"), "cannot be fetched: no such name"),
-    "of the policy": (Unusable("leads to 10.0.0.5, which is not public"), "not public"),
+    "of the policy": (InputError("leads to 10.0.0.5, which is not public"), "not public"),
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._io.fetch import AddressPolicy, Place, is_followed, place_of
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 
 PLACES = {
     "http://crl.example/a.crl": Place("http", "crl.example", 80),
@@ -56,7 +56,7 @@ def test_anything_else_is_not_followed(address: str) -> None:
 def test_any_text_is_an_address_or_not(address: str) -> None:
     try:
         place_of(address)
-    except Unusable:
+    except InputError:
         return
 
 
@@ -94,7 +94,7 @@ def resolving(*addresses: str, **options: object) -> AddressPolicy:
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_a_name_is_not_followed_to_an_address_that_is_not_public(address: str) -> None:
-    with pytest.raises(Unusable, match="not public: MTLS_CRL_NETWORKS can allow it"):
+    with pytest.raises(InputError, match="not public: MTLS_CRL_NETWORKS can allow it"):
         resolving(address).resolve("crl.example", 80)
 
 
@@ -108,7 +108,7 @@ def test_only_the_public_ones_of_several_addresses_are_contacted() -> None:
 
 
 def test_a_name_without_address_is_not_followed() -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         resolving().resolve("crl.example", 80)
 
 
@@ -119,7 +119,7 @@ def test_a_private_network_can_be_allowed(address: str) -> None:
 
 
 def test_an_allowed_network_allows_no_other() -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         resolving("10.0.1.5", networks=[ip_network("10.0.0.0/24"), ip_network("fc00::/7")]).resolve("crl.example", 80)
 
 
@@ -134,7 +134,7 @@ def test_the_host_of_a_listed_address_may_be_private() -> None:
 
 @pytest.mark.parametrize(("host", "port"), [("crl.corp.example", 443), ("other.corp.example", 80)])
 def test_no_other_host_or_port_may(host: str, port: int) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         resolving("10.0.0.5", listed=["http://crl.corp.example/a.crl"]).resolve(host, port)
 
 
@@ -164,7 +164,7 @@ OWN = [
 
 @pytest.mark.parametrize("host", OWN)
 def test_a_private_address_that_is_written_out_goes_through_no_proxy(host: str) -> None:
-    with pytest.raises(Unusable, match="leads to"):
+    with pytest.raises(InputError, match="leads to"):
         resolving().require_name(place_of(f"http://{host}/a.crl"))
 
 
@@ -209,7 +209,7 @@ def test_every_spelling_of_an_ipv4_address_that_a_resolver_takes_is_plain_or_ref
             socket.inet_aton(written)
         except OSError:
             continue
-        with pytest.raises(Unusable, match="writes an IP address in an unusual way"):
+        with pytest.raises(InputError, match="writes an IP address in an unusual way"):
             place_of(f"http://{written}/")
 
 
@@ -222,7 +222,7 @@ def test_a_dot_at_the_end_of_a_host_means_nothing(written: str) -> None:
 
 
 def test_a_listed_address_that_nobody_can_follow_is_left_out() -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         resolving("10.0.0.5", listed=["http://127.1/a.crl"]).resolve("127.1", 80)
 
 

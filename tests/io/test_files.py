@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware._io.files import FILE_BYTES, FOLDER_FILES, Unusable, is_folder, list_folder, read, view
+from mtls_middleware._io.files import FILE_BYTES, FOLDER_FILES, InputError, is_folder, list_folder, read, view
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -24,24 +24,24 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.pem"
     path.write_bytes(b"x" * (FILE_BYTES + 1))
-    with pytest.raises(Unusable, match="larger than 1,048,576 bytes"):
+    with pytest.raises(InputError, match="larger than 1,048,576 bytes"):
         read(path)
 
 
 def test_a_missing_file_is_named_missing(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "a.pem")
 
 
 def test_a_broken_link_is_named_missing(tmp_path: Path) -> None:
     (tmp_path / "a.pem").symlink_to("nowhere")
-    with pytest.raises(Unusable, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "a.pem")
 
 
 def test_a_loop_of_links_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "a.pem").symlink_to("a.pem")
-    with pytest.raises(Unusable, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / "a.pem")
 
 
@@ -50,25 +50,25 @@ def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "a.pem"
     path.write_bytes(b"a")
     path.chmod(0)
-    with pytest.raises(Unusable, match="permission denied"):
+    with pytest.raises(InputError, match="permission denied"):
         read(path)
 
 
 @pytest.mark.timeout(10)
 def test_a_fifo_without_a_writer_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pem")
-    with pytest.raises(Unusable, match="not a regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read(tmp_path / "a.pem")
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
 def test_a_device_is_refused(device: str) -> None:
-    with pytest.raises(Unusable, match="not a regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read(Path(device))
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="not a regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read(tmp_path)
 
 
@@ -76,12 +76,12 @@ def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("a.pem")
-        with pytest.raises(Unusable, match="cannot be read"):
+        with pytest.raises(InputError, match="cannot be read"):
             read(tmp_path / "a.pem")
 
 
 def test_a_path_with_a_nul_is_unreadable() -> None:
-    with pytest.raises(Unusable, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         read(Path("a\0b"))
     assert not is_folder(Path("a\0b"))
 
@@ -100,19 +100,19 @@ def test_a_kubernetes_mount_shows_each_file_once(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="a folder without files"):
+    with pytest.raises(InputError, match="a folder without files"):
         list_folder(tmp_path)
 
 
 def test_a_folder_that_is_too_full_is_refused(tmp_path: Path) -> None:
     for number in range(FOLDER_FILES + 1):
         (tmp_path / f"{number}.pem").touch()
-    with pytest.raises(Unusable, match="more than 1,000 files"):
+    with pytest.raises(InputError, match="more than 1,000 files"):
         list_folder(tmp_path)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist"):
         list_folder(tmp_path / "a")
 
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._io.fetch import AddressPolicy, open_session
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import undisturbed
 from mtls_middleware._io.http import Deadline, FailureKind, HTTPFailure, Response, look_up, proxy_of
 from mtls_middleware._io.http_client import HTTPSession, Network, tls_context
@@ -401,7 +401,7 @@ def test_lesson_a_resolver_that_hangs_holds_no_fork_up(monkeypatch: pytest.Monke
         return []
 
     def refresh() -> None:
-        with undisturbed(), suppress(Unusable):
+        with undisturbed(), suppress(InputError):
             AddressPolicy().resolve("hangs.example", 80)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)

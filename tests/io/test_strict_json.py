@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._io.files import Unusable, parse_object
+from mtls_middleware._io.files import InputError, parse_object
 
 HOSTILE = {
     "empty": b"",
@@ -37,13 +37,13 @@ def test_an_object_is_read() -> None:
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
 def test_anything_else_is_refused(data: bytes) -> None:
-    with pytest.raises(Unusable, match="JSON"):
+    with pytest.raises(InputError, match="JSON"):
         parse_object(data)
 
 
 @given(st.binary())
 def test_any_bytes_are_an_object_or_unusable(data: bytes) -> None:
-    with suppress(Unusable):
+    with suppress(InputError):
         assert isinstance(parse_object(data), dict)
 
 

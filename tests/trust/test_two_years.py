@@ -18,7 +18,7 @@ import pytest
 from mtls_middleware import Guard, Settings
 from mtls_middleware import composition as composed
 from mtls_middleware._core.scope import connection_of
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys.client import CertificatesAPI
@@ -163,14 +163,14 @@ class World:
         match self.crl_weather.at(self.clock.now):
             case "good":
                 if address not in self.lists:
-                    raise Unusable("answers with status 404")
+                    raise InputError("answers with status 404")
                 return self.lists[address][0]
             case "captive":
                 return CAPTIVE
             case "truncated":
                 return self.lists[address][0][:-40]
             case _:
-                raise Unusable("cannot be fetched: no connection")
+                raise InputError("cannot be fetched: no connection")
 
     def is_fair(self, days: int) -> bool:
         """Return whether all hosts do well, and will for some days: what is spoiled then is asked for again."""

@@ -4,7 +4,7 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import Pause
 
 BOOLEAN = 0x01
@@ -57,18 +57,18 @@ def element(data: bytes, begin: int, limit: int) -> Element:
         Unusable: it is cut off, or not DER.
     """
     if begin + 2 > limit:
-        raise Unusable("is cut off")
+        raise InputError("is cut off")
     content = begin + 2
     length = data[begin + 1]
     if length >= _LONG_FORM:
         content += length - _LONG_FORM
         if content - begin - 2 not in range(1, _LENGTH_BYTES + 1) or content > limit:
-            raise Unusable("is not DER")
+            raise InputError("is not DER")
         length = int.from_bytes(data[begin + 2 : content], "big")
         if length < _LONG_FORM or not data[begin + 2]:
-            raise Unusable("is not DER")
+            raise InputError("is not DER")
     if content + length > limit:
-        raise Unusable("is cut off")
+        raise InputError("is cut off")
     return Element(data[begin], begin, content, content + length)
 
 
@@ -104,23 +104,23 @@ def content_of(data: bytes, pause: Pause) -> bytes:
     if _MARK in data:
         return b"".join(_decoded(_body(data), pause))
     if not data.strip():
-        raise Unusable("is empty")
+        raise InputError("is empty")
     if data.startswith(_GZIP):
-        raise Unusable("is compressed: unpack it")
+        raise InputError("is compressed: unpack it")
     if data[:256].lstrip()[:1] == b"<":
-        raise Unusable("is a web page or XML, not a CRL")
-    raise Unusable("is not a CRL: it is neither DER nor PEM")
+        raise InputError("is a web page or XML, not a CRL")
+    raise InputError("is not a CRL: it is neither DER nor PEM")
 
 
 def _body(data: bytes) -> memoryview:
     """Return what stands between the two lines of the only block."""
     if data.count(_MARK) > 1:
-        raise Unusable("holds more than one PEM block: put each CRL into a separate file")
+        raise InputError("holds more than one PEM block: put each CRL into a separate file")
     begin, end = data.find(_BEGIN), data.find(_END)
     if begin < 0:
-        raise Unusable("holds a PEM block that is no X509 CRL")
+        raise InputError("holds a PEM block that is no X509 CRL")
     if end < begin:
-        raise Unusable("has no END line: it is cut off")
+        raise InputError("has no END line: it is cut off")
     return memoryview(data)[begin + len(_BEGIN) : end]
 
 
@@ -129,7 +129,7 @@ def _decoded(body: memoryview, pause: Pause) -> Iterator[bytes]:
     for begin in range(0, len(body), SLICE_BYTES):
         text = kept + bytes(body[begin : begin + SLICE_BYTES]).translate(None, _BLANKS)
         if is_padded and text:
-            raise Unusable("is not valid base64: something follows its end")
+            raise InputError("is not valid base64: something follows its end")
         is_last = begin + SLICE_BYTES >= len(body)
         whole = len(text) if is_last else len(text) - len(text) % _QUANTUM
         ready, kept = text[:whole], text[whole:]
@@ -137,5 +137,5 @@ def _decoded(body: memoryview, pause: Pause) -> Iterator[bytes]:
         try:
             yield binascii.a2b_base64(ready, strict_mode=True)
         except ValueError as error:
-            raise Unusable(f"is not valid base64 ({error})") from error
+            raise InputError(f"is not valid base64 ({error})") from error
         pause()

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.crl import RevocationList
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind, Store
 from mtls_middleware._trust.files import reading
 
@@ -50,7 +50,7 @@ class KnownCRLs:
         place = (one.part, _key_of(signer))
         held = self._signed.get(place)
         if held is not None and (one.number < held.number or one.this_update < held.this_update):
-            raise Unusable(f"is older than what is known: {_age(one)}, not {_age(held)}")
+            raise InputError(f"is older than what is known: {_age(one)}, not {_age(held)}")
         _hold(self._signed, place, one)
 
     def review(self, issuers: Iterable[x509.Certificate]) -> None:
@@ -60,7 +60,7 @@ class KnownCRLs:
         for one in waiting.values():
             try:
                 self.offer(one, known)
-            except Unusable:
+            except InputError:
                 continue
 
 
@@ -76,14 +76,14 @@ def require_true(one: RevocationList, *, issuers: Iterable[x509.Certificate], ma
         Unusable: it is forged, or of a CA that is not known.
     """
     if _signer_of(one, issuers) is None and not may_wait:
-        raise Unusable("bears the name of a CA that is not known")
+        raise InputError("bears the name of a CA that is not known")
 
 
 def _signer_of(one: RevocationList, issuers: Iterable[x509.Certificate]) -> x509.Certificate | None:
     named = [issuer for issuer in issuers if issuer.subject == one.issuer]
     signer = next((issuer for issuer in named if one.is_signed_by(issuer)), None)
     if named and signer is None:
-        raise Unusable("bears the name of a CA that did not sign it, or may not sign CRLs")
+        raise InputError("bears the name of a CA that did not sign it, or may not sign CRLs")
     return signer
 
 
@@ -162,7 +162,7 @@ class CRLStore:
                 continue
             try:
                 yield entry.key, reading.decode(entry.content)
-            except Unusable:
+            except InputError:
                 continue  # somebody else wrote there; what it would teach comes again with the next call
 
     def learned(self, name: str) -> None:

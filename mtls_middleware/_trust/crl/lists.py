@@ -18,7 +18,7 @@ from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io import files
 from mtls_middleware._io.fetch import CRL_BYTES
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.crl.known import CRLStore, KnownCRLs, require_true
 from mtls_middleware._trust.crl.parsing import parse_list
@@ -67,7 +67,7 @@ class Revocations:
 
         Args:
             places: of MTLS_CRL_URLS: addresses, files and folders.
-            fetch: returns what is behind an address, or raises `Unusable`: a `Fetcher`.
+            fetch: returns what is behind an address, or raises `InputError`: a `Fetcher`.
             store: where last good lists are kept; None for nowhere.
             interval: seconds between two questions to the same place.
             draw: for jitter.
@@ -251,7 +251,7 @@ class Revocations:
                         self._store.forget(kept.origin)
                         continue
                     self._known.offer(found, self._issuers)
-                except Unusable:
+                except InputError:
                     continue
                 if source is not None:
                     source.held = found
@@ -268,7 +268,7 @@ class Revocations:
                 _require_begun(found, now)
                 _require_meant(found, source)
                 self._known.offer(found, self._issuers)
-            except Unusable as error:
+            except InputError as error:
                 errors.append(f"{place}: {error}")
                 continue
             source.take(found, content)
@@ -302,7 +302,7 @@ def _files_of(place: str) -> tuple[str, ...]:
     if not _is_address(place) and files.is_folder(Path(place)):
         try:
             return tuple(map(str, files.list_folder(Path(place))))
-        except Unusable:
+        except InputError:
             pass  # it is asked as a file, and that tells
     return (place,)
 
@@ -314,13 +314,13 @@ def _is_news(at: datetime, source: CRLSource, now: datetime) -> bool:
 
 def _require_begun(found: RevocationList, now: datetime) -> None:
     if not found.is_usable(now):
-        raise Unusable(f"begins at {found.this_update:%Y-%m-%d %H:%M:%SZ}: not usable yet; is the clock right?")
+        raise InputError(f"begins at {found.this_update:%Y-%m-%d %H:%M:%SZ}: not usable yet; is the clock right?")
 
 
 def _require_meant(found: RevocationList, source: CRLSource) -> None:
     """Refuse a list that its CA signed for other addresses: a swap would hide what the right one names."""
     if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.places):
-        raise Unusable("is bound to other addresses than this one")
+        raise InputError("is bound to other addresses than this one")
 
 
 def _is_told_by(configured: Iterable[CRLSource], learned: Learned) -> bool:

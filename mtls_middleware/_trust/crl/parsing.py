@@ -12,7 +12,7 @@ from mtls_middleware._core.certificate import UNREADABLE
 from mtls_middleware._core.crl import MAX_BYTES, Collector, ListSignature, RevocationList, Scope, SerialNumbers
 from mtls_middleware._core.signatures import HASHES
 from mtls_middleware._io.fetch import CRL_BYTES
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import Pause, rest
 from mtls_middleware._trust.crl import der
 from mtls_middleware._trust.crl.der import content_of
@@ -74,20 +74,20 @@ def parse_list(
         data: a whole file or answer.
         origin: address or file, for messages.
         pause: called between slices of work.
-        believe: is shown the list before its entries are read, with a signature that covers them; it raises `Unusable`
-            where they are not worth reading.
+        believe: is shown the list before its entries are read, with a signature that covers them; it raises
+            `InputError` where they are not worth reading.
 
     Raises:
         Unusable: it is no list, or one that this package does not understand in full.
     """
     if len(data) > CRL_BYTES:
-        raise Unusable(f"is larger than {CRL_BYTES:,} bytes")
+        raise InputError(f"is larger than {CRL_BYTES:,} bytes")
     encoded = content_of(data, pause)
     layout = _layout(encoded)
     try:
         found = _read(x509.load_der_x509_crl(layout.head), encoded, layout, origin)
     except UNREADABLE as error:
-        raise Unusable(f"is a CRL that cannot be read ({displayed(str(error))})") from error
+        raise InputError(f"is a CRL that cannot be read ({displayed(str(error))})") from error
     believe(found)
     return replace(found, serial_numbers=read_serial_numbers(encoded, layout.entries_begin, layout.entries_end, pause))
 
@@ -115,21 +115,21 @@ def _layout(data: bytes) -> _Layout:
     """Find the entries: the SEQUENCE that stands behind the dates (RFC 5280 §5.1)."""
     outer = der.element(data, 0, len(data))
     if outer.tag != der.SEQUENCE or outer.end != len(data):
-        raise Unusable("is not one CRL in DER")
+        raise InputError("is not one CRL in DER")
     parts = [*islice(der.elements(data, outer.content, outer.end), _PARTS)]
     if [part.tag for part in parts] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
-        raise Unusable("is DER, but not a CRL")
+        raise InputError("is DER, but not a CRL")
     signed, algorithm, signature = parts
     fields = [*islice(der.elements(data, signed.content, signed.end), _FIELDS)]
     dates = [place for place, field in enumerate(fields) if field.tag in _TIMES]
     if not dates:
-        raise Unusable("is DER, but not a CRL")
+        raise InputError("is DER, but not a CRL")
     entries = next((field for field in fields[dates[-1] + 1 :][:1] if field.tag == der.SEQUENCE), None)
     begin, end = (entries.begin, entries.end) if entries else (signed.end, signed.end)
     if len(data) - (end - begin) > HEAD_BYTES:
-        raise Unusable(f"has more than {HEAD_BYTES:,} bytes beside its entries")
+        raise InputError(f"has more than {HEAD_BYTES:,} bytes beside its entries")
     if data[algorithm.begin : algorithm.end] not in (data[field.begin : field.end] for field in fields[:2]):
-        raise Unusable("names two different signature algorithms")
+        raise InputError("names two different signature algorithms")
     head = data[signed.content : begin] + data[end : signed.end]
     return _Layout(
         signed_begin=signed.begin,
@@ -143,11 +143,11 @@ def _layout(data: bytes) -> _Layout:
 def _read(head: x509.CertificateRevocationList, data: bytes, layout: _Layout, origin: str) -> RevocationList:
     """Read everything but the entries."""
     if len(head):
-        raise Unusable("has its entries twice")
+        raise InputError("has its entries twice")
     if head.next_update_utc is None:
-        raise Unusable("has no nextUpdate")
+        raise InputError("has no nextUpdate")
     if head.next_update_utc < head.last_update_utc:
-        raise Unusable("ends before it begins")
+        raise InputError("ends before it begins")
     number, authority, point = _extensions(head.extensions)
     return RevocationList(
         fingerprint_sha256=hashlib.sha256(data).hexdigest(),
@@ -181,35 +181,35 @@ def _extensions(
             case x509.IssuingDistributionPoint() as point:
                 pass
             case x509.DeltaCRLIndicator():
-                raise Unusable("is a delta CRL")
+                raise InputError("is a delta CRL")
             case _ if extension.critical:
-                raise Unusable(f"has a critical extension that is not understood ({extension.oid.dotted_string})")
+                raise InputError(f"has a critical extension that is not understood ({extension.oid.dotted_string})")
             case _:
                 pass
     if number is None:
-        raise Unusable("has no CRL number")
+        raise InputError("has no CRL number")
     return number, authority, point
 
 
 def _addresses(point: x509.IssuingDistributionPoint) -> frozenset[str] | None:
     """Return the addresses that a list is bound to; None where it tells of all of its CA's certificates."""
     if point.indirect_crl:
-        raise Unusable("is an indirect CRL")
+        raise InputError("is an indirect CRL")
     if point.only_some_reasons:
-        raise Unusable("covers only some reasons")
+        raise InputError("covers only some reasons")
     if point.relative_name is not None:
-        raise Unusable("is bound to a relative name")
+        raise InputError("is bound to a relative name")
     if point.full_name is None:
         return None
     addresses = frozenset(name.value for name in point.full_name if isinstance(name, x509.UniformResourceIdentifier))
     if not addresses:
-        raise Unusable("is bound to a name that is not an address")
+        raise InputError("is bound to a name that is not an address")
     return addresses
 
 
 def _scope(point: x509.IssuingDistributionPoint) -> Scope:
     if point.only_contains_attribute_certs:
-        raise Unusable("covers only attribute certificates")
+        raise InputError("covers only attribute certificates")
     if point.only_contains_user_certs:
         return Scope.CALLERS
     return Scope.AUTHORITIES if point.only_contains_ca_certs else Scope.ALL
@@ -219,7 +219,7 @@ def _signature(head: x509.CertificateRevocationList, signed: memoryview) -> List
     algorithm = head.signature_hash_algorithm
     scheme = head.signature_algorithm_parameters
     if algorithm is None or algorithm.name not in HASHES or scheme is None:
-        raise Unusable(f"is signed with a weak or unusual algorithm ({head.signature_algorithm_oid.dotted_string})")
+        raise InputError(f"is signed with a weak or unusual algorithm ({head.signature_algorithm_oid.dotted_string})")
     return ListSignature(
         scheme=scheme,
         digest=hashlib.new(algorithm.name, signed).digest(),
@@ -254,7 +254,7 @@ def _entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
     while at < end:
         # SEQUENCE, INTEGER and a time, each with a length of one byte; long entries do not take this way.
         if at + 4 > end or data[at] != der.SEQUENCE:
-            raise Unusable("has an entry that is not DER")
+            raise InputError("has an entry that is not DER")
         content = at + 2
         stop = content + data[at + 1]
         if data[at + 1] >= _LONG_FORM:
@@ -262,15 +262,15 @@ def _entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
             content, stop = long.content, long.end
         date = content + 2 + data[content + 1]
         if stop > end or date + 2 > stop or data[content] != der.INTEGER or not 0 < date - content - 2 <= MAX_BYTES:
-            raise Unusable("has an entry that is not DER")
+            raise InputError("has an entry that is not DER")
         extensions = date + 2 + data[date + 1]
         if data[date] not in _TIMES or extensions > stop or extensions - date - 2 < _TIME_BYTES:
-            raise Unusable("has an entry without a date")
+            raise InputError("has an entry without a date")
         if stop - extensions > EXTENSIONS_BYTES:
-            raise Unusable(f"has an entry with more than {EXTENSIONS_BYTES:,} bytes of extensions")
+            raise InputError(f"has an entry with more than {EXTENSIONS_BYTES:,} bytes of extensions")
         number = data[content + 2 : date]
         if number[0] in _FILLING and len(number) > 1 and (number[0] ^ number[1]) < _SIGN:
-            raise Unusable("has a serial number that is not DER")  # it would be found under another name
+            raise InputError("has a serial number that is not DER")  # it would be found under another name
         yield number, data[extensions:stop]
         at = stop
 
@@ -281,18 +281,18 @@ def _require_harmless(extensions: bytes) -> None:
         return
     outer = der.element(extensions, 0, len(extensions))
     if outer.tag != der.SEQUENCE or outer.end != len(extensions):
-        raise Unusable("has an entry with extensions that are not DER")
+        raise InputError("has an entry with extensions that are not DER")
     for place, extension in enumerate(der.elements(extensions, outer.content, outer.end)):
         if place == EXTENSIONS:
-            raise Unusable(f"has an entry with more than {EXTENSIONS} extensions")
+            raise InputError(f"has an entry with more than {EXTENSIONS} extensions")
         identifier, is_critical, value = _extension(extensions, extension)
         if identifier == _CERTIFICATE_ISSUER:
-            raise Unusable("is an indirect CRL: an entry names another CA")
+            raise InputError("is an indirect CRL: an entry names another CA")
         if identifier == _REASON_CODE:
             if value not in _REASONS:
-                raise Unusable("has an entry with a reason that a complete CRL cannot have")
+                raise InputError("has an entry with a reason that a complete CRL cannot have")
         elif is_critical and identifier != _INVALIDITY_DATE:
-            raise Unusable("has an entry with a critical extension that is not understood")
+            raise InputError("has an entry with a critical extension that is not understood")
 
 
 def _extension(data: bytes, extension: der.Element) -> tuple[bytes, bool, bytes]:
@@ -305,4 +305,4 @@ def _extension(data: bytes, extension: der.Element) -> tuple[bytes, bool, bytes]
         case [der.OBJECT_IDENTIFIER, der.BOOLEAN, der.OCTET_STRING]:
             return contents[0], contents[1] != _FALSE, contents[2]
         case _:
-            raise Unusable("has an entry with an extension that is not DER")
+            raise InputError("has an entry with an extension that is not DER")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from mtls_middleware._core.chain import CURVES, RSA_BITS
 from mtls_middleware._core.trust import Anchor, Binding, Bound
 from mtls_middleware._io import files
-from mtls_middleware._io.files import Report, Unusable, subject_of
+from mtls_middleware._io.files import InputError, Report, subject_of
 from mtls_middleware._trust.files.reading import Found, is_ca, is_self_issued, read_certificates
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
@@ -111,22 +111,22 @@ def _files_of(entry: Bound[Path], report: Report) -> Iterator[tuple[Path, bool]]
         return
     try:
         yield from ((path, False) for path in files.list_folder(entry.value))
-    except Unusable as error:
+    except InputError as error:
         report.problems.append(f"{_origin(entry.value)}: {error}")
 
 
 def _read_file(path: Path, written: Binding | None, anchors: Anchors, report: Report, *, named: bool) -> None:
     origin = _origin(path)
     binding: Binding | None = None
-    unbound: Unusable | None = None
+    unbound: InputError | None = None
     try:
         binding = bind(path, anchors.possible) if written is None else require_possible(written, anchors.possible)
-    except Elsewhere as error:
+    except OtherRegionError as error:
         if not named:
             report.warnings.append(f"{origin}: is for {error.region}, not one of MTLS_REGIONS; it is ignored")
             return
         unbound = error
-    except Unusable as error:
+    except InputError as error:
         unbound = error
     own = Report()
     found = read_certificates(path, origin, own, named=named)
@@ -241,7 +241,7 @@ def default_root() -> x509.Certificate:
     return x509.load_pem_x509_certificate(_PEM)
 
 
-class Elsewhere(Unusable):
+class OtherRegionError(InputError):
     """Say that a file is named after a region that is not configured."""
 
     def __init__(self, region: str, possible: tuple[Binding, ...]) -> None:
@@ -276,10 +276,10 @@ def bind(path: Path, possible: tuple[Binding, ...]) -> Binding:
         binding = Binding(Authority.GENESYS, region)
         if binding in possible:
             return binding
-        raise Elsewhere(region, possible)
+        raise OtherRegionError(region, possible)
     if len(possible) == 1:
         return possible[0]
-    raise Unusable(f"does not say by its name what it vouches for: write {_prefixes(possible)} in front of the path")
+    raise InputError(f"does not say by its name what it vouches for: write {_prefixes(possible)} in front of the path")
 
 
 def require_possible(binding: Binding, possible: tuple[Binding, ...]) -> Binding:
@@ -290,7 +290,7 @@ def require_possible(binding: Binding, possible: tuple[Binding, ...]) -> Binding
     """
     if binding not in possible:
         missing = "MTLS_REGIONS" if binding.authority is Authority.GENESYS else "MTLS_AUTHORITIES"
-        raise Unusable(f"is bound to {binding}, which is not among {missing}: add it there or remove the file")
+        raise InputError(f"is bound to {binding}, which is not among {missing}: add it there or remove the file")
     return binding
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import PurePosixPath
 
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware.display import displayed
 
 ENTRIES = 256
@@ -76,18 +76,18 @@ def unpack(data: bytes) -> tuple[Entry, ...]:
         Unusable: broken, encrypted, over a bound, or holding a name that would lead outside.
     """
     if data.startswith(_MAGIC_EMPTY):
-        raise Unusable("is an empty zip: download it again")
+        raise InputError("is an empty zip: download it again")
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             return tuple(_entries(archive, len(data)))
     except _BROKEN as error:
-        raise Unusable(f"is not a readable zip ({displayed(str(error))}): download it again") from error
+        raise InputError(f"is not a readable zip ({displayed(str(error))}): download it again") from error
 
 
 def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[Entry]:
     infos = archive.infolist()
     if len(infos) > ENTRIES:
-        raise Unusable(f"holds {len(infos):,} entries; at most {ENTRIES} are read")
+        raise InputError(f"holds {len(infos):,} entries; at most {ENTRIES} are read")
     total = 0
     for info in infos:
         _require_safe(info)
@@ -96,7 +96,7 @@ def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[Entry]:
         content = _inflate(archive, info, size)
         total += len(content)
         if total > TOTAL_BYTES:
-            raise Unusable(f"inflates to more than {TOTAL_BYTES:,} bytes")
+            raise InputError(f"inflates to more than {TOTAL_BYTES:,} bytes")
         yield Entry(name=info.filename, data=content)
 
 
@@ -104,14 +104,14 @@ def _require_safe(info: zipfile.ZipInfo) -> None:
     name = info.orig_filename
     escapes = name.startswith("/") or "\\" in name or "\0" in name or _DRIVE.match(name) or ".." in name.split("/")
     if not name or escapes:
-        raise Unusable(f"entry '{displayed(name)}' has a name that leads outside of the zip")
+        raise InputError(f"entry '{displayed(name)}' has a name that leads outside of the zip")
     kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
     if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        raise Unusable(f"entry '{displayed(name)}' is a link or a device, not a file")
+        raise InputError(f"entry '{displayed(name)}' is a link or a device, not a file")
     if info.flag_bits & _ENCRYPTED:
-        raise Unusable(f"entry '{displayed(name)}' is encrypted: unpack it and name the certificate file instead")
+        raise InputError(f"entry '{displayed(name)}' is encrypted: unpack it and name the certificate file instead")
     if info.compress_type not in _METHODS:
-        raise Unusable(
+        raise InputError(
             f"entry '{displayed(name)}' is packed in an unusual way: unpack it and name the certificate file"
         )
 
@@ -126,7 +126,7 @@ def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> byte
     with archive.open(info) as stream:
         content = stream.read(ENTRY_BYTES + 1)
     if len(content) > ENTRY_BYTES:
-        raise Unusable(f"entry '{displayed(info.filename)}' is larger than {ENTRY_BYTES:,} bytes")
+        raise InputError(f"entry '{displayed(info.filename)}' is larger than {ENTRY_BYTES:,} bytes")
     if len(content) > RATIO_FREE_BYTES and len(content) > RATIO * min(info.compress_size, size):
-        raise Unusable(f"entry '{displayed(info.filename)}' inflates more than {RATIO} times: it is no certificate")
+        raise InputError(f"entry '{displayed(info.filename)}' inflates more than {RATIO} times: it is no certificate")
     return content

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from mtls_middleware._core.certificate import UNREADABLE
 from mtls_middleware._io import files
-from mtls_middleware._io.files import Foreign, Report, Unusable
+from mtls_middleware._io.files import InputError, NotACertificateError, Report
 from mtls_middleware._trust.files import archive
 from mtls_middleware.display import displayed
 from mtls_middleware.regions import find
@@ -71,12 +71,12 @@ def read_certificates(path: Path, origin: str, report: Report, *, named: bool) -
         if archive.is_zip(data):
             return _from_zip(data, origin, report)
         return tuple(Found(certificate=certificate, origin=origin) for certificate in parse_certificates(data))
-    except Foreign as error:
+    except NotACertificateError as error:
         if named or _promises_certificates(path.name):
             report.problems.append(f"{origin}: {error}")
         else:
             report.warnings.append(f"{origin}: {error}; it is ignored")
-    except Unusable as error:
+    except InputError as error:
         report.problems.append(f"{origin}: {error}")
     return ()
 
@@ -87,7 +87,7 @@ def _from_zip(data: bytes, origin: str, report: Report) -> tuple[Found, ...]:
     for entry in archive.unpack(data):
         found += _from_entry(entry, f"{origin}: entry '{displayed(entry.name)}'", inside)
     if not found and not inside.problems:
-        raise Foreign("is a zip without any certificate: download it again")
+        raise NotACertificateError("is a zip without any certificate: download it again")
     report.problems += inside.problems
     report.warnings += inside.warnings
     return () if inside.problems else tuple(found)
@@ -96,15 +96,15 @@ def _from_zip(data: bytes, origin: str, report: Report) -> tuple[Found, ...]:
 def _from_entry(entry: archive.Entry, origin: str, report: Report) -> Iterator[Found]:
     try:
         if archive.is_zip(entry.data):
-            raise Foreign("is a zip inside a zip: unpack the outer one and name the inner one")  # noqa: TRY301 - as below
+            raise NotACertificateError("is a zip inside a zip: unpack the outer one and name the inner one")  # noqa: TRY301 - as below
         for certificate in parse_certificates(entry.data):
             yield Found(certificate=certificate, origin=origin)
-    except Foreign as error:
+    except NotACertificateError as error:
         if _promises_certificates(entry.name):
             report.problems.append(f"{origin}: {error}")
         else:
             report.warnings.append(f"{origin}: {error}; it is ignored")
-    except Unusable as error:
+    except InputError as error:
         report.problems.append(f"{origin}: {error}")
 
 
@@ -125,17 +125,19 @@ def parse_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
             _parse(der, f"the certificate in PEM block {number}") for number, der in enumerate(decode(data), 1)
         )
     if not data.strip():
-        raise Foreign("is empty")
+        raise NotACertificateError("is empty")
     if data.startswith(_UTF16_BYTE_ORDER_MARKS):
-        raise Foreign("is UTF-16 text: save it as UTF-8")
+        raise NotACertificateError("is UTF-16 text: save it as UTF-8")
     if data.lstrip()[:1] == b"<":
-        raise Foreign("is a web page or XML, not a certificate: download it again")
+        raise NotACertificateError("is a web page or XML, not a certificate: download it again")
     if not data.startswith(_SEQUENCE):
-        raise Foreign("holds no certificate: it is neither PEM nor DER nor a zip")
+        raise NotACertificateError("holds no certificate: it is neither PEM nor DER nor a zip")
     if _PKCS7_SIGNED_DATA in data[:_HEAD_BYTES]:
-        raise Unusable("is a PKCS#7 bundle: openssl pkcs7 -inform DER -in FILE -print_certs takes the certificates out")
+        raise InputError(
+            "is a PKCS#7 bundle: openssl pkcs7 -inform DER -in FILE -print_certs takes the certificates out"
+        )
     if _PKCS12_VERSION in data[:7]:
-        raise Unusable("is PKCS#12 or a private key: only certificates belong here, as PEM, DER or zip")
+        raise InputError("is PKCS#12 or a private key: only certificates belong here, as PEM, DER or zip")
     return (_parse(data, "the DER certificate"),)
 
 
@@ -154,7 +156,7 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
 
 def _parse(der: bytes, name: str) -> x509.Certificate:
     if len(der) > CERTIFICATE_BYTES:
-        raise Unusable(f"{name} is larger than {CERTIFICATE_BYTES:,} bytes")
+        raise InputError(f"{name} is larger than {CERTIFICATE_BYTES:,} bytes")
     try:
         certificate = x509.load_der_x509_certificate(der)
         # Names, dates, extensions and keys are decoded late; asking now keeps every complaint in this place.
@@ -163,7 +165,7 @@ def _parse(der: bytes, name: str) -> x509.Certificate:
         tuple(certificate.extensions)
         certificate.public_key()
     except UNREADABLE as error:
-        raise Unusable(f"{name} cannot be read ({displayed(str(error))})") from error
+        raise InputError(f"{name} cannot be read ({displayed(str(error))})") from error
     return certificate
 
 
@@ -182,10 +184,10 @@ def decode(data: bytes) -> tuple[bytes, ...]:
     ders: list[bytes] = []
     while _find_begin(lines, number := len(ders) + 1):
         if number > CERTIFICATES:
-            raise Unusable(f"holds more than {CERTIFICATES:,} certificates")
+            raise InputError(f"holds more than {CERTIFICATES:,} certificates")
         ders.append(_content(_until_end(lines, number), number))
     if not ders:
-        raise Unusable("holds no PEM certificate")
+        raise InputError("holds no PEM certificate")
     return tuple(ders)
 
 
@@ -199,7 +201,7 @@ def _find_begin(lines: Iterator[bytes], number: int) -> bool:
                 _require_certificate(label, number)
                 return True
             case _:
-                raise Unusable(f"an END line without BEGIN stands where PEM block {number} would begin")
+                raise InputError(f"an END line without BEGIN stands where PEM block {number} would begin")
     return False
 
 
@@ -211,12 +213,12 @@ def _until_end(lines: Iterator[bytes], number: int) -> list[bytes]:
             case None:
                 block.append(line.strip(b" \t"))
             case "BEGIN", _:
-                raise Unusable(f"PEM block {number} has no END line before the next BEGIN")
+                raise InputError(f"PEM block {number} has no END line before the next BEGIN")
             case _, label if label != _LABEL:
-                raise Unusable(f"PEM block {number} begins as {_LABEL} and ends as {displayed(label)}")
+                raise InputError(f"PEM block {number} begins as {_LABEL} and ends as {displayed(label)}")
             case _:
                 return block
-    raise Unusable(f"PEM block {number} has no END line: the file is cut off")
+    raise InputError(f"PEM block {number} has no END line: the file is cut off")
 
 
 def _boundary(raw_line: bytes, number: int) -> tuple[str, str] | None:
@@ -225,23 +227,23 @@ def _boundary(raw_line: bytes, number: int) -> tuple[str, str] | None:
         return None
     match = _BOUNDARY.fullmatch(line)
     if match is None:
-        raise Unusable(f"PEM block {number}: each BEGIN and END must stand complete on a line of its own")
+        raise InputError(f"PEM block {number}: each BEGIN and END must stand complete on a line of its own")
     return match[1].decode("ascii"), match[2].decode("utf-8", "replace")
 
 
 def _require_certificate(label: str, number: int) -> None:
     if label.endswith("PRIVATE KEY"):
-        raise Unusable(f"PEM block {number} is a private key: only certificates belong here, keep keys elsewhere")
+        raise InputError(f"PEM block {number} is a private key: only certificates belong here, keep keys elsewhere")
     if label != _LABEL:
         cure = _CURES.get(label, "only CERTIFICATE blocks belong here")
-        raise Unusable(f"PEM block {number} is {displayed(label)}, not {_LABEL}: {cure}")
+        raise InputError(f"PEM block {number} is {displayed(label)}, not {_LABEL}: {cure}")
 
 
 def _content(lines: list[bytes], number: int) -> bytes:
     try:
         content = binascii.a2b_base64(b"".join(lines), strict_mode=True)
     except ValueError as error:
-        raise Unusable(f"PEM block {number} is not valid base64 ({error}): fetch the file again") from error
+        raise InputError(f"PEM block {number} is not valid base64 ({error}): fetch the file again") from error
     if not content:
-        raise Unusable(f"PEM block {number} is empty")
+        raise InputError(f"PEM block {number} is empty")
     return content

@@ -9,7 +9,7 @@ from functools import partial
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from mtls_middleware._io.fetch import open_session
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import HTTPFailure, OpenSession, Response, Session
 from mtls_middleware._trust.genesys.failure import (
     PERMISSION,
@@ -158,7 +158,7 @@ class CertificatesAPI:
             response = self._authorized(session, target)
             try:
                 page = parse_page(json_of(host, response), asked_for)
-            except Unusable as error:
+            except InputError as error:
                 raise unexpected(host, response, str(error)) from error
             gathered.certificates += page.certificates
             gathered.warnings += (f"{host}: {warning}" for warning in page.warnings)

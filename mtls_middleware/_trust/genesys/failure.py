@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from mtls_middleware._io.files import Object, Unusable, parse_object
+from mtls_middleware._io.files import InputError, Object, parse_object
 from mtls_middleware._io.http import FailureKind, HTTPFailure, Response
 from mtls_middleware.display import displayed
 
@@ -97,7 +97,7 @@ def json_of(host: str, response: Response) -> Object:
         raise GenesysFailure(FailureReason.INTERCEPTED, text, _IN_BETWEEN, correlation_id=correlation_id)
     try:
         return parse_object(response.body)
-    except Unusable as error:
+    except InputError as error:
         raise unexpected(host, response, f"its answer {error}") from error
 
 

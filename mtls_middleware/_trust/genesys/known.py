@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.trust import Pin
-from mtls_middleware._io.files import Object, Unusable, parse_object, subject_of
+from mtls_middleware._io.files import InputError, Object, parse_object, subject_of
 from mtls_middleware._trust.files.reading import parse_certificates
 from mtls_middleware._trust.genesys.client import Answer
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
@@ -179,12 +179,12 @@ def from_bytes(data: bytes, region: str) -> KnownCertificates:
         Unusable: it is damaged, of another version, or about another region.
     """
     if len(data) > BYTES:
-        raise Unusable(f"is larger than {BYTES:,} bytes")
+        raise InputError(f"is larger than {BYTES:,} bytes")
     stored = parse_object(data)
     if type(stored.get("version")) is not int or stored["version"] != VERSION:
-        raise Unusable("is of another version of mtls-middleware")
+        raise InputError("is of another version of mtls-middleware")
     if stored.get("region") != region:
-        raise Unusable(f"is not about {region}")
+        raise InputError(f"is not about {region}")
     return KnownCertificates(
         region=region,
         answered_at=_time_or_none(stored.get("answered_at")),
@@ -194,10 +194,10 @@ def from_bytes(data: bytes, region: str) -> KnownCertificates:
 
 def _certificate(stored: object) -> KnownCertificate:
     if not isinstance(stored, dict):
-        raise Unusable("holds a certificate that is no object")
+        raise InputError("holds a certificate that is no object")
     listed_at = _time_or_none(stored.get("listed_at"))
     if listed_at is None:
-        raise Unusable("holds a certificate without a time")
+        raise InputError("holds a certificate without a time")
     return KnownCertificate(
         listed=_listed(stored), listed_at=listed_at, superseded_at=_time_or_none(stored.get("superseded_at"))
     )
@@ -207,25 +207,25 @@ def _listed(stored: Object) -> ListedCertificate:
     try:
         authority, status = Authority(str(stored.get("authority"))), CertificateStatus(str(stored.get("status")))
     except ValueError as error:
-        raise Unusable("holds a certificate of unknown authority or status") from error
+        raise InputError("holds a certificate of unknown authority or status") from error
     if authority is Authority.CUSTOM:
-        raise Unusable("holds a certificate of an authority or status that no API has")
+        raise InputError("holds a certificate of an authority or status that no API has")
     chain = _list(stored.get("chain"), MOST_LINKS)
     return listed(authority, status, tuple(certificate for link in chain for certificate in _parse(link)))
 
 
 def _parse(link: object) -> tuple[x509.Certificate, ...]:
     if not isinstance(link, str):
-        raise Unusable("holds a certificate that is no text")
+        raise InputError("holds a certificate that is no text")
     try:
         return parse_certificates(a2b_base64(link, strict_mode=True))
     except ValueError as error:
-        raise Unusable("holds a certificate that is not base64") from error
+        raise InputError("holds a certificate that is not base64") from error
 
 
 def _list(value: object, most: int) -> list[object]:
     if not isinstance(value, list) or len(value) > most:
-        raise Unusable(f"lacks a list of at most {most} entries")
+        raise InputError(f"lacks a list of at most {most} entries")
     return value
 
 
@@ -235,10 +235,10 @@ def _time_or_none(value: object) -> datetime | None:
     try:
         time = datetime.fromisoformat(value if isinstance(value, str) else "")
         if time.tzinfo is None:
-            raise Unusable("holds a time without a zone")
+            raise InputError("holds a time without a zone")
         return time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Unusable("holds a time that cannot be read") from error
+        raise InputError("holds a time that cannot be read") from error
 
 
 def _text(time: datetime | None) -> str | None:

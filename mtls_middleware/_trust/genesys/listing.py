@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._io.files import Object, Unusable
+from mtls_middleware._io.files import InputError, Object
 from mtls_middleware._trust.files import reading
 from mtls_middleware._trust.files.reading import is_ca, is_self_issued, parse_certificates
 from mtls_middleware.display import displayed
@@ -95,14 +95,14 @@ def parse_page(listing: Object, asked_for: CertificateStatus | None) -> Page:
     if entities is None:
         entities = []
     if not isinstance(entities, list):
-        raise Unusable("its entities are no list")
+        raise InputError("its entities are no list")
     if next_uri is not None and not isinstance(next_uri, str):
-        raise Unusable("its nextUri is no text")
+        raise InputError("its nextUri is no text")
     found = _Found()
     for number, entity in enumerate(entities, 1):
         try:
             found.certificates.append(_parse_entity(entity, asked_for))
-        except Unusable as error:
+        except InputError as error:
             found.warnings.append(f"entry {number} {error}")
     return Page(certificates=tuple(found.certificates), warnings=tuple(found.warnings), next_uri=next_uri or None)
 
@@ -117,7 +117,7 @@ def listed(
     """
     leaves = [certificate for certificate in certificates if not is_ca(certificate)]
     if len(leaves) != 1:
-        raise Unusable(f"holds {len(leaves)} client certificates instead of one")
+        raise InputError(f"holds {len(leaves)} client certificates instead of one")
     return ListedCertificate(
         authority=authority,
         status=status,
@@ -128,10 +128,10 @@ def listed(
 
 def _parse_entity(entity: object, asked_for: CertificateStatus | None) -> ListedCertificate:
     if not isinstance(entity, dict):
-        raise Unusable("is no object")
+        raise InputError("is no object")
     kind = _word(entity, "type")
     if kind not in {None, _CLIENT}:
-        raise Unusable(f"has the unknown type {displayed(str(kind), _SHOWN)}")
+        raise InputError(f"has the unknown type {displayed(str(kind), _SHOWN)}")
     status = _status(_word(entity, "status"), asked_for)
     certificates = _certificates(entity.get("certificate"))
     return listed(_authority(_word(entity, "signingAuthority"), certificates), status, certificates)
@@ -140,7 +140,7 @@ def _parse_entity(entity: object, asked_for: CertificateStatus | None) -> Listed
 def _word(entity: Object, name: str) -> str | None:
     value = entity.get(name)
     if value is not None and not isinstance(value, str):
-        raise Unusable(f"has a {name} that is no text")
+        raise InputError(f"has a {name} that is no text")
     return value.strip().lower() if value is not None else None
 
 
@@ -150,7 +150,7 @@ def _status(word: str | None, asked_for: CertificateStatus | None) -> Certificat
     try:
         return CertificateStatus(word)
     except ValueError as error:
-        raise Unusable(f"has the unknown status {displayed(word, _SHOWN)}") from error
+        raise InputError(f"has the unknown status {displayed(word, _SHOWN)}") from error
 
 
 def _authority(word: str | None, certificates: tuple[x509.Certificate, ...]) -> Authority:
@@ -158,20 +158,20 @@ def _authority(word: str | None, certificates: tuple[x509.Certificate, ...]) -> 
         # DigiCert's come with their chain; those of Genesys are signed by a root that this API never gives.
         return Authority.DIGICERT if len(certificates) > 1 else Authority.GENESYS
     if word not in _AUTHORITIES:
-        raise Unusable(f"has the unknown signingAuthority {displayed(word, _SHOWN)}")
+        raise InputError(f"has the unknown signingAuthority {displayed(word, _SHOWN)}")
     return _AUTHORITIES[word]
 
 
 def _certificates(text: object) -> tuple[x509.Certificate, ...]:
     if not isinstance(text, str) or len(text) > PEM_BYTES:
-        raise Unusable(f"has no certificate in text of at most {PEM_BYTES:,} characters")
+        raise InputError(f"has no certificate in text of at most {PEM_BYTES:,} characters")
     data = text.encode("utf-8", "replace")
     if not reading.is_pem(data):
-        raise Unusable("has a certificate that is not PEM")
+        raise InputError("has a certificate that is not PEM")
     try:
         return parse_certificates(data)
-    except Unusable as error:
-        raise Unusable(f"has a certificate that cannot be used: it {error}") from error
+    except InputError as error:
+        raise InputError(f"has a certificate that cannot be used: it {error}") from error
 
 
 def by_fingerprint(certificates: Iterable[ListedCertificate]) -> tuple[ListedCertificate, ...]:

@@ -4,7 +4,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind, Store
 from mtls_middleware._trust.genesys.client import Answer
 from mtls_middleware._trust.genesys.failure import GenesysFailure
@@ -56,7 +56,7 @@ class APISource:
                 continue
             try:
                 newer = self.known.newer(from_bytes(entry.content, self.region), now)
-            except Unusable:
+            except InputError:
                 continue  # the API will tell it again
             if newer is not self.known and newer.answered_at is not None:
                 self.known = newer

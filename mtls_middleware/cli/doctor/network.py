@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import OpenSession, within
 from mtls_middleware._io.store import Entry, Kind, NoStore, Store
 from mtls_middleware._trust.crl.lists import Revocations
@@ -111,7 +111,7 @@ class Asked:
             with within(SECONDS):
                 return self.fetcher(address)
         if isinstance(content, Exception):
-            raise content if isinstance(content, Unusable) else Unusable(f"cannot be fetched: {content}")
+            raise content if isinstance(content, InputError) else InputError(f"cannot be fetched: {content}")
         return content
 
 

@@ -18,7 +18,7 @@ from mtls_middleware._core.revocation import check
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderShape
 from mtls_middleware._core.trust import TrustSnapshot
-from mtls_middleware._io.files import Foreign, Unusable
+from mtls_middleware._io.files import InputError, NotACertificateError
 from mtls_middleware._trust.files import reading
 from mtls_middleware._trust.files.reading import parse_certificates
 from mtls_middleware.errors import TrustError
@@ -282,7 +282,7 @@ def certificates(data: bytes) -> Given:
         if _is_key(data):
             raise UnreadableError("is a private key: only its certificate is needed")
         parse_certificates(data)  # it knows bundles, which are DER too
-    except (Unusable, Foreign) as error:
+    except (InputError, NotACertificateError) as error:
         raise UnreadableError(f"{error}{_hint(data)}") from error
     return Given(ders=(data,))
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.der import content_of
 from mtls_middleware.composition import Secrets, store_of
@@ -69,7 +69,7 @@ def crls_of(settings: Settings, snapshot: TrustSnapshot) -> str:
     in_force = {one.fingerprint_sha256 for one in snapshot.lists.lists}
     ders = {}
     for content in contents:
-        with suppress(Unusable):  # not what is in force, then
+        with suppress(InputError):  # not what is in force, then
             der = content_of(content, lambda: None)
             ders[fingerprint(der)] = der
     lists = (x509.load_der_x509_crl(der) for digest, der in ders.items() if digest in in_force)

@@ -8,7 +8,7 @@ from mtls_middleware._core import chain as chains
 from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import AuthorityTrust
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Entry, Kind, NoStore
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware.testing import ClientCertificate
@@ -30,7 +30,7 @@ class Host:
         self.asked.append(address)
         found = self.lists.get(address)
         if found is None:
-            raise Unusable("cannot be fetched: no connection")
+            raise InputError("cannot be fetched: no connection")
         return found
 
 

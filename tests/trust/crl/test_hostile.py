@@ -9,7 +9,7 @@ import pytest
 
 from mtls_middleware._core.crl import RevocationList
 from mtls_middleware._io.fetch import CRL_BYTES
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.crl import der, parsing
 from mtls_middleware._trust.crl import parsing as parser
 from mtls_middleware._trust.crl.parsing import parse_list
@@ -124,7 +124,7 @@ def test_a_hostile_list_is_refused_after_few_steps_and_within_a_few_copies(make:
     looked_at.clear()
 
     def read() -> None:
-        with pytest.raises(Unusable):
+        with pytest.raises(InputError):
             parse_list(data, A, pause=lambda: None)
 
     assert _peak(read) < COPIES * max(len(data), SIZE)
@@ -151,7 +151,7 @@ def test_a_long_list_of_odd_entries_is_read_within_a_few_copies(make: Callable[[
 
 
 def test_no_list_holds_more_entries_than_the_shortest_ones_that_fit() -> None:
-    with pytest.raises(Unusable, match="without a date"):
+    with pytest.raises(InputError, match="without a date"):
         parse_list(with_entries(CA, _sequence(b"\2\1\1", b"\x17\x0a261101000Z")), A)
     assert CRL_BYTES // len(SHORTEST) < 1_200_000
 

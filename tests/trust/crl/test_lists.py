@@ -9,7 +9,7 @@ from cryptography import x509
 
 from mtls_middleware._core.decision import Reason, RevocationState
 from mtls_middleware._io import forks
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.known import LISTS, KnownCRLs
 from mtls_middleware._trust.crl.lists import Revocations
@@ -648,6 +648,6 @@ def test_of_two_with_the_same_number_the_later_time_counts() -> None:
     known = KnownCRLs()
     known.offer(parsed(crl(CA, begins=NOW - HOUR)), [CA.certificate])
     known.offer(parsed(crl(CA, [7], begins=NOW)), [CA.certificate])
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         known.offer(parsed(crl(CA, begins=NOW - HOUR)), [CA.certificate])
     assert 7 in known.all[0].serial_numbers

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mtls_middleware._core.crl import Scope
 from mtls_middleware._io import forks
 from mtls_middleware._io.fetch import CRL_BYTES
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.crl import der
 from mtls_middleware._trust.crl import der as crl_der
 from mtls_middleware._trust.crl.parsing import EXTENSIONS_KNOWN, HEAD_BYTES, SLICE_ENTRIES, parse_list
@@ -37,7 +37,7 @@ UNKNOWN_EXTENSION = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"),
 
 def unusable(data: bytes) -> str:
     """Return why these bytes are refused."""
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(InputError) as caught:
         parsed(data)
     return str(caught.value)
 
@@ -405,7 +405,7 @@ def test_slices_of_any_size_decode_alike(size: int, monkeypatch: pytest.MonkeyPa
 def holds_or_refuses(data: bytes) -> None:
     try:
         found = parsed(data)
-    except Unusable:
+    except InputError:
         return
     found.is_signed_by(CA.certificate)
     found.covers(good_client().certificate, is_ca=False)
@@ -433,7 +433,7 @@ def test_no_change_to_a_list_is_signed(data: st.DataObject) -> None:
     changed = signed[:place] + bytes([signed[place] ^ data.draw(st.integers(1, 255))]) + signed[place + 1 :]
     try:
         found = parsed(changed)
-    except Unusable:
+    except InputError:
         return
     assert not found.is_signed_by(CA.certificate)
 

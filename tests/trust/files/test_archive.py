@@ -11,7 +11,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.files import archive
 from mtls_middleware._trust.files.archive import Entry, is_zip, unpack
 
@@ -55,12 +55,12 @@ def test_two_entries_of_one_name_are_both_read() -> None:
     ],
 )
 def test_a_name_that_leads_outside_is_refused(name: str, zipped: Zipped) -> None:
-    with pytest.raises(Unusable, match="leads outside"):
+    with pytest.raises(InputError, match="leads outside"):
         unpack(zipped({"a.pem": b"a", name: b"x"}))
 
 
 def test_a_name_is_shown_without_its_control_characters(zipped: Zipped) -> None:
-    with pytest.raises(Unusable) as raised:
+    with pytest.raises(InputError) as raised:
         unpack(zipped({"../\x1b[2J\u202e\n" + "x" * 1000: b"x"}))
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 400
@@ -70,7 +70,7 @@ def test_a_name_is_shown_without_its_control_characters(zipped: Zipped) -> None:
 def test_links_and_devices_are_refused(kind: int, zipped: Zipped) -> None:
     info = zipfile.ZipInfo("a.pem")
     info.external_attr = (kind | 0o777) << 16
-    with pytest.raises(Unusable, match="a link or a device"):
+    with pytest.raises(InputError, match="a link or a device"):
         unpack(zipped({info: b"/etc/ssl/certs/ca.pem"}))
 
 
@@ -78,7 +78,7 @@ def test_links_and_devices_are_refused(kind: int, zipped: Zipped) -> None:
 def test_encrypted_entries_are_refused(flag: int, zipped: Zipped) -> None:
     data = bytearray(zipped({"a.pem": b"a"}))
     _patch_central_directory(data, 8, struct.pack("<H", flag))
-    with pytest.raises(Unusable, match="encrypted"):
+    with pytest.raises(InputError, match="encrypted"):
         unpack(bytes(data))
 
 
@@ -87,29 +87,29 @@ def test_unusual_compression_is_refused(method: int) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as target:
         target.writestr("a.pem", b"a" * 100)
-    with pytest.raises(Unusable, match="unusual"):
+    with pytest.raises(InputError, match="unusual"):
         unpack(buffer.getvalue())
 
 
 def test_too_many_entries_are_refused(zipped: Zipped) -> None:
-    with pytest.raises(Unusable, match="257 entries; at most 256"):
+    with pytest.raises(InputError, match="257 entries; at most 256"):
         unpack(zipped({f"{number}.pem": b"" for number in range(archive.ENTRIES + 1)}))
 
 
 def test_an_entry_that_is_too_large_is_refused(noise: bytes, zipped: Zipped) -> None:
     assert len(noise) > archive.ENTRY_BYTES
-    with pytest.raises(Unusable, match="larger than 262,144 bytes"):
+    with pytest.raises(InputError, match="larger than 262,144 bytes"):
         unpack(zipped({"a.pem": noise}))
 
 
 def test_entries_that_are_too_large_together_are_refused(noise: bytes, zipped: Zipped) -> None:
     count = archive.TOTAL_BYTES // archive.ENTRY_BYTES + 1
-    with pytest.raises(Unusable, match="more than 2,097,152 bytes"):
+    with pytest.raises(InputError, match="more than 2,097,152 bytes"):
         unpack(zipped({f"{number}.pem": noise[: archive.ENTRY_BYTES] for number in range(count)}))
 
 
 def test_a_bomb_is_refused(zipped: Zipped) -> None:
-    with pytest.raises(Unusable, match="inflates more than 100 times"):
+    with pytest.raises(InputError, match="inflates more than 100 times"):
         unpack(zipped({"a.pem": b"\0" * archive.ENTRY_BYTES}))
 
 
@@ -117,26 +117,26 @@ def test_a_bomb_is_refused(zipped: Zipped) -> None:
 def test_a_lie_about_the_size_does_not_help_a_bomb(claimed: int, zipped: Zipped) -> None:
     data = bytearray(zipped({"a.pem": b"\0" * (64 * archive.ENTRY_BYTES)}))
     _patch_central_directory(data, 24, struct.pack("<I", claimed))
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         unpack(bytes(data))
 
 
 @pytest.mark.parametrize("cut", [5, 30, 60, -1, -10, -30])
 def test_a_cut_off_zip_is_refused(cut: int, zipped: Zipped) -> None:
-    with pytest.raises(Unusable, match="not a readable zip"):
+    with pytest.raises(InputError, match="not a readable zip"):
         unpack(zipped({"a.pem": b"a"})[:cut])
 
 
 def test_a_wrong_checksum_is_refused(zipped: Zipped) -> None:
     data = bytearray(zipped({"a.pem": b"certificate"}))
     _patch_central_directory(data, 16, b"\1\2\3\4")
-    with pytest.raises(Unusable, match="not a readable zip"):
+    with pytest.raises(InputError, match="not a readable zip"):
         unpack(bytes(data))
 
 
 def test_an_empty_zip_is_refused(zipped: Zipped) -> None:
     assert is_zip(zipped({}))
-    with pytest.raises(Unusable, match="empty zip"):
+    with pytest.raises(InputError, match="empty zip"):
         unpack(zipped({}))
 
 
@@ -148,7 +148,7 @@ def test_a_mutated_zip_gives_entries_or_unusable(data: st.DataObject, sample: by
         content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
     try:
         entries = unpack(bytes(content))
-    except Unusable:
+    except InputError:
         return
     assert sum(len(entry.data) for entry in entries) <= archive.TOTAL_BYTES
 
@@ -161,7 +161,7 @@ def test_each_byte_of_a_directory_may_lie(place: int, value: int, second: bool, 
     content[start + place] = value
     try:
         unpack(bytes(content))
-    except Unusable:
+    except InputError:
         return
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware._core.trust import Binding
-from mtls_middleware._io.files import Unusable
-from mtls_middleware._trust.files.anchors import Elsewhere, bind, possible_bindings, require_possible
+from mtls_middleware._io.files import InputError
+from mtls_middleware._trust.files.anchors import OtherRegionError, bind, possible_bindings, require_possible
 from mtls_middleware.identity import Authority
 
 US = Binding(Authority.GENESYS, "us-east-1")
@@ -52,14 +52,14 @@ def test_a_file_is_bound(name: str, possible: tuple[Binding, ...], expected: Bin
 def test_a_file_that_does_not_say_is_refused_with_the_prefixes(
     name: str, possible: tuple[Binding, ...], prefixes: str
 ) -> None:
-    with pytest.raises(Unusable, match=prefixes) as raised:
+    with pytest.raises(InputError, match=prefixes) as raised:
         bind(Path(name), possible)
-    assert not isinstance(raised.value, Elsewhere)
+    assert not isinstance(raised.value, OtherRegionError)
 
 
 @pytest.mark.parametrize("possible", [(US,), (US, MUMBAI), (US, CUSTOM)])
 def test_a_file_named_after_another_region_is_refused(possible: tuple[Binding, ...]) -> None:
-    with pytest.raises(Elsewhere, match="named after eu-west-1"):
+    with pytest.raises(OtherRegionError, match="named after eu-west-1"):
         bind(Path("EU-West-1.zip"), possible)
 
 
@@ -67,5 +67,5 @@ def test_a_file_named_after_another_region_is_refused(possible: tuple[Binding, .
     ("binding", "setting"), [(MUMBAI, "MTLS_REGIONS"), (CUSTOM, "MTLS_AUTHORITIES"), (DIGICERT, "MTLS_AUTHORITIES")]
 )
 def test_a_prefix_that_nothing_is_configured_for_is_refused(binding: Binding, setting: str) -> None:
-    with pytest.raises(Unusable, match=setting):
+    with pytest.raises(InputError, match=setting):
         require_possible(binding, (US,))

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._io.files import Foreign, Unusable
+from mtls_middleware._io.files import InputError, NotACertificateError
 from mtls_middleware._trust.files.reading import CERTIFICATE_BYTES, is_ca, is_self_issued, parse_certificates
 
 Certify = Callable[..., x509.Certificate]
@@ -28,7 +28,7 @@ def test_der_is_one_certificate(certify: Certify, der: Callable[..., bytes]) -> 
 
 
 def test_der_with_bytes_behind_it_is_refused(certify: Certify, der: Callable[..., bytes]) -> None:
-    with pytest.raises(Unusable, match="DER certificate cannot be read"):
+    with pytest.raises(InputError, match="DER certificate cannot be read"):
         parse_certificates(der(certify()) + b"\0")
 
 
@@ -37,13 +37,13 @@ def test_a_certificate_that_may_hold_a_name_in_every_second_byte_is_not_even_par
 ) -> None:
     large = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
     monkeypatch.setattr(x509, "load_der_x509_certificate", None)
-    with pytest.raises(Unusable, match="PEM block 1 is larger than 65,536 bytes"):
+    with pytest.raises(InputError, match="PEM block 1 is larger than 65,536 bytes"):
         parse_certificates(large % base64.b64encode(b"\x30" + bytes(CERTIFICATE_BYTES)))
 
 
 def test_the_block_that_is_no_certificate_is_named(certify: Certify, pem: Callable[..., bytes]) -> None:
     bad = b"-----BEGIN CERTIFICATE-----\n" + base64.b64encode(b"0\x03\x02\x01\x01") + b"\n-----END CERTIFICATE-----\n"
-    with pytest.raises(Unusable, match="PEM block 2 cannot be read"):
+    with pytest.raises(InputError, match="PEM block 2 cannot be read"):
         parse_certificates(pem(certify()) + bad)
 
 
@@ -59,12 +59,12 @@ def test_the_block_that_is_no_certificate_is_named(certify: Certify, pem: Callab
     ],
 )
 def test_what_does_not_look_like_a_certificate_is_foreign(data: bytes, reason: str) -> None:
-    with pytest.raises(Foreign, match=reason):
+    with pytest.raises(NotACertificateError, match=reason):
         parse_certificates(data)
 
 
 def test_pkcs7_is_named(certify: Certify) -> None:
-    with pytest.raises(Unusable, match="PKCS#7"):
+    with pytest.raises(InputError, match="PKCS#7"):
         parse_certificates(pkcs7.serialize_certificates([certify()], Encoding.DER))
 
 
@@ -73,7 +73,7 @@ def test_pkcs12_is_named(password: bytes | None, certify: Certify) -> None:
     encryption = BestAvailableEncryption(password) if password else NoEncryption()
     key = ec.generate_private_key(ec.SECP256R1())
     store = pkcs12.serialize_key_and_certificates(b"x", key, certify(key=key), None, encryption)
-    with pytest.raises(Unusable, match="PKCS#12"):
+    with pytest.raises(InputError, match="PKCS#12"):
         parse_certificates(store)
 
 
@@ -83,14 +83,14 @@ def test_a_serial_number_of_zero_is_a_problem_where_warnings_are_errors(
     data = der(certify(serial=1)).replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(Unusable, match="cannot be read"):
+        with pytest.raises(InputError, match="cannot be read"):
             parse_certificates(data)
 
 
 def test_a_key_of_an_unknown_kind_is_a_problem(certify: Certify, der: Callable[..., bytes]) -> None:
     # 1.2.840.10045.2.1 is id-ecPublicKey; its neighbour is nothing.
     data = der(certify()).replace(bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d0277"))
-    with pytest.raises(Unusable, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         parse_certificates(data)
 
 
@@ -115,13 +115,13 @@ def test_mutated_der_gives_a_certificate_or_unusable(data: st.DataObject, sample
         content = content or bytearray(b"0")
     try:
         assert len(parse_certificates(bytes(content))) == 1
-    except Unusable:
+    except InputError:
         return
 
 
 @given(data=st.binary(max_size=200))
 def test_any_bytes_give_certificates_or_unusable(data: bytes) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         parse_certificates(data)
 
 

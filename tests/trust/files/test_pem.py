@@ -8,7 +8,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.files.reading import CERTIFICATES, decode, is_pem
 
 BOM = b"\xef\xbb\xbf"
@@ -78,13 +78,13 @@ def test_every_certificate_is_decoded(text: bytes) -> None:
     ],
 )
 def test_a_bad_block_spoils_the_file(text: bytes, reason: str) -> None:
-    with pytest.raises(Unusable) as raised:
+    with pytest.raises(InputError) as raised:
         decode(text)
     assert reason in str(raised.value)
 
 
 def test_a_message_never_shows_the_content_of_a_key() -> None:
-    with pytest.raises(Unusable) as raised:
+    with pytest.raises(InputError) as raised:
         decode(block(b"secret" * 20, "PRIVATE KEY"))
     assert base64.b64encode(b"secret").decode() not in str(raised.value)
 
@@ -105,7 +105,7 @@ def test_mutated_pem_gives_certificates_or_unusable(data: st.DataObject, sample:
         )
     try:
         ders = decode(bytes(text))
-    except Unusable:
+    except InputError:
         return
     assert is_pem(bytes(text))
     assert all(ders)
@@ -115,7 +115,7 @@ def test_mutated_pem_gives_certificates_or_unusable(data: st.DataObject, sample:
 def test_any_bytes_give_certificates_or_unusable(data: bytes) -> None:
     try:
         ders = decode(data)
-    except Unusable:
+    except InputError:
         return
     assert all(ders)
 

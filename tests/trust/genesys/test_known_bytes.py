@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.genesys.client import Answer
 from mtls_middleware._trust.genesys.known import BYTES, KnownCertificates, from_bytes, to_bytes
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate
@@ -111,7 +111,7 @@ def test_a_root_that_somebody_wrote_in_is_left_out() -> None:
     ],
 )
 def test_anything_else_is_refused(data: bytes, said: str) -> None:
-    with pytest.raises(Unusable, match=said):
+    with pytest.raises(InputError, match=said):
         from_bytes(data, NAME)
 
 
@@ -122,7 +122,7 @@ def test_anything_else_is_refused(data: bytes, said: str) -> None:
     )
 )
 def test_any_bytes_are_read_or_unusable(data: bytes) -> None:
-    with suppress(Unusable):
+    with suppress(InputError):
         assert from_bytes(data, NAME).region == NAME
 
 
@@ -140,5 +140,5 @@ anything = st.recursive(
 def test_any_value_in_any_place_is_read_or_unusable(name: str, value: object) -> None:
     stored = json.loads(STORED)
     (stored if name in stored else stored["certificates"][0])[name] = value
-    with suppress(Unusable):
+    with suppress(InputError):
         assert from_bytes(json.dumps(stored).encode(), NAME).region == NAME

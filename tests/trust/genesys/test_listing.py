@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._io.files import Unusable
+from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.genesys.listing import PEM_BYTES, CertificateStatus, ListedCertificate, parse_page
 from mtls_middleware.identity import Authority
 from tests.trust.genesys.region import INTERMEDIATE, REGION_ROOT, ROOT, digicert, entity, genesys
@@ -143,7 +143,7 @@ def test_an_empty_listing_is_one(listing: dict[str, object]) -> None:
     "listing", [{"entities": {}}, {"entities": "text"}, {"nextUri": 1}, {"entities": [], "nextUri": []}], ids=str
 )
 def test_what_is_no_listing_is_unusable(listing: dict[str, object]) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(InputError):
         parse_page(listing, None)
 
 
@@ -164,7 +164,7 @@ entries = st.fixed_dictionaries(
 
 @given(st.fixed_dictionaries({}, optional={"entities": st.lists(entries) | anything, "nextUri": anything}))
 def test_any_listing_is_a_page_or_unusable(listing: dict[str, object]) -> None:
-    with suppress(Unusable):
+    with suppress(InputError):
         page = parse_page(listing, None)
         assert [one for one in page.certificates if one.leaf not in {CLIENT.certificate, OWN.certificate}] == []
 
