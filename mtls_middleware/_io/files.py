@@ -140,7 +140,7 @@ class NotACertificateError(InputError):
 
 
 @dataclass(slots=True)
-class Report:
+class Problems:
     """Collect everything that is wrong, so that an operator reads it all at once."""
 
     problems: list[str] = field(default_factory=list)

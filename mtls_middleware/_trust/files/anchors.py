@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from mtls_middleware._core.chain import CURVES, RSA_BITS
 from mtls_middleware._core.trust import Anchor, Binding, Bound
 from mtls_middleware._io import files
-from mtls_middleware._io.files import InputError, Report, subject_of
+from mtls_middleware._io.files import InputError, Problems, subject_of
 from mtls_middleware._trust.files.reading import Found, is_ca, is_self_issued, read_certificates
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
@@ -86,7 +86,7 @@ class Anchors:
 
 
 def read_anchors(
-    entries: Iterable[Bound[Path]], possible: tuple[Binding, ...], now: datetime, report: Report
+    entries: Iterable[Bound[Path]], possible: tuple[Binding, ...], now: datetime, report: Problems
 ) -> Anchors:
     """Read all entries of MTLS_TRUST, and check that no binding is left without an anchor that is valid at `now`."""
     anchors = Anchors(possible=possible)
@@ -104,7 +104,7 @@ def read_anchors(
     return anchors
 
 
-def _files_of(entry: Bound[Path], report: Report) -> Iterator[tuple[Path, bool]]:
+def _files_of(entry: Bound[Path], report: Problems) -> Iterator[tuple[Path, bool]]:
     """Yield each file of an entry, and whether the operator named it."""
     if not files.is_folder(entry.value):
         yield entry.value, True
@@ -115,7 +115,7 @@ def _files_of(entry: Bound[Path], report: Report) -> Iterator[tuple[Path, bool]]
         report.problems.append(f"{_origin(entry.value)}: {error}")
 
 
-def _read_file(path: Path, written: Binding | None, anchors: Anchors, report: Report, *, named: bool) -> None:
+def _read_file(path: Path, written: Binding | None, anchors: Anchors, report: Problems, *, named: bool) -> None:
     origin = _origin(path)
     binding: Binding | None = None
     unbound: InputError | None = None
@@ -128,7 +128,7 @@ def _read_file(path: Path, written: Binding | None, anchors: Anchors, report: Re
         unbound = error
     except InputError as error:
         unbound = error
-    own = Report()
+    own = Problems()
     found = read_certificates(path, origin, own, named=named)
     if found and binding is not None:
         for certificate in found:
@@ -158,7 +158,7 @@ def _add_default_root(anchors: Anchors) -> None:
         anchors.add(Found(certificate=root, origin=ORIGIN), _DIGICERT)
 
 
-def _tell_of_twins(anchors: Anchors, report: Report) -> None:
+def _tell_of_twins(anchors: Anchors, report: Problems) -> None:
     bindings: defaultdict[x509.Certificate, list[Binding]] = defaultdict(list)
     for binding, certificate in anchors.found:
         bindings[certificate].append(binding)
@@ -171,7 +171,7 @@ def _tell_of_twins(anchors: Anchors, report: Report) -> None:
             )
 
 
-def _tell_of_time(anchor: Anchor, now: datetime, report: Report) -> None:
+def _tell_of_time(anchor: Anchor, now: datetime, report: Problems) -> None:
     if anchor.is_valid(now):
         return
     what = f"{anchor.origin}: {subject_of(anchor.certificate)} for {anchor.binding} is left out"
@@ -181,7 +181,7 @@ def _tell_of_time(anchor: Anchor, now: datetime, report: Report) -> None:
         report.warnings.append(f"{what} since {anchor.not_after:%Y-%m-%d %H:%M:%SZ}, when it expired")
 
 
-def _tell_of_weakness(anchor: Anchor, report: Report) -> None:
+def _tell_of_weakness(anchor: Anchor, report: Problems) -> None:
     problem = weakness(anchor.certificate)
     if problem is not None:
         report.warnings.append(
@@ -190,7 +190,7 @@ def _tell_of_weakness(anchor: Anchor, report: Report) -> None:
         )
 
 
-def _require_valid_anchor(binding: Binding, anchors: Anchors, now: datetime, report: Report) -> None:
+def _require_valid_anchor(binding: Binding, anchors: Anchors, now: datetime, report: Problems) -> None:
     own = [anchor for anchor in anchors.found.values() if anchor.binding == binding]
     if binding in anchors.failed or any(anchor.is_valid(now) for anchor in own):
         return

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from mtls_middleware._core.trust import AuthorityTrust, Binding, Bound, Pin, build_trust
 from mtls_middleware._io import files
-from mtls_middleware._io.files import Report
+from mtls_middleware._io.files import Problems
 from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
 from mtls_middleware._trust.files.pins import Pins, read_pins, require_valid_pins
 from mtls_middleware._trust.genesys.known import KnownCertificates
@@ -81,7 +81,7 @@ def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
     Raises:
         TrustError: a file cannot be used, or a region or authority has no anchor that is valid at `now`.
     """
-    report = Report()
+    report = Problems()
     anchors = read_anchors(sources.files, possible_bindings(sources.authorities, sources.regions), now, report)
     pins = read_pins(sources.pins, sources.regions, now, report)
     if Authority.DIGICERT in sources.authorities:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.trust import Bound, Pin
 from mtls_middleware._io import files
-from mtls_middleware._io.files import Report, subject_of
+from mtls_middleware._io.files import Problems, subject_of
 from mtls_middleware._trust.files.reading import Found, is_ca, read_certificates
 from mtls_middleware.display import displayed
 
@@ -33,7 +33,7 @@ class Pins:
     failed: set[str] = field(default_factory=set)
 
 
-def read_pins(entries: Iterable[Bound[Path | str]], regions: tuple[str, ...], now: datetime, report: Report) -> Pins:
+def read_pins(entries: Iterable[Bound[Path | str]], regions: tuple[str, ...], now: datetime, report: Problems) -> Pins:
     """Read all entries of MTLS_PINS."""
     pins = Pins()
     for entry in entries:
@@ -51,7 +51,7 @@ def read_pins(entries: Iterable[Bound[Path | str]], regions: tuple[str, ...], no
     return pins
 
 
-def require_valid_pins(pins: Pins, elsewhere: frozenset[str], now: datetime, report: Report) -> None:
+def require_valid_pins(pins: Pins, elsewhere: frozenset[str], now: datetime, report: Problems) -> None:
     """Check that no region is left with pins that are not valid at `now`, unless others come from `elsewhere`."""
     valid = {pin.region for pin in pins.found.values() if pin.is_valid(now)}
     for region in sorted(pins.named - valid - pins.failed - elsewhere):
@@ -61,7 +61,7 @@ def require_valid_pins(pins: Pins, elsewhere: frozenset[str], now: datetime, rep
         )
 
 
-def _region_of(entry: Bound[Path | str], regions: tuple[str, ...], origin: str, report: Report) -> str | None:
+def _region_of(entry: Bound[Path | str], regions: tuple[str, ...], origin: str, report: Problems) -> str | None:
     region = entry.binding.region if entry.binding is not None else None
     if region is None and len(regions) == 1:
         return regions[0]
@@ -73,8 +73,8 @@ def _region_of(entry: Bound[Path | str], regions: tuple[str, ...], origin: str, 
     return None
 
 
-def _read_file(path: Path, region: str, origin: str, pins: Pins, report: Report) -> None:
-    own = Report()
+def _read_file(path: Path, region: str, origin: str, pins: Pins, report: Problems) -> None:
+    own = Problems()
     if files.is_folder(path):
         own.problems.append(f"{origin}: is a folder: name a certificate file")
     else:
@@ -103,7 +103,7 @@ def _pin(leaf: Found, region: str) -> Pin:
     )
 
 
-def _add(pin: Pin, pins: Pins, report: Report) -> None:
+def _add(pin: Pin, pins: Pins, report: Problems) -> None:
     known = pins.found.get(pin.fingerprint_sha256)
     if known is not None and known.region != pin.region:
         # The pin alone says where a caller is from, so it cannot say two things.
@@ -114,7 +114,7 @@ def _add(pin: Pin, pins: Pins, report: Report) -> None:
         pins.found[pin.fingerprint_sha256] = pin
 
 
-def _leave_out_expired(pins: Pins, now: datetime, report: Report) -> None:
+def _leave_out_expired(pins: Pins, now: datetime, report: Problems) -> None:
     for pin in tuple(pins.found.values()):
         if pin.is_valid(now):
             continue

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from mtls_middleware._core.certificate import UNREADABLE
 from mtls_middleware._io import files
-from mtls_middleware._io.files import InputError, NotACertificateError, Report
+from mtls_middleware._io.files import InputError, NotACertificateError, Problems
 from mtls_middleware._trust.files import archive
 from mtls_middleware.display import displayed
 from mtls_middleware.regions import find
@@ -57,7 +57,7 @@ class Found:
     origin: str
 
 
-def read_certificates(path: Path, origin: str, report: Report, *, named: bool) -> tuple[Found, ...]:
+def read_certificates(path: Path, origin: str, report: Problems, *, named: bool) -> tuple[Found, ...]:
     """Read one file. Nothing of it counts if a part of it is bad.
 
     Args:
@@ -81,9 +81,9 @@ def read_certificates(path: Path, origin: str, report: Report, *, named: bool) -
     return ()
 
 
-def _from_zip(data: bytes, origin: str, report: Report) -> tuple[Found, ...]:
+def _from_zip(data: bytes, origin: str, report: Problems) -> tuple[Found, ...]:
     found: list[Found] = []
-    inside = Report()
+    inside = Problems()
     for entry in archive.unpack(data):
         found += _from_entry(entry, f"{origin}: entry '{displayed(entry.name)}'", inside)
     if not found and not inside.problems:
@@ -93,7 +93,7 @@ def _from_zip(data: bytes, origin: str, report: Report) -> tuple[Found, ...]:
     return () if inside.problems else tuple(found)
 
 
-def _from_entry(entry: archive.Entry, origin: str, report: Report) -> Iterator[Found]:
+def _from_entry(entry: archive.Entry, origin: str, report: Problems) -> Iterator[Found]:
     try:
         if archive.is_zip(entry.data):
             raise NotACertificateError("is a zip inside a zip: unpack the outer one and name the inner one")  # noqa: TRY301 - as below

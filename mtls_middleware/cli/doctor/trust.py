@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
-from mtls_middleware._io.files import Report, subject_of
+from mtls_middleware._io.files import Problems, subject_of
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.lists import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
@@ -60,7 +60,7 @@ def tell_files(
         problems: what a start would end with; empty where it would not.
         warnings: what it would warn of; where there are problems, those of the anchors are found here.
     """
-    report = Report()
+    report = Problems()
     sources = trust_sources(settings)
     anchors = read_anchors(sources.files, possible_bindings(sources.authorities, sources.regions), now, report)
     found = [_FILES.error(Check.FILES_USABLE, problem) for problem in problems]
