@@ -98,7 +98,7 @@ def trust_sources(settings: Settings) -> TrustSources:
         pins=settings.pins,
         names=settings.cert_names,
         max_chain=settings.max_chain,
-        pins_elsewhere=frozenset(settings.genesys_client_id),
+        regions_with_api_pins=frozenset(settings.genesys_client_id),
     )
 
 

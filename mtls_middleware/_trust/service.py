@@ -23,8 +23,8 @@ from mtls_middleware._trust.files.loading import (
     LoadedTrust,
     ReadFiles,
     TrustSources,
+    build_trusts,
     fingerprint_of_files,
-    put_together,
     read_files,
 )
 from mtls_middleware._trust.genesys.source import APISource
@@ -204,7 +204,7 @@ class Keeper:
 
     def _trust(self, now: datetime) -> LoadedTrust:
         assert self._read is not None  # noqa: S101 - `load` or `refresh` came first
-        return put_together(self._sources, self._read, now, (api.known for api in self._apis))
+        return build_trusts(self._sources, self._read, now, (api.known for api in self._apis))
 
     def _kept(self, now: datetime) -> KeptTrust:
         loaded = self._trust(now)

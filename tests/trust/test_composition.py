@@ -120,7 +120,7 @@ class TestKeeper:
         assert [entry.key for entry in other.entries(Kind.CRL)] == ["a"]
 
     def test_pins_of_regions_with_a_client_come_from_elsewhere(self, environ: dict[str, str]) -> None:
-        assert trust_sources(Settings.from_env({**environ, **CLIENT})).pins_elsewhere == {"us-east-1"}
+        assert trust_sources(Settings.from_env({**environ, **CLIENT})).regions_with_api_pins == {"us-east-1"}
 
 
 IMPORTS = """

@@ -37,7 +37,7 @@ class TrustSources:
     pins: tuple[Bound[Path | str], ...]
     names: Mapping[Binding, frozenset[str]]
     max_chain: int
-    pins_elsewhere: frozenset[str] = frozenset()
+    regions_with_api_pins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class ReadFiles:
 
 def load_trust(sources: TrustSources, now: datetime, known: Iterable[KnownCertificates] = ()) -> LoadedTrust:
     """Read all files, and put together what they and the certificates API say."""
-    return put_together(sources, read_files(sources, now), now, known)
+    return build_trusts(sources, read_files(sources, now), now, known)
 
 
 def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
@@ -85,13 +85,13 @@ def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
     anchors = read_anchors(sources.files, possible_bindings(sources.authorities, sources.regions), now, report)
     pins = read_pins(sources.pins, sources.regions, now, report)
     if Authority.DIGICERT in sources.authorities:
-        require_valid_pins(pins, sources.pins_elsewhere, now, report)
+        require_valid_pins(pins, sources.regions_with_api_pins, now, report)
     if report.problems:
         raise TrustError(dict.fromkeys(report.problems))
     return ReadFiles(anchors=anchors, pins=pins, warnings=tuple(dict.fromkeys(report.warnings)))
 
 
-def put_together(
+def build_trusts(
     sources: TrustSources, read: ReadFiles, now: datetime, known: Iterable[KnownCertificates] = ()
 ) -> LoadedTrust:
     """Return the trust of all authorities.

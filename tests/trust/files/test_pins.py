@@ -142,7 +142,7 @@ def test_expired_pins_stop_nothing_where_others_come_from_the_api(
     certify: Certify, write: Write, sources: Sources, now: datetime
 ) -> None:
     old = write("pin.pem", certify("old", ca=False, ends=now - DAY))
-    loaded = load_trust(digicert(sources, old, pins_elsewhere=frozenset({"us-east-1"})), now)
+    loaded = load_trust(digicert(sources, old, regions_with_api_pins=frozenset({"us-east-1"})), now)
     assert pins(loaded) == {}
 
 
