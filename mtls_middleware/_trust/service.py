@@ -33,10 +33,10 @@ from mtls_middleware.identity import Authority
 from mtls_middleware.observing.events import Refreshed, RefreshResult, RefreshSource
 from mtls_middleware.observing.status import APIStatus, CRLStatus
 
-TURNED_AWAY = timedelta(seconds=10)
+FOLLOWER_WAIT = timedelta(seconds=10)
 """How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
 
-PATIENCE = timedelta(minutes=5)
+LEADER_TIMEOUT = timedelta(minutes=5)
 """After which a worker that asks, and found nothing yet, may be stuck: the others ask without it."""
 
 
@@ -89,7 +89,7 @@ class Keeper:
         self._stored: Hashable = None
         self._file_problems: tuple[str, ...] = ()
         self._turned_away: datetime | None = None
-        self._without_news: datetime | None = None
+        self._following_since: datetime | None = None
 
     # --- on any thread --------------------------------------------------------------------------------------------
 
@@ -167,9 +167,9 @@ class Keeper:
             has_news = self._store.view() != self._stored
             self._recall(now)
             self._turned_away = None if is_mine else now
-            if is_mine or self._without_news is None or has_news or self._without_news > now:
-                self._without_news = None if is_mine else now
-            is_stuck = self._without_news is not None and now - self._without_news >= PATIENCE
+            if is_mine or self._following_since is None or has_news or self._following_since > now:
+                self._following_since = None if is_mine else now
+            is_stuck = self._following_since is not None and now - self._following_since >= LEADER_TIMEOUT
             if is_mine or is_stuck or everything:
                 self._ask(now, everything=everything)
                 self._stored = self._store.view()  # what it wrote itself is no news
@@ -181,7 +181,7 @@ class Keeper:
         )
 
     def _is_waiting(self, now: datetime) -> bool:
-        return self._turned_away is not None and self._turned_away <= now < self._turned_away + TURNED_AWAY
+        return self._turned_away is not None and self._turned_away <= now < self._turned_away + FOLLOWER_WAIT
 
     def _recall(self, now: datetime) -> None:
         self._stored = self._store.view()

@@ -16,7 +16,7 @@ from mtls_middleware._trust.genesys.client import Answer
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
 from mtls_middleware._trust.genesys.source import APISource
-from mtls_middleware._trust.service import PATIENCE, TURNED_AWAY, Keeper
+from mtls_middleware._trust.service import FOLLOWER_WAIT, LEADER_TIMEOUT, Keeper
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate, RegionalCA
@@ -188,8 +188,8 @@ class TestWorkers:
         worker.store.taken = True
         worker.refresh()
 
-        assert not worker.keeper.has_changed(NOW + TURNED_AWAY - SECOND)
-        assert worker.keeper.has_changed(NOW + TURNED_AWAY)
+        assert not worker.keeper.has_changed(NOW + FOLLOWER_WAIT - SECOND)
+        assert worker.keeper.has_changed(NOW + FOLLOWER_WAIT)
 
     def test_they_look_again_at_once_where_it_found_something(self, worker: Worker) -> None:
         worker.store.taken = True
@@ -207,7 +207,7 @@ class TestWorkers:
     def test_one_that_is_stuck_is_not_waited_for(self, worker: Worker) -> None:
         worker.store.taken = True
         worker.refresh()
-        worker.now += PATIENCE - SECOND
+        worker.now += LEADER_TIMEOUT - SECOND
         worker.refresh()
         before = worker.asked()
         worker.now += SECOND
@@ -218,7 +218,7 @@ class TestWorkers:
     def test_one_that_finds_something_is_not_stuck(self, worker: Worker) -> None:
         worker.store.taken = True
         worker.refresh()
-        worker.now += PATIENCE
+        worker.now += LEADER_TIMEOUT
         worker.store.seen += 1
         worker.refresh()
 
@@ -229,7 +229,7 @@ class TestWorkers:
         worker.refresh()
         worker.now -= DAY
         worker.refresh()
-        worker.now += PATIENCE
+        worker.now += LEADER_TIMEOUT
         worker.refresh()
 
         assert worker.asked() == (1, 1)
@@ -240,7 +240,7 @@ class TestWorkers:
         worker.store.taken = False
         worker.refresh()
         worker.store.taken = True
-        worker.now += 2 * PATIENCE
+        worker.now += 2 * LEADER_TIMEOUT
         worker.refresh(everything=False)
 
         assert worker.asked() == (1, 1)
