@@ -32,7 +32,7 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
         Rejection: ``issuer_untrusted``, ``certificate_expired``, ``certificate_not_yet_valid``, ``purpose_mismatch``.
     """
     # 1. Keys that anybody may have factored vouch for nobody; a caller's other certificates are only offers of help.
-    weakness = _weakness(chain.leaf)
+    weakness = _key_weakness(chain.leaf)
     if weakness is not None:
         raise RejectionError(Reason.ISSUER_UNTRUSTED, weakness)
     offers = tuple(_helpful(chain.intermediates, now)) if trust.takes_intermediates else ()
@@ -90,13 +90,13 @@ def _helpful(offers: Iterable[x509.Certificate], now: datetime) -> Iterable[x509
     helpful: dict[object, x509.Certificate] = {}
     for offer in offers:
         is_valid = offer.not_valid_before_utc <= now <= offer.not_valid_after_utc
-        if is_valid and _weakness(offer) is None:
+        if is_valid and _key_weakness(offer) is None:
             key = offer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             helpful.setdefault((offer.subject, offer.issuer, key), offer)
     return helpful.values()
 
 
-def _weakness(certificate: x509.Certificate) -> str | None:
+def _key_weakness(certificate: x509.Certificate) -> str | None:
     try:
         key = certificate.public_key()
     except UNREADABLE as error:

@@ -34,7 +34,7 @@ LISTS = ("warnings", "problems", "errors")
 TELLING = {
     "_io/forks.py": ("why_no_thread",),
     "_trust/crl/lists.py": ("_problem",),
-    "_trust/files/anchors.py": ("OtherRegionError", "weakness"),
+    "_trust/files/anchors.py": ("OtherRegionError", "anchor_weakness"),
     "_trust/genesys/failure.py": ("_no_answer",),
 }
 """Functions and classes elsewhere than where their text is told."""

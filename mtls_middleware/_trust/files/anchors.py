@@ -182,7 +182,7 @@ def _tell_of_time(anchor: Anchor, now: datetime, report: Problems) -> None:
 
 
 def _tell_of_weakness(anchor: Anchor, report: Problems) -> None:
-    problem = weakness(anchor.certificate)
+    problem = anchor_weakness(anchor.certificate)
     if problem is not None:
         report.warnings.append(
             f"{anchor.origin}: {subject_of(anchor.certificate)} for {anchor.binding} {problem}; "
@@ -214,7 +214,7 @@ def _origin(path: Path) -> str:
     return f"MTLS_TRUST {displayed(str(path))}"
 
 
-def weakness(certificate: x509.Certificate) -> str | None:
+def anchor_weakness(certificate: x509.Certificate) -> str | None:
     """Return why a CA certificate that can be read will not do as an anchor (RFC 5280 §4.2.1.3, §4.2.1.9)."""
     key = certificate.public_key()
     match key:

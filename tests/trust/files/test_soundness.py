@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.decision import Reason, RejectionError
-from mtls_middleware._trust.files.anchors import weakness
+from mtls_middleware._trust.files.anchors import anchor_weakness
 from mtls_middleware._trust.files.loading import TrustSources, load_trust
 
 Certify = Callable[..., x509.Certificate]
@@ -35,7 +35,7 @@ WEAK = [
 @pytest.mark.parametrize("key", SOUND)
 def test_a_sound_anchor_vouches(key: Callable[[], object], certify: Certify, verify: "Verify") -> None:
     root = certify("root", key=key())
-    assert weakness(root) is None
+    assert anchor_weakness(root) is None
     assert verify(root) is None
 
 
@@ -44,7 +44,7 @@ def test_a_weak_anchor_is_warned_of_and_vouches_for_nobody(
     key: Callable[[], object] | None, flaw: dict[str, bool | None], words: str, certify: Certify, verify: "Verify"
 ) -> None:
     root = certify("root", key=key() if key else None, **flaw)
-    assert words in (weakness(root) or "")
+    assert words in (anchor_weakness(root) or "")
     assert verify(root) is Reason.ISSUER_UNTRUSTED
 
 
@@ -61,7 +61,7 @@ def verify(
     def verify(root: x509.Certificate) -> Reason | None:
         (tmp_path / "root.pem").write_bytes(pem(root))
         loaded = load_trust(sources(tmp_path / "root.pem"), now)
-        assert len(loaded.warnings) == (weakness(root) is not None)
+        assert len(loaded.warnings) == (anchor_weakness(root) is not None)
         chain = parse_chain([der(certify("leaf", issuer=root, ca=False))])
         try:
             chains.verify(chain, loaded.trusts[0], now)
