@@ -126,9 +126,9 @@ class Fetcher:
                 raise InputError("leads to another scheme")
         raise InputError(f"leads from one address to the next, more than {REDIRECTS} times")
 
-    def _require_allowed(self, address: str) -> Place:
+    def _require_allowed(self, address: str) -> Endpoint:
         """Check an address before anything is sent; where no proxy stands between, `resolve` goes on from here."""
-        place = place_of(address)
+        place = endpoint_of(address)
         if self._proxy_of(address) is not None:
             self._policy.require_name(place)
         return place
@@ -142,7 +142,7 @@ def _next(address: str, response: http.Response) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Endpoint:
     """Hold the parts of an http or https address that decide whether it is followed.
 
     Attributes:
@@ -156,7 +156,7 @@ class Place:
     port: int
 
 
-def place_of(address: str) -> Place:
+def endpoint_of(address: str) -> Endpoint:
     """Take an address apart.
 
     Raises:
@@ -173,13 +173,13 @@ def place_of(address: str) -> Place:
         raise InputError("is neither http nor https")
     if not host or "@" in parts.netloc or port == 0 or ("[" in parts.netloc and ":" not in host):
         raise InputError("has no host, or names a user")
-    return Place(parts.scheme, _host_of(host), port or _PORTS[parts.scheme])
+    return Endpoint(parts.scheme, _host_of(host), port or _PORTS[parts.scheme])
 
 
 def is_followed(address: str) -> bool:
     """Return whether this is an address that could be fetched at all; LDAP's are not."""
     try:
-        place_of(address)
+        endpoint_of(address)
     except InputError:
         return False
     return True
@@ -199,7 +199,7 @@ class AddressPolicy:
             resolver: returns the addresses of a host.
         """
         self._networks = tuple(networks)
-        self._hosts = frozenset((place.host, place.port) for place in map(place_of, filter(is_followed, listed)))
+        self._hosts = frozenset((place.host, place.port) for place in map(endpoint_of, filter(is_followed, listed)))
         self._resolver = resolver
 
     def resolve(self, host: str, port: int) -> tuple[str, ...]:
@@ -217,7 +217,7 @@ class AddressPolicy:
             raise InputError(f"leads to {', '.join(found[:2])}, which is not public: MTLS_CRL_NETWORKS can allow it")
         return allowed
 
-    def require_name(self, place: Place) -> None:
+    def require_name(self, place: Endpoint) -> None:
         """Check what can be checked where a proxy resolves the name: an address that is written out.
 
         Raises:

@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._io.fetch import AddressPolicy, Place, is_followed, place_of
+from mtls_middleware._io.fetch import AddressPolicy, Endpoint, endpoint_of, is_followed
 from mtls_middleware._io.files import InputError
 
 PLACES = {
-    "http://crl.example/a.crl": Place("http", "crl.example", 80),
-    "https://CRL.example:8443/a?b": Place("https", "crl.example", 8443),
-    "HTTP://[2001:db8::1]/": Place("http", "2001:db8::1", 80),
-    "http://192.0.2.1:8080/a.crl": Place("http", "192.0.2.1", 8080),
+    "http://crl.example/a.crl": Endpoint("http", "crl.example", 80),
+    "https://CRL.example:8443/a?b": Endpoint("https", "crl.example", 8443),
+    "HTTP://[2001:db8::1]/": Endpoint("http", "2001:db8::1", 80),
+    "http://192.0.2.1:8080/a.crl": Endpoint("http", "192.0.2.1", 8080),
 }
 
 
 @pytest.mark.parametrize(("address", "place"), PLACES.items())
-def test_an_address_is_taken_apart(address: str, place: Place) -> None:
-    assert place_of(address) == place
+def test_an_address_is_taken_apart(address: str, place: Endpoint) -> None:
+    assert endpoint_of(address) == place
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_anything_else_is_not_followed(address: str) -> None:
 @given(st.text() | st.text().map("http://".__add__))
 def test_any_text_is_an_address_or_not(address: str) -> None:
     try:
-        place_of(address)
+        endpoint_of(address)
     except InputError:
         return
 
@@ -165,7 +165,7 @@ OWN = [
 @pytest.mark.parametrize("host", OWN)
 def test_a_private_address_that_is_written_out_goes_through_no_proxy(host: str) -> None:
     with pytest.raises(InputError, match="leads to"):
-        resolving().require_name(place_of(f"http://{host}/a.crl"))
+        resolving().require_name(endpoint_of(f"http://{host}/a.crl"))
 
 
 UNUSUAL = [
@@ -210,15 +210,15 @@ def test_every_spelling_of_an_ipv4_address_that_a_resolver_takes_is_plain_or_ref
         except OSError:
             continue
         with pytest.raises(InputError, match="writes an IP address in an unusual way"):
-            place_of(f"http://{written}/")
+            endpoint_of(f"http://{written}/")
 
 
 @pytest.mark.parametrize("written", ["http://crl.example./a.crl", "http://CRL.EXAMPLE./a.crl"])
 def test_a_dot_at_the_end_of_a_host_means_nothing(written: str) -> None:
-    assert place_of(written) == Place("http", "crl.example", 80)
+    assert endpoint_of(written) == Endpoint("http", "crl.example", 80)
     policy = resolving("10.0.0.5", listed=[written])
     assert policy.resolve("crl.example", 80) == policy.resolve("crl.example.", 80) == ("10.0.0.5",)
-    policy.require_name(place_of("http://crl.example/b.crl"))
+    policy.require_name(endpoint_of("http://crl.example/b.crl"))
 
 
 def test_a_listed_address_that_nobody_can_follow_is_left_out() -> None:
@@ -228,8 +228,8 @@ def test_a_listed_address_that_nobody_can_follow_is_left_out() -> None:
 
 @pytest.mark.parametrize("host", ["crl.example", "8.8.8.8", "2606:4700::1111"])
 def test_other_names_are_the_proxys_to_judge(host: str) -> None:
-    resolving().require_name(Place("http", host, 80))
+    resolving().require_name(Endpoint("http", host, 80))
 
 
 def test_a_listed_address_goes_through_a_proxy() -> None:
-    resolving(listed=["http://10.0.0.5/a.crl"]).require_name(Place("http", "10.0.0.5", 80))
+    resolving(listed=["http://10.0.0.5/a.crl"]).require_name(Endpoint("http", "10.0.0.5", 80))
