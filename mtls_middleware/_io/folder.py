@@ -29,10 +29,10 @@ CONTENT_BYTES = 20 * 1024 * 1024 + 1_000
 LINE_BYTES = 8_192
 """Of the line that describes an entry; its longest part is an address."""
 
-MOST = 64
+MAX_ENTRIES = 64
 """Entries of one kind; those that were put longest ago make room."""
 
-KEPT = timedelta(days=90)
+KEPT_FOR = timedelta(days=90)
 """Entries that nobody put anew for so long tell of nothing that still counts."""
 
 _SUFFIX = ".entry"
@@ -124,7 +124,7 @@ class FolderStore:
         except (OSError, InputError) as error:
             self._complain("read", error)
             return
-        for name in names[:MOST]:
+        for name in names[:MAX_ENTRIES]:
             try:
                 yield self._read(kind, self._folder / kind / name)
             except (OSError, InputError) as error:
@@ -275,7 +275,7 @@ def _prune(folder: Path, now: float) -> None:
     ages = sorted(((written <= now, written, path) for written, path in _ages(folder)), reverse=True)
     for place, (_, written, path) in enumerate(ages):
         is_left = path.suffix != _SUFFIX and now - written > _WRITING_SECONDS
-        if is_left or place >= MOST or now - written > KEPT.total_seconds():
+        if is_left or place >= MAX_ENTRIES or now - written > KEPT_FOR.total_seconds():
             path.unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 PLAIN_WIDTH = 120
 """Columns where nobody looks at a terminal: a script sees the same everywhere."""
 
-SECONDS = 1.0
+SILENT_SECONDS = 1.0
 """Before anything is shown: what is over by then needs no word."""
 
 
@@ -39,7 +39,7 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
 
 
 @contextmanager
-def waiting(text: str, *, console: Console | None = None, seconds: float = SECONDS) -> Iterator[None]:
+def waiting(text: str, *, console: Console | None = None, seconds: float = SILENT_SECONDS) -> Iterator[None]:
     """Say what is waited for while the body runs.
 
     Args:

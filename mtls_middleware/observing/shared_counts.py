@@ -18,14 +18,14 @@ from weakref import WeakSet, finalize
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._io.files import InputError, parse_object
-from mtls_middleware._io.folder import MOST, FolderLock, FolderStore, Taken
+from mtls_middleware._io.folder import MAX_ENTRIES, FolderLock, FolderStore, Taken
 from mtls_middleware._io.forks import follow_forks, undisturbed
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, Decided
 from mtls_middleware.regions import table
 
-PLACES = MOST
+PLACES = MAX_ENTRIES
 """Processes, or guards in them, that can share what they count at one time."""
 
 SHARE_SECONDS = 10.0
@@ -39,7 +39,7 @@ ALIVE = timedelta(seconds=2 * ALIVE_SECONDS)
 
 VERSION = 1
 
-BYTES = 65_536
+MAX_COUNTS_BYTES = 65_536
 """Of one process; with every series that there is, about 20,000."""
 
 LARGEST = 2**63 - 1
@@ -241,7 +241,7 @@ class Tally:
     def from_bytes(cls, data: bytes) -> "Tally | None":
         """Read what `to_bytes` wrote; None where it is anything else."""
         try:
-            told = parse_object(data) if len(data) <= BYTES else {}
+            told = parse_object(data) if len(data) <= MAX_COUNTS_BYTES else {}
             since = _moment(told.get("since"))
         except (InputError, ValueError, OverflowError):
             return None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Accepted
 from mtls_middleware.cli.explain.judging import (
-    BYTES,
+    MAX_INPUT_BYTES,
     NAMES,
     Given,
     UnreadableError,
@@ -42,7 +42,7 @@ def test_whatever_a_file_holds_it_is_certificates_or_unreadable(data: bytes) -> 
 
 def test_what_is_too_long_is_not_looked_at() -> None:
     with pytest.raises(UnreadableError, match="longer"):
-        certificates(PEM + b" " * BYTES)
+        certificates(PEM + b" " * MAX_INPUT_BYTES)
 
 
 @given(data=HOSTILE, name=st.sampled_from(NAMES))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtls_middleware._io.folder import MOST, FolderStore
+from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
 from mtls_middleware._io.store import Kind, NoStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -162,10 +162,10 @@ def test_an_entry_moved_to_another_kind_is_not_read(tmp_path: Path) -> None:
 
 
 def test_there_is_an_end_of_entries(tmp_path: Path) -> None:
-    for place in range(MOST + 5):
+    for place in range(MAX_ENTRIES + 5):
         store(tmp_path).put(Kind.CRL, f"{ADDRESS}/{place}", b"a list", NOW)
 
-    assert len(files(tmp_path)) == MOST
+    assert len(files(tmp_path)) == MAX_ENTRIES
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:

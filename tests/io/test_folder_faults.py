@@ -14,7 +14,7 @@ from types import FrameType
 
 import pytest
 
-from mtls_middleware._io.folder import CONTENT_BYTES, KEPT, LINE_BYTES, MOST, FolderStore
+from mtls_middleware._io.folder import CONTENT_BYTES, KEPT_FOR, LINE_BYTES, MAX_ENTRIES, FolderStore
 from mtls_middleware._io.store import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -124,7 +124,7 @@ def test_lesson_a_time_that_no_calendar_has_is_damage_and_no_crash(tmp_path: Pat
 
 def test_what_nobody_put_anew_for_long_is_removed(tmp_path: Path) -> None:
     store(tmp_path).put(Kind.CRL, A, b"an old one", NOW)
-    long_ago = file_of(tmp_path, b"an old one").stat().st_mtime - KEPT.total_seconds() - 60
+    long_ago = file_of(tmp_path, b"an old one").stat().st_mtime - KEPT_FOR.total_seconds() - 60
     os.utime(file_of(tmp_path, b"an old one"), (long_ago, long_ago))
     store(tmp_path).put(Kind.CRL, B, b"a new one", NOW)
 
@@ -144,11 +144,11 @@ def test_what_is_newer_than_the_newest_makes_room_first(tmp_path: Path) -> None:
     store(tmp_path).put(Kind.CRL, A, b"of the future", NOW)
     future = file_of(tmp_path, b"of the future").stat().st_mtime + timedelta(days=4000).total_seconds()
     os.utime(file_of(tmp_path, b"of the future"), (future, future))
-    for number in range(MOST):
+    for number in range(MAX_ENTRIES):
         store(tmp_path).put(Kind.CRL, f"{B}/{number}", b"of today", NOW)
 
     assert A not in kept(tmp_path)
-    assert len(kept(tmp_path)) == MOST
+    assert len(kept(tmp_path)) == MAX_ENTRIES
 
 
 @pytest.fixture

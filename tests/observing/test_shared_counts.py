@@ -22,8 +22,8 @@ from mtls_middleware.observing import shared_counts
 from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.shared_counts import (
     ALIVE_SECONDS,
-    BYTES,
     LARGEST,
+    MAX_COUNTS_BYTES,
     PLACES,
     SHARE_SECONDS,
     Scope,
@@ -336,7 +336,7 @@ BAD = {
     "a number that is a truth": told(numbers=[[*MISSING, True]]),
     "a fraction": told(numbers=[[*MISSING, 1.5]]),
     "the same row twice": told(numbers=[[*MISSING, 1], [*MISSING, 1]]),
-    "too long": told(numbers=[], padding=" " * BYTES),
+    "too long": told(numbers=[], padding=" " * MAX_COUNTS_BYTES),
     "nested too deeply": b'{"numbers":' + b"[" * 60_000,
     "a number of thousands of digits": told().replace(b"3]", b"3" * 9_999 + b"]"),
 }
@@ -430,5 +430,5 @@ def test_every_series_fits() -> None:
         for cached in (True, False)
     }
 
-    assert len(Tally(since=NOW, numbers=rows).to_bytes()) * 4 < BYTES
+    assert len(Tally(since=NOW, numbers=rows).to_bytes()) * 4 < MAX_COUNTS_BYTES
     assert PLACES == 64

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from typer.main import get_group
 
 from mtls_middleware import Guard, MTLSMiddleware, Settings
-from mtls_middleware._io.folder import KEPT
+from mtls_middleware._io.folder import KEPT_FOR
 from mtls_middleware.cli.app import app as command_line
 from mtls_middleware.cli.extras import WRONG
 from mtls_middleware.cli.status import NOT_FRESH
@@ -72,7 +72,7 @@ def test_the_numbers_in_status_md_are_those_of_the_code() -> None:
 
     assert f"every {SHARE_SECONDS:.0f} seconds if they changed" in text
     assert f"in its last {SHARE_SECONDS:.0f} seconds" in text
-    assert timedelta(days=90) == KEPT
+    assert timedelta(days=90) == KEPT_FOR
     assert "not changed for 90 days are removed" in text
     assert f"At most {PLACES} processes" in text
     assert f"each expiry within {SOON_DAYS} days" in text

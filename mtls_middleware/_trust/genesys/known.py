@@ -23,11 +23,11 @@ GRACE = timedelta(days=30)
 days, and may be taken back; a month outlasts that. It risks little: the certificate was issued to Genesys, its own
 notAfter still ends it, and its CRL still speaks."""
 
-MOST = 100
+MAX_CERTIFICATES = 100
 """Certificates remembered for one region: many years of rotations."""
 
 VERSION = 1
-BYTES = 4_000_000
+MAX_STATE_BYTES = 4_000_000
 """More is not read; 100 certificates with their chains are about 700,000."""
 
 MOST_LINKS = 10
@@ -89,7 +89,7 @@ class KnownCertificates:
         ]
         # What serves now vouches for the clock too: nothing is forgotten at a time at which no certificate would serve.
         kept = [one for one in others if one.listed.authority not in succeeded or _stays(one, now)]
-        return replace(self, answered_at=now, certificates=(*listed.values(), *kept)[:MOST])
+        return replace(self, answered_at=now, certificates=(*listed.values(), *kept)[:MAX_CERTIFICATES])
 
     def newer(self, stored: Self, now: datetime) -> Self:
         """Return the one of both that was answered later. What claims to come from the future is not believed."""
@@ -178,8 +178,8 @@ def from_bytes(data: bytes, region: str) -> KnownCertificates:
     Raises:
         Unusable: it is damaged, of another version, or about another region.
     """
-    if len(data) > BYTES:
-        raise InputError(f"is larger than {BYTES:,} bytes")
+    if len(data) > MAX_STATE_BYTES:
+        raise InputError(f"is larger than {MAX_STATE_BYTES:,} bytes")
     stored = parse_object(data)
     if type(stored.get("version")) is not int or stored["version"] != VERSION:
         raise InputError("is of another version of mtls-middleware")
@@ -188,7 +188,7 @@ def from_bytes(data: bytes, region: str) -> KnownCertificates:
     return KnownCertificates(
         region=region,
         answered_at=_time_or_none(stored.get("answered_at")),
-        certificates=tuple(map(_certificate, _list(stored.get("certificates"), MOST))),
+        certificates=tuple(map(_certificate, _list(stored.get("certificates"), MAX_CERTIFICATES))),
     )
 
 

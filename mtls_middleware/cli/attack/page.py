@@ -13,7 +13,7 @@ from mtls_middleware.cli.attack.verdict import Verdict
 from mtls_middleware.cli.page import console_for
 from mtls_middleware.display import displayed
 
-SHOWN = 4
+MAX_SHOWN = 4
 """Attacks named with a finding; the table has them all."""
 
 INDENT = "   "
@@ -137,8 +137,8 @@ def _print_finding(number: int, finding: Finding, console: Console) -> None:
     for verdict in (Verdict.BELIEVED, Verdict.PASSED, Verdict.LOCKS_OUT):
         rows = [row for row in finding.rows if row.judgement.verdict is verdict]
         if rows:
-            shown = "; ".join(row.title for row in rows[:SHOWN])
-            more = f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+            shown = "; ".join(row.title for row in rows[:MAX_SHOWN])
+            more = f"; and {len(rows) - MAX_SHOWN} more" if len(rows) > MAX_SHOWN else ""
             _print_wrapped(f"{verdict}: {shown}{more}", console, indent=INDENT)
             for meaning in dict.fromkeys(row.judgement.meaning for row in rows):
                 _print_wrapped(f"- {meaning}", console, indent=INDENT)

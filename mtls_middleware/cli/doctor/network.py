@@ -32,7 +32,7 @@ from mtls_middleware.identity import Authority
 from mtls_middleware.regions import find
 from mtls_middleware.settings import Settings
 
-SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 """For each."""
 
 GRACE = 1.0
@@ -46,7 +46,7 @@ _ABOUT_API = About(Topic.API)
 _TEXT_LIMIT = 1_000
 """Characters of what went wrong."""
 
-MOST = timedelta(seconds=60)
+MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)
 """By which a clock may be wrong without a word."""
 
 HOSTS = 4
@@ -108,7 +108,7 @@ class Asked:
         """
         content = self.contents.get(address)
         if content is None:
-            with within(SECONDS):
+            with within(ANSWER_SECONDS):
                 return self.fetcher(address)
         if isinstance(content, Exception):
             raise content if isinstance(content, InputError) else InputError(f"cannot be fetched: {content}")
@@ -133,7 +133,7 @@ class AskedAPI:
             raise answer
         if isinstance(answer, Exception):
             raise GenesysFailure(
-                FailureReason.TIMEOUT, f"no answer within {SECONDS:.0f} seconds", "let this machine reach it"
+                FailureReason.TIMEOUT, f"no answer within {ANSWER_SECONDS:.0f} seconds", "let this machine reach it"
             )
         return answer
 
@@ -217,7 +217,7 @@ class NotInTimeError(Exception):
 def ask_all(
     questions: Mapping[Key, Callable[[], Told]],
     *,
-    seconds: float = SECONDS,
+    seconds: float = ANSWER_SECONDS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> dict[Key, Told | Exception]:
     """Ask all side by side, and return each answer, or what was raised instead.
@@ -327,7 +327,7 @@ def tell_clock(differences: list[Difference] | None) -> Finding:
     # Of several, the most favourable: one host with a wrong clock must not accuse this one.
     least = min(differences, key=lambda difference: abs(difference.seconds))
     host, seconds = displayed(least.host), abs(round(least.seconds))
-    if seconds <= MOST.total_seconds():
+    if seconds <= MAX_CLOCK_DIFFERENCE.total_seconds():
         return _ABOUT_CLOCK.ok(Check.CLOCK_RIGHT, f"within {max(seconds, 1)} seconds of {host}")
     return _ABOUT_CLOCK.error(
         Check.CLOCK_RIGHT,

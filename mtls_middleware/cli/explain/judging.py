@@ -57,7 +57,7 @@ _BEHIND_THE_PATH = (
 _BOUNDARY = "the-boundary-is-not-asked"
 """A proxy secret that is sent, and right: who may write headers is not the question here."""
 
-BYTES = 1_048_576
+MAX_INPUT_BYTES = 1_048_576
 """Read of a file, at most: the most that MTLS_MAX_HEADER_BYTES can be."""
 
 NAMES = tuple(dict.fromkeys((*PRESETS, *Encoding)))
@@ -272,7 +272,7 @@ def certificates(data: bytes) -> Given:
     Raises:
         UnreadableError: there is none.
     """
-    if len(data) > BYTES:
+    if len(data) > MAX_INPUT_BYTES:
         raise UnreadableError("is longer than any certificate chain")
     if data.startswith(_ZIP):
         raise UnreadableError("is a zip: roots come so, callers do not; trust show tells of roots")

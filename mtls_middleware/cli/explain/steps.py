@@ -19,7 +19,7 @@ from mtls_middleware.cli.page import counted
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority, ClientIdentity
 
-SHOWN = 24
+MAX_SHOWN = 24
 """Lines of one kind; the next one counts the others."""
 
 _PURPOSES = {
@@ -300,8 +300,8 @@ def _pins(judged: Judged, digest: str) -> Iterator[Pin]:
 
 
 def _some(lines: Sequence[str]) -> tuple[str, ...]:
-    rest = len(lines) - SHOWN
-    return (*lines[:SHOWN], *([f"and {counted(rest, 'line')} more"] if rest > 0 else []))
+    rest = len(lines) - MAX_SHOWN
+    return (*lines[:MAX_SHOWN], *([f"and {counted(rest, 'line')} more"] if rest > 0 else []))
 
 
 def _der(certificate: x509.Certificate) -> bytes:

@@ -21,8 +21,8 @@ from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.response import refusal
 from mtls_middleware.advice import RUNBOOK
 from mtls_middleware.cli.explain.judging import (
-    BYTES,
     CONFIGURED,
+    MAX_INPUT_BYTES,
     Given,
     Judged,
     UnreadableError,
@@ -106,9 +106,9 @@ def moment(text: str) -> datetime:
 
 def _read(source: str) -> bytes:
     if source == "-":
-        return sys.stdin.buffer.read(BYTES + 1)
+        return sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
     with Path(source).open("rb") as file:
-        return file.read(BYTES + 1)
+        return file.read(MAX_INPUT_BYTES + 1)
 
 
 def _given(data: bytes, settings: Mapping[str, str] | None, environ: Mapping[str, str]) -> Given:

@@ -24,7 +24,7 @@ from mtls_middleware.settings import Settings
 EVERYBODY = 0o644
 """Permissions of a new file: certificates are public, and proxies run as somebody else."""
 
-BYTES = 64 * 1_048_576
+MAX_OUTPUT_BYTES = 64 * 1_048_576
 """Looked at of a file that is there already; a revocation list may be long."""
 
 _LABELS = re.compile(rb"-----BEGIN ([^-]*)-----")
@@ -104,7 +104,7 @@ def require_ours(path: Path) -> None:
     if not path.is_file():
         return
     with path.open("rb") as file:
-        content = file.read(BYTES)
+        content = file.read(MAX_OUTPUT_BYTES)
     labels = set(_LABELS.findall(content))
     if content.strip() and (not labels or not labels <= _OURS):
         raise NotOursError(f"{path} contains something other than certificates: use another name, or --force")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware._trust.genesys.client import Answer
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
-from mtls_middleware._trust.genesys.known import GRACE, MOST, KnownCertificates
+from mtls_middleware._trust.genesys.known import GRACE, MAX_CERTIFICATES, KnownCertificates
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate
@@ -169,9 +169,9 @@ def test_an_answer_about_another_region_is_refused() -> None:
 
 def test_what_is_remembered_is_bounded_and_the_latest_stays() -> None:
     one = listed(digicert())
-    many = [_numbered(one, number) for number in range(MOST)]
+    many = [_numbered(one, number) for number in range(MAX_CERTIFICATES)]
     it = replace(NOTHING, certificates=known(*many).certificates).merge(answer(listed(NEW)), NOW)
-    assert len(it.certificates) == MOST
+    assert len(it.certificates) == MAX_CERTIFICATES
     assert prints(NEW) <= pinned(it)
 
 

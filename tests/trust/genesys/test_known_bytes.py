@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.genesys.client import Answer
-from mtls_middleware._trust.genesys.known import BYTES, KnownCertificates, from_bytes, to_bytes
+from mtls_middleware._trust.genesys.known import MAX_STATE_BYTES, KnownCertificates, from_bytes, to_bytes
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate
 from mtls_middleware.identity import Authority
 from tests.trust.genesys.region import DAY, INTERMEDIATE, NAME, NOW, ROOT, digicert, genesys
@@ -83,7 +83,7 @@ def test_a_root_that_somebody_wrote_in_is_left_out() -> None:
     [
         pytest.param(b"", "JSON", id="empty"),
         pytest.param(STORED[:-1], "JSON", id="cut off"),
-        pytest.param(b" " * (BYTES + 1), "larger than 4,000,000 bytes", id="large"),
+        pytest.param(b" " * (MAX_STATE_BYTES + 1), "larger than 4,000,000 bytes", id="large"),
         pytest.param(b"[" * 100_000, "nested", id="deep"),
         pytest.param(b"{}", "another version", id="no version"),
         pytest.param(changed(lambda it: it.update(version=2)), "another version", id="newer version"),
