@@ -113,7 +113,7 @@ class Gate:
             self._require_content(connection, fields)  # the server's own complaint comes first
             raise
         if presented is None:
-            raise RejectionError(Reason.CERTIFICATE_MISSING, self.source.absence(connection))
+            raise RejectionError(Reason.CERTIFICATE_MISSING, self.source.why_missing(connection))
         self._require_size(presented.size)
         self._require_number(sum(map(bool, presented.parts)))  # each holds one certificate at least
         # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its path is valid.

@@ -38,7 +38,7 @@ class HeaderSource:
             ders += self._several(value, limit - len(ders))
         return ders
 
-    def absence(self, connection: Connection) -> str:  # noqa: ARG002 - protocol
+    def why_missing(self, connection: Connection) -> str:  # noqa: ARG002 - protocol
         """Return the name of the header."""
         return f"{self.shape.certificate} is absent or says that there is none"
 

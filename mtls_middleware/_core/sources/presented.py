@@ -45,7 +45,7 @@ class Source(Protocol):
             Rejection: ``certificate_malformed``.
         """
 
-    def absence(self, connection: Connection) -> str:
+    def why_missing(self, connection: Connection) -> str:
         """Return, for the log, where there was no certificate."""
 
     def complaint(self, connection: Connection, fields: Fields) -> str | None:

@@ -57,7 +57,7 @@ class TLSSource:
             for part in presented.parts
         )
 
-    def absence(self, connection: Connection) -> str:
+    def why_missing(self, connection: Connection) -> str:
         """Return whether the caller or the server is to blame."""
         return "the caller sent no certificate" if connection.tls is not None else "no TLS extension in the scope"
 
@@ -148,7 +148,7 @@ class AWSEventSource:
         """Return the DER of the one certificate."""
         return (decoders.pem_certificate(presented.parts[0], decoders.WHITE_SPACE),)
 
-    def absence(self, connection: Connection) -> str:
+    def why_missing(self, connection: Connection) -> str:
         """Return whether there was an event at all."""
         return "no aws.event in the scope" if connection.event is None else "no clientCert in the aws.event"
 
