@@ -45,6 +45,7 @@ SDIST = (
     *(pattern for pattern in WHEEL if pattern.startswith("mtls_middleware/")),
     "pyproject.toml",
     "tests/**/*.py",
+    "tests/README.md",
     "tests/benchmarks/express.js",
     "tests/vectors/README.md",
     "tests/vectors/crls/*",
