@@ -16,6 +16,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "imports"]
 
 PYTHON = sys.executable
+PARALLEL = ("-n", "auto", "--dist", "worksteal")
 
 
 def tool(name: str) -> str:
@@ -25,8 +26,8 @@ def tool(name: str) -> str:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run pytest; arguments after `--` go to it."""
-    session.run(PYTHON, "-m", "pytest", *session.posargs)
+    """Run pytest; arguments after `--` go to it. Without any, run all tests in parallel, as the README does."""
+    session.run(PYTHON, "-m", "pytest", *(session.posargs or PARALLEL))
 
 
 @nox.session

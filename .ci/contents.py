@@ -47,6 +47,7 @@ SDIST = (
     "tests/**/*.py",
     "tests/README.md",
     "tests/benchmarks/express.js",
+    "tests/README.md",
     "tests/vectors/README.md",
     "tests/vectors/crls/*",
     "tests/vectors/pki/*.pem",
