@@ -47,7 +47,6 @@ SDIST = (
     "tests/**/*.py",
     "tests/README.md",
     "tests/benchmarks/express.js",
-    "tests/README.md",
     "tests/vectors/README.md",
     "tests/vectors/crls/*",
     "tests/vectors/pki/*.pem",
