@@ -130,6 +130,8 @@ def _layout(data: bytes) -> _Layout:
         raise InputError(f"has more than {HEAD_BYTES:,} bytes beside its entries")
     if data[algorithm.begin : algorithm.end] not in (data[field.begin : field.end] for field in fields[:2]):
         raise InputError("names two different signature algorithms")
+    if data[signature.content : signature.content + 1] != b"\0":  # a signature is whole octets
+        raise InputError("has a signature that is not whole octets")
     head = data[signed.content : begin] + data[end : signed.end]
     return _Layout(
         signed_begin=signed.begin,

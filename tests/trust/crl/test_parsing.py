@@ -438,6 +438,15 @@ def test_no_change_to_a_list_is_signed(data: st.DataObject) -> None:
     assert not found.is_signed_by(CA.certificate)
 
 
+@pytest.mark.parametrize("unused", range(1, 8))
+def test_lesson_a_signature_has_no_unused_bits(unused: int) -> None:
+    signature = x509.load_der_x509_crl(SEED).signature
+    begin = SEED.rindex(signature) - 1
+    assert SEED[begin] == 0
+    with pytest.raises(InputError, match="whole octets"):
+        parsed(SEED[:begin] + bytes([unused]) + SEED[begin + 1 :])
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_as_entries_are_entries_or_unusable(entries: bytes) -> None:
     holds_or_refuses(with_entries(CA, entries))
