@@ -32,7 +32,7 @@ _POLICY_VIOLATION = 1008
 
 
 class MTLSMiddleware:
-    """Refuse every protected call that no accepted certificate came with.
+    """The middleware. It refuses each protected call without an accepted certificate.
 
     Add it last, so that it is outermost. A configuration error is kept and told through the lifespan protocol, because
     an exception here would make servers believe that the application has no lifespan, and serve on.
@@ -164,7 +164,7 @@ def _readable_twice(extensions: Any) -> Any:  # noqa: ANN401 - whatever a server
 
 
 class _Twice:
-    """Iterate any number of times over what an iterator gives once."""
+    """An iterable that can be read any number of times, over an iterator that can be read once."""
 
     def __init__(self, iterator: Iterator[Any]) -> None:
         self._iterator = iterator

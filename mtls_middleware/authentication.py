@@ -12,7 +12,7 @@ from mtls_middleware.identity import Authority, ClientIdentity
 
 @dataclass(frozen=True)
 class DataActionUser(BaseUser):
-    """Show an accepted caller as ``request.user``."""
+    """An accepted caller as ``request.user``."""
 
     client: ClientIdentity
 
@@ -34,7 +34,7 @@ class DataActionUser(BaseUser):
 
 @dataclass(frozen=True)
 class DataActionCredentials(AuthCredentials):
-    """Show what an accepted caller may do as ``request.auth``."""
+    """The scopes of an accepted caller as ``request.auth``."""
 
     client: ClientIdentity
 

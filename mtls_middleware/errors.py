@@ -14,7 +14,7 @@ class MTLSError(Exception):
 
 
 class ConfigurationError(MTLSError):
-    """Say everything that is wrong with the configuration, all at once.
+    """Everything that is wrong with the configuration, all at once.
 
     Attributes:
         problems: one sentence each: the variable, its value, and what would be right. Secrets are never shown.
@@ -32,6 +32,6 @@ class ConfigurationError(MTLSError):
 
 
 class TrustError(ConfigurationError):
-    """Say which files of trust cannot be used, and why; or which region is left without an anchor."""
+    """Files of trust that cannot be used, and why; or a region without an anchor."""
 
     __module__ = "mtls_middleware"

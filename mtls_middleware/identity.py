@@ -30,7 +30,7 @@ class Authority(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientIdentity:
-    """Describe a caller whose certificate passed every check.
+    """A caller whose certificate passed every check.
 
     It proves the *region* that called, not the organisation: all customers of a region share its certificate.
 

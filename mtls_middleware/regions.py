@@ -12,7 +12,7 @@ from importlib.resources import files
 
 
 class Certainty(StrEnum):
-    """Say how the certificate name of a region is known."""
+    """How certain the certificate name of a region is."""
 
     CONFIRMED = "confirmed"
     PARTIAL = "partial"
@@ -22,7 +22,7 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Describe one region.
+    """One region.
 
     Attributes:
         aws_region: AWS region name, such as ``us-east-1``; the key everywhere in this package.

@@ -37,7 +37,7 @@ _NOT_UVICORN = ("gunicorn", "waitress", "werkzeug", "cheroot", "granian", "apach
 
 
 class MTLSWSGIMiddleware:
-    """Refuse every protected call that no accepted certificate came with.
+    """The middleware. It refuses each protected call without an accepted certificate.
 
     Raises:
         ConfigurationError: at once, before the server can serve anything.

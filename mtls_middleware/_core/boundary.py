@@ -74,7 +74,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boundary:
-    """Decide whether the headers of a request may be believed.
+    """The rule that decides whether the headers of a request are believed.
 
     Attributes:
         networks: of the direct peers that may speak for a client; IPv4-mapped forms reduced to IPv4.

@@ -27,7 +27,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentedChain:
-    """Hold what a caller presented: well-formed, and otherwise unbelieved.
+    """The certificates that a caller presented: well-formed, and otherwise unbelieved.
 
     Attributes:
         leaf: the caller's own certificate.
@@ -67,7 +67,7 @@ class PresentedChain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedChain:
-    """Hold a chain that was verified up to an anchor.
+    """A certificate chain that was verified up to an anchor.
 
     Attributes:
         leaf: the caller's certificate.

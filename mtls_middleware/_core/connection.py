@@ -21,7 +21,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Interface(StrEnum):
-    """Name the protocol between server and application: it decides how spellings of header names can be told apart."""
+    """The protocol between server and application. Only in ASGI do ``_`` and ``-`` in header names differ."""
 
     __module__ = "mtls_middleware"
 
@@ -31,7 +31,7 @@ class Interface(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport:
-    """Say what our own server adapter knows about a connection, and no header can change.
+    """The facts of a connection that our own server adapter knows, and that no header can change.
 
     A server that hands this over ignores request trailers: the adapters see to that.
 
@@ -53,7 +53,7 @@ def may_make_headers_of_trailers(transport: object) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Hold one request as the server handed it over.
+    """One request as the server handed it over.
 
     Attributes:
         interface: ASGI or WSGI.
@@ -92,7 +92,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """Hold what came under one header name.
+    """All values of one header name.
 
     Attributes:
         values: in wire order, without surrounding white space.
@@ -119,7 +119,7 @@ ABSENT = Field()
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Hold the fields that somebody asked for. Those that did not come are `ABSENT`."""
+    """The fields that were asked for. A field without a value is `ABSENT`."""
 
     _by_name: dict[str, Field]
 

@@ -35,7 +35,7 @@ def identify(chain: VerifiedChain, trust: AuthorityTrust, source: str) -> Client
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerPolicy:
-    """Ask for what the certificate cannot prove: whose call it is. Empty means: any organisation of the region.
+    """The checks of what the certificate cannot prove: whose call it is. Empty means: any organisation of the region.
 
     Attributes:
         organization_ids: allowed ones, lower-case UUIDs; empty where none is asked for.

@@ -79,7 +79,7 @@ class _Acceptance:
 
 
 class Replay:
-    """Repeat what one gate accepted under one snapshot; with either it ends.
+    """The acceptances of one gate under one snapshot, to be repeated.
 
     In report mode, and for a source that is neither ``tls`` nor made of headers, everything goes the full way.
     """

@@ -27,7 +27,7 @@ _STATUS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemResponse:
-    """Hold an HTTP response: names in lower case, values and body in ASCII."""
+    """An HTTP response: names in lower case, values and body in ASCII."""
 
     status: HTTPStatus
     headers: tuple[tuple[bytes, bytes], ...]

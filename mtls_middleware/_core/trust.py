@@ -33,7 +33,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Name an authority and, for ``genesys`` and for pins of ``digicert``, one region of it.
+    """An authority and, for ``genesys`` and for pins of ``digicert``, one region of it.
 
     Attributes:
         authority: who vouches.
@@ -118,7 +118,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityTrust:
-    """Hold what one authority's callers are judged by.
+    """The anchors, pins and names that one authority's callers are judged by.
 
     Attributes:
         authority: whose callers.
@@ -158,7 +158,7 @@ class AuthorityTrust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Remember that these bytes led to this identity under this snapshot.
+    """The result of a verification: these bytes led to this identity under this snapshot.
 
     Attributes:
         identity: without what belongs to a single call, such as the organisation.
@@ -180,7 +180,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Keep at most `CAPACITY` verdicts, the oldest leaving first. Each step is atomic, so threads may share it."""
+    """A cache of at most `CAPACITY` verdicts; the oldest leaves first. Each step is atomic, so threads may share it."""
 
     _by_presented: dict[Presented, Verdict] = field(default_factory=dict)
 
@@ -204,7 +204,7 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustSnapshot:
-    """Hold one version of all trust, together with the verdicts reached under it.
+    """One version of all trust, with the verdicts reached under it.
 
     Attributes:
         version: counts up from 1.

@@ -75,7 +75,7 @@ def open_session(
 
 
 class Fetcher:
-    """Fetch lists. It keeps nothing between two of them: no connection, no cookie."""
+    """A client that fetches CRLs. It keeps nothing between two of them: no connection, no cookie."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ def _next(address: str, response: http.Response) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Hold the parts of an http or https address that decide whether it is followed.
+    """The parts of an http or https address that decide whether it is followed.
 
     Attributes:
         scheme: lower case.
@@ -186,7 +186,7 @@ def is_followed(address: str) -> bool:
 
 
 class AddressPolicy:
-    """Decide where a list may be fetched from."""
+    """The rule that decides where a CRL may be fetched from."""
 
     def __init__(
         self, *, networks: Iterable[Network] = (), listed: Iterable[str] = (), resolver: Resolve = look_up

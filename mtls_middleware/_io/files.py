@@ -132,11 +132,11 @@ def _complaint(error: Exception) -> str:
 
 
 class InputError(Exception):
-    """Say why something cannot be used; messages put its name and a colon in front."""
+    """An input that cannot be used. Messages put its name and a colon in front."""
 
 
 class NotACertificateError(InputError):
-    """Say that something has not even the look of a certificate, so that beside others it may be passed over."""
+    """An input that does not look like a certificate at all: beside others it may be passed over."""
 
 
 @dataclass(slots=True)

@@ -42,7 +42,7 @@ _OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os,
 
 
 class Taken(Enum):
-    """Say how an attempt to take the lock ended."""
+    """The result of an attempt to take the lock."""
 
     OURS = "ours"
     BUSY = "busy"
@@ -50,7 +50,7 @@ class Taken(Enum):
 
 
 class FolderLock:
-    """Hold a file's lock, or find it held. It waits for nobody. One thread at a time."""
+    """The lock of a file. Taking it never waits. Not for several threads at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -94,7 +94,7 @@ class FolderLock:
 
 
 class FolderStore:
-    """Keep entries in a folder of this user. Workers of a machine share it."""
+    """A store in a folder of this user. The workers of a machine share it."""
 
     def __init__(self, folder: Path, *, purpose: str, keys: Iterable[bytes] = ()) -> None:
         """Prepare; nothing is read or made before it is used.

@@ -79,7 +79,7 @@ def notice_fork() -> None:
 
 
 class _Work:
-    """Hold the lock of those who work, and which threads they are."""
+    """The lock of the threads at work, and their identifiers."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()  # a thread at work may fork itself

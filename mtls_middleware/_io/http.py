@@ -30,7 +30,7 @@ Resolve = Callable[[str, int], Iterable[str]]
 
 
 class FailureKind(StrEnum):
-    """Say what kept an answer away."""
+    """The kind of an HTTP failure."""
 
     URL = "url"
     """It is no http or https address."""
@@ -50,7 +50,7 @@ class FailureKind(StrEnum):
 
 
 class HTTPFailure(Exception):  # noqa: N818 - not an error of ours: it is what happened on the network
-    """Say that there was no complete answer.
+    """An exchange without a complete answer.
 
     Attributes:
         kind: what kept it away.
@@ -65,7 +65,7 @@ class HTTPFailure(Exception):  # noqa: N818 - not an error of ours: it is what h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """Hold a complete answer, of whatever status. Redirects are answers too: nothing is followed.
+    """A complete answer of any status. Redirects are answers too: nothing is followed.
 
     Attributes:
         status: HTTP status code.
@@ -80,7 +80,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """Say when everything must be over.
+    """The moment at which everything must be over.
 
     Attributes:
         end: by the clock.
@@ -103,7 +103,7 @@ class Deadline:
 
 
 class Session(Protocol):
-    """Send requests one after another, until the time of the session is used up."""
+    """A session: requests one after another, until its time is used up."""
 
     def request(
         self,

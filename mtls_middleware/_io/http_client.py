@@ -52,7 +52,7 @@ _ERRORS = (
 
 
 class Network:
-    """Send requests through the proxies of the environment, or straight."""
+    """The network: requests go through the proxies of the environment, or straight."""
 
     def __init__(self, deadline: Deadline, resolve: Resolve | None, sockets: httpcore2.NetworkBackend) -> None:
         self._deadline = deadline
@@ -155,7 +155,7 @@ class _Backend(httpcore2.NetworkBackend):
 
 
 class _Stream(httpcore2.NetworkStream):
-    """Give each step no more time than is left of the whole."""
+    """A connection whose every step gets no more time than is left of the whole."""
 
     def __init__(self, stream: httpcore2.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
@@ -202,7 +202,7 @@ def open_until(
 
 
 class HTTPSession:
-    """Send requests one after another; not for several threads."""
+    """A session over the network. Not for several threads."""
 
     def __init__(self, deadline: Deadline, network: Network) -> None:
         self._deadline = deadline

@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class Kind(StrEnum):
-    """Say what an entry is. Roots and secrets are never kept."""
+    """The kind of an entry. Roots and secrets are never kept."""
 
     CRL = "crl"
     """The key is the address or path; its CA's signature makes it believed."""
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Hold what a store keeps under a key.
+    """An entry of a store.
 
     Attributes:
         key: its name.
@@ -40,7 +40,7 @@ class Entry:
 
 
 class Store(Protocol):
-    """Keep bytes beyond the life of a process, for all workers of one deployment. It raises nothing: see `problems`."""
+    """A store that outlives a process, for all workers of one deployment. It raises nothing: see `problems`."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Store(Protocol):
 
 
 class NoStore:
-    """Keep nothing: each process asks for itself."""
+    """A store that keeps nothing: each process asks for itself."""
 
     problems: tuple[str, ...] = ()
 

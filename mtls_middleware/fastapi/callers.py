@@ -47,7 +47,7 @@ _telling = Announcer((LimitedLog(),), source="dependency")
 
 
 class DataAction:
-    """Ask for a data action call, perhaps only of some regions or organisations.
+    """A dependency that demands a data action call, perhaps only of some regions or organisations.
 
     Write ``Annotated[ClientIdentity, Depends(DataAction(regions=["us-east-1"]))]``, or give it to the ``dependencies``
     of a route, a router or an application.

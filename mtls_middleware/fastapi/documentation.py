@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 
 class _Need(Enum):
-    """Say whether an operation asks for a client certificate."""
+    """Whether an operation asks for a client certificate."""
 
     NEVER = "never"
     OPTIONAL = "optional"
@@ -51,7 +51,7 @@ def document_mutual_tls(app: FastAPI, *, settings: Settings | None = None) -> No
 
 
 class _Documented:
-    """Write the application's document, and mutual TLS into a copy of it."""
+    """The application's OpenAPI document, with mutual TLS written into a copy of it."""
 
     def __init__(self, app: FastAPI, original: Callable[[], Document], settings: Settings | None) -> None:
         self._app = app

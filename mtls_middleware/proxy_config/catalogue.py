@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """Describe one configuration.
+    """One configuration.
 
     Attributes:
         file: in the folder ``templates``.

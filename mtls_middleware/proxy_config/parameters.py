@@ -33,7 +33,7 @@ def _new_secret() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Hold what is written into a configuration; nothing in it can be syntax of a proxy.
+    """The values that are written into a configuration; nothing in them can be syntax of a proxy.
 
     Attributes:
         server_name: under which callers reach the proxy.

@@ -30,7 +30,7 @@ Clock = Callable[[], float]
 
 
 class TrustView(Protocol):
-    """Tell what the TLS layer must know about trust."""
+    """What the TLS layer must know about trust."""
 
     def __call__(self) -> tuple[int, tuple[x509.Certificate, ...]]:
         """Return the version of trust, and the CA certificates that handshakes are verified with.
@@ -109,7 +109,7 @@ class RefusalLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Credentials:
-    """Name the server's own certificate and key.
+    """The server's own certificate and key.
 
     An empty password does not open an encrypted key; without any, OpenSSL would ask on the terminal and wait.
     """
@@ -120,7 +120,7 @@ class _Credentials:
 
 
 class _Following:
-    """Give each handshake the context of the trust of that moment.
+    """The TLS context of the current trust, for each handshake.
 
     Several threads may build the same context; none waits for another, and each uses trust that is not older than its
     handshake.

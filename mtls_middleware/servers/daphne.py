@@ -25,7 +25,7 @@ from mtls_middleware.servers.scope import TLSObject, tls_extension
 
 
 class Server(daphne.server.Server):  # type: ignore[misc]  # daphne ships no types
-    """Serve as daphne's own server does, and ask for client certificates on each ``ssl:`` endpoint.
+    """daphne's server, which asks for client certificates on each ``ssl:`` endpoint.
 
     Args:
         client_ca: PEM file of the CA certificates that handshakes are verified with; None asks for no certificate.
@@ -61,7 +61,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne ships no typ
 
 
 class CommandLine(CommandLineInterface):  # type: ignore[misc]  # daphne ships no types
-    """Take daphne's options, and ours for client certificates."""
+    """daphne's command line, with options for client certificates."""
 
     def run(self, args: Sequence[str]) -> None:
         """Serve until told to stop."""
@@ -101,7 +101,7 @@ class _AsksForCertificates:
 
 
 class _TLSObject:
-    """Show a connection of pyOpenSSL as the standard library shows its own."""
+    """A connection of pyOpenSSL, shown as the standard library shows its own."""
 
     def __init__(self, connection: SSL.Connection) -> None:
         self._connection = connection

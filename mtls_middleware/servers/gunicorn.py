@@ -20,7 +20,7 @@ from mtls_middleware.servers.scope import peer_of, tls_extension, with_connectio
 
 
 class ASGIWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """Serve by gunicorn's own ASGI worker."""
+    """gunicorn's own ASGI worker."""
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -50,7 +50,7 @@ if find_spec("uvicorn_worker") is not None:
     from mtls_middleware.servers import uvicorn
 
     class UvicornWorker(_StockUvicornWorker):  # type: ignore[misc]  # it ships no types
-        """Serve by uvicorn, with our protocol class for it."""
+        """uvicorn as a worker, with our protocol class."""
 
         CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
             **_StockUvicornWorker.CONFIG_KWARGS,

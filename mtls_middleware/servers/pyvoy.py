@@ -28,7 +28,7 @@ _TELLS_CONNECTION_FACTS = {
 
 
 class Server(PyvoyServer):
-    """Serve one ASGI application as pyvoy's own server does, and tell it the facts of each connection.
+    """pyvoy's server for one ASGI application, with the facts of each connection.
 
     Args:
         app: as ``module:attribute``, or ``module``, which implies ``app``.

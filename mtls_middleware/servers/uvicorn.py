@@ -44,14 +44,14 @@ class _TellsConnectionFacts(HeadDeadline):
 
 
 class H11Protocol(_TellsConnectionFacts, _UvicornH11Protocol):
-    """Serve HTTP/1.1 by h11, which keeps request trailers apart by itself."""
+    """HTTP/1.1 by h11, which keeps request trailers apart by itself."""
 
 
 if find_spec("httptools") is not None:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _UvicornHttpToolsProtocol
 
     class HttpToolsProtocol(_TellsConnectionFacts, _UvicornHttpToolsProtocol):
-        """Serve HTTP/1.1 by httptools.
+        """HTTP/1.1 by httptools.
 
         The parser gives trailers to the same callback as headers, and uvicorn 0.54 appends them to the list that the
         application already has: a caller could add a certificate header behind the back of a proxy.
@@ -81,10 +81,10 @@ if find_spec("zttp") is not None and find_spec("uvicorn.protocols.http.auto_zttp
     from uvicorn.protocols.http.zttp_impl import ZttpProtocol as _UvicornZttpProtocol
 
     class ZttpProtocol(_TellsConnectionFacts, _UvicornZttpProtocol):
-        """Serve HTTP/1.1 by zttp, which keeps request trailers apart by itself."""
+        """HTTP/1.1 by zttp, which keeps request trailers apart by itself."""
 
     class _ZttpH2Protocol(_TellsConnectionFacts, _UvicornZttpH2Protocol):
-        """Serve HTTP/2 by zttp."""
+        """HTTP/2 by zttp."""
 
         def _awaits_head(self) -> bool:
             # Frames of no stream start uvicorn's timeout anew each time, so it bounds nothing here.
@@ -95,7 +95,7 @@ if find_spec("zttp") is not None and find_spec("uvicorn.protocols.http.auto_zttp
             return self.head_timeout + float(self.timeout_keep_alive)
 
     class AutoZttpProtocol(HeadDeadline, _UvicornAutoZttpProtocol):
-        """Serve HTTP/2 and HTTP/1.1 by zttp, whichever the caller speaks."""
+        """HTTP/2 and HTTP/1.1 by zttp, whichever the caller speaks."""
 
         def _switch(self, http2: bool, initial_data: bytes = b"") -> None:
             taking_over = _ZttpH2Protocol if http2 else ZttpProtocol

@@ -32,7 +32,7 @@ _log = logging.getLogger("mtls_middleware.status_page")
 
 
 class StatusPage:
-    """Show what a guard knows to those whom `allow` lets in.
+    """The status page of a guard, for those whom `allow` lets in.
 
     It is mounted: ``app.mount("/mtls-status", StatusPage(guard, allow=…))``. ``/`` answers with HTML, or with JSON to
     those who ask for it; ``/status.json`` always with JSON. It shows no secret, but names of files, hosts and

@@ -115,7 +115,7 @@ _FILTERS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Hold a mark of the scale."""
+    """A mark of the scale."""
 
     x: float
     label: str

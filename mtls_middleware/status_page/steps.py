@@ -89,7 +89,7 @@ CURES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
-    """Hold how often calls were refused for one reason, and how often they would have been."""
+    """How often calls were refused for one reason, and how often they would have been."""
 
     reason: Reason
     refused: int
@@ -103,7 +103,7 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
-    """Hold what was decided on protected paths.
+    """The decisions on protected paths.
 
     Attributes:
         scope: whose decisions.

@@ -19,7 +19,7 @@ from mtls_middleware.status_page.texts import sentence
 
 
 class Phase(StrEnum):
-    """Say where in the life of a certificate this moment lies."""
+    """Where in the validity of a certificate this moment lies."""
 
     VALID = "valid"
     ENDED = "ended"
@@ -30,7 +30,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """Describe an anchor or a pin.
+    """An anchor or a pin.
 
     Attributes:
         subject: RFC 4514; empty for a pin.
@@ -51,7 +51,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Describe what callers of one region, or of one authority, are judged by."""
+    """The trust in callers of one region, or of one authority."""
 
     name: str
     title: str
@@ -64,7 +64,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownExpiry:
-    """Tell what ends.
+    """An expiry.
 
     Attributes:
         what: such as ``the last root of us-east-1``.
@@ -83,7 +83,7 @@ class ShownExpiry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Hold all that the page shows of one moment.
+    """All that the page shows of one moment.
 
     Attributes:
         at: this moment, UTC.

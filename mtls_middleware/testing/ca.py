@@ -38,7 +38,7 @@ Revoked = int | x509.Certificate | ClientCertificate
 
 
 class RegionalCA(LeafSigner):
-    """Sign certificates as the private root of a region does: directly, without intermediate.
+    """A CA that signs as the private root of a region does: directly, without intermediate.
 
     Attributes:
         region: AWS region name, or the text that was given where no region has it.

@@ -83,7 +83,7 @@ def _layer(app: object, module: str, name: str) -> Any:  # noqa: ANN401 - option
 
 
 class Protocol(StrEnum):
-    """Name how an application is called."""
+    """The protocol by which an application is called."""
 
     ASGI = "asgi"
     WSGI = "wsgi"

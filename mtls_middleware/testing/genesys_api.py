@@ -30,7 +30,7 @@ _NO_PERMISSION = "Unable to perform the requested action. You are missing the fo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APICall:
-    """Tell of a request that arrived.
+    """A request that arrived.
 
     Attributes:
         method: such as ``GET``.
@@ -47,7 +47,7 @@ class APICall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIAnswer:
-    """Hold what is answered.
+    """An answer.
 
     Attributes:
         status: HTTP status code.
@@ -76,7 +76,7 @@ class _Entry:
 
 
 class GenesysAPI:
-    """Issue tokens, and list certificates, as Genesys Cloud does for one organization.
+    """A double of Genesys Cloud's API for one organization: it issues tokens and lists certificates.
 
     Attributes:
         client_id: of its OAuth client.

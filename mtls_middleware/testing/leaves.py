@@ -44,7 +44,7 @@ AS_USUAL = Unchanged.AS_USUAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCertificate:
-    """Hold a certificate with its key.
+    """A client certificate with its key.
 
     Attributes:
         certificate: the leaf.
@@ -100,7 +100,7 @@ class ClientCertificate:
 
 
 class LeafSigner:
-    """Sign leaves with the key and in the name of a CA.
+    """A CA's name and key, to sign leaves.
 
     Attributes:
         cert_name: DNS name of its clients.

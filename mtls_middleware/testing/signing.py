@@ -169,7 +169,7 @@ def _header_length(encoded: bytes) -> int:
 
 
 class KeyKind(StrEnum):
-    """Name a kind of key."""
+    """A kind of key."""
 
     P256 = "p256"
     P384 = "p384"

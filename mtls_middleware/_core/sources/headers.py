@@ -15,7 +15,7 @@ _PLACEHOLDER = b"{http.request.tls.client"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderSource:
-    """Read what a proxy wrote into headers. Whether it may be believed is decided elsewhere (``boundary``)."""
+    """The headers that a proxy wrote. Whether they are believed is decided elsewhere (``boundary``)."""
 
     name: str
     shape: HeaderShape

@@ -10,7 +10,7 @@ from mtls_middleware._core.sources.presets import HeaderShape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presented:
-    """Hold the bytes of one request's certificates.
+    """The bytes of one request's certificates.
 
     Attributes:
         parts: as presented, the leaf's first; the key under which a verdict is remembered.
@@ -25,7 +25,7 @@ class Presented:
 
 
 class Source(Protocol):
-    """Read a client certificate from where one kind of server or proxy puts it."""
+    """The place where one kind of server or proxy puts a client certificate."""
 
     @property
     def name(self) -> str:

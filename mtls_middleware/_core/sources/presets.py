@@ -13,7 +13,7 @@ CUSTOM = "custom"
 
 
 class Encoding(StrEnum):
-    """Name how a header holds a certificate."""
+    """The encoding of a certificate in a header."""
 
     URL_PEM = "url-pem"
     PEM_SPACES = "pem-spaces"
@@ -26,7 +26,7 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """Name a header by which the proxy says whether its own verification succeeded.
+    """A header by which the proxy says whether its own verification succeeded.
 
     Attributes:
         header: its name.
@@ -41,7 +41,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderShape:
-    """Describe the headers of one kind of proxy.
+    """The headers of one kind of proxy.
 
     Attributes:
         certificate: the header with the leaf.

@@ -31,7 +31,7 @@ _PLACES = ("identity", "authentication")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TLSSource:
-    """Read ``extensions["tls"]``."""
+    """The TLS extension of an ASGI scope, or the same facts of a WSGI server."""
 
     @property
     def name(self) -> str:
@@ -118,7 +118,7 @@ def _sent(tls_object: Any) -> Iterable[bytes]:  # noqa: ANN401 - as above
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AWSEventSource:
-    """Read ``requestContext.identity.clientCert`` or ``requestContext.authentication.clientCert``."""
+    """``requestContext.identity.clientCert`` or ``requestContext.authentication.clientCert`` of an AWS event."""
 
     @property
     def name(self) -> str:
