@@ -193,7 +193,7 @@ class Guard:
         A guard that never started, or failed to, reads its secrets too: they come into force together or not at all.
         """
         self._refresher.refresh_now(partial(self._refresh, everything=True))
-        self._tallies.share(at_once=True)
+        self._tallies.share(flush=True)
         return self.status()
 
     def close(self) -> None:
@@ -203,7 +203,7 @@ class Guard:
             self._closed = True
         self._refresher.close()
         self._tallies.leave()
-        self._telling.summarize(at_once=True)
+        self._telling.summarize(flush=True)
 
     def __enter__(self) -> Self:
         """Start. What cannot start is closed, for nothing else would end its attempts."""
@@ -331,7 +331,7 @@ class Guard:
 
     def _repeated(self, count: Callable[[], object], event: CallAccepted) -> None:
         count()
-        self._telling.accepted(event)
+        self._telling.tell(event)
 
     def _timestamp(self) -> float:
         """Return the time as seconds since 1970."""

@@ -43,7 +43,7 @@ _NO_MIDDLEWARE = (
 _HANDLERS_SCOPE_KEY = "starlette.exception_handlers"
 """Starlette looks a handler up here after the exception: first by class, then by status."""
 
-_telling = Announcer((LimitedLog(),), source="dependency")
+_announcer = Announcer((LimitedLog(),), source="dependency")
 
 
 class DataAction:
@@ -164,13 +164,13 @@ class CallRefused(Exception):  # noqa: N818 - not an error of ours: it is what i
 def refused(connection: HTTPConnection, rejected: Rejected) -> CallRefused:
     """Return what refuses a call, once it is raised, with our own answer; the log gets its line."""
     judged = connection_of(connection.scope)
-    _telling.decision(judged, replace(rejected, disposition=Disposition.REFUSED))
+    _announcer.decision(judged, replace(rejected, disposition=Disposition.REFUSED))
     return _with_handler(connection, refusal(rejected.reason, correlation_id(judged)))
 
 
 def tell_that_nobody_judged() -> None:
     """Tell an operator, once, what is missing."""
-    _telling.say_once(Severity.ERROR, _NO_MIDDLEWARE)
+    _announcer.say_once(Severity.ERROR, _NO_MIDDLEWARE)
 
 
 def _with_handler(connection: HTTPConnection, answer: ProblemResponse) -> CallRefused:

@@ -1,7 +1,7 @@
-"""What operators are told, and how often: every hook gets each event, and a notice stands in the log once."""
+"""What is published, and how often: every hook gets each event, and a notice is logged once."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from mtls_middleware._core.boundary import TRAILERS_ARE_HEADERS
@@ -9,8 +9,8 @@ from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
-from mtls_middleware.observing.events import CallAccepted, CallRejected, Dozing, Event, Hook, Notice, Severity
-from mtls_middleware.observing.logging import LOGGER, LimitedLog, log
+from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, Hook, Notice, Severity
+from mtls_middleware.observing.logging import LOGGER
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
@@ -27,48 +27,34 @@ _OUR_UVICORN = "mtls_middleware.servers.uvicorn"
 
 
 class Announcer:
-    """Tell the hooks of one guard. What becomes of that changes no decision."""
+    """Publishes to the hooks of one guard. What fails there changes no decision."""
 
     def __init__(self, hooks: Iterable[Hook], *, source: str) -> None:
         self._hooks = tuple(hooks)
-        self._logs = tuple(hook for hook in self._hooks if isinstance(hook, LimitedLog))
-        # A log says nothing of accepted calls.
-        self._hooks_of_accepted = tuple(hook for hook in self._hooks if hook is not log and hook not in self._logs)
         self._source = source
         self._said: set[str] = set()
         self._last_report: datetime | None = None
 
     def tell(self, event: Event) -> None:
-        """Tell one event."""
-        self._tell(self._hooks, event)
+        """Give one event to every hook."""
+        self._each(lambda hook: hook(event))
 
     @property
     def has_accept_listeners(self) -> bool:
-        """Return whether anybody listens to accepted calls now."""
-        return any(not isinstance(hook, Dozing) or hook.is_awake for hook in self._hooks_of_accepted)
-
-    def accepted(self, event: CallAccepted) -> None:
-        """Tell of an accepted call to a protected path."""
-        self._tell(self._hooks_of_accepted, event)
-
-    def _tell(self, hooks: Iterable[Hook], event: Event) -> None:
-        for hook in hooks:
-            try:
-                hook(event)
-            except Exception:  # noqa: BLE001 - a decision stands, whatever becomes of its line in a log
-                LOGGER.exception("a hook failed")
+        """Return whether any hook wants accepted calls now."""
+        return any(hook.enabled for hook in self._hooks)
 
     def say_once(self, severity: Severity, text: str) -> None:
-        """Tell a notice, unless it was told before."""
+        """Publish a notice, unless it was published before."""
         if text not in self._said:
             self._said.add(text)
             self.tell(Notice(severity=severity, text=text))
 
     def decision(self, connection: Connection, decision: Decision) -> None:
-        """Tell what became of a call to a protected path."""
+        """Publish a decision to the hooks."""
         if isinstance(decision, Accepted):
             if decision.protected:
-                self.accepted(CallAccepted(identity=decision.identity, cached=decision.cached))
+                self.tell(CallAccepted(identity=decision.identity, cached=decision.cached))
         elif decision.disposition is not Disposition.UNPROTECTED:
             self._rejection(connection, decision)
 
@@ -83,18 +69,20 @@ class Announcer:
         if _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
             self.say_once(Severity.WARNING, f"if this server is uvicorn: {TRAILERS_ARE_HEADERS}")
 
-    def summarize(self, *, at_once: bool = False) -> None:
-        """Tell what was held back of a flood; somebody calls it from time to time, and at the end with `at_once`."""
-        for limited in self._logs:
-            try:
-                limited.summarize(at_once=at_once)
-            except Exception:  # noqa: BLE001 - trust is refreshed, whatever becomes of a line in a log
-                LOGGER.exception("a log failed")
+    def summarize(self, *, flush: bool = False) -> None:
+        """Let every hook publish what it held back; called from time to time, and at the end with `flush`."""
+        self._each(lambda hook: hook.summarize(flush=flush))
 
     def after_fork(self) -> None:
-        """Leave to the parent what it held back."""
-        for limited in self._logs:
-            limited.after_fork()
+        """Leave to the parent what the hooks held back."""
+        self._each(lambda hook: hook.after_fork())
+
+    def _each(self, call: Callable[[Hook], None]) -> None:
+        for hook in self._hooks:
+            try:
+                call(hook)
+            except Exception:  # noqa: BLE001 - a decision stands and trust is refreshed, whatever fails in a hook
+                LOGGER.exception("a hook failed")
 
     def _rejection(self, connection: Connection, rejected: Rejected) -> None:
         self.tell(

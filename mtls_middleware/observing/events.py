@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from mtls_middleware._core.decision import Accepted, Decision, Rejected
 from mtls_middleware.identity import ClientIdentity
@@ -162,17 +162,23 @@ class Refreshed(NamedTuple):
     result: RefreshResult
 
 
-class Hook(Protocol):
-    """Take every event, on the thread where it happens: be quick, and raise nothing."""
+class Hook:
+    """A listener that ignores everything. Called on the thread where it happens: be quick, and raise nothing."""
+
+    @property
+    def enabled(self) -> bool:
+        """Return whether it would do anything with an accepted call now: one that would not costs them nothing."""
+        return True
 
     def __call__(self, event: Event, /) -> None:
         """Take one event."""
 
+    def summarize(self, *, flush: bool = False) -> None:
+        """Publish what was held back, where it is time to; called every few seconds.
 
-@runtime_checkable
-class Dozing(Protocol):
-    """Take accepted calls only at times: a hook that sleeps costs them nothing."""
+        Args:
+            flush: do not wait until it is time; nobody will call again.
+        """
 
-    @property
-    def is_awake(self) -> bool:
-        """Return whether it would do anything with an accepted call now."""
+    def after_fork(self) -> None:
+        """Forget what is the parent's to publish."""

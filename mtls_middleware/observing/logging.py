@@ -21,6 +21,7 @@ from mtls_middleware.observing.events import (
     CallAccepted,
     CallRejected,
     Event,
+    Hook,
     Notice,
     RefreshFailed,
     Severity,
@@ -114,18 +115,18 @@ class Limiter:
             self._since.append(now)
         return False
 
-    def held_back(self, now: float, *, at_once: bool = False) -> HeldBack | None:
+    def held_back(self, now: float, *, flush: bool = False) -> HeldBack | None:
         """Return what was held back since it was told the last time, where it is time to tell, or None.
 
         Args:
             now: seconds, never going back.
-            at_once: do not wait until it is time.
+            flush: do not wait until it is time.
         """
         if not self._since or not self._telling.acquire(blocking=False):  # nothing, or another thread tells it
             return None
         try:
             since = self._since[0] if self._since else now  # only who holds this lock takes it away
-            if now - since < self._summary_seconds and not at_once:
+            if now - since < self._summary_seconds and not flush:
                 return None
             self._since.clear()
             total = next(self._held_back) - self._looks
@@ -136,7 +137,7 @@ class Limiter:
         return HeldBack(number, now - since) if number else None
 
 
-class LimitedLog:
+class LimitedLog(Hook):
     """Write events as `log` does, but of a flood of refusals only some, and how many more there were.
 
     Each reason has its own limit, so that a flood of one hides no other. What is not a refusal is always written.
@@ -152,7 +153,12 @@ class LimitedLog:
         self._limiters: dict[tuple[Reason, Disposition], Limiter] = {}
         self._look_at = clock() + LOOK_SECONDS
 
-    def __call__(self, event: Event) -> None:
+    @property
+    def enabled(self) -> bool:
+        """Return False: accepted calls are not logged."""
+        return False
+
+    def __call__(self, event: Event, /) -> None:
         """Write one event, or count it."""
         if not isinstance(event, CallRejected):
             log(event)
@@ -164,15 +170,15 @@ class LimitedLog:
             self._look_at = now + LOOK_SECONDS
             self.summarize()
 
-    def summarize(self, *, at_once: bool = False) -> None:
+    def summarize(self, *, flush: bool = False) -> None:
         """Tell how many refusals were not written, where it is time to; somebody calls it from time to time.
 
         Args:
-            at_once: do not wait until it is time; nobody will call again.
+            flush: do not wait until it is time; nobody will call again.
         """
         now = self._clock()
         for (reason, disposition), limiter in tuple(self._limiters.items()):
-            held_back = limiter.held_back(now, at_once=at_once)
+            held_back = limiter.held_back(now, flush=flush)
             if held_back is not None:
                 _log_summary(reason, disposition, held_back)
 

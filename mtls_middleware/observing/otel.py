@@ -11,7 +11,7 @@ from mtls_middleware._core.decision import Evidence, evidence_of
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.observing.counting import ProcessCounts
-from mtls_middleware.observing.events import CallAccepted, CallRejected, Event
+from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, Hook
 
 SUBJECT = "tls.client.subject"
 ISSUER = "tls.client.issuer"
@@ -28,11 +28,11 @@ REFRESH = "mtls.refresh"
 EXPIRES = "mtls.trust.expires"
 
 
-class Spans:
+class Spans(Hook):
     """Write the certificate onto the span that is current when a call is judged, where one is recorded."""
 
     @property
-    def is_awake(self) -> bool:
+    def enabled(self) -> bool:
         """Return whether anybody in this process, or around this call, makes spans."""
         try:
             provider = trace.get_tracer_provider()
@@ -40,7 +40,7 @@ class Spans:
             return False
         return not isinstance(provider, trace.ProxyTracerProvider) or trace.get_current_span() is not trace.INVALID_SPAN
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Write what one call came with."""
         match event:
             case CallAccepted(identity=identity):

@@ -114,24 +114,24 @@ class SharedCounts:
         """Let `share` write from now on."""
         self._writes = True
 
-    def share(self, *, at_once: bool = False) -> None:
+    def share(self, *, flush: bool = False) -> None:
         """Write what was counted, if it is time to; a folder that cannot be written to changes nothing.
 
         Args:
-            at_once: whether or not it is time, and after a writing that is under way.
+            flush: whether or not it is time, and after a writing that is under way.
         """
         self.after_fork()
-        if self._open_store is None or not self._writes or not self._sharing.acquire(blocking=at_once):
+        if self._open_store is None or not self._writes or not self._sharing.acquire(blocking=flush):
             return
         try:  # this lock stands for "one at a time" and guards no data, so it may be held while the disk works
             with undisturbed():
-                self._share(self._open_store, at_once=at_once)
+                self._share(self._open_store, flush=flush)
         finally:
             self._sharing.release()
 
     def leave(self) -> None:
         """Write what was counted, and leave the place to another; `share` takes one again."""
-        self.share(at_once=True)
+        self.share(flush=True)
         with self._sharing:
             if self._lock is not None:
                 self._lock.release()
@@ -142,7 +142,7 @@ class SharedCounts:
         if self._open_store is None:
             scope = Scope.PROCESS if self._writes else Scope.NOTHING
             return Counts(numbers=self._totals(), scope=scope, since=self._since, processes=int(self._writes))
-        self.share(at_once=True)
+        self.share(flush=True)
         return read_counts(self._open_store(), self._clock())
 
     def after_fork(self) -> None:
@@ -161,12 +161,12 @@ class SharedCounts:
         self._written: Numbers | None = None
         self._tried = self._told = float("-inf")
 
-    def _share(self, open_store: Callable[[], FolderStore], *, at_once: bool) -> None:
+    def _share(self, open_store: Callable[[], FolderStore], *, flush: bool) -> None:
         seconds = self._seconds()
         own = Counter(self._totals())
         own.subtract(self._counted_elsewhere)
         is_new, is_old = own != self._written, seconds - self._told >= ALIVE_SECONDS
-        if not (at_once and is_new) and (seconds - self._tried < SHARE_SECONDS or not (is_new or is_old)):
+        if not (flush and is_new) and (seconds - self._tried < SHARE_SECONDS or not (is_new or is_old)):
             return
         self._tried = seconds
         if self._store is None:
@@ -222,7 +222,7 @@ _all: "WeakSet[SharedCounts]" = WeakSet()
 def _share_last() -> None:
     """Write what was counted since the last time, in a process that ends without closing its guards."""
     for tallies in tuple(_all):
-        tallies.share(at_once=True)
+        tallies.share(flush=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography import x509
 
 from mtls_middleware import Guard, Settings
-from mtls_middleware.observing.events import Event
+from mtls_middleware.observing.events import Event, Hook
 from mtls_middleware.observing.logging import log
 from mtls_middleware.testing import ClientCertificate, RegionalCA, nginx, tls_extension
 from tests.doors.doors import Case
@@ -40,12 +40,19 @@ class Clock:
 
 
 @dataclass(slots=True)
-class Hearing:
-    """Remember every event, and pass it on to the log."""
+class Recorder(Hook):
+    """A hook that keeps every event."""
 
     events: list[Event] = field(default_factory=list)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
+        self.events.append(event)
+
+
+class Hearing(Recorder):
+    """A hook that keeps every event, and logs it."""
+
+    def __call__(self, event: Event, /) -> None:
         self.events.append(event)
         log(event)
 

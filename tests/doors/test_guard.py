@@ -13,7 +13,7 @@ import pytest
 
 from mtls_middleware import Accepted, ConfigurationError, Connection, Guard, Reason, Rejected, Status, TrustError
 from mtls_middleware._core.connection import Interface
-from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, RefreshFailed, TrustReplaced
+from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, Hook, RefreshFailed, TrustReplaced
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import RegionalCA, tls_extension
 from tests.doors.doors import call, http
@@ -25,6 +25,7 @@ from tests.doors.site import (
     NOW,
     SECRET,
     Clock,
+    Recorder,
     Site,
     good_client,
     over_tls,
@@ -419,20 +420,27 @@ class TestHooks:
 
     @pytest.mark.parametrize("error", [ValueError("x"), RecursionError(), MemoryError()], ids=repr)
     def test_one_that_raises_changes_nothing(self, site: Site, error: Exception) -> None:
-        heard: list[Event] = []
+        class Broken(Hook):
+            def __call__(self, _event: Event, /) -> None:
+                raise error
 
-        def broken(_event: Event) -> None:
-            raise error
+            def summarize(self, **_: bool) -> None:
+                raise error
 
-        guard = Guard(site.settings(), clock=site.clock, hooks=(broken, heard.append))
+            def after_fork(self) -> None:
+                raise error
+
+        recorder = Recorder()
+        guard = Guard(site.settings(), clock=site.clock, hooks=(Broken(), recorder))
         guard.start()
         assert [call(guard, over_tls(client)).verdict for client in (good_client(), None)] == [
             "accepted",
             "certificate_missing",
         ]
         guard.refresh()
+        guard.after_fork()
         guard.close()
-        assert len(heard) == 7
+        assert len(recorder.events) == 7
 
     def test_from_settings_writes_the_log(self, site: Site, caplog: pytest.LogCaptureFixture) -> None:
         guard = Guard.from_settings(site.settings(), clock=site.clock)

@@ -8,7 +8,7 @@ import pytest
 
 from mtls_middleware.fastapi import callers
 from mtls_middleware.observing.announcer import Announcer
-from mtls_middleware.observing.logging import log
+from mtls_middleware.observing.logging import LimitedLog
 from tests.doors.conftest import HTTPTOOLS
 from tests.doors.site import Site
 
@@ -16,7 +16,9 @@ from tests.doors.site import Site
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.delitem(sys.modules, HTTPTOOLS, raising=False)
-    monkeypatch.setattr(callers, "_telling", Announcer((log,), source="dependency"))  # it says some things once
+    monkeypatch.setattr(
+        callers, "_announcer", Announcer((LimitedLog(),), source="dependency")
+    )  # it says some things once
     site = Site(tmp_path)
     yield site
     site.close()

@@ -93,7 +93,7 @@ class TestLog:
         limited = LimitedLog(Seconds())
         for _ in range(BURST + 1):
             limited(rejection(Reason.INTERNAL_ERROR))
-        limited.summarize(at_once=True)
+        limited.summarize(flush=True)
         told = {name for record in caplog.records for name in vars(record) if name.startswith("mtls_")}
         documented = {name for cell, _ in rows("attribute") for name in code(cell) if name.startswith("mtls_")}
 

@@ -26,7 +26,7 @@ def test_nothing_is_told_where_nothing_was_held_back() -> None:
     limiter = Limiter()
     limiter.admits(0.0)
 
-    assert limiter.held_back(100.0, at_once=True) is None
+    assert limiter.held_back(100.0, flush=True) is None
 
 
 def test_what_was_held_back_is_told_once_and_after_a_while() -> None:
@@ -55,7 +55,7 @@ def test_at_the_end_it_is_told_at_once() -> None:
     limiter.admits(0.0)
     limiter.admits(0.0)
 
-    assert limiter.held_back(0.5, at_once=True) == HeldBack(1, 0.5)
+    assert limiter.held_back(0.5, flush=True) == HeldBack(1, 0.5)
 
 
 def test_of_two_threads_one_tells() -> None:
@@ -81,7 +81,7 @@ def test_a_line_is_held_back_while_other_threads_hold_all_tokens() -> None:
 
     assert not limiter.admits(0.0)
     limiter._tokens.append(token)
-    assert limiter.held_back(0.0, at_once=True) == HeldBack(1, 0.0)
+    assert limiter.held_back(0.0, flush=True) == HeldBack(1, 0.0)
 
 
 Step = tuple[Literal["call", "tell", "flush"], float]
@@ -96,7 +96,7 @@ def test_written_and_told_are_all(steps: list[Step]) -> None:
         if step == "call":
             calls += 1
             written += limiter.admits(now)
-        elif (held_back := limiter.held_back(now, at_once=step == "flush")) is not None:
+        elif (held_back := limiter.held_back(now, flush=step == "flush")) is not None:
             assert held_back.number > 0
             told += held_back.number
 
@@ -112,7 +112,7 @@ def test_threads_lose_nothing_and_write_no_more(tells: bool) -> None:
 
     def work() -> None:
         written.append(sum(limiter.admits(0.0) for _ in range(3000)))
-        if tells and (held_back := limiter.held_back(0.0, at_once=True)):
+        if tells and (held_back := limiter.held_back(0.0, flush=True)):
             told.append(held_back.number)
 
     threads = [Thread(target=work) for _ in range(8)]
@@ -120,7 +120,7 @@ def test_threads_lose_nothing_and_write_no_more(tells: bool) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    if held_back := limiter.held_back(0.0, at_once=True):
+    if held_back := limiter.held_back(0.0, flush=True):
         told.append(held_back.number)
 
     assert sum(written) <= 5

@@ -54,8 +54,8 @@ class Process:
     def count(self, decided: Decided, number: int) -> None:
         self.counted[decided] += number
 
-    def share(self, *, at_once: bool = False) -> None:
-        self.tallies.share(at_once=at_once)
+    def share(self, *, flush: bool = False) -> None:
+        self.tallies.share(flush=flush)
 
 
 def store(folder: Path) -> FolderStore:
@@ -175,7 +175,7 @@ def test_a_child_counts_from_nothing_in_a_place_of_its_own(tmp_path: Path) -> No
     program = (
         "import os, sys, pathlib\nfrom tests.observing.test_shared_counts import Process, MISSING\n"
         "process = Process(pathlib.Path(sys.argv[1]))\nprocess.count(MISSING, 10)\nprocess.share()\n"
-        "child = os.fork()\nprocess.count(MISSING, 1)\nprocess.share(at_once=True)\n"
+        "child = os.fork()\nprocess.count(MISSING, 1)\nprocess.share(flush=True)\n"
         "if child: os.waitpid(child, 0)\nelse: os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
@@ -189,7 +189,7 @@ def test_a_fork_behind_the_interpreters_back_is_noticed(tmp_path: Path, monkeypa
     process.count(MISSING, 10)
     process.share()
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    process.share(at_once=True)
+    process.share(flush=True)
 
     assert numbers(tmp_path) == {MISSING: 10}
 
@@ -223,7 +223,7 @@ def test_numbers_that_did_not_change_are_written_as_a_sign_of_life(
 
 def test_nothing_is_written_before_it_begins(tmp_path: Path) -> None:
     counted = SharedCounts(lambda: store(tmp_path), lambda: {MISSING: 1}, clock=lambda: NOW)
-    counted.share(at_once=True)
+    counted.share(flush=True)
 
     assert not (tmp_path / "state").exists()
     assert counted.counts().scope is Scope.MACHINE
@@ -254,7 +254,7 @@ def test_without_a_folder_only_a_guard_that_judges_knows(writes: bool, scope: Sc
     alone = SharedCounts(None, lambda: {MISSING: 1}, clock=lambda: NOW)
     if writes:
         alone.begin()
-    alone.share(at_once=True)
+    alone.share(flush=True)
 
     assert (alone.counts().scope, alone.counts().processes) == (scope, int(writes))
 
@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("no folder")
     process = Process(tmp_path)
     process.count(MISSING, 1)
-    process.share(at_once=True)
+    process.share(flush=True)
 
     assert not process.tallies.counts().numbers
     assert process.tallies.counts().problems
@@ -398,7 +398,7 @@ def test_any_bytes_in_a_file_raise_nothing(content: bytes) -> None:
         process.count(MISSING, 1)
 
         read_counts(store(folder), NOW)
-        process.share(at_once=True)
+        process.share(flush=True)
 
         assert numbers(folder) == {MISSING: 1}
 

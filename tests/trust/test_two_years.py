@@ -22,11 +22,11 @@ from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
 from mtls_middleware._trust.genesys.client import CertificatesAPI
-from mtls_middleware.observing.events import Event, Notice
+from mtls_middleware.observing.events import Notice
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import http_scope
-from tests.doors.site import over_tls
+from tests.doors.site import Recorder, over_tls
 from tests.trust.genesys.region import DAY, NOW, Clock
 from tests.trust.sessions import answer_of, sessions
 
@@ -211,7 +211,7 @@ class Deployment:
 
     world: World
     mode: str
-    events: list[Event] = field(default_factory=list)
+    recorder: Recorder = field(default_factory=Recorder)
     workers: list[Guard] = field(default_factory=list)
     refreshed: list[datetime] = field(default_factory=list)
 
@@ -233,7 +233,7 @@ class Deployment:
                 "MTLS_REFRESH_SECONDS": str(int(INTERVAL.total_seconds())),
             }
         )
-        guard = Guard(settings, clock=self.world.clock, hooks=(self.events.append,))
+        guard = Guard(settings, clock=self.world.clock, hooks=(self.recorder,))
         guard.start()
         return guard
 
@@ -384,7 +384,7 @@ def test_each_pin_and_root_is_warned_of_anew(make: Make) -> None:
             world.trust.write_text(world.roots[0].pem + world.roots[1].pem, encoding="ascii")
         deployment.tick()
 
-    told = [event.text.partition(": ")[0] for event in deployment.events if isinstance(event, Notice)]
+    told = [event.text.partition(": ")[0] for event in deployment.recorder.events if isinstance(event, Notice)]
     warned = [text for text in dict.fromkeys(told) if "expires in" in text]
     assert len([text for text in warned if "of us-east-1 expires" in text and "pin" in text]) >= 2
     assert [text.partition(", ")[0] for text in warned if "root of us-east-1" in text] == [
