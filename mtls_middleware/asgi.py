@@ -111,7 +111,7 @@ class MTLSMiddleware:
         if self._error is not None:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(self._error)})
-            return
+            raise self._error  # servers have the message already; test harnesses would wait for ever without this
         shutting_down = False
 
         async def receive_and_notice() -> Message:

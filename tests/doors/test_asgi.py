@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from mtls_middleware import Guard, MTLSMiddleware
+from mtls_middleware import Guard, MTLSError, MTLSMiddleware
 from mtls_middleware.testing import TLSExtension, tls_extension
 from tests.doors.doors import ASGIApplication, Case, http_scope, run, run_asgi
 from tests.doors.site import NGINX, Site, good_client, over_tls, regional_ca, through_nginx
@@ -43,35 +43,50 @@ async def _with_lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
 
 
+def failed_start(app: ASGIApp) -> Message:
+    """Return the one message of a start that fails, and then raises the same."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return STARTUP
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(MTLSError) as raised:
+        run(app({**LIFESPAN, "app": app}, receive, send))
+    (message,) = sent
+    assert message["message"] == str(raised.value)
+    return message
+
+
 class TestLifespan:
     def test_lesson_34_a_configuration_error_fails_the_start_with_the_whole_message(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in {"MTLS_REGIONS": "us-east-11", "MTLS_SORCE": "tls", "MTLS_TRUST": "/t"}.items():
             monkeypatch.setenv(name, value)
-        (message,) = run_asgi(MTLSMiddleware(ASGIApplication()), LIFESPAN, STARTUP)
+        message = failed_start(MTLSMiddleware(ASGIApplication()))
         assert message["type"] == "lifespan.startup.failed"
         assert "MTLS_REGIONS: 'us-east-11' is no region; did you mean 'us-east-1'?" in message["message"]
         assert "MTLS_SORCE: there is no such setting; did you mean MTLS_SOURCE?" in message["message"]
 
     def test_lesson_34_so_does_trust_that_cannot_be_used(self, site: Site) -> None:
         settings = site.settings({"MTLS_TRUST": str(site.folder / "absent.pem")})
-        (message,) = run_asgi(MTLSMiddleware(ASGIApplication(), settings=settings), LIFESPAN, STARTUP)
+        message = failed_start(MTLSMiddleware(ASGIApplication(), settings=settings))
         assert message["type"] == "lifespan.startup.failed"
         assert "absent.pem: does not exist" in message["message"]
 
     def test_lesson_34_so_does_a_guard_that_cannot_start(self, site: Site) -> None:
         guard = site.new_guard({"MTLS_TRUST": str(site.folder / "absent.pem")})
-        (message,) = _sent(guard, LIFESPAN, None, STARTUP)
+        message = failed_start(MTLSMiddleware(ASGIApplication(), guard=guard))
         assert message["type"] == "lifespan.startup.failed"
 
     def test_lesson_34_starlette_hears_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("MTLS_REGIONS", raising=False)
         app = Starlette()
         app.add_middleware(MTLSMiddleware)
-        answers = run_asgi(app, {**LIFESPAN, "app": app}, STARTUP)
-        assert [message["type"] for message in answers] == ["lifespan.startup.failed"]
-        assert "MTLS_REGIONS" in answers[0]["message"]
+        assert "MTLS_REGIONS" in failed_start(app)["message"]
 
     def test_the_application_s_own_lifespan_runs(self, site: Site) -> None:
         sent = _sent(site.guard(), LIFESPAN, _with_lifespan, STARTUP, SHUTDOWN)
@@ -107,8 +122,7 @@ class TestLifespan:
         middleware = MTLSMiddleware(_with_lifespan, settings=site.settings())
         run_asgi(middleware, LIFESPAN, STARTUP, SHUTDOWN)
         site.root.unlink()
-        (message,) = run_asgi(middleware, LIFESPAN, STARTUP)
-        assert message["type"] == "lifespan.startup.failed"
+        assert failed_start(middleware)["type"] == "lifespan.startup.failed"
 
     def test_it_starts_again_after_a_shutdown(self, site: Site) -> None:
         middleware = MTLSMiddleware(_with_lifespan, settings=site.settings())
