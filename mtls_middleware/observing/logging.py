@@ -47,7 +47,7 @@ SUMMARY_SECONDS = 10.0
 """Between two lines that tell how many were held back."""
 
 LOGGER = logging.getLogger("mtls_middleware")
-"""The one logger of the package."""
+"""The parent of every logger of the package; docs/telemetry.md has all of them."""
 
 
 def log(event: Event) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
+from mtls_middleware.observing.logging import Limiter
 
 LOGGER = logging.getLogger("mtls_middleware.tls")
 
@@ -22,8 +23,6 @@ LINES_PER_MINUTE = 30
 
 RETRY_AFTER = 10.0
 """Seconds between attempts to build a context from trust that could not be used."""
-
-_MINUTE = 60.0
 
 Clock = Callable[[], float]
 """Returns seconds from any beginning, never going back."""
@@ -80,31 +79,8 @@ def server_context(
     context.options |= ssl.OP_NO_RENEGOTIATION  # the certificate is read once for each connection
     context.num_tickets = 0  # no resumption in TLS 1.3
     context.sni_callback = following
-    context.sslobject_class = _logging_refusals(RefusalLog(clock))
+    context.sslobject_class = _logging_refusals(clock)
     return context
-
-
-class RefusalLog:
-    """Write one line for each refused handshake, and count those beyond `LINES_PER_MINUTE`."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._began = clock()
-        self._lines = 0
-        self._suppressed = 0
-
-    def add(self, error: ssl.SSLError) -> None:
-        """Write the reason that OpenSSL gives."""
-        now = self._clock()
-        if now - self._began >= _MINUTE:
-            self._began, self._lines = now, 0
-        if self._lines >= LINES_PER_MINUTE:
-            self._suppressed += 1
-            return
-        self._lines += 1
-        suppressed, self._suppressed = self._suppressed, 0
-        more = f" suppressed={suppressed}" if suppressed else ""
-        LOGGER.warning("refused in the TLS handshake %s%s", _facts(error), more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +149,9 @@ def _inner_context(credentials: _Credentials, authorities: tuple[x509.Certificat
     return context
 
 
-def _logging_refusals(refusals: RefusalLog) -> type[ssl.SSLObject]:
+def _logging_refusals(clock: Clock) -> type[ssl.SSLObject]:
     """Return a class of TLS objects that log why a handshake failed; asyncio and uvloop drop the reason."""
+    limiter = Limiter(burst=LINES_PER_MINUTE, per_second=LINES_PER_MINUTE / 60)
 
     class LoggedHandshake(ssl.SSLObject):
         def do_handshake(self) -> None:
@@ -183,10 +160,18 @@ def _logging_refusals(refusals: RefusalLog) -> type[ssl.SSLObject]:
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as error:
-                refusals.add(error)
+                log_refusal(error, limiter, clock())
                 raise
 
     return LoggedHandshake
+
+
+def log_refusal(error: ssl.SSLError, limiter: Limiter, now: float) -> None:
+    """Log the reason that OpenSSL gives, or count it as held back."""
+    if limiter.admits(now):
+        held_back = limiter.held_back(now, flush=True)
+        more = f" suppressed={held_back.number}" if held_back is not None else ""
+        LOGGER.warning("refused in the TLS handshake %s%s", _facts(error), more)
 
 
 def _facts(error: ssl.SSLError) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import mtls_middleware
 from mtls_middleware import Reason
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
@@ -98,6 +99,18 @@ class TestLog:
         documented = {name for cell, _ in rows("attribute") for name in code(cell) if name.startswith("mtls_")}
 
         assert documented == told | {"mtls_raised_at"}
+
+    def test_each_logger_is_documented(self) -> None:
+        modules = Path(mtls_middleware.__file__).parent.rglob("*.py")
+        names = {
+            name
+            for module in modules
+            for name in re.findall(r'getLogger\("(.+?)"\)', module.read_text(encoding="utf-8"))
+        }
+
+        assert {code(cell)[0] for cell, _ in rows("logger")} == {
+            name for name in names if name.startswith("mtls_middleware")
+        }
 
     def test_the_example_writes_json(self, tmp_path: Path) -> None:
         program = f"import sys, logs; logs.handler.setStream(sys.stdout)\n{_CALLS}"

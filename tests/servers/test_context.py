@@ -7,7 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from mtls_middleware.errors import ConfigurationError
-from mtls_middleware.servers.context import LINES_PER_MINUTE, RETRY_AFTER, RefusalLog, server_context
+from mtls_middleware.observing.logging import Limiter
+from mtls_middleware.servers.context import LINES_PER_MINUTE, RETRY_AFTER, log_refusal, server_context
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.servers.handshake import client_context, shake
 
@@ -344,12 +345,7 @@ def test_one_line_says_why_a_handshake_was_refused(
 
 
 def test_what_is_no_tls_is_logged_too(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    incoming = ssl.MemoryBIO()
-    incoming.write(b"GET / HTTP/1.1\r\n\r\n")
-    connection = house.context.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True)
-
-    with pytest.raises(ssl.SSLError):
-        connection.do_handshake()
+    speak(house, b"GET / HTTP/1.1\r\n\r\n")
 
     assert warnings_of(caplog) == ["refused in the TLS handshake reason=http_request"]
 
@@ -360,32 +356,44 @@ def test_a_good_handshake_is_not_logged(house: House, region: RegionalCA, caplog
     assert not warnings_of(caplog)
 
 
-def test_lines_of_one_minute_are_bounded_and_the_rest_is_counted(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    refusals = RefusalLog(clock)
-    for _ in range(LINES_PER_MINUTE + 5):
-        refusals.add(ssl.SSLError(1, "no"))
-    clock.seconds += 60
+def test_lines_of_one_minute_are_bounded_and_the_rest_is_counted(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(times: int) -> None:
+        for _ in range(times):
+            speak(house, b"GET / HTTP/1.1\r\n\r\n")
 
-    refusals.add(ssl.SSLError(1, "no"))
-    refusals.add(ssl.SSLError(1, "no"))
+    fail(LINES_PER_MINUTE + 5)
+    house.clock.seconds += 59
+    fail(1)
+    house.clock.seconds += 1
+    fail(2)
 
     lines = warnings_of(caplog)
     assert len(lines) == LINES_PER_MINUTE + 2
-    assert lines[-2].endswith("suppressed=5")
-    assert "suppressed" not in lines[-1]
+    assert [line for line in lines if "suppressed" in line] == [lines[-2]]
+    assert lines[-2].endswith(" suppressed=6")
 
 
 def test_hostile_text_in_a_reason_is_data(caplog: pytest.LogCaptureFixture) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = 20, "evil\n\x1b[31m" + "x" * 1000
 
-    RefusalLog(Clock()).add(error)
+    log_refusal(error, Limiter(), 0.0)
 
     line = warnings_of(caplog)[0]
     assert "\n" not in line
     assert "\x1b" not in line
     assert len(line) < 400
+
+
+def speak(house: House, data: bytes) -> None:
+    """Send bytes that are no TLS."""
+    incoming = ssl.MemoryBIO()
+    incoming.write(data)
+    connection = house.context.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True)
+    with pytest.raises(ssl.SSLError):
+        connection.do_handshake()
 
 
 def encrypted(server: ClientCertificate, folder: Path) -> tuple[Path, Path]:
