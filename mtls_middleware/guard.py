@@ -39,9 +39,10 @@ from mtls_middleware.observing.events import (
     TrustReplaced,
     by_reason,
 )
+from mtls_middleware.observing.expiry import download_of, expirations
 from mtls_middleware.observing.logging import LimitedLog
 from mtls_middleware.observing.shared_counts import Counts
-from mtls_middleware.observing.status import Status, download_of, endings, status_of
+from mtls_middleware.observing.status import Status, status_of
 from mtls_middleware.settings import Settings
 
 RETRY = timedelta(seconds=30)
@@ -380,7 +381,7 @@ class Guard:
             self._telling.say_once(Severity.WARNING, complaint)
         for region in kept.renewed:
             self._telling.say_once(Severity.ERROR, _renewed(region))
-        for ending in endings(self._holder.current, now):
+        for ending in expirations(self._holder.current, now):
             key = (ending.kind, ending.region, ending.at, ending.threshold or 0)
             if ending.threshold is not None and key not in self._warned:
                 self._warned.add(key)
@@ -399,7 +400,7 @@ class Guard:
         if self._closed:
             return {}
         now = self._now()
-        found = endings(self._holder.current, now)
+        found = expirations(self._holder.current, now)
         return {ExpiryKey(str(one.kind), one.region): (one.at - now).total_seconds() for one in found}
 
     def _learn(self, decision: Decision) -> None:

@@ -2,20 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import TypedDict, Unpack, assert_never
+from typing import TypedDict, Unpack
 
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot
-from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
-from mtls_middleware.regions import find
-
-WARNING_DAYS = (30, 90, 180)
-"""Before the end of an anchor or a pin. A root is renewed by hand, with a change request."""
-
-_DAY = 86_400.0
+from mtls_middleware.observing.expiry import Expiry, expirations
 
 
 class TrustState(StrEnum):
@@ -95,34 +89,6 @@ class APIStatus:
     error: str
 
 
-class ExpiryKind(StrEnum):
-    """Say what ends: a label of metrics."""
-
-    ANCHOR = "anchor"
-    PIN = "pin"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expiry:
-    """Tell when callers of one region will be refused unless somebody, or the certificates API, does something.
-
-    Attributes:
-        kind: what ends.
-        region: AWS region name, or the authority's where it serves all regions.
-        at: when, UTC.
-        days: whole days until then; negative where it has ended.
-        threshold: the smallest of `WARNING_DAYS` that has come.
-        text: one sentence, with what to do.
-    """
-
-    kind: ExpiryKind
-    region: str
-    at: datetime
-    days: int
-    threshold: int | None
-    text: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Describe a guard at one moment.
@@ -139,7 +105,7 @@ class Status:
         warnings: what was left out of the trust in force, and why.
         lists: where revocation lists come from.
         apis: what the certificates API of each region has told.
-        coming: what will end, the first first.
+        coming: upcoming expiries, soonest first.
         decisions: how often each reason, or ``accepted``, was decided on protected paths.
         verdicts: certificates whose verdict is kept.
     """
@@ -187,7 +153,7 @@ def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_lists: 
         version=snapshot.version if snapshot else 0,
         built_at=snapshot.built_at if snapshot else None,
         regions=regions,
-        coming=endings(snapshot, now),
+        coming=expirations(snapshot, now),
         verdicts=len(snapshot.verdicts) if snapshot else 0,
         **facts,
     )
@@ -228,84 +194,3 @@ def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: C
     if trust.authority is Authority.CUSTOM:
         issuers = (*issuers, *lists.issuers)
     return any(one.is_fresh(now) for issuer in issuers for one in lists.of(issuer))
-
-
-def endings(snapshot: TrustSnapshot | None, now: datetime) -> tuple[Expiry, ...]:
-    """Return what will end, the first first."""
-    found = (ending for trust in (snapshot.trusts if snapshot else ()) for ending in _endings(trust, now))
-    return tuple(sorted(found, key=lambda ending: ending.at))
-
-
-def download_of(region: str) -> str:
-    """Return how the download of a region's root is called."""
-    known = find(region)
-    return f"{known.zip_label}.zip" if known is not None and known.zip_label else f"the zip of {region}"
-
-
-def _endings(trust: AuthorityTrust, now: datetime) -> Iterator[Expiry]:
-    if trust.authority is Authority.DIGICERT:
-        ends = [anchor.not_after for anchor in trust.anchors]
-        if ends:
-            yield _anchor(Binding(Authority.DIGICERT), max(ends), now)
-        for region in dict.fromkeys(pin.region for pin in trust.pins.values()):
-            yield from _pin(region, [pin for pin in trust.pins.values() if pin.region == region], now)
-        return
-    for binding in trust.names:
-        ends = [anchor.not_after for anchor in trust.anchors if anchor.binding == binding]
-        if ends:
-            yield _anchor(binding, max(ends), now)
-
-
-def _anchor(binding: Binding, at: datetime, now: datetime) -> Expiry:
-    match binding.authority:
-        case Authority.GENESYS:
-            cure = f"download {download_of(str(binding))}, and put the new root beside the old one in MTLS_TRUST"
-        case Authority.DIGICERT:
-            cure = "update mtls-middleware, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
-        case Authority.CUSTOM:
-            cure = "add the next root as custom=PATH to MTLS_TRUST"
-        case _:
-            assert_never(binding.authority)
-    days = _days(at, now)
-    return Expiry(
-        kind=ExpiryKind.ANCHOR,
-        region=str(binding),
-        at=at,
-        days=days,
-        threshold=_threshold(at, now),
-        text=f"the last root of {binding} {_ends(days, at)}: {cure}",
-    )
-
-
-def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Expiry]:
-    ends = [pin.not_after for pin in pins]
-    known = [end for end in ends if end is not None]
-    if len(known) < len(ends):
-        return  # of a pin that is a bare fingerprint nobody knows the end
-    days = _days(max(known), now)
-    upcoming = len([pin for pin in pins if pin.not_before is not None and pin.not_before > now])
-    more = "" if len(pins) > 1 or upcoming else ", no upcoming certificate known yet"
-    yield Expiry(
-        kind=ExpiryKind.PIN,
-        region=region,
-        at=max(known),
-        days=days,
-        threshold=_threshold(max(known), now),
-        text=(
-            f"{'the last pin' if len(pins) > 1 else 'pin'} of {region} {_ends(days, max(known))}{more}: without OAuth "
-            f"credentials, add {region}=PATH of the next client certificate to MTLS_PINS"
-        ),
-    )
-
-
-def _days(at: datetime, now: datetime) -> int:
-    return int((at - now).total_seconds() // _DAY)
-
-
-def _threshold(at: datetime, now: datetime) -> int | None:
-    return next((days for days in WARNING_DAYS if at - now <= timedelta(days=days)), None)
-
-
-def _ends(days: int, at: datetime) -> str:
-    when = f"{at:%Y-%m-%d}"
-    return displayed(f"expires in {days} days, on {when}" if days >= 0 else f"expired on {when}")

@@ -7,7 +7,7 @@ import pytest
 from mtls_middleware import Reason, Status, guard
 from mtls_middleware._core.response import refusal
 from mtls_middleware.observing import announcer, logging
-from mtls_middleware.observing.status import WARNING_DAYS
+from mtls_middleware.observing.expiry import WARNING_DAYS
 from mtls_middleware.servers import context
 from tests.documentation.pages import ROOT, page
 from tests.documentation.sentences import HOLE, details, has_words, passed_on, sentences

@@ -13,8 +13,8 @@ import yaml
 import mtls_middleware
 from mtls_middleware import Reason
 from mtls_middleware.identity import Authority
+from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
-from mtls_middleware.observing.status import ExpiryKind
 from tests.doors.doors import http
 from tests.doors.site import over_tls, stranger_ca
 from tests.observing.conftest import Seconds, Watched

@@ -7,7 +7,7 @@ import pytest
 
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.status import WARNING_DAYS, ExpiryKind, download_of, endings
+from mtls_middleware.observing.expiry import WARNING_DAYS, ExpiryKind, download_of, expirations
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys.region import DAY, NOW
 
@@ -42,8 +42,8 @@ def pin(number: int, *, begins: datetime | None = NOW - DAY, ends: datetime | No
 
 
 def test_without_trust_nothing_ends() -> None:
-    assert endings(None, NOW) == ()
-    assert endings(snapshot(trust(REGION), trust(CUSTOM), trust(DIGICERT)), NOW) == ()
+    assert expirations(None, NOW) == ()
+    assert expirations(snapshot(trust(REGION), trust(CUSTOM), trust(DIGICERT)), NOW) == ()
 
 
 @pytest.mark.parametrize("days", WARNING_DAYS)
@@ -53,7 +53,8 @@ def test_a_warning_is_due_at_its_day_exactly_and_not_a_second_before(kind: Expir
     found = snapshot(trust(REGION, [end]) if kind is ExpiryKind.ANCHOR else trust(DIGICERT, pins=[pin(1, ends=end)]))
 
     thresholds = [
-        endings(found, at)[0].threshold for at in (end - days * DAY - SECOND, end - days * DAY, end - (days - 1) * DAY)
+        expirations(found, at)[0].threshold
+        for at in (end - days * DAY - SECOND, end - days * DAY, end - (days - 1) * DAY)
     ]
 
     assert thresholds == [next((more for more in WARNING_DAYS if more > days), None), days, days]
@@ -71,16 +72,16 @@ def test_a_warning_is_due_at_its_day_exactly_and_not_a_second_before(kind: Expir
     ids=["later", "today", "now", "just ended", "ended"],
 )
 def test_it_says_when(left: timedelta, days: int, said: str) -> None:
-    (ending,) = endings(snapshot(trust(REGION, [NOW + left])), NOW)
+    (expiry,) = expirations(snapshot(trust(REGION, [NOW + left])), NOW)
 
-    assert ending.days == days
-    assert said in ending.text
+    assert expiry.days == days
+    assert said in expiry.text
 
 
 def test_the_last_root_of_a_region_counts() -> None:
-    (ending,) = endings(snapshot(trust(REGION, [NOW + 10 * DAY, NOW + 400 * DAY])), NOW)
+    (expiry,) = expirations(snapshot(trust(REGION, [NOW + 10 * DAY, NOW + 400 * DAY])), NOW)
 
-    assert (ending.at, ending.threshold) == (NOW + 400 * DAY, None)
+    assert (expiry.at, expiry.threshold) == (NOW + 400 * DAY, None)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +94,14 @@ def test_the_last_root_of_a_region_counts() -> None:
     ids=str,
 )
 def test_it_says_what_to_do(binding: Binding, cure: str) -> None:
-    (ending,) = endings(snapshot(trust(binding, [NOW + DAY])), NOW)
+    (expiry,) = expirations(snapshot(trust(binding, [NOW + DAY])), NOW)
 
-    assert cure in ending.text
-    assert ending.region == str(binding)
+    assert cure in expiry.text
+    assert expiry.region == str(binding)
 
 
 def test_what_ends_first_stands_first() -> None:
-    found = endings(snapshot(trust(REGION, [NOW + 3 * DAY]), trust(DIGICERT, [NOW + 2 * DAY], [pin(1)])), NOW)
+    found = expirations(snapshot(trust(REGION, [NOW + 3 * DAY]), trust(DIGICERT, [NOW + 2 * DAY], [pin(1)])), NOW)
 
     assert [(one.kind, one.region) for one in found] == [
         ("anchor", "digicert"),
@@ -119,15 +120,15 @@ def test_what_ends_first_stands_first() -> None:
     ids=["current", "current and upcoming", "upcoming"],
 )
 def test_pins_are_told_with_what_is_known_to_come(pins: list[Pin], said: str) -> None:
-    (ending,) = endings(snapshot(trust(DIGICERT, pins=pins)), NOW)
+    (expiry,) = expirations(snapshot(trust(DIGICERT, pins=pins)), NOW)
 
-    assert ending.text.startswith(said)
-    assert ending.at == NOW + 300 * DAY
+    assert expiry.text.startswith(said)
+    assert expiry.at == NOW + 300 * DAY
 
 
 @pytest.mark.parametrize("others", [[], [pin(1)]], ids=["alone", "beside another"])
 def test_nobody_knows_when_a_bare_fingerprint_ends(others: list[Pin]) -> None:
-    assert endings(snapshot(trust(DIGICERT, pins=[pin(2, begins=None, ends=None), *others])), NOW) == ()
+    assert expirations(snapshot(trust(DIGICERT, pins=[pin(2, begins=None, ends=None), *others])), NOW) == ()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from mtls_middleware.identity import Authority
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
-from mtls_middleware.observing.status import ExpiryKind
+from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, tls_extension
 from tests.doors.doors import Case, call, http, http_scope, wsgi
 from tests.doors.site import (

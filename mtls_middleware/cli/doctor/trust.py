@@ -20,7 +20,7 @@ from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.composition import trust_sources
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.status import WARNING_DAYS, download_of, endings
+from mtls_middleware.observing.expiry import WARNING_DAYS, download_of, expirations
 from mtls_middleware.regions import Certainty, find
 from mtls_middleware.settings import Settings
 
@@ -95,14 +95,14 @@ def tell_roots(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
     """Tell how long roots and pins live, and whether a root seems to be renewed."""
     snapshot = TrustSnapshot(version=1, built_at=now, trusts=kept.trusts, lists=kept.lists)
     last = min(WARNING_DAYS)
-    for ending in endings(snapshot, now):
-        seen, _, cure = ending.text.partition(": ")
-        if ending.threshold is None:
+    for expiry in expirations(snapshot, now):
+        seen, _, fix = expiry.text.partition(": ")
+        if expiry.threshold is None:
             yield _ROOTS.ok(Check.ROOT_LIFE, seen)
-        elif ending.threshold > last:
-            yield _ROOTS.warning(Check.ROOT_LIFE, seen, cure)
+        elif expiry.threshold > last:
+            yield _ROOTS.warning(Check.ROOT_LIFE, seen, fix)
         else:
-            yield _ROOTS.error(Check.ROOT_LIFE, seen, cure)
+            yield _ROOTS.error(Check.ROOT_LIFE, seen, fix)
     for region in kept.renewed:
         yield _ROOTS.error(
             Check.ROOT_RENEWED,
