@@ -1,14 +1,12 @@
 """The verb ``regions``: the regional table."""
 
-import json
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from mtls_middleware.cli.extras import WRONG
-from mtls_middleware.cli.page import console_for
+from mtls_middleware.cli.page import console_for, line, print_json
 from mtls_middleware.display import displayed
 from mtls_middleware.regions import Certainty, Region, find, nearest, table
 
@@ -44,15 +42,15 @@ def run_regions(name: str | None, *, as_json: bool, console: Console | None = No
         return WRONG
     if as_json:
         found = [_facts(region) for region in chosen]
-        sys.stdout.write(json.dumps(found if name is None else found[0], indent=2) + "\n")
+        print_json(found if name is None else found[0])
         return 0
     console = console_for(console, PLAIN_WIDTH)
     if name is None:
         _show_all(chosen, console)
     else:
         for label, value in _facts(chosen[0]).items():
-            _line(console, f"{label:<22} {value if value is not None else UNKNOWN}")
-        _line(console, f"{'':<22} {_CERTAINTIES[chosen[0].certainty]}")
+            line(console, f"{label:<22} {value if value is not None else UNKNOWN}")
+        line(console, f"{'':<22} {_CERTAINTIES[chosen[0].certainty]}")
     return 0
 
 
@@ -64,17 +62,13 @@ def _show_all(regions: Sequence[Region], console: Console) -> None:
         *cells, name = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         style = "" if place else "bold"
         if is_wide:
-            _line(console, _GAP.join((*cells, name)), style)
+            line(console, _GAP.join((*cells, name)).rstrip(), style)
         else:  # on a line of its own a long name can be copied
-            _line(console, _GAP.join(cells), style)
-            _line(console, f"{_GAP}{name}", style or "dim")
-    _line(console, "")
+            line(console, _GAP.join(cells).rstrip(), style)
+            line(console, f"{_GAP}{name}".rstrip(), style or "dim")
+    line(console)
     for certainty, meaning in _CERTAINTIES.items():
-        _line(console, f"{certainty:<14} {meaning}")
-
-
-def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text.rstrip(), style=style), soft_wrap=True)
+        line(console, f"{certainty:<14} {meaning}")
 
 
 def _cells(region: Region) -> tuple[str | None, ...]:

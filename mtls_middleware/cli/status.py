@@ -1,24 +1,21 @@
 """The verb ``status``: what the status page says, as text."""
 
 import sys
-import textwrap
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
-from mtls_middleware.cli.page import console_for
+from mtls_middleware.cli.page import console_for, counted, heading, line, table, wrapped
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.observing.shared_counts import Scope
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.document import as_json as as_json_text
-from mtls_middleware.status_page.steps import Step, Urgency
-from mtls_middleware.status_page.texts import moment, number, plural, when
+from mtls_middleware.status_page.steps import Urgency
+from mtls_middleware.status_page.texts import moment, number, when
 from mtls_middleware.status_page.view import View, view_of
 
 NOT_FRESH = 1
@@ -55,77 +52,42 @@ def run_status(*, as_json: bool) -> int:
 def show(view: View, console: Console | None = None) -> None:
     """Print what the page says."""
     console = console_for(console)
-    _print(console, f"Trust: {view.life}. {view.headline}", _LIFE_STYLES[view.life])
+    wrapped(console, f"Trust: {view.life}. {view.headline}", _LIFE_STYLES[view.life])
     in_force = f"trust version {view.trust_version} since {moment(view.built_at)}" if view.trust_version else "no trust"
-    _print(console, f"Mode {view.mode}, source {view.source}, {in_force}, mtls-middleware {view.software}.")
-    _heading(console, "What to do next")
+    wrapped(console, f"Mode {view.mode}, source {view.source}, {in_force}, mtls-middleware {view.software}.")
+    heading(console, "What to do next")
     for step in view.steps:
-        _print_step(console, step)
+        wrapped(console, f"{step.urgency}: {step.matter}", _STEP_STYLES.get(step.urgency, ""), label="- ")
+        if step.cure:
+            wrapped(console, step.cure, label="  ")
     if not view.steps:
-        _print(console, "Nothing.")
-    _heading(console, "Calls")
-    for line in _calls(view):
-        _print(console, line)
+        line(console, "Nothing.")
+    heading(console, "Calls")
+    wrapped(console, _calls(view))
     if view.decisions.by_reason:
-        console.print(_reasons(view, console))
+        table(
+            console,
+            ("reason", Column("refused", justify="right"), Column("would have been refused", justify="right")),
+            ((row.reason, number(row.refused), number(row.would_be_refused)) for row in view.decisions.by_reason),
+        )
     if view.endings:
-        _heading(console, "Upcoming expiries")
-        console.print(_endings(view, console))
+        heading(console, "Upcoming expiries")
+        rows = (
+            (ending.what, Text(when(ending.seconds), style="bold yellow" if ending.is_soon else ""), moment(ending.at))
+            for ending in view.endings
+        )
+        table(console, ("what", "expires", "at"), rows)
 
 
-def _calls(view: View) -> Iterator[str]:
-    counted = view.decisions
-    if counted.scope is Scope.NOTHING:
-        yield "Not known here: MTLS_STATE is off, so this process cannot read the counts of the application."
-        return
-    if counted.since is None:
-        yield "No process that shares the state folder has written its counts yet. Running ones do within seconds."
-        return
-    yield (
-        f"{number(counted.accepted)} accepted, {number(counted.refused)} refused, "
-        f"{number(counted.would_be_refused)} would have been refused, to protected paths, since "
-        f"{moment(counted.since)}; {plural(counted.processes, 'process', 'processes')} counted within the last two "
-        f"minutes, the last write was at {moment(counted.written_at)}."
+def _calls(view: View) -> str:
+    found = view.decisions
+    if found.scope is Scope.NOTHING:
+        return "Not known here: MTLS_STATE is off, so this process cannot read the counts of the application."
+    if found.since is None:
+        return "No process that shares the state folder has written its counts yet. Running ones do within seconds."
+    return (
+        f"{number(found.accepted)} accepted, {number(found.refused)} refused, "
+        f"{number(found.would_be_refused)} would have been refused, to protected paths, since "
+        f"{moment(found.since)}; {counted(found.processes, 'process', 'processes')} counted within the last two "
+        f"minutes, the last write was at {moment(found.written_at)}."
     )
-
-
-def _reasons(view: View, console: Console) -> Table:
-    table = _table(console)
-    table.add_column("reason", overflow="fold")
-    table.add_column("refused", justify="right")
-    table.add_column("would have been refused", justify="right")
-    for row in view.decisions.by_reason:
-        table.add_row(Text(row.reason), Text(number(row.refused)), Text(number(row.would_be_refused)))
-    return table
-
-
-def _endings(view: View, console: Console) -> Table:
-    table = _table(console)
-    table.add_column("what", overflow="fold")
-    table.add_column("expires")
-    table.add_column("at")
-    for ending in view.endings:
-        style = "bold yellow" if ending.is_soon else ""
-        table.add_row(Text(ending.what), Text(when(ending.seconds), style=style), Text(moment(ending.at)))
-    return table
-
-
-def _table(console: Console) -> Table:
-    return Table(box=box.ROUNDED if console.is_terminal else box.ASCII2, header_style="")
-
-
-def _heading(console: Console, text: str) -> None:
-    console.print()
-    _print(console, text, "bold")
-
-
-def _print_step(console: Console, step: Step) -> None:
-    _print(console, f"- {step.urgency}: {step.matter}", _STEP_STYLES.get(step.urgency, ""))
-    if step.cure:
-        _print(console, step.cure, indent="  ")
-
-
-def _print(console: Console, text: str, style: str = "", indent: str = "") -> None:
-    following = "  " if text.startswith("- ") else indent
-    for line in textwrap.wrap(text, console.width, initial_indent=indent, subsequent_indent=following):
-        console.print(Text(line, style=style), soft_wrap=True)

@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
     def write(self, text: str) -> int:
         """Take it, and tell."""
-        if "asking" in text:
+        if "asking" in text or "[/x]" in text:
             self.written.set()
         return super().write(text)
 
@@ -26,6 +26,15 @@ def test_what_takes_long_is_said_on_a_terminal() -> None:
     terminal = Terminal()
     with waiting("asking …", console=Console(file=terminal, force_terminal=True), seconds=0):
         assert terminal.written.wait(10)
+
+
+def test_each_step_is_shown_and_is_no_markup() -> None:
+    terminal = Terminal()
+    with waiting("…", console=Console(file=terminal, force_terminal=True), seconds=0) as tell:
+        tell("[/x] is no markup")
+        assert terminal.written.wait(10)
+
+    assert "[/x] is no markup" in terminal.getvalue()
 
 
 def test_what_is_over_soon_needs_no_word() -> None:
@@ -38,7 +47,7 @@ def test_what_is_over_soon_needs_no_word() -> None:
 
 def test_where_nobody_looks_nothing_is_said() -> None:
     written = io.StringIO()
-    with waiting("asking …", console=Console(file=written), seconds=0):
-        pass
+    with waiting("asking …", console=Console(file=written), seconds=0) as tell:
+        tell("anything")
 
     assert not written.getvalue()

@@ -1,16 +1,13 @@
 """The report as a person likes to read it, and as a script does."""
 
-import textwrap
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from mtls_middleware.cli.attack.findings import Finding, Report, Row
 from mtls_middleware.cli.attack.verdict import Verdict
-from mtls_middleware.cli.page import console_for
+from mtls_middleware.cli.page import console_for, heading, line, table, wrapped
 from mtls_middleware.display import displayed
 
 MAX_SHOWN = 4
@@ -33,23 +30,23 @@ _STYLES = {
 def show(report: Report, url: str, console: Console | None = None) -> None:
     """Print the table, what has to be mended, and the conclusion."""
     console = console_for(console)
-    told = displayed(url)
-    console.print(Text(f"\nAttacks on {told} with {_sources(report)}\n", style="bold"))
-    console.print(_table(report, console))
+    heading(console, f"Attacks on {displayed(url)} with {_sources(report)}")
+    line(console)
+    table(console, ("the forged headers are sent", "answer", "verdict"), map(_cells, report.rows))
     for number, finding in enumerate(report.findings, 1):
         _print_finding(number, finding, console)
     for row in report.unclear:
-        console.print()
-        _print_wrapped(f"unclear: {row.title}: {row.judgement.meaning}", console, style=_STYLES[Verdict.UNCLEAR])
+        line(console)
+        wrapped(console, f"unclear: {row.title}: {row.judgement.meaning}", _STYLES[Verdict.UNCLEAR])
     for note in report.notes:
-        console.print()
-        _print_wrapped(f"note: {displayed(note, NOTE_LIMIT)}", console)
-    console.print()
-    _print_wrapped(conclusion(report), console, style=_style(report))
+        line(console)
+        wrapped(console, f"note: {displayed(note, NOTE_LIMIT)}")
+    line(console)
+    wrapped(console, conclusion(report), _style(report))
 
 
 def conclusion(report: Report) -> str:
-    """Return the last line: the one that is read at night."""
+    """Return the one-line conclusion."""
     attacks = report.attacks
     believed, passed = _count(report, Verdict.BELIEVED), _count(report, Verdict.PASSED)
     found = ""
@@ -116,41 +113,29 @@ def _sources(report: Report) -> str:
     return f"the headers of {report.sources[0]}" if len(report.sources) == 1 else "the headers of every source"
 
 
-def _table(report: Report, console: Console) -> Table:
-    table = Table(box=box.ROUNDED if console.is_terminal else box.ASCII2, header_style="")
-    for heading in ("the forged headers are sent", "answer", "verdict"):
-        table.add_column(heading, overflow="fold")
-    for row in report.rows:
-        verdict = row.judgement.verdict
-        compared = row.attack is None and verdict is Verdict.REFUSED
-        table.add_row(
-            Text(row.title, style="dim" if compared else ""),
-            Text(displayed(row.heard.words)),
-            Text("" if compared else str(verdict), style=_STYLES[verdict]),
-        )
-    return table
+def _cells(row: Row) -> tuple[Text, ...]:
+    verdict = row.judgement.verdict
+    compared = row.attack is None and verdict is Verdict.REFUSED
+    return (
+        Text(row.title, style="dim" if compared else ""),
+        Text(displayed(row.heard.words)),
+        Text("" if compared else str(verdict), style=_STYLES[verdict]),
+    )
 
 
 def _print_finding(number: int, finding: Finding, console: Console) -> None:
-    style = _STYLES[finding.verdict]
-    console.print(Text(f"\n{number}. {finding.title}.", style=style))
+    heading(console, f"{number}. {finding.title}.", _STYLES[finding.verdict])
     for verdict in (Verdict.BELIEVED, Verdict.PASSED, Verdict.LOCKS_OUT):
         rows = [row for row in finding.rows if row.judgement.verdict is verdict]
         if rows:
             shown = "; ".join(row.title for row in rows[:MAX_SHOWN])
             more = f"; and {len(rows) - MAX_SHOWN} more" if len(rows) > MAX_SHOWN else ""
-            _print_wrapped(f"{verdict}: {shown}{more}", console, indent=INDENT)
+            wrapped(console, f"{verdict}: {shown}{more}", label=INDENT)
             for meaning in dict.fromkeys(row.judgement.meaning for row in rows):
-                _print_wrapped(f"- {meaning}", console, indent=INDENT)
-    _print_wrapped("What to do:", console, indent=INDENT)
-    for line in finding.cure:
-        # Never wrapped: it will be copied.
-        console.print(Text(f"     {line}", style="bold"), soft_wrap=True)
-
-
-def _print_wrapped(text: str, console: Console, *, indent: str = "", style: str = "") -> None:
-    for line in textwrap.wrap(text, console.width, initial_indent=indent, subsequent_indent=indent):
-        console.print(Text(line, style=style), soft_wrap=True)
+                wrapped(console, meaning, label=f"{INDENT}- ")
+    wrapped(console, "What to do:", label=INDENT)
+    for step in finding.cure:
+        line(console, f"     {step}", "bold")
 
 
 def _count(report: Report, verdict: Verdict) -> int:

@@ -2,10 +2,7 @@
 
 import base64
 import json
-import sys
-import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from rich.text import Text
 
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
-from mtls_middleware.cli.page import console_for
+from mtls_middleware.cli.page import console_for, heading, line, print_json, waiting, wrapped
 from mtls_middleware.cli.wire import message
 from mtls_middleware.cli.wire.exchange import CallAnswer, Exchange, call_once
 from mtls_middleware.cli.wire.message import Target
@@ -70,9 +67,13 @@ def run_call(options: Options) -> int:
     standard = message.standard_headers(target, message.new_correlation_id())
     headers = message.combined(standard, message.parse_headers(options.headers))
     body = message.read_body(options.data)
-    with _progress() as tell:
+    with waiting("calling …") as tell:
         seen = call_once(
-            target, message.written_call(method, target, headers, body), context, timeout=options.timeout, tell=tell
+            target,
+            message.written_call(method, target, headers, body),
+            context,
+            timeout=options.timeout,
+            tell=lambda step: tell(f"calling: {step} …"),
         )
     meaning = meaning_of(seen, credentials.own)
     warnings = list(warnings_of(target, credentials, seen))
@@ -80,7 +81,7 @@ def run_call(options: Options) -> int:
     correlation_id = displayed(_correlation_id(headers))
     if options.as_json:
         told = facts(options.url, shown, correlation_id, seen, meaning, warnings)
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        print_json(told)
     else:
         show(f"{method} {displayed(options.url)}", shown, correlation_id, seen, meaning, warnings)
     return 0 if meaning.is_success else 1
@@ -109,17 +110,6 @@ def _correlation_id(headers: tuple[message.Header, ...]) -> str:
     return next((value for name, value in headers if name.lower() == message.CORRELATION_HEADER.lower()), "")
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is waited for."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status("calling …") as status:
-        yield lambda step: status.update(Text(f"calling: {step} …"))
-
-
 def show(
     title: str,
     shown: str,
@@ -131,20 +121,29 @@ def show(
 ) -> None:
     """Print what was sent, the time of each step, TLS, the answer, and what it means."""
     console = console_for(console)
-    page = _Page(console)
-    page.heading(title)
-    page.line("certificate", shown)
-    page.line("correlation", correlation_id)
+    heading(console, title)
+    line(console)
+    _row(console, "certificate", shown)
+    _row(console, "correlation", correlation_id)
     if seen.address:
-        page.line("address", seen.address)
+        _row(console, "address", seen.address)
     if seen.tls is not None:
-        page.tls(seen.tls)
-    page.times(seen)
+        _show_tls(console, seen.tls)
+    _show_times(console, seen)
     if seen.answer is not None:
-        page.answer(seen.answer)
-    page.meaning(meaning)
+        _show_answer(console, seen.answer)
+    line(console)
+    wrapped(
+        console,
+        f"{meaning.text[:1].upper()}{meaning.text[1:]}.",
+        "bold green" if meaning.is_success else "bold red",
+    )
+    for label, text in zip(("means", "what to do"), meaning.explanation, strict=True):
+        if text:
+            _row(console, label, text)
     for warning in warnings:
-        page.wrapped(f"note: {warning}", style="yellow")
+        line(console)
+        wrapped(console, f"note: {warning}", "yellow")
 
 
 def facts(
@@ -170,69 +169,42 @@ def facts(
     }
 
 
-class _Page:
-    """Print parts, one below the other; texts are data, never markup."""
+def _row(console: Console, label: str, text: str, style: str = "") -> None:
+    wrapped(console, text, style, label=Text(f"{label:<{_LABEL}}", style="dim"))
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
 
-    def heading(self, text: str) -> None:
-        self._console.print(Text(f"\n{text}\n", style="bold"), soft_wrap=True)
+def _show_tls(console: Console, tls: TLSFacts) -> None:
+    _row(console, "TLS", f"{tls.version}, {tls.cipher}, {tls.alpn or 'no ALPN'}")
+    asked = {True: "yes", False: "no", None: "cannot be seen"}[tls.asked]
+    _row(console, "asks for one", asked, style="" if tls.asked is not False else "bold yellow")
+    if tls.server is not None:
+        server = tls.server
+        more = f" and {len(server.names) - NAMES_SHOWN} more" if len(server.names) > NAMES_SHOWN else ""
+        _row(console, "server", f"{server.subject}, by {server.issuer}")
+        _row(console, "", f"for {', '.join(server.names[:NAMES_SHOWN]) or 'no name'}{more}")
+        _row(console, "", f"until {server.not_after:%Y-%m-%d %H:%M:%SZ}")
 
-    def line(self, label: str, text: str, *, style: str = "") -> None:
-        width = max(self._console.width - _LABEL, 20)
-        lines = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False) or [""]
-        for place, part in enumerate(lines):
-            start = Text(f"{label if not place else '':<{_LABEL}}", style="dim")
-            self._console.print(start + Text(part, style=style), soft_wrap=True)
 
-    def wrapped(self, text: str, *, style: str = "") -> None:
-        self._console.print()
-        for part in textwrap.wrap(text, self._console.width, break_on_hyphens=False):
-            self._console.print(Text(part, style=style), soft_wrap=True)
+def _show_times(console: Console, seen: Exchange) -> None:
+    longest = max(seen.seconds.values(), default=0.0) or 1.0
+    line(console)
+    for step, seconds in (*seen.seconds.items(), ("total", sum(seen.seconds.values()))):
+        shown = console.is_terminal and step != "total"
+        bar = f"  {'▇' * max(1, round(_BAR * seconds / longest))}" if shown else ""
+        start = Text(f"{step:<{_LABEL}}", style="dim") + Text(f"{seconds * 1000:>9.1f} ms")
+        line(console, start + Text(bar, style="cyan"))
 
-    def tls(self, tls: TLSFacts) -> None:
-        self.line("TLS", f"{tls.version}, {tls.cipher}, {tls.alpn or 'no ALPN'}")
-        asked = {True: "yes", False: "no", None: "cannot be seen"}[tls.asked]
-        self.line("asks for one", asked, style="" if tls.asked is not False else "bold yellow")
-        if tls.server is not None:
-            server = tls.server
-            more = f" and {len(server.names) - NAMES_SHOWN} more" if len(server.names) > NAMES_SHOWN else ""
-            self.line("server", f"{server.subject}, by {server.issuer}")
-            self.line("", f"for {', '.join(server.names[:NAMES_SHOWN]) or 'no name'}{more}")
-            self.line("", f"until {server.not_after:%Y-%m-%d %H:%M:%SZ}")
 
-    def times(self, seen: Exchange) -> None:
-        total = sum(seen.seconds.values())
-        longest = max(seen.seconds.values(), default=0.0) or 1.0
-        self._console.print()
-        for step, seconds in (*seen.seconds.items(), ("total", total)):
-            bar = "" if step == "total" else "▇" * max(1, round(_BAR * seconds / longest))
-            line = Text(f"{step:<{_LABEL}}", style="dim") + Text(f"{seconds * 1000:>9.1f} ms")
-            shown = self._console.is_terminal
-            self._console.print(line + Text(f"  {bar}", style="cyan") if shown and bar else line, soft_wrap=True)
-
-    def answer(self, answer: CallAnswer) -> None:
-        self._console.print()
-        status = displayed(f"{answer.status} {answer.phrase}".strip())
-        self.line("answer", status, style="bold green" if answer.status // 100 == 2 else "bold red")  # noqa: PLR2004 - 2xx
-        for name, value in answer.headers.items():
-            self.line("", f"{name}: {displayed(value)}")
-        lines = _body_lines(answer)
-        if lines:
-            self._console.print()
-        for line in lines:
-            self._console.print(Text(f"  {line}"), soft_wrap=True)
-
-    def meaning(self, meaning: Meaning) -> None:
-        self.wrapped(
-            f"{meaning.text[:1].upper()}{meaning.text[1:]}.", style="bold green" if meaning.is_success else "bold red"
-        )
-        happened, cure = meaning.explanation
-        if happened:
-            self.line("means", happened)
-        if cure:
-            self.line("what to do", cure)
+def _show_answer(console: Console, answer: CallAnswer) -> None:
+    line(console)
+    status = displayed(f"{answer.status} {answer.phrase}".strip())
+    _row(console, "answer", status, style="bold green" if answer.status // 100 == 2 else "bold red")  # noqa: PLR2004 - 2xx
+    for name, value in answer.headers.items():
+        _row(console, "", f"{name}: {displayed(value)}")
+    for number, text in enumerate(_body_lines(answer)):
+        if not number:
+            line(console)
+        line(console, f"  {text}")
 
 
 def _body_lines(answer: CallAnswer) -> list[str]:

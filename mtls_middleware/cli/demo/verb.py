@@ -1,17 +1,14 @@
 """The command ``demo``, and its outcomes as a person likes to read them."""
 
-import json
-import sys
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
 from mtls_middleware.cli.demo.calls import Outcome, Place, Way, make_calls
 from mtls_middleware.cli.demo.stage import listening, staged
-from mtls_middleware.cli.page import console_for
+from mtls_middleware.cli.page import console_for, heading, line, print_json, table
 from mtls_middleware.display import displayed
 
 TABLE_WIDTH = 107
@@ -21,6 +18,8 @@ _TABLES = {
     "Over TLS, which the server ends itself": (Way.TLS,),
     "Over plain HTTP, behind a proxy that hands the certificate over in a header": (Way.HOP, Way.PAST_HOP),
 }
+
+_COLUMNS = {"the caller presents": 32, "ends at": 13, "answer": 6, "reason": 35, "": 5}
 
 _COLOURS = {
     Place.HANDSHAKE: "yellow",
@@ -42,7 +41,7 @@ def run_demo(*, as_json: bool) -> int:
     with listening() as refusals, staged() as stage:
         outcomes = tuple(make_calls(stage, refusals))
     if as_json:
-        sys.stdout.write(json.dumps([_facts(outcome) for outcome in outcomes], indent=2) + "\n")
+        print_json([_facts(outcome) for outcome in outcomes])
     else:
         show(outcomes)
     return 0 if all(outcome.is_right for outcome in outcomes) else 1
@@ -62,40 +61,32 @@ def _facts(outcome: Outcome) -> dict[str, object]:
 def show(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
     """Print the tables and the verdict."""
     console = console_for(console)
-    console.print(Text("\nData action calls and their results", style="bold"))
+    heading(console, "Data action calls and their results")
     for title, ways in _TABLES.items():
-        console.print()
-        console.print(_table(title, [outcome for outcome in outcomes if outcome.call.way in ways], console))
+        line(console)
+        rows = [_cells(outcome) for outcome in outcomes if outcome.call.way in ways]
+        table(console, _columns(console), rows, title=title)
     right = sum(outcome.is_right for outcome in outcomes)
     style = "bold green" if right == len(outcomes) else "bold red"
-    console.print(Text(f"\n{right} of {len(outcomes)} calls ended exactly as they must.", style=style))
+    heading(console, f"{right} of {len(outcomes)} calls ended exactly as they must.", style)
     for outcome in outcomes:
         if not outcome.is_right:
             wanted = f"{outcome.call.must} {outcome.call.reason}".strip()
-            console.print(Text(f"  {outcome.call.title}, {outcome.call.way}: must end at {wanted}"))
+            line(console, f"  {outcome.call.title}, {outcome.call.way}: must end at {wanted}")
     console.print(Text(_ENDING))
 
 
-def _table(title: str, outcomes: Sequence[Outcome], console: Console) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=box.ROUNDED if console.is_terminal else box.ASCII2,
-        min_width=min(console.width, TABLE_WIDTH),
-    )
-    for heading, width in (("the caller presents", 32), ("ends at", 13), ("answer", 6), ("reason", 35), ("", 5)):
-        table.add_column(heading, min_width=width if console.width >= TABLE_WIDTH else None, overflow="fold")
-    for outcome in outcomes:
-        table.add_row(*_cells(outcome))
-    return table
+def _columns(console: Console) -> list[Column]:
+    """Return the same columns for both tables, as wide as the longest cell where the terminal is."""
+    is_wide = console.width >= TABLE_WIDTH
+    return [Column(header, min_width=width if is_wide else None, overflow="fold") for header, width in _COLUMNS.items()]
 
 
-def _cells(outcome: Outcome) -> tuple[Text, ...]:
+def _cells(outcome: Outcome) -> tuple[str | Text, ...]:
     return (
-        Text(outcome.call.title),
+        outcome.call.title,
         Text(outcome.place, style=_COLOURS[outcome.place]),
-        Text("closed" if outcome.status is None else str(outcome.status)),
-        Text(displayed(outcome.reason)),
+        "closed" if outcome.status is None else str(outcome.status),
+        displayed(outcome.reason),
         Text("ok", style="green") if outcome.is_right else Text("WRONG", style="bold red"),
     )

@@ -58,7 +58,7 @@ def examine(world: World, tell: Tell = lambda _: None) -> tuple[Finding, ...]:
         world: what is looked at.
         tell: is told what is done now.
     """
-    tell("settings")
+    tell("looking at settings …")
     configured, found = read_settings(world.environ)
     found.append(tell_user(os.geteuid() if world.user is None else world.user))
     settings = configured.settings
@@ -81,7 +81,7 @@ def examine(world: World, tell: Tell = lambda _: None) -> tuple[Finding, ...]:
 def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tell) -> list[Finding]:
     now = world.clock()
     kept = kept_of(settings, secrets, world.clock, world.open_session)
-    tell("files")
+    tell("looking at files …")
     trust: KeptTrust | None = None
     problems: tuple[str, ...] = ()
     try:
@@ -91,9 +91,9 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tel
     found: list[Finding] = []
     differences = None
     if not world.offline:
-        tell("the network")
+        tell("asking the network …")
         places = [view.origin for view in kept.keeper.list_views if "://" in view.origin]
-        kept.ask(places, lambda left: tell(f"the network: {left}"))
+        kept.ask(places, lambda left: tell(f"asking the network: {left} …"))
         differences = ask_clocks(settings, world.clock, world.open_session)
         if trust is not None:
             trust = kept.keeper.refresh(world.clock(), world.clock, everything=True)

@@ -1,6 +1,5 @@
 """What was found, how bad it is and what to do about it, for a person and for a script."""
 
-import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -10,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from mtls_middleware.cli.page import console_for
+from mtls_middleware.cli.page import console_for, counted, heading, line, wrapped
 
 _LABEL = 13
 
@@ -144,23 +143,22 @@ def show_findings(findings: tuple[Finding, ...], console: Console | None = None)
     """Print all findings by topic, what to do for each, and the conclusion."""
     console = console_for(console)
     for topics, found in _sections(findings):
-        console.print(Text(f"\n{', '.join(topics)}", style="bold"))
+        heading(console, ", ".join(topics))
         for finding in found:
             _print(finding, console)
-    console.print()
+    line(console)
     worst = max(findings, key=lambda finding: finding.severity.gravity).severity
     style = "bold green" if worst in {Severity.OK, Severity.NOT_CHECKED} else _STYLES[worst]
-    for line in _wrapped(conclusion(findings), console.width):
-        console.print(Text(line, style=style), soft_wrap=True)
+    wrapped(console, conclusion(findings), style)
 
 
 def conclusion(findings: tuple[Finding, ...]) -> str:
-    """Return the last line: the one that is read at night."""
+    """Return the one-line conclusion."""
     errors, warnings, unchecked = (
         sum(finding.severity is severity for finding in findings)
         for severity in (Severity.ERROR, Severity.WARNING, Severity.NOT_CHECKED)
     )
-    found = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}, {unchecked} not checked."
+    found = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}, {unchecked} not checked."
     if errors:
         return f"{found} Mend the errors first: callers are refused, or will be."
     if warnings:
@@ -207,24 +205,10 @@ def _says(found: list[Finding]) -> list[tuple[Severity, str]]:
 
 
 def _print(finding: Finding, console: Console) -> None:
-    width = max(console.width - _LABEL - 2, 20)
-    label = f"  {_SIGNS[finding.severity]:<{_LABEL - 1}}"
-    for line in _wrapped(finding.seen, width) or [""]:
-        console.print(Text(label, style=_STYLES[finding.severity]) + Text(f" {line}"), soft_wrap=True)
-        label = " " * (_LABEL + 1)
+    label = f"  {_SIGNS[finding.severity]:<{_LABEL}}"
+    wrapped(console, finding.seen, label=Text(label, style=_STYLES[finding.severity]))
     if finding.cure:
-        for place, line in enumerate(_wrapped(finding.cure, width - 2)):
-            start = "→ " if not place else "  "
-            console.print(Text(f"{label} {start}{line}", style="bold"), soft_wrap=True)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Break between words only: paths, addresses and commands will be copied."""
-    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+        wrapped(console, finding.cure, "bold", label=f"{'':<{len(label)}}→ ")
 
 
 def status_of(findings: tuple[Finding, ...]) -> int:

@@ -1,23 +1,19 @@
 """The command ``doctor``: with ``--url`` from the outside, without it from the inside."""
 
-import json
 import os
 import ssl
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography import x509
-from rich.console import Console
-from rich.text import Text
 
 from mtls_middleware.cli.attack.campaign import attack_boundary
 from mtls_middleware.cli.attack.forgery import Plan, Source, first_readable, known_sources, read_certificate
 from mtls_middleware.cli.attack.page import facts, show
 from mtls_middleware.cli.doctor.examination import World, examine
 from mtls_middleware.cli.doctor.finding import finding_facts, show_findings, status_of
+from mtls_middleware.cli.page import print_json, waiting
 from mtls_middleware.cli.wire.exchange import Network
 from mtls_middleware.cli.wire.message import Target
 from mtls_middleware.display import displayed
@@ -61,10 +57,10 @@ def run_doctor(options: Options, environ: Mapping[str, str] | None = None) -> in
     if options.offline:
         raise MTLSError("--offline goes without --url, which attacks over the network")
     plan = make_plan(options, options.url, os.environ if environ is None else environ)
-    with attack_progress() as tell:
+    with waiting("attacking …") as tell:
         report = attack_boundary(plan, Network(timeout=options.timeout), tell)
     if options.as_json:
-        sys.stdout.write(json.dumps(facts(report, options.url), indent=2) + "\n")
+        print_json(facts(report, options.url))
     else:
         show(report, options.url)
     return report.status
@@ -191,34 +187,12 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-@contextmanager
-def attack_progress() -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is being tried."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status("attacking …") as status:
-        yield lambda title: status.update(Text(title))
-
-
 def run_examination(*, offline: bool, as_json: bool, environ: Mapping[str, str] | None = None) -> int:
     """Examine the deployment, print the findings, and return the exit status."""
-    with examination_progress() as tell:
+    with waiting("examining …") as tell:
         findings = examine(World(environ=os.environ if environ is None else environ, offline=offline), tell)
     if as_json:
-        sys.stdout.write(json.dumps(finding_facts(findings), indent=2) + "\n")
+        print_json(finding_facts(findings))
     else:
         show_findings(findings)
     return status_of(findings)
-
-
-@contextmanager
-def examination_progress() -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is looked at."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status("looking …") as status:
-        yield lambda what: status.update(Text(f"looking at {what} …"))

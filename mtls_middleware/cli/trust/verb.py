@@ -1,6 +1,5 @@
 """The commands ``trust show``, ``refresh`` and ``export``: the trust in force, and what a refresh changed."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -8,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.cli.extras import WRONG
-from mtls_middleware.cli.page import console_for, counted, waiting
+from mtls_middleware.cli.page import console_for, counted, heading, line, print_json, waiting
 from mtls_middleware.cli.trust.export import Format, NotOursError, bundle, crls_of, require_ours, write
 from mtls_middleware.display import displayed
 from mtls_middleware.guard import Guard, utc_now
@@ -58,7 +56,7 @@ def run_refresh(*, as_json: bool, console: Console | None = None) -> int:
         after = guard.refresh()
     changed = changes(before, after)
     if as_json:
-        _as_json(facts(after, utc_now()) | {"changed": list(changed)})
+        print_json(facts(after, utc_now()) | {"changed": list(changed)})
     else:
         show_refresh(after, changed, keeps=settings.state is not None, console=console_for(console))
     return FAILED if after.problems else _exit_status(after)
@@ -110,14 +108,10 @@ def _write(contents: Mapping[Path | None, str], *, force: bool) -> None:
 def _print(status: Status, *, as_json: bool, console: Console | None) -> int:
     now = utc_now()
     if as_json:
-        _as_json(facts(status, now))
+        print_json(facts(status, now))
     else:
         show(status, now, console_for(console))
     return _exit_status(status)
-
-
-def _as_json(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told, indent=2) + "\n")
 
 
 def _exit_status(status: Status) -> int:
@@ -150,15 +144,15 @@ def show_refresh(status: Status, changed: Sequence[str], *, keeps: bool, console
 
 
 def _life(status: Status, console: Console) -> None:
-    console.print(Text(f"{status.life}: {_MEANINGS[status.life]}", style=_STYLES[status.life]), soft_wrap=True)
+    line(console, f"{status.life}: {_MEANINGS[status.life]}", _STYLES[status.life])
 
 
 def _section(console: Console, title: str, lines: Iterator[str] | tuple[str, ...], *, warns: bool = False) -> None:
     found = tuple(lines)
     if found:
-        console.print(Text(f"\n{title}", style="bold yellow" if warns else "bold"), soft_wrap=True)
-    for line in found:
-        console.print(Text(f"  {line}"), soft_wrap=True)
+        heading(console, title, "bold yellow" if warns else "bold")
+    for entry in found:
+        line(console, f"  {entry}")
 
 
 def _title(region: RegionStatus) -> str:

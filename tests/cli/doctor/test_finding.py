@@ -75,13 +75,3 @@ def test_a_sound_deployment_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFi
     assert verb.run_examination(offline=True, as_json=False, environ=Deployment(folder=tmp_path).environ) == 0
 
     assert "us-east-1.pem vouches for us-east-1: 1 root" in " ".join(capsys.readouterr().out.split())
-
-
-def test_on_a_terminal_it_shows_what_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = io.StringIO()
-    monkeypatch.setattr(verb, "Console", lambda **_: Console(file=screen, force_terminal=True))
-
-    with verb.examination_progress() as tell:
-        tell("[bold]files")
-
-    assert "looking" in screen.getvalue()

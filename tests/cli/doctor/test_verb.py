@@ -7,7 +7,7 @@ import pytest
 
 from mtls_middleware._core.sources.presets import Encoding, Marker
 from mtls_middleware.cli.attack.forgery import known_sources
-from mtls_middleware.cli.doctor.verb import Options, attack_progress, make_plan, run_doctor
+from mtls_middleware.cli.doctor.verb import Options, make_plan, run_doctor
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
 from tests.cli.test_main import run
@@ -64,24 +64,6 @@ def test_for_a_person_it_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_doctor(Options(url=NOWHERE, timeout=1), {}) == 2
 
     assert "the forged headers are sent" in capsys.readouterr().out
-
-
-def test_on_a_terminal_it_shows_what_is_being_tried(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-
-    with attack_progress() as tell:
-        tell("[/x] is no markup")
-
-    assert "[/x] is no markup" in capsys.readouterr().err
-
-
-def test_in_a_pipe_it_shows_nothing_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:
-    with attack_progress() as tell:
-        tell("anything")
-
-    assert capsys.readouterr() == ("", "")
 
 
 def test_the_source_is_that_of_the_environment() -> None:
