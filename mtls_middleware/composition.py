@@ -17,10 +17,11 @@ from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
+from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
 from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware._trust.genesys.source import APISource
-from mtls_middleware._trust.service import Keeper
-from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.errors import ConfigurationError, TrustError
+from mtls_middleware.identity import Authority
 from mtls_middleware.observing.shared_counts import Numbers, SharedCounts
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
@@ -102,8 +103,52 @@ def trust_sources(settings: Settings) -> TrustSources:
     )
 
 
-def keeper_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime], now: datetime) -> Keeper:
-    """Return what keeps the trust that `settings` ask for. Nothing is read or asked yet, but all is imported."""
+def genesys_names(settings: Settings) -> dict[str, str]:
+    """Return the region of each certificate name that a root of Genesys vouches for."""
+    return {
+        name: binding.region
+        for binding, names in settings.cert_names.items()
+        if binding.authority is Authority.GENESYS and binding.region is not None
+        for name in names
+    }
+
+
+def closed_gate(settings: Settings) -> Gate:
+    """Return what judges until everything is loaded: no secret is right, and no mode lets a refused call through."""
+    return gate_of(
+        settings,
+        proxy_secret=never_right(settings.proxy_secret),
+        caller_secret=never_right(settings.caller_secret),
+        mode=Mode.ENFORCE,
+    )
+
+
+def load_all(settings: Settings, clock: Callable[[], datetime], now: datetime) -> tuple[Gate, Gatherer, GatheredTrust]:
+    """Read secrets, trust and state: half a configuration lets nobody in.
+
+    Args:
+        settings: what the operator wants.
+        clock: returns the time, aware, UTC.
+        now: aware, UTC.
+
+    Raises:
+        ConfigurationError: every problem at once.
+    """
+    problems: list[str] = []
+    secrets = Secrets.read(settings, problems)
+    gatherer = gatherer_of(settings, secrets, clock, now)
+    try:
+        trust = gatherer.load(now)
+    except TrustError as error:
+        raise TrustError([*problems, *error.problems]) from error
+    if problems:
+        raise ConfigurationError(problems)
+    gate = gate_of(settings, proxy_secret=secrets.proxy, caller_secret=secrets.caller, mode=settings.mode)
+    return gate, gatherer, trust
+
+
+def gatherer_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime], now: datetime) -> Gatherer:
+    """Return the sources of trust that `settings` ask for. Nothing is read or asked yet, but all is imported."""
     store = store_of(settings, secrets)
     interval = float(settings.refresh_seconds)
     apis = [
@@ -119,7 +164,7 @@ def keeper_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime
     revocations = _revocations(settings, store, interval)
     if apis or revocations is not None:
         prepare()  # here, before there is a thread that would do it while a server forks
-    return Keeper(trust_sources(settings), store=store, apis=apis, revocations=revocations)
+    return Gatherer(trust_sources(settings), store=store, apis=apis, revocations=revocations)
 
 
 def _clients(settings: Settings) -> list[tuple[Region, str]]:

@@ -1,10 +1,8 @@
-"""The composition root: settings, trust, clock and hooks become one guard that judges calls."""
+"""What judges calls by one configuration, counts the decisions and hands out the status."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from threading import RLock
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,39 +12,19 @@ from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.replay import Replay
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.trust import TrustSnapshot
-from mtls_middleware._io import forks
 from mtls_middleware._io.forks import follow_forks
-from mtls_middleware._io.http import within
-from mtls_middleware._trust.files.loading import fingerprint_of_files
-from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware._trust.service import CurrentTrust, Keeper, KeptTrust, apis_of, crls_of
-from mtls_middleware.composition import Secrets, gate_of, keeper_of, never_right, tallies_of, trust_sources
-from mtls_middleware.errors import ConfigurationError, TrustError
-from mtls_middleware.identity import Authority
+from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
+from mtls_middleware._trust.service import TrustService
+from mtls_middleware.composition import closed_gate, genesys_names, load_all, tallies_of, trust_sources
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts
-from mtls_middleware.observing.events import (
-    CallAccepted,
-    Decided,
-    Hook,
-    Notice,
-    Refreshed,
-    RefreshFailed,
-    RefreshResult,
-    RefreshSource,
-    Severity,
-    TrustReplaced,
-    by_reason,
-)
-from mtls_middleware.observing.expiry import download_of, expirations
+from mtls_middleware.observing.events import Decided, Hook, by_reason
+from mtls_middleware.observing.expiry import expirations
 from mtls_middleware.observing.logging import LimitedLog
 from mtls_middleware.observing.shared_counts import Counts
 from mtls_middleware.observing.status import Status, status_of
 from mtls_middleware.settings import Settings
-
-RETRY = timedelta(seconds=30)
-"""After a start that failed. A file that changed is noticed before; a secret or the right time is not."""
 
 Clock = Callable[[], datetime]
 
@@ -75,39 +53,22 @@ class Guard:
     def __init__(self, settings: Settings, *, clock: Clock, hooks: Iterable[Hook]) -> None:
         self._settings = settings
         self._clock = clock
-        self._telling = Announcer(hooks, source=settings.source)
-        self._lock = RLock()
-        self._holder = CurrentTrust()
+        self._announcer = Announcer(hooks, source=settings.source, genesys_names=genesys_names(settings))
         self._decisions = Counters[Decided]()
-        self._refreshes = Counters[Refreshed]()
         self._tallies = tallies_of(settings, self._decisions.totals, utc_now)
         self._seconds = time.time if clock is utc_now else self._timestamp
-        self._sources = trust_sources(settings)
-        self._files: object = None
-        self._tried_at: datetime | None = None
-        self._started = False
         self._closed = False
-        self._keeper: Keeper | None = None
-        self._warned: set[tuple[str, str, datetime, int]] = set()
-        self._warnings: tuple[str, ...] = ()
-        self._problems: tuple[str, ...] = ()
-        self._complaints: tuple[str, ...] = ()
-        self._last_refresh: datetime | None = None
-        self._own_names = {
-            name: binding.region
-            for binding, names in settings.cert_names.items()
-            if binding.authority is Authority.GENESYS and binding.region is not None
-            for name in names
-        }
-        # Until everything is loaded no secret is the right one, and no mode lets a refusal by.
-        self._gate = gate_of(
-            settings,
-            proxy_secret=never_right(settings.proxy_secret),
-            caller_secret=never_right(settings.caller_secret),
-            mode=Mode.ENFORCE,
+        self._gate = closed_gate(settings)
+        self._trust = TrustService(
+            trust_sources(settings),
+            load=self._load,
+            clock=clock,
+            announcer=self._announcer,
+            interval=float(settings.refresh_seconds),
+            replaced=self._begin_replay,
+            tick=self._tick,
         )
         self._begin_replay()
-        self._refresher = Refresher(refresh=self._refresh, changed=self._tick, interval=float(settings.refresh_seconds))
         follow_forks(self)
 
     @classmethod
@@ -120,9 +81,9 @@ class Guard:
         """
         guard = cls(settings, clock=clock, hooks=(LimitedLog(), *telemetry.span_hooks()))
         guard.share_counts()
-        ledger = telemetry.register()
-        if ledger is not None:
-            guard.report_to(ledger)
+        counts = telemetry.register()
+        if counts is not None:
+            guard.report_to(counts)
         return guard
 
     @classmethod
@@ -137,74 +98,61 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - without a time nothing can be valid
             decision: Decision = _unforeseen(error)
         else:
-            decision = self._gate.decide(connection, self._holder.current, now)
+            decision = self._gate.decide(connection, self._trust.snapshot, now)
             if self._gate.mode is Mode.REPORT and _is_protected(decision):
-                self._telling.report_mode(now)
+                self._announcer.report_mode(now)
         if _is_protected(decision):
             self._decisions.add(Decided.of(decision, self._gate.mode))
-        self._telling.decision(connection, decision)
-        self._learn(decision)
+        self._announcer.decision(connection, decision)
+        if decision.path:
+            self._trust.learn(decision.path)
         return decision
 
     def keep(self, scope: Mapping[str, Any], accepted: Accepted, additions: dict[str, Any]) -> None:
         """Remember an acceptance for `replay`, with what goes into the scope of such a call."""
         count = self._decisions.of(Decided.accepted(accepted.identity, Mode.ENFORCE, cached=True))
-        if self._telling.has_accept_listeners:
-            count = partial(self._repeated, count, CallAccepted(identity=accepted.identity, cached=True))
-        self._replay.keep(scope, accepted, additions, count)
+        self._replay.keep(scope, accepted, additions, self._announcer.counting(count, accepted.identity))
 
     def load(self) -> None:
-        """Load secrets, trust and state, and do nothing more: no thread begins, and nobody is asked.
+        """Load secrets, trust and state, and do nothing more: no thread is started, and the network is not asked.
 
-        For who only wants to look. What serves calls is started.
+        For callers that only want to look. A guard that serves calls is started.
 
         Raises:
             ConfigurationError: as `start`.
         """
-        with self._lock:
-            self._load()
+        self._trust.load()
 
     def start(self) -> None:
         """Load secrets, trust and state, then keep trust current on a thread of its own.
 
-        Where no thread can live, trust is refreshed once, here, and then by `refresh` only. A start that fails goes on
-        trying aside, for servers that serve on all the same.
+        Where no thread can live, trust is refreshed once, here, and then by `refresh` only. A start that fails is tried
+        again in the background, for servers that serve on all the same.
 
         Raises:
             ConfigurationError: a secret's file, or a file of trust, cannot be used; every problem at once.
         """
-        with self._lock:
-            self._closed = False
-            if not self._started:
-                try:
-                    self._load()
-                    self._started = True
-                finally:
-                    why_no_thread = self._start_thread()
-                if why_no_thread is not None:
-                    self._telling.say_once(Severity.INFO, f"{why_no_thread}: let your schedule call guard.refresh()")
-                    with within(forks.COLD_SECONDS):
-                        self._refresher.refresh_now(partial(self._refresh, everything=True))
+        self._closed = False
+        self._trust.start()
         if self._settings.shape is not None:
-            self._telling.trailers()
+            self._announcer.trailers()
 
     def refresh(self) -> Status:
-        """Read trust again, and ask every source, now. What fails keeps the last good, and stands in the status.
+        """Read trust again, and ask every source, now. What fails keeps the last good, and is in the status.
 
         A guard that never started, or failed to, reads its secrets too: they come into force together or not at all.
         """
-        self._refresher.refresh_now(partial(self._refresh, everything=True))
+        self._trust.refresh()
+        self._follow_listeners()
         self._tallies.share(flush=True)
         return self.status()
 
     def close(self) -> None:
         """Stop refreshing. The trust in force stays, and `start` begins anew."""
-        with self._lock:
-            self._started = False
-            self._closed = True
-        self._refresher.close()
+        self._closed = True
+        self._trust.close()
         self._tallies.leave()
-        self._telling.summarize(flush=True)
+        self._announcer.summarize(flush=True)
 
     def __enter__(self) -> Self:
         """Start. What cannot start is closed, for nothing else would end its attempts."""
@@ -221,17 +169,16 @@ class Guard:
         self.close()
 
     def after_fork(self) -> None:
-        """Forget a lock that a thread of the parent may have held."""
-        self._lock = RLock()
-        self._telling.after_fork()
+        """Leave to the parent what it held back of its log."""
+        self._announcer.after_fork()
 
-    def report_to(self, ledger: ProcessCounts) -> None:
-        """Let a ledger read this guard's counters, and until when its trust lasts."""
-        ledger.open(
+    def report_to(self, counts: ProcessCounts) -> None:
+        """Let the counts of the process include this guard's, and until when its trust lasts."""
+        counts.open(
             source=self._settings.source,
             mode=str(self._settings.mode),
             decisions=self._decisions.totals,
-            refreshes=self._refreshes.totals,
+            refreshes=self._trust.refreshes.totals,
             lives=self._lives,
         )
 
@@ -246,17 +193,13 @@ class Guard:
     def status(self) -> Status:
         """Describe trust, decisions and what is not in force."""
         return status_of(
-            self._holder.current,
+            self._trust.snapshot,
             self._clock(),
             mode=str(self._settings.mode),
             source=self._settings.source,
-            last_refresh=self._last_refresh,
-            problems=self._problems,
-            warnings=(*self._warnings, *self._complaints),
-            lists=crls_of(self._keeper),
-            apis=apis_of(self._keeper),
             decisions=by_reason(self._decisions.totals()),
             requires_lists=self._settings.revocation is RevocationMode.REQUIRE,
+            **self._trust.facts(),
         )
 
     @property
@@ -267,56 +210,32 @@ class Guard:
     @property
     def snapshot(self) -> TrustSnapshot | None:
         """Return the trust in force; the TLS layer of `serve` verifies handshakes with the same."""
-        return self._holder.current
+        return self._trust.snapshot
 
     @property
     def hidden(self) -> frozenset[str]:
         """Return the canonical names of the headers that no application may see."""
         return self._gate.hidden
 
-    def _start_thread(self) -> str | None:
-        """Start the refresher, or return why it cannot run."""
-        why = forks.why_no_thread()
-        if why is None:
-            try:
-                self._refresher.start()
-            except RuntimeError as error:
-                why = f"no thread can be started here ({error})"
-        return why
+    def _load(self, now: datetime) -> tuple[Gatherer, GatheredTrust]:
+        """Load everything; secrets come into force with the trust, or not at all."""
+        self._gate, gatherer, trust = load_all(self._settings, self._clock, now)
+        return gatherer, trust
 
-    def _load(self) -> None:
-        """Read everything before anything takes effect: half a configuration lets nobody in."""
-        now = self._tried_at = self._clock()
-        self._files = fingerprint_of_files(self._sources)
-        problems: list[str] = []
-        secrets = Secrets.read(self._settings, problems)
-        keeper = keeper_of(self._settings, secrets, self._clock, now)
-        try:
-            kept = keeper.load(now)
-        except TrustError as error:
-            raise TrustError([*problems, *error.problems]) from error
-        if problems:
-            raise ConfigurationError(problems)
-        self._gate = gate_of(
-            self._settings, proxy_secret=secrets.proxy, caller_secret=secrets.caller, mode=self._settings.mode
-        )
-        self._keeper = keeper
-        self._adopt(kept, now)
-        self._begin_replay()
+    def _begin_replay(self) -> None:
+        """Repeat nothing that was accepted by another gate, or under other trust."""
+        self._replay_tells = self._announcer.has_accept_listeners
+        self._replay = Replay(self._gate, self._trust.snapshot, self._seconds)
+        self.replay = self._replay.find
 
-    def _refresh(self, *, everything: bool = False) -> None:
-        now = self._clock()
-        try:
-            if self._keeper is None:
-                self._load()
-            if self._keeper is not None:
-                kept = self._keeper.refresh(now, self._clock, everything=everything)
-                self._adopt(kept, now)
-                for refreshed in self._keeper.results:
-                    self._refreshes.add(refreshed)
-        except ConfigurationError as error:
-            self._refreshes.add(Refreshed(RefreshSource.FILES, RefreshResult.FAILURE))
-            self._note(error.problems, now)
+    def _tick(self) -> None:
+        self._tallies.share()
+        self._follow_listeners()
+
+    def _follow_listeners(self) -> None:
+        """Begin to publish repeated acceptances once a hook wants them."""
+        if self._announcer.has_accept_listeners and not self._replay_tells:
+            self._begin_replay()
 
     def _now(self) -> datetime:
         now = self._clock()
@@ -324,97 +243,17 @@ class Guard:
             raise ValueError("the clock tells a time without its zone")
         return now
 
-    def _begin_replay(self) -> None:
-        """Repeat nothing that was accepted by another gate, or under other trust."""
-        self._replay_tells = self._telling.has_accept_listeners
-        self._replay = Replay(self._gate, self._holder.current, self._seconds)
-        self.replay = self._replay.find
-
-    def _repeated(self, count: Callable[[], object], event: CallAccepted) -> None:
-        count()
-        self._telling.tell(event)
-
     def _timestamp(self) -> float:
         """Return the time as seconds since 1970."""
         return self._now().timestamp()
 
-    def _tick(self) -> bool:
-        """Do what is to be done every few seconds, and return whether there is something new to read."""
-        self._telling.summarize()
-        self._tallies.share()
-        return self._has_changed() or self._is_newly_heard
-
-    @property
-    def _is_newly_heard(self) -> bool:
-        """Return whether what is replayed tells nobody, and somebody listens by now."""
-        return self._telling.has_accept_listeners and not self._replay_tells
-
-    def _has_changed(self) -> bool:
-        now = self._clock()
-        if self._keeper is not None:
-            return self._keeper.has_changed(now)
-        is_waiting = self._tried_at is not None and self._tried_at <= now < self._tried_at + RETRY
-        return not is_waiting or fingerprint_of_files(self._sources) != self._files
-
-    def _adopt(self, kept: KeptTrust, now: datetime) -> None:
-        """Put trust into force, if it is another, and tell what is wrong or will be."""
-        current = self._holder.current
-        same = current is not None and (current.trusts, self._warnings) == (kept.trusts, kept.warnings)
-        if current is None or not same or not current.lists.is_same(kept.lists):
-            self._warnings = kept.warnings
-            snapshot = self._holder.replace(kept.trusts, now, kept.lists)
-            self._begin_replay()
-            self._telling.tell(
-                TrustReplaced(
-                    version=snapshot.version,
-                    anchors=len(snapshot.anchors),
-                    pins=len(snapshot.pins),
-                    lists=len(snapshot.lists),
-                    warnings=() if same else kept.warnings,
-                )
-            )
-        elif self._is_newly_heard:
-            self._begin_replay()
-        self._note(kept.problems, now)
-        self._complaints = kept.complaints
-        for complaint in kept.complaints:
-            self._telling.say_once(Severity.WARNING, complaint)
-        for region in kept.renewed:
-            self._telling.say_once(Severity.ERROR, _renewed(region))
-        for ending in expirations(self._holder.current, now):
-            key = (ending.kind, ending.region, ending.at, ending.threshold or 0)
-            if ending.threshold is not None and key not in self._warned:
-                self._warned.add(key)
-                self._telling.tell(Notice(severity=Severity.WARNING, text=ending.text))
-
-    def _note(self, problems: tuple[str, ...], now: datetime) -> None:
-        """Tell what failed when it is something else than the last time; it may fail again every few seconds."""
-        self._last_refresh = now
-        is_news = problems != self._problems
-        self._problems = problems
-        if problems and is_news:
-            self._telling.tell(RefreshFailed(problems=problems))
-
     def _lives(self) -> dict[ExpiryKey, float]:
-        """Return the seconds until trust ends; nothing of a guard that was closed."""
+        """Return the seconds until trust expires; nothing of a guard that was closed."""
         if self._closed:
             return {}
         now = self._now()
-        found = expirations(self._holder.current, now)
+        found = expirations(self._trust.snapshot, now)
         return {ExpiryKey(str(one.kind), one.region): (one.at - now).total_seconds() for one in found}
-
-    def _learn(self, decision: Decision) -> None:
-        """Learn what a fresh decision teaches: an address to ask, or that a root seems to be renewed."""
-        if decision.path and self._keeper is not None:
-            self._keeper.learn(decision.path)
-        if (
-            isinstance(decision, Rejected)
-            and decision.reason is Reason.ISSUER_UNTRUSTED
-            and decision.disposition is not Disposition.UNPROTECTED
-            and decision.evidence is not None
-        ):
-            for name in self._own_names.keys() & map(str.lower, decision.evidence.dns_names):
-                self._telling.say_once(Severity.ERROR, _perhaps_renewed(self._own_names[name]))
 
 
 def _is_protected(decision: Decision) -> bool:
@@ -425,19 +264,3 @@ def _is_protected(decision: Decision) -> bool:
 
 def _unforeseen(error: Exception) -> Rejected:
     return Rejected(reason=Reason.INTERNAL_ERROR, detail=repr(error), disposition=Disposition.REFUSED, error=error)
-
-
-def _renewed(region: str) -> str:
-    return (
-        f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed: Genesys "
-        f"renewed the root, or it is the wrong one. Download {download_of(region)}, and put the new root beside the "
-        "old one"
-    )
-
-
-def _perhaps_renewed(region: str) -> str:
-    return (
-        f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
-        f"actions fail, Genesys renewed the root: download {download_of(region)}, and put the new root beside the old "
-        "one. If they do not, somebody tries a certificate of their own"
-    )

@@ -1,255 +1,233 @@
-"""All sources of trust together: files, the certificates API, CRLs. Each keeps its own last good answer.
-
-What they give is one snapshot, with one writer and many readers.
-"""
+"""The trust in force: loaded at the start, refreshed in the background, replaced in one step."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from cryptography import x509
 
-from mtls_middleware._core import chain as chains
-from mtls_middleware._core import policy
-from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.crl import CRLSet
-from mtls_middleware._core.decision import RejectionError
-from mtls_middleware._core.trust import AuthorityTrust, Binding, TrustSnapshot
+from mtls_middleware._core.trust import AuthorityTrust, TrustSnapshot
+from mtls_middleware._io import forks
 from mtls_middleware._io.forks import follow_forks
-from mtls_middleware._io.store import Store
-from mtls_middleware._trust.crl.lists import CRLView, Revocations
-from mtls_middleware._trust.files.loading import (
-    LoadedTrust,
-    ReadFiles,
-    TrustSources,
-    build_trusts,
-    fingerprint_of_files,
-    read_files,
-)
-from mtls_middleware._trust.genesys.source import APISource
-from mtls_middleware.errors import TrustError
-from mtls_middleware.identity import Authority
+from mtls_middleware._io.http import within
+from mtls_middleware._trust.files.loading import TrustSources, fingerprint_of_files
+from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
+from mtls_middleware._trust.refresher import Refresher
+from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.observing.announcer import Announcer
+from mtls_middleware.observing.counting import Counters
 from mtls_middleware.observing.events import Refreshed, RefreshResult, RefreshSource
-from mtls_middleware.observing.status import APIStatus, CRLStatus
+from mtls_middleware.observing.expiry import expirations
+from mtls_middleware.observing.status import TrustFacts
 
-FOLLOWER_WAIT = timedelta(seconds=10)
-"""How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
+RETRY = timedelta(seconds=30)
+"""After a start that failed. A file that changed is noticed before; a secret or the right time is not."""
 
-LEADER_TIMEOUT = timedelta(minutes=5)
-"""After which a worker that asks, and found nothing yet, may be stuck: the others ask without it."""
+Load = Callable[[datetime], tuple[Gatherer, GatheredTrust]]
+"""Read secrets, trust and state at a time, or raise `ConfigurationError`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptTrust:
-    """Hold the trust of one moment.
+class TrustService:
+    """The trust of one guard, and the thread that keeps it current.
 
     Attributes:
-        trusts: one for each configured authority.
-        lists: revocation lists.
-        warnings: what was left out, and why.
-        problems: what failed; its last good is in here.
-        complaints: what could not be kept for a restart; this process goes on without.
-        renewed: regions whose root does not verify what the certificates API lists.
+        refreshes: how often each kind of source was good, or failed.
     """
-
-    trusts: tuple[AuthorityTrust, ...]
-    lists: CRLSet
-    warnings: tuple[str, ...]
-    problems: tuple[str, ...]
-    complaints: tuple[str, ...]
-    renewed: tuple[str, ...]
-
-
-class Keeper:
-    """Keep trust from all sources. One thread at a time calls it, but for `learn`, `has_changed` and the views."""
 
     def __init__(
         self,
         sources: TrustSources,
         *,
-        store: Store,
-        apis: Sequence[APISource] = (),
-        revocations: Revocations | None = None,
+        load: Load,
+        clock: Callable[[], datetime],
+        announcer: Announcer,
+        interval: float,
+        replaced: Callable[[], object] = lambda: None,
+        tick: Callable[[], object] = lambda: None,
     ) -> None:
-        """Prepare; nothing is read before `load`.
+        """Prepare; nothing is read before `load` or `start`.
 
         Args:
-            sources: the operator's files.
-            store: what outlives this process.
-            apis: one for each region with an OAuth client.
-            revocations: None where nobody asks for revocation.
+            sources: the operator's files, to see when one changes.
+            load: makes the sources of trust and loads them.
+            clock: returns the time, aware, UTC.
+            announcer: publishes what happens.
+            interval: seconds between two refreshes.
+            replaced: called when other trust is in force.
+            tick: called every few seconds.
         """
+        self.refreshes = Counters[Refreshed]()
         self._sources = sources
-        self._store = store
-        self._apis = tuple(apis)
-        self._revocations = revocations
-        self._read: ReadFiles | None = None
-        self._files: Hashable = None
-        self._stored: Hashable = None
-        self._file_problems: tuple[str, ...] = ()
-        self._turned_away: datetime | None = None
-        self._following_since: datetime | None = None
+        self._load_all = load
+        self._clock = clock
+        self._announcer = announcer
+        self._replaced = replaced
+        self._each_tick = tick
+        self._lock = threading.RLock()
+        self._current = CurrentTrust()
+        self._gatherer: Gatherer | None = None
+        self._is_started = False
+        self._files: object = None
+        self._tried_at: datetime | None = None
+        self._last_refresh: datetime | None = None
+        self._warnings: tuple[str, ...] = ()
+        self._problems: tuple[str, ...] = ()
+        self._complaints: tuple[str, ...] = ()
+        self._refresher = Refresher(refresh=self._refresh, changed=self.tick, interval=interval)
+        follow_forks(self)
 
     # --- on any thread --------------------------------------------------------------------------------------------
 
+    @property
+    def snapshot(self) -> TrustSnapshot | None:
+        """Return the trust in force; None before the first."""
+        return self._current.snapshot
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether a thread keeps trust current."""
+        return self._refresher.is_running
+
     def learn(self, verified: Sequence[x509.Certificate]) -> None:
-        """Take note of the addresses of revocation lists in a chain that passed everything else."""
-        if self._revocations is not None:
-            self._revocations.learn(verified)
+        """Remember the addresses of CRLs in a chain that passed everything but revocation; it waits for nothing."""
+        if self._gatherer is not None:
+            self._gatherer.learn(verified)
 
-    def has_changed(self, now: datetime) -> bool:
-        """Return whether a refresh has something to do before its time. It costs a few stats."""
-        return (
-            fingerprint_of_files(self._sources) != self._files
-            or self._store.view() != self._stored
-            or (not self._is_waiting(now) and self._is_due(now))
+    def facts(self) -> TrustFacts:
+        """Return what a status says of the sources."""
+        gatherer = self._gatherer
+        return TrustFacts(
+            last_refresh=self._last_refresh,
+            problems=self._problems,
+            warnings=(*self._warnings, *self._complaints),
+            lists=gatherer.crl_statuses if gatherer is not None else (),
+            apis=gatherer.api_statuses if gatherer is not None else (),
         )
 
-    @property
-    def list_views(self) -> tuple[CRLView, ...]:
-        """Describe where revocation lists come from."""
-        return self._revocations.views if self._revocations is not None else ()
+    # --- start and end --------------------------------------------------------------------------------------------
 
-    @property
-    def apis(self) -> tuple[APISource, ...]:
-        """Return what was told by each region's certificates API."""
-        return self._apis
-
-    @property
-    def results(self) -> tuple[Refreshed, ...]:
-        """Say of each source whether the last refresh found it good."""
-        found = {RefreshSource.FILES: bool(self._file_problems)}
-        if self._apis:
-            found[RefreshSource.API] = any(api.problem for api in self._apis)
-        if self.list_views and self._revocations is not None:
-            found[RefreshSource.LISTS] = bool(self._revocations.problems)
-        return tuple(
-            Refreshed(source, RefreshResult.FAILURE if failed else RefreshResult.SUCCESS)
-            for source, failed in found.items()
-        )
-
-    # --- aside, one at a time -------------------------------------------------------------------------------------
-
-    def load(self, now: datetime) -> KeptTrust:
-        """Read files and what was kept; it asks nobody.
+    def load(self) -> None:
+        """Load, and do nothing more: no thread is started, and the network is not asked.
 
         Raises:
-            TrustError: a file cannot be used, or nothing is valid now.
+            ConfigurationError: a secret or a file of trust cannot be used; every problem at once.
         """
-        files = fingerprint_of_files(self._sources)
-        self._read = read_files(self._sources, now)
-        self._files, self._file_problems = files, ()
-        self._recall(now)
-        return self._kept(now)
+        with self._lock:
+            self._load()
 
-    def refresh(self, now: datetime, clock: Callable[[], datetime], *, everything: bool = False) -> KeptTrust:
-        """Read files again, and ask who is due; of several workers of a machine, one asks, and all learn from it.
+    def start(self) -> None:
+        """Load, then keep trust current on a thread of its own. A start that fails is tried again there.
 
-        Args:
-            now: aware, UTC.
-            clock: tells the time after the network was waited for.
-            everything: ask all, due or not, whoever else asks.
+        Where no thread can live, the sources are asked once, here, and then by `refresh` only.
 
         Raises:
-            TrustError: nothing was ever loaded, and cannot be now.
+            ConfigurationError: as `load`.
         """
-        files = fingerprint_of_files(self._sources)
+        with self._lock:
+            if self._is_started:
+                return
+            try:
+                self._load()
+                self._is_started = True
+            finally:
+                why_no_thread = self._start_thread()
+            if why_no_thread is not None:
+                self._announcer.no_thread(why_no_thread)
+                with within(forks.COLD_SECONDS):
+                    self.refresh()
+
+    def refresh(self) -> None:
+        """Read trust again and ask every source, now, after a refresh that may be under way."""
+        self._refresher.refresh_now(partial(self._refresh, force=True))
+
+    def close(self) -> None:
+        """Stop refreshing. The trust in force stays, and `start` begins anew."""
+        with self._lock:
+            self._is_started = False
+        self._refresher.close()
+
+    def after_fork(self) -> None:
+        """Forget a lock that a thread of the parent may have held."""
+        self._lock = threading.RLock()
+
+    def _start_thread(self) -> str | None:
+        """Start the refresher, or return why it cannot run."""
+        why = forks.why_no_thread()
+        if why is None:
+            try:
+                self._refresher.start()
+            except RuntimeError as error:
+                why = f"no thread can be started here ({error})"
+        return why
+
+    # --- on one thread at a time ----------------------------------------------------------------------------------
+
+    def tick(self) -> bool:
+        """Do what is due every few seconds, and return whether there is something new to read."""
+        self._announcer.summarize()
+        self._each_tick()
+        return self.has_changed()
+
+    def has_changed(self) -> bool:
+        """Return whether a refresh has something to do before its time; a failed start is tried again."""
+        now = self._clock()
+        if self._gatherer is not None:
+            return self._gatherer.has_changed(now)
+        is_waiting = self._tried_at is not None and self._tried_at <= now < self._tried_at + RETRY
+        return not is_waiting or fingerprint_of_files(self._sources) != self._files
+
+    def _load(self) -> None:
+        now = self._tried_at = self._clock()
+        self._files = fingerprint_of_files(self._sources)
+        self._gatherer, trust = self._load_all(now)
+        self._adopt(trust, now)
+        self._replaced()  # by other secrets, if not by other trust
+
+    def _refresh(self, *, force: bool = False) -> None:
+        now = self._clock()
         try:
-            self._read = read_files(self._sources, now)
-            self._file_problems = ()
-        except TrustError as error:
-            if self._read is None:
-                raise
-            self._file_problems = error.problems
-        self._files = files
-        with self._store.refreshing() as is_mine:
-            has_news = self._store.view() != self._stored
-            self._recall(now)
-            self._turned_away = None if is_mine else now
-            if is_mine or self._following_since is None or has_news or self._following_since > now:
-                self._following_since = None if is_mine else now
-            is_stuck = self._following_since is not None and now - self._following_since >= LEADER_TIMEOUT
-            if is_mine or is_stuck or everything:
-                self._ask(now, everything=everything)
-                self._stored = self._store.view()  # what it wrote itself is no news
-        return self._kept(clock())
+            if self._gatherer is None:
+                self._load()
+            if self._gatherer is not None:
+                self._adopt(self._gatherer.refresh(now, self._clock, force=force), now)
+                for refreshed in self._gatherer.results:
+                    self.refreshes.add(refreshed)
+        except ConfigurationError as error:
+            self.refreshes.add(Refreshed(RefreshSource.FILES, RefreshResult.FAILURE))
+            self._note(error.problems, now)
 
-    def _is_due(self, now: datetime) -> bool:
-        return any(api.schedule.is_due(now) for api in self._apis) or (
-            self._revocations is not None and self._revocations.due(now) <= now
-        )
+    def _adopt(self, trust: GatheredTrust, now: datetime) -> None:
+        """Put trust into force, if it is another, and announce what is wrong or will be."""
+        current = self.snapshot
+        same = current is not None and (current.trusts, self._warnings) == (trust.trusts, trust.warnings)
+        if current is None or not same or not current.lists.is_same(trust.lists):
+            self._warnings = trust.warnings
+            snapshot = self._current.replace(trust.trusts, now, trust.lists)
+            self._replaced()
+            self._announcer.trust_replaced(snapshot, () if same else trust.warnings)
+        self._note(trust.problems, now)
+        self._complaints = trust.complaints
+        self._announcer.not_kept(trust.complaints)
+        self._announcer.roots_renewed(trust.renewed)
+        self._announcer.expirations(expirations(self.snapshot, now))
 
-    def _is_waiting(self, now: datetime) -> bool:
-        return self._turned_away is not None and self._turned_away <= now < self._turned_away + FOLLOWER_WAIT
-
-    def _recall(self, now: datetime) -> None:
-        self._stored = self._store.view()
-        for api in self._apis:
-            api.recall(now)
-        if self._revocations is not None:
-            self._revocations.recall(self._trust(now).trusts, now)
-
-    def _ask(self, now: datetime, *, everything: bool) -> None:
-        for api in self._apis:
-            if everything or api.schedule.is_due(now):
-                api.ask(now)
-        if self._revocations is None:
-            return
-        trusts = self._trust(now).trusts
-        for api in self._apis:
-            for leaf in api.known.genesys_leaves(now):
-                self._revocations.learn_unverified((leaf,), trusts, now)
-        self._revocations.refresh(trusts, now, everything=everything)
-
-    def _trust(self, now: datetime) -> LoadedTrust:
-        assert self._read is not None  # noqa: S101 - `load` or `refresh` came first
-        return build_trusts(self._sources, self._read, now, (api.known for api in self._apis))
-
-    def _kept(self, now: datetime) -> KeptTrust:
-        loaded = self._trust(now)
-        lists = self._revocations.lists(loaded.trusts) if self._revocations is not None else CRLSet()
-        return KeptTrust(
-            trusts=loaded.trusts,
-            lists=lists,
-            warnings=(*loaded.warnings, *(warning for api in self._apis for warning in api.warnings)),
-            problems=(
-                *self._file_problems,
-                *(api.problem for api in self._apis if api.problem),
-                *(self._revocations.problems if self._revocations is not None else ()),
-            ),
-            complaints=self._store.problems,
-            renewed=tuple(api.region for api in self._apis if _has_new_root(api, loaded.trusts, now)),
-        )
-
-
-def _has_new_root(api: APISource, trusts: Sequence[AuthorityTrust], now: datetime) -> bool:
-    """Return whether the API lists a ``genesys`` certificate that the root of its region did not sign."""
-    binding = Binding(Authority.GENESYS, api.region)
-    own = [trust for trust in trusts if trust.authority is Authority.GENESYS and binding in trust.names]
-    return any(not _is_signed(leaf, trust, now) for trust in own for leaf in api.known.genesys_leaves(now))
-
-
-def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
-    """Return whether the leaf leads to an anchor; that it is not valid yet is another matter."""
-    try:
-        chain = parse_chain((leaf,))
-        moment = max(now, chain.leaf.not_valid_before_utc)
-        policy.identify(chains.verify(chain, trust, moment), trust, "")
-    except RejectionError:
-        return False
-    return True
+    def _note(self, problems: tuple[str, ...], now: datetime) -> None:
+        self._last_refresh = now
+        self._problems = problems
+        self._announcer.problems(problems)
 
 
 class CurrentTrust:
-    """Hold the current snapshot. Readers take no lock: they read one reference, and keep what they read.
+    """The current snapshot. Readers take no lock: they read one reference, and keep what they read.
 
     Attributes:
-        current: the newest snapshot; None before the first. Only `replace` writes it.
+        snapshot: the newest; None before the first. Only `replace` writes it.
     """
 
     def __init__(self) -> None:
-        self.current: TrustSnapshot | None = None
+        self.snapshot: TrustSnapshot | None = None
         self._writing = threading.Lock()
         follow_forks(self)
 
@@ -261,12 +239,12 @@ class CurrentTrust:
         Args:
             trusts: one for each configured authority.
             built_at: by the guard's clock, UTC.
-            lists: revocation lists of all authorities; None for none.
+            lists: CRLs of all authorities; None for none.
         """
         trusts = tuple(trusts)
         with self._writing:
-            version = self.current.version + 1 if self.current is not None else 1
-            self.current = snapshot = TrustSnapshot(
+            version = self.snapshot.version + 1 if self.snapshot is not None else 1
+            self.snapshot = snapshot = TrustSnapshot(
                 version=version, built_at=built_at, trusts=trusts, lists=CRLSet() if lists is None else lists
             )
         return snapshot
@@ -274,34 +252,3 @@ class CurrentTrust:
     def after_fork(self) -> None:
         """Forget a lock that a thread of the parent may have held."""
         self._writing = threading.Lock()
-
-
-def crls_of(keeper: Keeper | None) -> tuple[CRLStatus, ...]:
-    """Describe where revocation lists come from."""
-    return tuple(
-        CRLStatus(
-            origin=view.origin,
-            number=view.held.number if view.held else None,
-            entries=len(view.held.serial_numbers) if view.held else 0,
-            this_update=view.held.this_update if view.held else None,
-            next_update=view.held.next_update if view.held else None,
-            last_success=view.last_success,
-            error=view.error,
-            is_learned=view.is_learned,
-        )
-        for view in (keeper.list_views if keeper is not None else ())
-    )
-
-
-def apis_of(keeper: Keeper | None) -> tuple[APIStatus, ...]:
-    """Describe what the certificates API of each region has told."""
-    return tuple(
-        APIStatus(
-            region=api.region,
-            certificates=len(api.known.certificates),
-            last_success=api.last_success,
-            next_poll=api.schedule.due,
-            error=api.problem,
-        )
-        for api in (keeper.apis if keeper is not None else ())
-    )

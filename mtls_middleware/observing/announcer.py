@@ -1,15 +1,29 @@
 """What is published, and how often: every hook gets each event, and a notice is logged once."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 
 from mtls_middleware._core.boundary import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
-from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, Hook, Notice, Severity
+from mtls_middleware._core.trust import TrustSnapshot
+from mtls_middleware.identity import ClientIdentity
+from mtls_middleware.observing.events import (
+    CallAccepted,
+    CallRejected,
+    Event,
+    Hook,
+    Notice,
+    RefreshFailed,
+    Severity,
+    TrustReplaced,
+)
+from mtls_middleware.observing.expiry import Expiry, download_of
 from mtls_middleware.observing.logging import LOGGER
 
 REPORT_EVERY = timedelta(minutes=1)
@@ -29,10 +43,22 @@ _OUR_UVICORN = "mtls_middleware.servers.uvicorn"
 class Announcer:
     """Publishes to the hooks of one guard. What fails there changes no decision."""
 
-    def __init__(self, hooks: Iterable[Hook], *, source: str) -> None:
+    def __init__(
+        self, hooks: Iterable[Hook], *, source: str, genesys_names: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Prepare.
+
+        Args:
+            hooks: take the events.
+            source: name of the configured source of certificates.
+            genesys_names: the region of each certificate name (lower case) that a root of Genesys vouches for.
+        """
         self._hooks = tuple(hooks)
         self._source = source
+        self._genesys_names = genesys_names
         self._said: set[str] = set()
+        self._warned: set[tuple[str, str, datetime, int]] = set()
+        self._problems: tuple[str, ...] = ()
         self._last_report: datetime | None = None
 
     def tell(self, event: Event) -> None:
@@ -57,6 +83,57 @@ class Announcer:
                 self.tell(CallAccepted(identity=decision.identity, cached=decision.cached))
         elif decision.disposition is not Disposition.UNPROTECTED:
             self._rejection(connection, decision)
+
+    def counting(self, count: Callable[[], object], identity: ClientIdentity) -> Callable[[], object]:
+        """Return what counts a repeated acceptance, and publishes it if any hook wants that now."""
+        if not self.has_accept_listeners:
+            return count
+        return partial(self._counted, count, CallAccepted(identity=identity, cached=True))
+
+    def _counted(self, count: Callable[[], object], event: CallAccepted) -> None:
+        count()
+        self.tell(event)
+
+    def trust_replaced(self, snapshot: TrustSnapshot, warnings: tuple[str, ...]) -> None:
+        """Publish that other trust is in force."""
+        self.tell(
+            TrustReplaced(
+                version=snapshot.version,
+                anchors=len(snapshot.anchors),
+                pins=len(snapshot.pins),
+                lists=len(snapshot.lists),
+                warnings=warnings,
+            )
+        )
+
+    def problems(self, problems: tuple[str, ...]) -> None:
+        """Publish what failed in a refresh, unless the same failed in the one before."""
+        is_news = problems != self._problems
+        self._problems = problems
+        if problems and is_news:
+            self.tell(RefreshFailed(problems=problems))
+
+    def not_kept(self, complaints: Iterable[str]) -> None:
+        """Publish, once, what could not be kept for a restart."""
+        for complaint in complaints:
+            self.say_once(Severity.WARNING, complaint)
+
+    def roots_renewed(self, regions: Iterable[str]) -> None:
+        """Publish, once, whose root does not verify what the certificates API lists."""
+        for region in regions:
+            self.say_once(Severity.ERROR, _renewed(region))
+
+    def expirations(self, found: Iterable[Expiry]) -> None:
+        """Publish each expiry at each of its thresholds, once."""
+        for expiry in found:
+            key = (expiry.kind, expiry.region, expiry.at, expiry.threshold or 0)
+            if expiry.threshold is not None and key not in self._warned:
+                self._warned.add(key)
+                self.tell(Notice(severity=Severity.WARNING, text=expiry.text))
+
+    def no_thread(self, why: str) -> None:
+        """Publish, once, that trust is refreshed on demand only."""
+        self.say_once(Severity.INFO, f"{why}: let your schedule call guard.refresh()")
 
     def report_mode(self, now: datetime) -> None:
         """Say, now and then, that nobody is kept out."""
@@ -96,6 +173,9 @@ class Announcer:
         )
         if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
             self.say_once(Severity.ERROR, _SERVER_HIDES)
+        if rejected.reason is Reason.ISSUER_UNTRUSTED and rejected.evidence is not None:
+            for name in self._genesys_names.keys() & map(str.lower, rejected.evidence.dns_names):
+                self.say_once(Severity.ERROR, _perhaps_renewed(self._genesys_names[name]))
 
 
 def _correlation_id(connection: Connection) -> str | None:
@@ -112,3 +192,19 @@ def _correlation_id(connection: Connection) -> str | None:
 def _peer(connection: Connection) -> str:
     peer = connection.transport.peer if connection.transport else connection.client
     return ":".join(map(str, peer)) if isinstance(peer, tuple) else repr(peer)
+
+
+def _renewed(region: str) -> str:
+    return (
+        f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed: Genesys "
+        f"renewed the root, or it is the wrong one. Download {download_of(region)}, and put the new root beside the "
+        "old one"
+    )
+
+
+def _perhaps_renewed(region: str) -> str:
+    return (
+        f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
+        f"actions fail, Genesys renewed the root: download {download_of(region)}, and put the new root beside the old "
+        "one. If they do not, somebody tries a certificate of their own"
+    )

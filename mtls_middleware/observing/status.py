@@ -128,16 +128,21 @@ class Status:
     verdicts: int
 
 
-class Facts(TypedDict):
-    """Name what a guard knows about itself, beside its trust."""
+class TrustFacts(TypedDict):
+    """What a guard knows about the sources of its trust."""
 
-    mode: str
-    source: str
     last_refresh: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
+
+
+class Facts(TrustFacts):
+    """What a guard knows about itself, beside its trust."""
+
+    mode: str
+    source: str
     decisions: Mapping[str, int]
 
 

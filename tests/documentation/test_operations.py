@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from mtls_middleware import Reason, Status, guard
+from mtls_middleware import Reason, Status
 from mtls_middleware._core.response import refusal
+from mtls_middleware._trust import service
 from mtls_middleware.observing import announcer, logging
 from mtls_middleware.observing.expiry import WARNING_DAYS
 from mtls_middleware.servers import context
@@ -109,7 +110,7 @@ def test_the_time_to_wait_is_told_where_there_is_one(reason: Reason) -> None:
 @pytest.mark.parametrize(
     ("title", "promise"),
     [
-        ("mtls-middleware cannot start", f"every {guard.RETRY.seconds} seconds"),
+        ("mtls-middleware cannot start", f"every {service.RETRY.seconds} seconds"),
         ("A root or pin will expire", "{2}, {1} and {0} days before".format(*WARNING_DAYS)),
         ("Refused in the TLS handshake", f"at most {context.LINES_PER_MINUTE} lines a minute"),
         ("The TLS server keeps old trust", f"every {context.RETRY_AFTER:.0f} seconds"),

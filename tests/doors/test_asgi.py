@@ -96,12 +96,12 @@ class TestLifespan:
         given = site.guard()
         middleware = MTLSMiddleware(_with_lifespan, guard=given)
         run_asgi(middleware, LIFESPAN, STARTUP, SHUTDOWN)
-        assert given._refresher.is_running
+        assert given._trust._refresher.is_running
         own = MTLSMiddleware(_with_lifespan, settings=site.settings())
         assert own._guard is not None
-        assert own._guard._refresher.is_running
+        assert own._guard._trust._refresher.is_running
         run_asgi(own, LIFESPAN, STARTUP, SHUTDOWN)
-        assert not own._guard._refresher.is_running
+        assert not own._guard._trust._refresher.is_running
 
     @pytest.mark.parametrize("raises", [True, False], ids=["raises", "returns"])
     def test_trust_stays_current_where_the_application_knows_no_lifespan(self, site: Site, *, raises: bool) -> None:
@@ -115,7 +115,7 @@ class TestLifespan:
         except ValueError:
             assert raises
         assert middleware._guard is not None
-        assert middleware._guard._refresher.is_running
+        assert middleware._guard._trust._refresher.is_running
         middleware._guard.close()
 
     def test_trust_that_is_gone_at_the_next_start_fails_it(self, site: Site) -> None:

@@ -107,7 +107,7 @@ class TestStart:
         guard.close()
         assert call(guard, over_tls(good_client())).verdict == "accepted"
         guard.start()
-        assert guard._refresher.is_running
+        assert guard._trust._refresher.is_running
         assert guard.status().version == 1
 
     def test_close_before_start_does_nothing(self, site: Site) -> None:
@@ -154,7 +154,7 @@ class TestStart:
     def test_a_guard_that_nobody_holds_ends_its_thread(self, site: Site) -> None:
         guard = Guard(site.settings(), clock=Clock(), hooks=())
         guard.start()
-        thread = guard._refresher._thread
+        thread = guard._trust._refresher._thread
         assert thread is not None
         reference = weakref.ref(guard)
         del guard
@@ -384,7 +384,7 @@ class TestRefreshWithoutStart:
         guard = site.new_guard()
         guard.refresh()
         guard.start()
-        assert guard._refresher.is_running
+        assert guard._trust._refresher.is_running
 
 
 class TestStatus:

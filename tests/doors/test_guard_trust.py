@@ -183,8 +183,8 @@ class TestLearning:
         host.content = crl(client)
         guard = site.guard(revocation="check")
         before = verdict(guard, client)
-        assert guard._has_changed()
-        guard._refresher.refresh_now()
+        assert guard._trust.has_changed()
+        guard._trust._refresher.refresh_now()
 
         assert (before, verdict(guard, client)) == ("accepted", "certificate_revoked")
 
@@ -193,7 +193,7 @@ class TestLearning:
         host.content = crl()
         guard = site.guard(revocation="require")
         before = verdict(guard, client)
-        guard._refresher.refresh_now()
+        guard._trust._refresher.refresh_now()
 
         assert (before, verdict(guard, client)) == ("revocation_unknown", "accepted")
 
@@ -203,7 +203,7 @@ class TestLearning:
         verdict(guard, stranger_ca().client(crl_url=ADDRESS))
 
         assert guard.status().lists == ()
-        assert not guard._has_changed()
+        assert not guard._trust.has_changed()
 
     def test_a_host_that_fails_takes_nothing_away_and_is_told_once(self, site: Site, host: Host) -> None:
         client = regional_ca().client(crl_url=ADDRESS)
@@ -223,7 +223,7 @@ class TestLearning:
         state = str(tmp_path / "state")
         first = site.guard(revocation="require", state=state)
         verdict(first, client)
-        first._refresher.refresh_now()
+        first._trust._refresher.refresh_now()
         host.content = None
 
         again = site.guard(revocation="require", state=state)
@@ -236,10 +236,10 @@ class TestLearning:
         state = str(tmp_path / "state")
         asking, learning = (site.guard(revocation="check", state=state) for _ in range(2))
         verdict(asking, client)
-        asking._refresher.refresh_now()
+        asking._trust._refresher.refresh_now()
         host.content = None
-        assert learning._has_changed()
-        learning._refresher.refresh_now()
+        assert learning._trust.has_changed()
+        learning._trust._refresher.refresh_now()
 
         assert verdict(learning, client) == "certificate_revoked"
 
@@ -277,8 +277,8 @@ class TestAPI:
         api.add(PINNED)
         guard = digicert(site, api)
         before = verdict(guard, PINNED)
-        assert guard._has_changed()
-        guard._refresher.refresh_now()
+        assert guard._trust.has_changed()
+        guard._trust._refresher.refresh_now()
 
         assert (before, verdict(guard, PINNED)) == ("trust_unavailable", "accepted")
         assert verdict(guard, DIGICERT.client()) == "not_pinned"
@@ -406,7 +406,7 @@ class TestThreads:
         guard = digicert(site, api)
 
         assert verdict(guard, PINNED) == "accepted"
-        assert not guard._refresher.is_running
+        assert not guard._trust._refresher.is_running
         assert any("guard.refresh()" in text for text in notices(site))
 
     def test_a_start_that_failed_heals_by_itself(self, site: Site) -> None:
@@ -414,11 +414,11 @@ class TestThreads:
         site.root.unlink()
         with pytest.raises(TrustError):
             guard.start()
-        assert guard._refresher.is_running
+        assert guard._trust._refresher.is_running
         before = verdict_of(guard)
         regional_ca().write(site.root)
-        assert guard._has_changed()
-        guard._refresher.tick()
+        assert guard._trust.has_changed()
+        guard._trust._refresher.tick()
 
         assert (before, verdict_of(guard)) == ("trust_unavailable", "accepted")
 
@@ -429,9 +429,9 @@ class TestThreads:
         guard.refresh()
         site.clock.now += shift
         for _ in range(2):
-            guard._refresher.refresh_now()
+            guard._trust._refresher.refresh_now()
 
-        assert not guard._has_changed()
+        assert not guard._trust.has_changed()
 
     def test_what_cannot_be_kept_makes_no_trust_stale(self, site: Site) -> None:
         (site.folder / "state").write_bytes(b"")

@@ -171,8 +171,8 @@ def test_a_door_refuses_settings_beside_a_guard(door: type, site: Site) -> None:
 def test_with_starts_a_guard_and_closes_it(site: Site) -> None:
     with site.new_guard() as guard:
         assert call(guard, over_tls(good_client())).identity is not None
-        assert guard._refresher.is_running
-    assert not guard._refresher.is_running
+        assert guard._trust._refresher.is_running
+    assert not guard._trust._refresher.is_running
 
 
 def test_with_closes_a_guard_that_cannot_start(site: Site) -> None:
@@ -181,7 +181,7 @@ def test_with_closes_a_guard_that_cannot_start(site: Site) -> None:
 
     with pytest.raises(TrustError), guard:
         pytest.fail("it must not start")
-    assert not guard._refresher.is_running
+    assert not guard._trust._refresher.is_running
 
 
 def test_starlette_adds_the_middleware_by_its_name() -> None:

@@ -119,7 +119,7 @@ def test_the_thread_that_keeps_trust_current_tells_when_a_flood_has_ended(
         http(guard, over_tls(None))
     caplog.clear()
     watched.seconds.now = 10.0
-    guard._refresher.tick()
+    guard._trust._refresher.tick()
 
     assert caplog.messages == ["certificate_missing: 4 more refusals not logged in the last 10 s"]
 
@@ -186,7 +186,7 @@ def test_a_log_that_fails_keeps_trust_current(
     monkeypatch.setattr(LimitedLog, "summarize", fail)
     os.utime(watched.site.root, (0, 0))
 
-    assert guard._tick()
+    assert guard._trust.tick()
     assert caplog.messages == ["a hook failed"]
 
 

@@ -120,7 +120,7 @@ class TestAsleep:
         guard = watched.guard()
         http(guard, over_tls(good_client()))
 
-        assert not guard._telling.has_accept_listeners
+        assert not guard._announcer.has_accept_listeners
         assert guard._replay._last is not None
         repeated = guard._replay._last.repeated
         assert type(repeated).__name__ == "method-wrapper"  # the counter's own step
@@ -133,14 +133,14 @@ class TestAsleep:
             before.setattr(trace, "_TRACER_PROVIDER", None)
             guard = watched.guard()
             http(guard, over_tls(good_client()))
-            guard._refresher.tick()
+            guard._trust._refresher.tick()
             version = guard.status().version
         assert traced(guard, over_tls(good_client()), spans) == {}
-        guard._refresher.tick()
+        guard._trust._refresher.tick()
 
         assert traced(guard, over_tls(good_client()), spans) == expected(good_client())
         assert guard.status().version == version
-        assert not guard._is_newly_heard
+        assert guard._replay_tells
 
     def test_spans_of_a_provider_that_is_not_the_process_s_are_noticed_by_the_call(
         self, watched: Watched, monkeypatch: pytest.MonkeyPatch

@@ -112,12 +112,12 @@ def test_without_opentelemetry_there_is_nothing_to_tell(monkeypatch: pytest.Monk
 def test_a_guard_from_settings_has_a_limited_log_and_marks_spans(site: Site) -> None:
     guard = Guard.from_settings(site.settings(), clock=site.clock)
 
-    assert [type(hook) for hook in guard._telling._hooks] == [LimitedLog, Spans]
+    assert [type(hook) for hook in guard._announcer._hooks] == [LimitedLog, Spans]
 
 
 def test_a_silent_guard_tells_nobody_and_stands_in_no_metric(site: Site) -> None:
     before = len(telemetry.LEDGER._accounts)
     guard = Guard.silent(site.settings(), clock=site.clock)
 
-    assert guard._telling._hooks == ()
+    assert guard._announcer._hooks == ()
     assert len(telemetry.LEDGER._accounts) == before

@@ -10,7 +10,7 @@ import pytest
 from mtls_middleware import Settings
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind, NoStore
-from mtls_middleware.composition import Secrets, keeper_of, trust_sources
+from mtls_middleware.composition import Secrets, gatherer_of, trust_sources
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys.region import NOW
 
@@ -72,7 +72,7 @@ class TestSecrets:
         assert STATE_SECRET not in repr(secrets)
 
 
-class TestKeeper:
+class TestGatherer:
     """The parts are those that the settings ask for."""
 
     @pytest.mark.parametrize(("state", "kind"), [("off", NoStore), (None, FolderStore)], ids=["off", "a folder"])
@@ -81,9 +81,9 @@ class TestKeeper:
     ) -> None:
         environ |= {"MTLS_STATE": state} if state else {}
         settings = Settings.from_env(environ)
-        keeper = keeper_of(settings, secrets_of(environ)[0], lambda: NOW, NOW)
+        gatherer = gatherer_of(settings, secrets_of(environ)[0], lambda: NOW, NOW)
 
-        assert type(keeper._store) is kind
+        assert type(gatherer._store) is kind
 
     def test_each_client_asks_its_region(self, environ: dict[str, str]) -> None:
         environ |= {
@@ -92,13 +92,13 @@ class TestKeeper:
             "MTLS_GENESYS_CLIENT_ID": "us-east-1=an-id,eu-west-1=another",
             "MTLS_GENESYS_CLIENT_SECRET": f"us-east-1={SECRET},eu-west-1={SECRET}",
         }
-        keeper = keeper_of(Settings.from_env(environ), secrets_of(environ)[0], lambda: NOW, NOW)
+        gatherer = gatherer_of(Settings.from_env(environ), secrets_of(environ)[0], lambda: NOW, NOW)
 
-        assert [api.region for api in keeper.apis] == ["us-east-1", "eu-west-1"]
+        assert [api.region for api in gatherer.apis] == ["us-east-1", "eu-west-1"]
 
     def test_other_regions_or_authorities_have_another_folder(self, environ: dict[str, str], tmp_path: Path) -> None:
         one, other = (
-            keeper_of(Settings.from_env(settings), secrets_of(settings)[0], lambda: NOW, NOW)._store
+            gatherer_of(Settings.from_env(settings), secrets_of(settings)[0], lambda: NOW, NOW)._store
             for settings in (environ, {**environ, "MTLS_REGIONS": "eu-west-1"})
         )
         one.put(Kind.CRL, "a", b"a list", NOW)
@@ -109,7 +109,7 @@ class TestKeeper:
     def test_the_order_of_regions_makes_no_other_folder(self, environ: dict[str, str]) -> None:
         trust = f"us-east-1={environ['MTLS_TRUST']},eu-west-1={environ['MTLS_TRUST']}"
         one, other = (
-            keeper_of(Settings.from_env(settings), secrets_of(settings)[0], lambda: NOW, NOW)._store
+            gatherer_of(Settings.from_env(settings), secrets_of(settings)[0], lambda: NOW, NOW)._store
             for settings in (
                 {**environ, "MTLS_TRUST": trust, "MTLS_REGIONS": "us-east-1,eu-west-1"},
                 {**environ, "MTLS_TRUST": trust, "MTLS_REGIONS": "eu-west-1,us-east-1"},
@@ -127,15 +127,15 @@ IMPORTS = """
 import sys
 from datetime import UTC, datetime
 from mtls_middleware import Settings
-from mtls_middleware.composition import Secrets, keeper_of
+from mtls_middleware.composition import Secrets, gatherer_of
 settings = Settings.from_env()
 now = datetime.now(UTC)
-keeper = keeper_of(settings, Secrets.read(settings, []), lambda: now, now)
+gatherer = gatherer_of(settings, Secrets.read(settings, []), lambda: now, now)
 before = set(sys.modules)
-keeper.load(now)
-keeper.refresh(now, lambda: now)
+gatherer.load(now)
+gatherer.refresh(now, lambda: now)
 print(sorted(name for name in set(sys.modules) - before))
-print(sum(bool(view.error) for view in keeper.list_views), sum(bool(api.problem) for api in keeper.apis))
+print(sum(bool(view.error) for view in gatherer.crl_views), sum(bool(api.problem) for api in gatherer.apis))
 """
 
 

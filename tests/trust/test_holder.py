@@ -8,13 +8,13 @@ from mtls_middleware._trust.service import CurrentTrust
 
 
 def test_there_is_nothing_before_the_first_snapshot() -> None:
-    assert CurrentTrust().current is None
+    assert CurrentTrust().snapshot is None
 
 
 def test_a_replacement_becomes_current(now: datetime) -> None:
     holder = CurrentTrust()
     snapshot = holder.replace((), now)
-    assert holder.current is snapshot
+    assert holder.snapshot is snapshot
     assert (snapshot.version, snapshot.built_at, snapshot.trusts) == (1, now, ())
 
 

@@ -246,12 +246,12 @@ class Deployment:
         now = self.world.clock.now
         for number, guard in enumerate(self.workers):
             if abs(now - self.refreshed[number]) >= INTERVAL:
-                guard._refresher.refresh_now()
+                guard._trust._refresher.refresh_now()
                 self.refreshed[number] = now
         for _ in range(3):
             for guard in self.workers:
-                if guard._has_changed():
-                    guard._refresher.refresh_now()
+                if guard._trust.has_changed():
+                    guard._trust._refresher.refresh_now()
 
     def verdicts(self, client: ClientCertificate) -> list[str]:
         scope = http_scope(over_tls(client))

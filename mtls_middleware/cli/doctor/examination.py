@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mtls_middleware._io.fetch import open_session
 from mtls_middleware._io.http import OpenSession
-from mtls_middleware._trust.service import KeptTrust
+from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ask_clocks, kept_of, tell_api, tell_clock
 from mtls_middleware.cli.doctor.paths import tell_paths
@@ -82,7 +82,7 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tel
     now = world.clock()
     kept = kept_of(settings, secrets, world.clock, world.open_session)
     tell("looking at files …")
-    trust: KeptTrust | None = None
+    trust: GatheredTrust | None = None
     problems: tuple[str, ...] = ()
     try:
         trust = kept.keeper.load(now)
@@ -92,17 +92,17 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tel
     differences = None
     if not world.offline:
         tell("asking the network …")
-        places = [view.origin for view in kept.keeper.list_views if "://" in view.origin]
+        places = [view.origin for view in kept.keeper.crl_views if "://" in view.origin]
         kept.ask(places, lambda left: tell(f"asking the network: {left} …"))
         differences = ask_clocks(settings, world.clock, world.open_session)
         if trust is not None:
-            trust = kept.keeper.refresh(world.clock(), world.clock, everything=True)
+            trust = kept.keeper.refresh(world.clock(), world.clock, force=True)
     found += tell_files(settings, now, problems, trust.warnings if trust is not None else ())
     found.append(tell_clock(differences))
     if trust is not None:
         found += tell_roots(trust, now)
         found += tell_future(trust, now)
-        found += tell_revocation(kept.keeper.list_views, settings.revocation, now, offline=world.offline)
+        found += tell_revocation(kept.keeper.crl_views, settings.revocation, now, offline=world.offline)
     else:
         found += [_not_looked_at(Topic.ROOTS), _not_looked_at(Topic.REVOCATION)]
     found += tell_api(settings, kept, offline=world.offline)

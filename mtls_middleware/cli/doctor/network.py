@@ -17,10 +17,10 @@ from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import OpenSession, within
 from mtls_middleware._io.store import Entry, Kind, NoStore, Store
 from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.gathering import Gatherer
 from mtls_middleware._trust.genesys.client import Answer, CertificatesAPI
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.source import APISource
-from mtls_middleware._trust.service import Keeper
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.composition import (
     Secrets,
@@ -150,7 +150,7 @@ class Kept:
         asked: what was told so far.
     """
 
-    keeper: Keeper
+    keeper: Gatherer
     store: ReadOnlyStore
     apis: tuple[APISource, ...]
     polls: dict[str, Callable[[], Answer]]
@@ -200,7 +200,7 @@ def kept_of(
     revocations = None
     if settings.revocation is not RevocationMode.OFF:
         revocations = Revocations(places=settings.crl_urls, fetch=asked.fetch, store=store, interval=interval)
-    keeper = Keeper(trust_sources(settings), store=store, apis=apis, revocations=revocations)
+    keeper = Gatherer(trust_sources(settings), store=store, apis=apis, revocations=revocations)
     return Kept(keeper=keeper, store=store, apis=apis, polls=polls, asked=asked)
 
 

@@ -14,7 +14,7 @@ from mtls_middleware._io.files import Problems, subject_of
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.lists import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
-from mtls_middleware._trust.service import KeptTrust
+from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.composition import trust_sources
@@ -91,7 +91,7 @@ def tell_regions(settings: Settings) -> Iterator[Finding]:
             )
 
 
-def tell_roots(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
+def tell_roots(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
     """Tell how long roots and pins live, and whether a root seems to be renewed."""
     snapshot = TrustSnapshot(version=1, built_at=now, trusts=kept.trusts, lists=kept.lists)
     last = min(WARNING_DAYS)
@@ -111,7 +111,7 @@ def tell_roots(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
         )
 
 
-def tell_future(kept: KeptTrust, now: datetime) -> Iterator[Finding]:
+def tell_future(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
     """Tell of roots that begin in the future: of these and the clock, one is wrong."""
     future = [anchor for trust in kept.trusts for anchor in trust.anchors if anchor.not_before > now]
     for anchor in future:

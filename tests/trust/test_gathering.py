@@ -12,11 +12,11 @@ from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.trust import Binding
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
+from mtls_middleware._trust.gathering import FOLLOWER_WAIT, LEADER_TIMEOUT, Gatherer
 from mtls_middleware._trust.genesys.client import Answer
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
 from mtls_middleware._trust.genesys.source import APISource
-from mtls_middleware._trust.service import FOLLOWER_WAIT, LEADER_TIMEOUT, Keeper
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate, RegionalCA
@@ -69,17 +69,17 @@ def _listed(client: ClientCertificate) -> ListedCertificate:
 
 @dataclass
 class Worker:
-    """Hold a keeper with all sources, and its time."""
+    """A gatherer with all sources, and its time."""
 
-    keeper: Keeper
+    gatherer: Gatherer
     file: Path
     store: Machine
     api: API
     host: Host
     now: datetime = NOW
 
-    def refresh(self, *, everything: bool = False) -> tuple[str, ...]:
-        return self.keeper.refresh(self.now, lambda: self.now, everything=everything).problems
+    def refresh(self, *, force: bool = False) -> tuple[str, ...]:
+        return self.gatherer.refresh(self.now, lambda: self.now, force=force).problems
 
     def asked(self) -> tuple[int, int]:
         return self.api.asked, len(self.host.asked)
@@ -92,14 +92,14 @@ def worker(tmp_path: Path, sources: Callable[..., TrustSources]) -> Worker:
     source = APISource("us-east-1", api, store, interval=3600, now=NOW, draw=lambda _, high: high)
     revocations = Revocations(places=[A], fetch=host, store=store, draw=lambda _, __: 1.0)
     names = {Binding(Authority.GENESYS, "us-east-1"): frozenset({ROOT.cert_name})}
-    keeper = Keeper(sources(file, names=names), store=store, apis=[source], revocations=revocations)
-    keeper.load(NOW)
-    return Worker(keeper, file, store, api, host)
+    gatherer = Gatherer(sources(file, names=names), store=store, apis=[source], revocations=revocations)
+    gatherer.load(NOW)
+    return Worker(gatherer, file, store, api, host)
 
 
 def test_loading_asks_nobody(worker: Worker) -> None:
     assert worker.asked() == (0, 0)
-    assert worker.keeper.has_changed(NOW)
+    assert worker.gatherer.has_changed(NOW)
 
 
 def test_a_refresh_asks_all_once(worker: Worker) -> None:
@@ -107,19 +107,19 @@ def test_a_refresh_asks_all_once(worker: Worker) -> None:
         assert worker.refresh() == ()
 
     assert worker.asked() == (1, 1)
-    assert not worker.keeper.has_changed(NOW)
+    assert not worker.gatherer.has_changed(NOW)
 
 
 def test_everything_is_asked_on_demand(worker: Worker) -> None:
     worker.refresh()
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
 
     assert worker.asked() == (2, 2)
 
 
 def test_on_demand_it_is_asked_whoever_else_asks(worker: Worker) -> None:
     worker.store.taken = True
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
 
     assert worker.asked() == (1, 1)
 
@@ -129,7 +129,7 @@ def test_each_failure_is_told_and_takes_nothing_away(worker: Worker) -> None:
     worker.api.failure, worker.host.lists[A] = "down", None
     worker.file.write_bytes(b"junk")
 
-    kept = worker.keeper.refresh(NOW, lambda: NOW, everything=True)
+    kept = worker.gatherer.refresh(NOW, lambda: NOW, force=True)
 
     assert [problem.partition(": ")[0] for problem in kept.problems] == [
         f"MTLS_TRUST {worker.file}",
@@ -151,27 +151,27 @@ def test_a_file_that_is_mended_is_told_of_no_more(worker: Worker) -> None:
 def test_a_bad_file_is_read_again_only_when_it_changes(worker: Worker) -> None:
     worker.refresh()
     worker.file.write_bytes(b"junk")
-    before = worker.keeper.has_changed(NOW)
+    before = worker.gatherer.has_changed(NOW)
     worker.refresh()
 
-    assert (before, worker.keeper.has_changed(NOW)) == (True, False)
+    assert (before, worker.gatherer.has_changed(NOW)) == (True, False)
 
 
 def test_what_was_never_loaded_cannot_be_refreshed(tmp_path: Path, sources: Callable[..., TrustSources]) -> None:
-    keeper = Keeper(sources(tmp_path / "missing.pem"), store=Machine())
+    gatherer = Gatherer(sources(tmp_path / "missing.pem"), store=Machine())
 
     with pytest.raises(TrustError):
-        keeper.refresh(NOW, lambda: NOW)
+        gatherer.refresh(NOW, lambda: NOW)
 
 
 def test_without_revocation_nothing_is_learned(tmp_path: Path, sources: Callable[..., TrustSources]) -> None:
-    keeper = Keeper(sources(ROOT.write(tmp_path / "US-East-1.pem")), store=Machine())
-    keeper.load(NOW)
-    keeper.learn((ROOT.client(crl_url=A).certificate, ROOT.certificate))
-    kept = keeper.refresh(NOW, lambda: NOW)
+    gatherer = Gatherer(sources(ROOT.write(tmp_path / "US-East-1.pem")), store=Machine())
+    gatherer.load(NOW)
+    gatherer.learn((ROOT.client(crl_url=A).certificate, ROOT.certificate))
+    kept = gatherer.refresh(NOW, lambda: NOW)
 
-    assert (keeper.list_views, len(kept.lists)) == ((), len(CRLSet()))
-    assert not keeper.has_changed(NOW)
+    assert (gatherer.crl_views, len(kept.lists)) == ((), len(CRLSet()))
+    assert not gatherer.has_changed(NOW)
 
 
 class TestWorkers:
@@ -182,27 +182,27 @@ class TestWorkers:
         worker.refresh()
 
         assert worker.asked() == (0, 0)
-        assert not worker.keeper.has_changed(NOW)
+        assert not worker.gatherer.has_changed(NOW)
 
     def test_they_look_again_soon(self, worker: Worker) -> None:
         worker.store.taken = True
         worker.refresh()
 
-        assert not worker.keeper.has_changed(NOW + FOLLOWER_WAIT - SECOND)
-        assert worker.keeper.has_changed(NOW + FOLLOWER_WAIT)
+        assert not worker.gatherer.has_changed(NOW + FOLLOWER_WAIT - SECOND)
+        assert worker.gatherer.has_changed(NOW + FOLLOWER_WAIT)
 
     def test_they_look_again_at_once_where_it_found_something(self, worker: Worker) -> None:
         worker.store.taken = True
         worker.refresh()
         worker.store.seen += 1
 
-        assert worker.keeper.has_changed(NOW)
+        assert worker.gatherer.has_changed(NOW)
 
     def test_a_clock_that_goes_back_makes_nobody_wait(self, worker: Worker) -> None:
         worker.store.taken = True
         worker.refresh()
 
-        assert worker.keeper.has_changed(NOW - DAY)
+        assert worker.gatherer.has_changed(NOW - DAY)
 
     def test_one_that_is_stuck_is_not_waited_for(self, worker: Worker) -> None:
         worker.store.taken = True
@@ -241,7 +241,7 @@ class TestWorkers:
         worker.refresh()
         worker.store.taken = True
         worker.now += 2 * LEADER_TIMEOUT
-        worker.refresh(everything=False)
+        worker.refresh(force=False)
 
         assert worker.asked() == (1, 1)
 
@@ -249,7 +249,7 @@ class TestWorkers:
         worker.refresh()
 
         assert worker.store.seen
-        assert not worker.keeper.has_changed(NOW)
+        assert not worker.gatherer.has_changed(NOW)
 
 
 class TestRenewedRoot:
@@ -269,7 +269,7 @@ class TestRenewedRoot:
     def test_it_is_told(self, worker: Worker, client: ClientCertificate, told: tuple[str, ...]) -> None:
         worker.api.listed = [client]
 
-        assert worker.keeper.refresh(NOW, lambda: NOW).renewed == told
+        assert worker.gatherer.refresh(NOW, lambda: NOW).renewed == told
 
     def test_its_leaf_teaches_the_address_of_its_list(self, worker: Worker) -> None:
         address = "http://crl.example/learned.crl"

@@ -1,0 +1,267 @@
+"""All sources of trust together: files, the certificates API, CRLs. Each keeps its own last good answer."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from mtls_middleware._core import chain as chains
+from mtls_middleware._core import policy
+from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.crl import CRLSet
+from mtls_middleware._core.decision import RejectionError
+from mtls_middleware._core.trust import AuthorityTrust, Binding
+from mtls_middleware._io.store import Store
+from mtls_middleware._trust.crl.lists import CRLView, Revocations
+from mtls_middleware._trust.files.loading import (
+    LoadedTrust,
+    ReadFiles,
+    TrustSources,
+    build_trusts,
+    fingerprint_of_files,
+    read_files,
+)
+from mtls_middleware._trust.genesys.source import APISource
+from mtls_middleware.errors import TrustError
+from mtls_middleware.identity import Authority
+from mtls_middleware.observing.events import Refreshed, RefreshResult, RefreshSource
+from mtls_middleware.observing.status import APIStatus, CRLStatus
+
+FOLLOWER_WAIT = timedelta(seconds=10)
+"""How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
+
+LEADER_TIMEOUT = timedelta(minutes=5)
+"""After which a worker that asks, and found nothing yet, may be stuck: the others ask without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatheredTrust:
+    """The trust of one moment.
+
+    Attributes:
+        trusts: one for each configured authority.
+        lists: CRLs.
+        warnings: what was left out, and why.
+        problems: what failed; its last good is in here.
+        complaints: what could not be kept for a restart; this process goes on without.
+        renewed: regions whose root does not verify what the certificates API lists.
+    """
+
+    trusts: tuple[AuthorityTrust, ...]
+    lists: CRLSet
+    warnings: tuple[str, ...]
+    problems: tuple[str, ...]
+    complaints: tuple[str, ...]
+    renewed: tuple[str, ...]
+
+
+class Gatherer:
+    """All sources of trust. Not for several threads at once, but for `learn`, `has_changed` and the statuses."""
+
+    def __init__(
+        self,
+        sources: TrustSources,
+        *,
+        store: Store,
+        apis: Sequence[APISource] = (),
+        revocations: Revocations | None = None,
+    ) -> None:
+        """Prepare; nothing is read before `load`.
+
+        Args:
+            sources: the operator's files.
+            store: what outlives this process.
+            apis: one for each region with an OAuth client.
+            revocations: None where nobody asks for revocation.
+        """
+        self._sources = sources
+        self._store = store
+        self._apis = tuple(apis)
+        self._revocations = revocations
+        self._read: ReadFiles | None = None
+        self._files: Hashable = None
+        self._stored: Hashable = None
+        self._file_problems: tuple[str, ...] = ()
+        self._followed_at: datetime | None = None
+        self._following_since: datetime | None = None
+
+    # --- on any thread --------------------------------------------------------------------------------------------
+
+    def learn(self, verified: Sequence[x509.Certificate]) -> None:
+        """Remember the addresses of CRLs in a chain that passed everything but revocation."""
+        if self._revocations is not None:
+            self._revocations.learn(verified)
+
+    def has_changed(self, now: datetime) -> bool:
+        """Return whether a refresh has something to do before its time. It costs a few stats."""
+        return (
+            fingerprint_of_files(self._sources) != self._files
+            or self._store.view() != self._stored
+            or (not self._is_waiting(now) and self._is_due(now))
+        )
+
+    @property
+    def crl_views(self) -> tuple[CRLView, ...]:
+        """Return a view of each place that CRLs come from."""
+        return self._revocations.views if self._revocations is not None else ()
+
+    @property
+    def crl_statuses(self) -> tuple[CRLStatus, ...]:
+        """Return the status of each place that CRLs come from."""
+        return tuple(
+            CRLStatus(
+                origin=view.origin,
+                number=view.held.number if view.held else None,
+                entries=len(view.held.serial_numbers) if view.held else 0,
+                this_update=view.held.this_update if view.held else None,
+                next_update=view.held.next_update if view.held else None,
+                last_success=view.last_success,
+                error=view.error,
+                is_learned=view.is_learned,
+            )
+            for view in self.crl_views
+        )
+
+    @property
+    def api_statuses(self) -> tuple[APIStatus, ...]:
+        """Return the status of the certificates API of each region."""
+        return tuple(
+            APIStatus(
+                region=api.region,
+                certificates=len(api.known.certificates),
+                last_success=api.last_success,
+                next_poll=api.schedule.due,
+                error=api.problem,
+            )
+            for api in self._apis
+        )
+
+    @property
+    def apis(self) -> tuple[APISource, ...]:
+        """Return the source of each region with an OAuth client."""
+        return self._apis
+
+    @property
+    def results(self) -> tuple[Refreshed, ...]:
+        """Return for each kind of source whether the last refresh found it good."""
+        found = {RefreshSource.FILES: bool(self._file_problems)}
+        if self._apis:
+            found[RefreshSource.API] = any(api.problem for api in self._apis)
+        if self.crl_views and self._revocations is not None:
+            found[RefreshSource.LISTS] = bool(self._revocations.problems)
+        return tuple(
+            Refreshed(source, RefreshResult.FAILURE if failed else RefreshResult.SUCCESS)
+            for source, failed in found.items()
+        )
+
+    # --- one thread at a time -------------------------------------------------------------------------------------
+
+    def load(self, now: datetime) -> GatheredTrust:
+        """Read files and what was kept; it asks nobody.
+
+        Raises:
+            TrustError: a file cannot be used, or nothing is valid now.
+        """
+        files = fingerprint_of_files(self._sources)
+        self._read = read_files(self._sources, now)
+        self._files, self._file_problems = files, ()
+        self._recall(now)
+        return self._gathered(now)
+
+    def refresh(self, now: datetime, clock: Callable[[], datetime], *, force: bool = False) -> GatheredTrust:
+        """Read files again, and ask who is due; of several workers of a machine, one asks, and all learn from it.
+
+        Args:
+            now: aware, UTC.
+            clock: returns the time after the wait for the network.
+            force: ask all, due or not, whoever else asks.
+
+        Raises:
+            TrustError: nothing was ever loaded, and cannot be now.
+        """
+        files = fingerprint_of_files(self._sources)
+        try:
+            self._read = read_files(self._sources, now)
+            self._file_problems = ()
+        except TrustError as error:
+            if self._read is None:
+                raise
+            self._file_problems = error.problems
+        self._files = files
+        with self._store.refreshing() as is_mine:
+            has_news = self._store.view() != self._stored
+            self._recall(now)
+            self._followed_at = None if is_mine else now
+            if is_mine or self._following_since is None or has_news or self._following_since > now:
+                self._following_since = None if is_mine else now
+            is_stuck = self._following_since is not None and now - self._following_since >= LEADER_TIMEOUT
+            if is_mine or is_stuck or force:
+                self._ask(now, force=force)
+                self._stored = self._store.view()  # what it wrote itself is no news
+        return self._gathered(clock())
+
+    def _is_due(self, now: datetime) -> bool:
+        return any(api.schedule.is_due(now) for api in self._apis) or (
+            self._revocations is not None and self._revocations.due(now) <= now
+        )
+
+    def _is_waiting(self, now: datetime) -> bool:
+        return self._followed_at is not None and self._followed_at <= now < self._followed_at + FOLLOWER_WAIT
+
+    def _recall(self, now: datetime) -> None:
+        self._stored = self._store.view()
+        for api in self._apis:
+            api.recall(now)
+        if self._revocations is not None:
+            self._revocations.recall(self._trust(now).trusts, now)
+
+    def _ask(self, now: datetime, *, force: bool) -> None:
+        for api in self._apis:
+            if force or api.schedule.is_due(now):
+                api.ask(now)
+        if self._revocations is None:
+            return
+        trusts = self._trust(now).trusts
+        for api in self._apis:
+            for leaf in api.known.genesys_leaves(now):
+                self._revocations.learn_unverified((leaf,), trusts, now)
+        self._revocations.refresh(trusts, now, everything=force)
+
+    def _trust(self, now: datetime) -> LoadedTrust:
+        assert self._read is not None  # noqa: S101 - `load` or `refresh` came first
+        return build_trusts(self._sources, self._read, now, (api.known for api in self._apis))
+
+    def _gathered(self, now: datetime) -> GatheredTrust:
+        loaded = self._trust(now)
+        lists = self._revocations.lists(loaded.trusts) if self._revocations is not None else CRLSet()
+        return GatheredTrust(
+            trusts=loaded.trusts,
+            lists=lists,
+            warnings=(*loaded.warnings, *(warning for api in self._apis for warning in api.warnings)),
+            problems=(
+                *self._file_problems,
+                *(api.problem for api in self._apis if api.problem),
+                *(self._revocations.problems if self._revocations is not None else ()),
+            ),
+            complaints=self._store.problems,
+            renewed=tuple(api.region for api in self._apis if _has_new_root(api, loaded.trusts, now)),
+        )
+
+
+def _has_new_root(api: APISource, trusts: Sequence[AuthorityTrust], now: datetime) -> bool:
+    """Return whether the API lists a ``genesys`` certificate that the root of its region did not sign."""
+    binding = Binding(Authority.GENESYS, api.region)
+    own = [trust for trust in trusts if trust.authority is Authority.GENESYS and binding in trust.names]
+    return any(not _is_signed(leaf, trust, now) for trust in own for leaf in api.known.genesys_leaves(now))
+
+
+def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
+    """Return whether the leaf leads to an anchor; that it is not valid yet is another matter."""
+    try:
+        chain = parse_chain((leaf,))
+        moment = max(now, chain.leaf.not_valid_before_utc)
+        policy.identify(chains.verify(chain, trust, moment), trust, "")
+    except RejectionError:
+        return False
+    return True
