@@ -51,6 +51,7 @@ SDIST = (
     "tests/vectors/crls/*",
     "tests/vectors/pki/*.pem",
     "tests/vectors/proxies/*.jsonl",
+    "tests/vectors/xfcc/*.txt",
     "uv.lock",
 )
 """Patterns of the files of the sdist, below its one folder."""

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mtls_middleware._core.connection import Transport
 from mtls_middleware._core.decision import RejectionError
-from mtls_middleware._core.sources import decoders
+from mtls_middleware._core.sources.xfcc import xfcc_certificates
 from mtls_middleware.servers.scope import with_connection_facts
 
 APPLICATION_VARIABLE = "PYVOY_TOLD_APPLICATION"
@@ -52,7 +52,7 @@ def _presented(values: Iterable[bytes]) -> dict[str, Any]:
     error = None
     try:
         for value in values:
-            chain += tuple(map(ssl.DER_cert_to_PEM_cert, decoders.xfcc_certificates(value, 1, _CERTIFICATES)))
+            chain += tuple(map(ssl.DER_cert_to_PEM_cert, xfcc_certificates(value, 1, _CERTIFICATES)))
     except RejectionError as rejection:
         chain, error = (), f"X-Forwarded-Client-Cert of Envoy cannot be read: {rejection}"
     return {"server_cert": None, "client_cert_chain": chain, "client_cert_error": error}

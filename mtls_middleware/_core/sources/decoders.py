@@ -1,12 +1,10 @@
-"""How a certificate is encoded in a header: PEM, base64 and DER, RFC 9440, percent-encoded PEM, Envoy's XFCC.
+"""How a certificate is encoded in a header: PEM, base64 and DER, RFC 9440, percent-encoded PEM.
 
 Each is read strictly: nothing between the certificates or around them.
 """
 
 import binascii
-import hashlib
 import re
-from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 from mtls_middleware._core.sources.presented import malformed
@@ -20,19 +18,19 @@ _END = b"-----END CERTIFICATE-----"
 _SEQUENCE = 0x30
 _LONG_FORM = 0x80
 
+_BARE_ITEM = (
+    rb"-?[0-9]{1,15}(?![0-9.])|-?[0-9]{1,12}\.[0-9]{1,3}(?![0-9])|@-?[0-9]{1,15}|\?[01]|:[A-Za-z0-9+/=]*:"
+    rb'|"(?:[ !#-\[\]-~]|\\["\\])*+"|[A-Za-z*][!#$%&\'*+.^_`|~0-9A-Za-z:/-]*+'
+)
+"""Of a structured field (RFC 9651 §3.3), but for display strings, which no parameter of a certificate is."""
+
+_ITEM = re.compile(rb":([A-Za-z0-9+/=]*+):(?:; *[a-z*][a-z0-9_.*-]*+(?:=(?:" + _BARE_ITEM + rb"))?)*+")
+_COMMA = re.compile(rb"[ \t]*+,[ \t]*+")
+
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _VISIBLE = bytes(range(0x21, 0x7F))
 _USUAL = ((b"%0A", b"\n"), (b"%20", b" "), (b"%2B", b"+"), (b"%2F", b"/"), (b"%3D", b"="))
 """What proxies escape in a PEM. None of it can make an escape of what stands around it."""
-
-SEPARATORS = 1_024
-"""Commas, semicolons and quoted values; Envoy writes a pair for each DNS name of the certificate."""
-
-_MANY = (b"uri", b"dns")
-_KEYS = (b"by", b"hash", b"cert", b"chain", b"subject", *_MANY)
-
-_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[",;]', re.DOTALL)
-"""A quoted value, in which ``\\"`` stands for a quote; a quote without its twin; a separator. It never backtracks."""
 
 
 def pem_certificates(text: bytes, limit: int, separators: bytes = NEWLINES) -> tuple[bytes, ...]:
@@ -53,7 +51,7 @@ def pem_certificates(text: bytes, limit: int, separators: bytes = NEWLINES) -> t
         if end < 0:
             raise malformed("the PEM has no END line")
         if _skip(text, begin, separators) == begin:
-            raise malformed("no newline behind the PEM's BEGIN line")
+            raise malformed("no newline behind the PEM's BEGIN line: let the proxy escape newlines, not remove them")
         ders.append(base64_strict(text[begin:end].translate(None, separators)))
         position = _skip(text, end + len(_END), separators)
     if not ders:
@@ -88,6 +86,8 @@ def base64_strict(text: bytes) -> bytes:
 
 def base64_list(text: bytes, limit: int) -> tuple[bytes, ...]:
     """Decode base64 values separated by commas, `limit` + 1 of them at most."""
+    if b"%" in text:
+        raise malformed("percent-encoded base64, as of Traefik before 2.9.4: upgrade Traefik")
     return tuple(base64_strict(item.strip(b" \t")) for item in text.split(b",", limit + 1)[: limit + 1])
 
 
@@ -117,17 +117,34 @@ def _end_of_sequence(data: bytes, start: int) -> int:
 
 
 def rfc9440_item(text: bytes) -> bytes:
-    """Return the bytes of one ``:base64:`` without parameters."""
-    if len(text) < 2 or text[:1] != b":" or text[-1:] != b":" or b":" in text[1:-1]:  # noqa: PLR2004 - two colons
+    """Return the bytes of one ``:base64:``. Parameters may follow and mean nothing (RFC 9651 §3.3)."""
+    item = _ITEM.fullmatch(text)
+    if item is None:
         raise malformed("not one byte sequence of a structured field")
-    return base64_strict(text[1:-1])
+    return _byte_sequence(item[1])
 
 
 def rfc9440_chain(text: bytes, limit: int) -> tuple[bytes, ...]:
     """Return the certificates of a list, or of one item that holds them in a row, as HAProxy writes it."""
-    members = text.split(b",", limit + 1)
-    items = [rfc9440_item(member.strip(b" \t")) for member in members[: limit + 1]]
-    return concatenated(items[0], limit) if len(members) == 1 else tuple(items)
+    found: list[bytes] = []
+    position = 0
+    while len(found) <= limit:
+        item = _ITEM.match(text, position)
+        if item is None:
+            raise malformed("not a list of byte sequences of a structured field")
+        found.append(_byte_sequence(item[1]))
+        if item.end() == len(text):
+            return concatenated(found[0], limit) if len(found) == 1 else tuple(found)
+        comma = _COMMA.match(text, item.end())
+        if comma is None:
+            raise malformed("not a list of byte sequences of a structured field")
+        position = comma.end()
+    return tuple(found)
+
+
+def _byte_sequence(text: bytes) -> bytes:
+    """Decode base64 that may lack its padding: a parser should not fail for that (RFC 9651 §4.2.7)."""
+    return base64_strict(text if text.endswith(b"=") else text + b"=" * (-len(text) % 4))
 
 
 def unquoted(text: bytes) -> bytes:
@@ -143,59 +160,3 @@ def unquoted(text: bytes) -> bytes:
     if _BROKEN_ESCAPE.search(text):
         raise malformed("broken percent-encoding")
     return unquote_to_bytes(text)
-
-
-def xfcc_certificates(text: bytes, elements: int, limit: int) -> tuple[bytes, ...]:
-    """Return the client's certificate and what came with it, from the first of exactly `elements` elements."""
-    found = list(_split(text, b","))
-    if len(found) != elements:
-        raise malformed(f"{len(found)} elements, but MTLS_XFCC_ELEMENTS is {elements}")
-    pairs, *_ = [_pairs(element) for element in found]
-    if b"hash" not in pairs or not (b"cert" in pairs or b"chain" in pairs):
-        raise malformed(
-            "Hash, or both Cert and Chain, are missing: let the proxy set them (set_current_client_cert_details)"
-        )
-    chain = pem_certificates(unquoted(pairs[b"chain"]), limit) if b"chain" in pairs else ()
-    leaf = pem_certificate(unquoted(pairs[b"cert"])) if b"cert" in pairs else chain[0]
-    if pairs[b"hash"].lower() != hashlib.sha256(leaf).hexdigest().encode():
-        raise malformed("Hash is not the SHA-256 of Cert")
-    if chain and chain[0] != leaf:
-        raise malformed("Chain does not begin with Cert")
-    return chain or (leaf,)
-
-
-def _pairs(element: bytes) -> dict[bytes, bytes]:
-    pairs: dict[bytes, bytes] = {}
-    for pair in _split(element.strip(b" \t").removesuffix(b";"), b";"):  # Azure Container Apps ends with ";"
-        key, equals, value = pair.partition(b"=")
-        key = key.strip(b" \t").lower()
-        if not equals or key not in _KEYS:
-            raise malformed("not a pair of a known key and a value")
-        if key in pairs and key not in _MANY:
-            raise malformed(f"{key.decode().capitalize()} stands there twice")
-        pairs[key] = _unquoted_value(value)
-    return pairs
-
-
-def _unquoted_value(value: bytes) -> bytes:
-    if not value.startswith(b'"'):
-        if b'"' in value:
-            raise malformed("a quote inside an unquoted value")
-        return value
-    if len(value) < 2 or not value.endswith(b'"'):  # noqa: PLR2004 - two quotes
-        raise malformed("text behind a quoted value")
-    return value[1:-1].replace(b'\\"', b'"')
-
-
-def _split(text: bytes, separator: bytes) -> Iterator[bytes]:
-    """Split at separators outside of double quotes."""
-    start = 0
-    for number, token in enumerate(_TOKENS.finditer(text)):
-        if number == SEPARATORS:
-            raise malformed(f"more than {SEPARATORS} separators")
-        if token[0] == b'"':
-            raise malformed("an unbalanced quote")
-        if token[0] == separator:
-            yield text[start : token.start()]
-            start = token.end()
-    yield text[start:]

@@ -7,6 +7,7 @@ from mtls_middleware._core.sources import decoders
 from mtls_middleware._core.sources.decoders import unquoted
 from mtls_middleware._core.sources.presented import Presented, malformed
 from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.sources.xfcc import xfcc_certificates
 
 _NONE = (b"", b'""', b"(null)", b"-", b"::")
 _PLACEHOLDER = b"{http.request.tls.client"
@@ -80,7 +81,7 @@ class HeaderSource:
             case Encoding.RFC9440:
                 return decoders.rfc9440_chain(value, limit)
             case Encoding.XFCC:  # pragma: no branch - the last of them; mypy sees to that
-                return decoders.xfcc_certificates(value, self.xfcc_elements, limit)
+                return xfcc_certificates(value, self.xfcc_elements, limit)
 
 
 def _value(field: Field) -> bytes:

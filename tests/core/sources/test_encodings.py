@@ -146,6 +146,32 @@ def test_an_item_is_one_byte_sequence() -> None:
     assert decoders.rfc9440_item(b":" + B64_ONE + b":") == ONE
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        b";a",
+        b";a=1",
+        b"; a=1;b=2.5",
+        b';a="x, \\" :;"',
+        b";a=tok/en:1",
+        b";a=:QUJD:",
+        b";a=?0;*b",
+        b";a=@-1",
+        b";a=-12.125",
+    ],
+    ids=repr,
+)
+def test_parameters_of_an_item_mean_nothing(parameters: bytes) -> None:
+    item = b":" + B64_ONE + b":" + parameters
+    assert decoders.rfc9440_item(item) == ONE
+    assert decoders.rfc9440_chain(item + b", " + item, LIMIT) == (ONE, ONE)
+
+
+@pytest.mark.parametrize("content", [b"A", b"AB", b"ABC", b"ABCD"], ids=repr)
+def test_padding_may_be_missing(content: bytes) -> None:
+    assert decoders.rfc9440_item(b":" + base64.b64encode(content).rstrip(b"=") + b":") == content
+
+
 BAD_ITEM = {
     "nothing": b"",
     "one colon": b":",
@@ -155,7 +181,14 @@ BAD_ITEM = {
     "no last colon": b":" + B64_ONE,
     "another first character": b"xQUJD:",
     "another last character": b":QUJDx",
-    "a parameter": b":" + B64_ONE + b":;a=1",
+    "a parameter that is none": b":" + B64_ONE + b":;A=1",
+    "a parameter without a name": b":" + B64_ONE + b":;",
+    "a parameter without a value": b":" + B64_ONE + b":;a=",
+    "a parameter that is cut off": b":" + B64_ONE + b':;a="x',
+    "a blank before a parameter": b":" + B64_ONE + b": ;a",
+    "a number that is too long": b":" + B64_ONE + b":;a=1234567890123456",
+    "padding that is too long": b":QUJDRA===:",
+    "a single letter": b":Q:",
     "a blank inside": b": " + B64_ONE + b":",
     "a quoted string": b'"' + B64_ONE + b'"',
     "a token": b"?1",
@@ -185,7 +218,19 @@ def test_a_chain_is_a_list_or_one_item_of_many(text: bytes, ders: tuple[bytes, .
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b",", b":QUJD:,", b",:QUJD:", b":QUJD:,,:QUJD:", b":QUJD:;p, :QUJD:", b"(:QUJD: :QUJD:)"], ids=repr
+    "text",
+    [
+        b"",
+        b",",
+        b":QUJD:,",
+        b",:QUJD:",
+        b":QUJD:,,:QUJD:",
+        b":QUJD:;P, :QUJD:",
+        b":QUJD: :QUJD:",
+        b":QUJD:;a=(1), :QUJD:",
+        b"(:QUJD: :QUJD:)",
+    ],
+    ids=repr,
 )
 def test_a_chain_with_gaps_is_malformed(text: bytes) -> None:
     with pytest.raises(RejectionError) as refused:

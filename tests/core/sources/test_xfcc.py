@@ -1,17 +1,22 @@
 """Envoy's header: identity only from Cert and Chain of the first of exactly the expected elements."""
 
 import hashlib
+import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Reason, RejectionError
-from mtls_middleware._core.sources import decoders
+from mtls_middleware._core.sources.xfcc import SEPARATORS, xfcc_certificates
 from tests.core.certs import good_client, regional_ca
 
 LIMIT = 5
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "xfcc"
 
 MALLORY = regional_ca().client(names=["mallory.example"])
 VICTIM = good_client()
@@ -26,7 +31,7 @@ VICTIMS_ELEMENT = f'Hash={VICTIMS_HASH};Cert="{VICTIMS_CERT}"'
 
 
 def _read(text: str, elements: int = 1) -> tuple[bytes, ...]:
-    return decoders.xfcc_certificates(text.encode("latin-1"), elements, LIMIT)
+    return xfcc_certificates(text.encode("latin-1", "replace"), elements, LIMIT)
 
 
 GOOD = {
@@ -42,6 +47,10 @@ GOOD = {
     "blanks around": f"  {ELEMENT} \t",
     "a blank behind a semicolon": f'Hash={HASH}; Cert="{CERT}"',
     "any order": f'Cert="{CERT}";Hash={HASH}',
+    "By twice, for two names of the proxy": f"By=spiffe://a/1;By=spiffe://a/2;{ELEMENT}",
+    "Subject twice": f'{ELEMENT};Subject="";Subject=""',
+    "an issuer": f'{ELEMENT};Issuer="CN=Root, O=\\"x\\"; y"',
+    "a key that is not invented yet": f"{ELEMENT};Not-Yet_1=x;not-yet_1=y",
 }
 
 
@@ -80,10 +89,9 @@ BAD = {
     "Cert in two cases": f'{ELEMENT};cert="{VICTIMS_CERT}"',
     "Hash twice": f"{ELEMENT};Hash={VICTIMS_HASH}",
     "Chain twice": f'{ELEMENT};Chain="{CERT}";Chain="{CERT}"',
-    "By twice": f"By=a;By=b;{ELEMENT}",
-    "Subject twice": f'{ELEMENT};Subject="";Subject=""',
     "two certificates in Cert": f'Hash={HASH};Cert="{CERT}{VICTIMS_CERT}"',
-    "an unknown key": f"{ELEMENT};Evil=x",
+    "a key with a blank": f"{ELEMENT};Ev il=x",
+    "a key without a letter": f"{ELEMENT};=x",
     "a key in quotes": f'Hash={HASH};"Cert"="{CERT}"',
     "a blank before the value": f'Hash={HASH};Cert= "{CERT}"',
     "a pair without a value": f"{ELEMENT};URI",
@@ -128,6 +136,89 @@ def test_the_number_of_elements_is_exact(count: int) -> None:
 def test_an_element_that_is_not_the_callers_must_be_well_formed_too() -> None:
     with pytest.raises(RejectionError, match="no"):
         _read(f"{ELEMENT},garbage", elements=2)
+
+
+def test_a_later_element_may_have_any_keys() -> None:
+    assert _read(f'{ELEMENT},By=x;Issuer="CN=y";New=z;Hash={HASH}', elements=2) == (MALLORY.der,)
+
+
+@pytest.mark.parametrize("name", ["by-twice", "issuer", "json"])
+def test_lesson_what_envoy_1_40_wrote_is_read(name: str) -> None:
+    (der,) = xfcc_certificates((VECTORS / f"xfcc-{name}.txt").read_bytes().strip(), 1, LIMIT)
+    assert x509.load_der_x509_certificate(der).issuer.rfc4514_string().startswith("CN=Genesys Cloud us-east-1 Root CA")
+
+
+def as_json(*elements: object) -> str:
+    return json.dumps(elements)
+
+
+IN_JSON = {"hash": HASH, "cert": MALLORY.pem}
+GOOD_JSON = {
+    "hash and cert": as_json(IN_JSON),
+    "chain for cert": as_json({"hash": HASH, "chain": MALLORY.pem}),
+    "cert and chain": as_json({**IN_JSON, "chain": MALLORY.pem}),
+    "a chain as a list": as_json({**IN_JSON, "chain": [MALLORY.pem]}),
+    "names, lists and things to come": as_json(
+        {**IN_JSON, "by": ["a", "b"], "uri": [], "dns": ["x"], "new": {"a": [1.5, None]}}
+    ),
+    "keys in any case": as_json({"Hash": HASH, "CERT": MALLORY.pem}),
+    "another key twice": as_json(IN_JSON).replace("{", '{"by": 1, "by": 2, ', 1),
+    "blanks": json.dumps([IN_JSON], indent=2),
+}
+
+
+@pytest.mark.parametrize("text", GOOD_JSON.values(), ids=GOOD_JSON.keys())
+def test_json_is_read_likewise(text: str) -> None:
+    assert _read(text) == (MALLORY.der,)
+
+
+def test_of_two_elements_in_json_the_first_is_the_callers() -> None:
+    assert _read(as_json(IN_JSON, {"hash": VICTIMS_HASH, "cert": VICTIM.pem}), elements=2) == (MALLORY.der,)
+
+
+BAD_JSON = {
+    "no element": "[]",
+    "two elements": as_json(IN_JSON, IN_JSON),
+    "no object": as_json("hash"),
+    "a list in it": as_json([IN_JSON]),
+    "cut off": as_json(IN_JSON)[:-1],
+    "text behind": as_json(IN_JSON) + "x",
+    "another header behind": f"{as_json(IN_JSON)},{ELEMENT}",
+    "no hash": as_json({"cert": MALLORY.pem}),
+    "no cert": as_json({"hash": HASH}),
+    "the hash of another": as_json({"hash": VICTIMS_HASH, "cert": MALLORY.pem}),
+    "the chain of another": as_json({**IN_JSON, "chain": VICTIM.pem}),
+    "cert twice": as_json(IN_JSON).replace("{", f'{{"cert": {json.dumps(VICTIM.pem)}, ', 1),
+    "the same hash twice": as_json(IN_JSON).replace("{", f'{{"hash": "{HASH}", ', 1),
+    "cert in two cases": as_json({**IN_JSON, "Cert": VICTIM.pem}),
+    "a cert that is no text": as_json({"hash": HASH, "cert": {"pem": MALLORY.pem}}),
+    "a chain with something else": as_json({**IN_JSON, "chain": [MALLORY.pem, 1]}),
+    "a list of two certificates in cert": as_json({"hash": HASH, "cert": [MALLORY.pem, VICTIM.pem]}),
+    "a hash that is no text": as_json({"hash": None, "cert": MALLORY.pem}),
+    "a percent-encoded cert": as_json({"hash": HASH, "cert": CERT}),
+    "two certificates in cert": as_json({"hash": HASH, "cert": MALLORY.pem + VICTIM.pem}),
+    "a lone surrogate": as_json({**IN_JSON, "cert": "\ud800"}),
+    "bytes that are not UTF-8": as_json(IN_JSON).replace("{", '{"by": "\xff", ', 1),
+    "no number": as_json(IN_JSON).replace("{", '{"by": NaN, ', 1),
+    "a number of 5,000 digits": as_json(IN_JSON).replace("{", f'{{"by": {"9" * 5_000}, ', 1),
+    "nested deeply": "[" * 1_000 + "]" * 1_000,
+    "many elements": f"[{','.join(['{}'] * SEPARATORS)}]",
+    "a single quote": as_json(IN_JSON).replace('"', "'"),
+}
+
+
+@pytest.mark.parametrize("text", BAD_JSON.values(), ids=BAD_JSON.keys())
+def test_other_json_is_malformed(text: str) -> None:
+    with pytest.raises(RejectionError) as refused:
+        _read(text)
+    assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
+
+
+@given(st.text(alphabet='[]{}",:\\ abehrstc0123é\0', max_size=40).map("[".__add__))
+def test_whatever_begins_like_json_is_read_or_malformed(text: str) -> None:
+    with pytest.raises(RejectionError) as refused:
+        _read(text)
+    assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
 
 
 _INJECTION = st.lists(
