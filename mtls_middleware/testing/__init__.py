@@ -7,15 +7,15 @@ needs httpx2, the fixtures (`mtls_middleware.testing.plugin`) pytest.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mtls_middleware.testing.arrival import TLSExtension
 from mtls_middleware.testing.ca import RegionalCA
 from mtls_middleware.testing.genesys_api import APIAnswer, APICall, GenesysAPI
 from mtls_middleware.testing.leaves import ClientCertificate
-from mtls_middleware.testing.presentation import TLSExtension, nginx, rfc9440, tls_extension
+from mtls_middleware.testing.presentation import Presentation, nginx, present, rfc9440, tls_extension
 from mtls_middleware.testing.signing import KeyKind
 
 if TYPE_CHECKING:
     from mtls_middleware.testing.client import MTLSTestClient
-    from mtls_middleware.testing.presentation import Presentation, present
 
 __all__ = [
     "APIAnswer",
@@ -35,8 +35,6 @@ __all__ = [
 
 _LAZY = {
     "MTLSTestClient": "mtls_middleware.testing.client",
-    "Presentation": "mtls_middleware.testing.presentation",
-    "present": "mtls_middleware.testing.presentation",
 }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.types import ASGIApp
 
 from mtls_middleware.guard import Guard
-from mtls_middleware.testing.presentation import Arrival, ArrivingASGI, ArrivingWSGI
+from mtls_middleware.testing.arrival import Arrival, ArrivingASGI, ArrivingWSGI
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -51,11 +51,9 @@ def data_action_client(
 ) -> Iterator[DataActionClient]:
     """Return what makes clients of applications, and set the environment before an application is first used."""
     from mtls_middleware.settings import Settings  # noqa: PLC0415 - see above
-    from mtls_middleware.testing.client import (  # noqa: PLC0415
-        PREFIX,
-        MTLSTestClient,
-        environment,
-    )
+    from mtls_middleware.settings.reader import DEFAULT_PREFIX  # noqa: PLC0415
+    from mtls_middleware.testing.callers import environment  # noqa: PLC0415
+    from mtls_middleware.testing.client import MTLSTestClient  # noqa: PLC0415
     from mtls_middleware.testing.prepared import Preparation  # noqa: PLC0415
 
     # One place for all tests of a run, so that a module that was imported stays configured.
@@ -64,7 +62,7 @@ def data_action_client(
     preparation = Preparation(monkeypatch)
 
     def configure(changes: Mapping[str, str | None] | None) -> None:
-        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        for name in [name for name in os.environ if name.startswith(DEFAULT_PREFIX)]:
             monkeypatch.delenv(name)
         for name, value in environment(regional_ca, folder, changes).items():
             monkeypatch.setenv(name, value)

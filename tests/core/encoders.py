@@ -1,4 +1,8 @@
-"""How proxies write certificates into a header, from the DERs, for each encoding."""
+"""How proxies write certificates into a header, from the DERs, for each encoding.
+
+Written apart from `mtls_middleware.testing.encodings` on purpose: any bytes can be encoded, not only certificates, and
+the decoders are tested against a second reading of the formats.
+"""
 
 import base64
 import hashlib

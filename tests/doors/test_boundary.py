@@ -15,7 +15,7 @@ from mtls_middleware._core.boundary import Boundary
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, Interface, Transport, collect
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.sources.presets import PRESETS
-from mtls_middleware.testing.presentation import b64_der, rfc9440_item, url_pem
+from mtls_middleware.testing.encodings import b64_der, byte_sequences, url_pem
 from tests.doors.conftest import HTTPTOOLS
 from tests.doors.doors import PROXY, ASGIApplication, Case, call, http, http_scope, run_asgi, websocket, wsgi
 from tests.doors.site import (
@@ -358,7 +358,7 @@ class TestTwinsAndDoubles:
     def test_lesson_4_two_chains(self, site: Site, source: str) -> None:
         settings = site.settings({**NGINX, "MTLS_SOURCE": source})
         assert settings.shape is not None
-        chain = (settings.shape.chain[0], rfc9440_item(good_client().der))
+        chain = (settings.shape.chain[0], byte_sequences(good_client()))
         case = Case(headers=(chain, chain, SECRET_HEADER))
         for door in (http, websocket):
             assert door(site.guard(NGINX, source=source), case).verdict == "source_untrusted"
@@ -369,7 +369,7 @@ class TestTwinsAndDoubles:
 
     def test_foreign_names_are_neither_believed_nor_refused(self, site: Site) -> None:
         foreign = [
-            ("Client-Cert", rfc9440_item(good_client().der)),
+            ("Client-Cert", byte_sequences(good_client())),
             ("X-Client-Cert", url_pem(good_client())),
             ("X-Forwarded-Client-Cert", "Hash=x"),
             ("X-ARR-ClientCert", b64_der(good_client())),
@@ -378,7 +378,7 @@ class TestTwinsAndDoubles:
         assert call(site.guard(NGINX), WITH_SECRET.with_headers(*foreign)).verdict == "accepted"
 
     def test_headers_mean_nothing_over_tls(self, site: Site) -> None:
-        case = replace(over_tls(None), headers=(*WITH_SECRET.headers, ("Client-Cert", rfc9440_item(good_client().der))))
+        case = replace(over_tls(None), headers=(*WITH_SECRET.headers, ("Client-Cert", byte_sequences(good_client()))))
         assert call(site.guard(), case).verdict == "certificate_missing"
 
     def test_the_tls_extension_means_nothing_behind_a_proxy(self, site: Site) -> None:

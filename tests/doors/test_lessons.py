@@ -11,7 +11,7 @@ import pytest
 
 from mtls_middleware import Guard
 from mtls_middleware.testing import RegionalCA, tls_extension
-from mtls_middleware.testing.presentation import b64_der, b64_der_list, pem_spaces, rfc9440_item, url_pem, xfcc_element
+from mtls_middleware.testing.encodings import b64_der, b64_der_list, byte_sequences, pem_spaces, url_pem, xfcc_element
 from mtls_middleware.testing.signing import KeyKind
 from tests.doors.doors import Case, call
 from tests.doors.site import (
@@ -162,7 +162,7 @@ SENT = {
     ],
     "cloudfront": [("CloudFront-Viewer-Cert-Pem", url_pem(GOOD)), ("CloudFront-Viewer-Cert-Present", "1")],
     "gcp": [
-        ("X-Client-Cert-Leaf", rfc9440_item(GOOD.der)),
+        ("X-Client-Cert-Leaf", byte_sequences(GOOD)),
         ("X-Client-Cert-Present", "true"),
         ("X-Client-Cert-Chain-Verified", "true"),
     ],
@@ -190,7 +190,7 @@ UNVERIFIED = {
     "azure-app-service": ("X-ARR-ClientCert", b64_der(_STRANGER)),
     "azure-container-apps": ("X-Forwarded-Client-Cert", xfcc_element(_STRANGER)),
     "aws-alb-passthrough": ("X-Amzn-Mtls-Clientcert", url_pem(_STRANGER)),
-    "traefik": ("X-Forwarded-Tls-Client-Cert", b64_der_list([_STRANGER])),
+    "traefik": ("X-Forwarded-Tls-Client-Cert", b64_der_list(_STRANGER)),
     "caddy": ("X-SSL-Client-Cert", b64_der(_STRANGER)),
 }
 """Modes in which a proxy passes on what it has not verified."""
@@ -212,7 +212,7 @@ class TestBounds:
             assert call(guard, case).verdict == "certificate_too_large"
 
     def test_lesson_22_too_many_certificates(self, site: Site) -> None:
-        listed = b64_der_list([GOOD] * 6)
+        listed = b64_der_list(*[GOOD] * 6)
         assert call(site.guard(), Case(tls={"client_cert_chain": [GOOD.pem] * 6})).verdict == "certificate_too_large"
         case = from_proxy(("X-Forwarded-Tls-Client-Cert", listed))
         assert call(site.guard(source("traefik")), case).verdict == "certificate_too_large"

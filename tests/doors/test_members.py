@@ -13,7 +13,7 @@ import pytest
 import mtls_middleware
 from mtls_middleware import Connection, Interface, Mode, Reason, Rejected, Settings
 from mtls_middleware.testing import KeyKind, RegionalCA
-from mtls_middleware.testing.presentation import b64_der
+from mtls_middleware.testing.encodings import b64_der
 from tests.doors.doors import Case, http_scope
 from tests.doors.site import Site, good_client
 

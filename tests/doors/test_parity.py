@@ -1,22 +1,9 @@
 """Every request gets the same answer through every door."""
 
-from collections.abc import Mapping
-
 import pytest
 
-from mtls_middleware.testing import (
-    ClientCertificate,
-    tls_extension,
-)
-from mtls_middleware.testing.presentation import (
-    b64_der,
-    b64_der_list,
-    b64_pem,
-    pem_spaces,
-    rfc9440_item,
-    url_pem,
-    xfcc_element,
-)
+from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderShape, Marker
+from mtls_middleware.testing import ClientCertificate, present, tls_extension
 from tests.doors.doors import Case, call
 from tests.doors.site import (
     NGINX,
@@ -30,8 +17,6 @@ from tests.doors.site import (
     stranger_ca,
     through_nginx,
 )
-
-MARKED = ("X-SSL-Client-Verify", "SUCCESS")
 
 
 def test_lesson_1_the_good_call_passes_over_tls(site: Site) -> None:
@@ -48,76 +33,6 @@ def test_the_good_call_passes_through_a_proxy(site: Site) -> None:
     assert outcome.seen == frozenset()
 
 
-def _presented(source: str, client: ClientCertificate) -> list[tuple[str, str]]:
-    used: Mapping[str, list[tuple[str, str]]] = {
-        "nginx": [("X-SSL-Client-Cert", url_pem(client)), MARKED],
-        "ingress-nginx": [("ssl-client-cert", url_pem(client)), ("ssl-client-verify", "SUCCESS")],
-        "apache": [
-            ("X-SSL-Client-Cert", pem_spaces(client)),
-            *((f"X-SSL-Client-Cert-Chain-{place}", "(null)") for place in range(4)),
-            MARKED,
-        ],
-        "haproxy": [
-            ("X-SSL-Client-Cert", b64_der(client)),
-            ("X-SSL-Client-Chain-DER", ""),
-            ("X-SSL-Client-Used", "1"),
-            ("X-SSL-Client-Verify", "0"),
-        ],
-        "envoy": [("X-Forwarded-Client-Cert", xfcc_element(client))],
-        "azure-container-apps": [("X-Forwarded-Client-Cert", xfcc_element(client) + ";")],
-        "traefik": [("X-Forwarded-Tls-Client-Cert", b64_der_list([client]))],
-        "caddy": [("X-SSL-Client-Cert", b64_der(client))],
-        "kong": [("X-Client-Cert", url_pem(client))],
-        "aws-alb": [("X-Amzn-Mtls-Clientcert-Leaf", url_pem(client))],
-        "aws-alb-passthrough": [("X-Amzn-Mtls-Clientcert", url_pem(client))],
-        "cloudfront": [("CloudFront-Viewer-Cert-Pem", url_pem(client)), ("CloudFront-Viewer-Cert-Present", "1")],
-        "gcp": [
-            ("X-Client-Cert-Leaf", rfc9440_item(client.der)),
-            ("X-Client-Cert-Chain", ""),
-            ("X-Client-Cert-Present", "true"),
-            ("X-Client-Cert-Chain-Verified", "true"),
-            ("X-Client-Cert-Error", ""),
-        ],
-        "azure-app-service": [("X-ARR-ClientCert", b64_der(client))],
-        "azure-application-gateway": [
-            ("X-Client-Cert", url_pem(client)),
-            ("X-Client-Cert-Verification", "SUCCESS"),
-        ],
-        "cloudflare": [
-            ("Cf-Client-Cert-Der-Base64", b64_der(client)),
-            ("Cf-Cert-Presented", "true"),
-            ("Cf-Cert-Verified", "true"),
-            ("Cf-Cert-Revoked", "false"),
-        ],
-        "cloud-foundry": [("X-Forwarded-Client-Cert", b64_der(client))],
-        "rfc9440": [("Client-Cert", rfc9440_item(client.der))],
-        "custom": [("X-Mine", b64_pem(client)), ("X-Mine-Says", "yes")],
-    }
-    return used[source]
-
-
-SOURCES = [
-    "nginx",
-    "ingress-nginx",
-    "apache",
-    "haproxy",
-    "envoy",
-    "azure-container-apps",
-    "traefik",
-    "caddy",
-    "kong",
-    "aws-alb",
-    "aws-alb-passthrough",
-    "cloudfront",
-    "gcp",
-    "azure-app-service",
-    "azure-application-gateway",
-    "cloudflare",
-    "cloud-foundry",
-    "rfc9440",
-    "custom",
-]
-
 OWN = {
     "MTLS_HEADER": "X-Mine",
     "MTLS_HEADER_ENCODING": "b64-pem",
@@ -125,9 +40,17 @@ OWN = {
     "MTLS_VERIFY_VALUE": "yes",
 }
 
+SOURCES = [*PRESETS, CUSTOM]
+
 
 def _environ(source: str) -> dict[str, str]:
     return {**NGINX, "MTLS_SOURCE": source, **(OWN if source == "custom" else {})}
+
+
+def _presented(source: str, client: ClientCertificate) -> tuple[tuple[str, str], ...]:
+    markers = (Marker(header="X-Mine-Says", value="yes"),)
+    own = HeaderShape(certificate="X-Mine", encoding=Encoding.B64_PEM, markers=markers)
+    return present(source, client, shape=own if source == CUSTOM else None).headers
 
 
 @pytest.mark.parametrize("source", SOURCES)

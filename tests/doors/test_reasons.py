@@ -13,7 +13,7 @@ from cryptography import x509
 from mtls_middleware import Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA, tls_extension
-from mtls_middleware.testing.presentation import rfc9440_item, url_pem
+from mtls_middleware.testing.encodings import byte_sequences, url_pem
 from tests.doors.doors import Case, Outcome, asgi_outcome, call, http, http_scope
 from tests.doors.site import (
     CALLER_SECRET,
@@ -303,7 +303,7 @@ class TestSizes:
         assert call(site.guard(NGINX_BOTH, source="rfc9440"), case).verdict == "certificate_too_large"
 
     def test_a_small_chain_without_a_certificate_is_none(self, site: Site) -> None:
-        case = Case(headers=(("Client-Cert-Chain", rfc9440_item(good_client().der)), SECRET_HEADER))
+        case = Case(headers=(("Client-Cert-Chain", byte_sequences(good_client())), SECRET_HEADER))
         assert call(site.guard(NGINX_BOTH, source="rfc9440"), case).verdict == "certificate_missing"
 
     @pytest.mark.parametrize(("certificates", "verdict"), [(5, "accepted"), (6, "certificate_too_large")])

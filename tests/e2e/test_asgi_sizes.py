@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing.encodings import xfcc_element
 from mtls_middleware.testing.leaves import ClientCertificate
-from mtls_middleware.testing.presentation import xfcc_element
 from mtls_middleware.testing.signing import KeyKind
 from tests.e2e.asgi_servers import ENVIRONMENT, SERVERS, Argv
 from tests.e2e.callers import PKI, TIMEOUT, get
@@ -95,7 +95,7 @@ def in_a_header(
     serve(start, argv, port, big, MTLS_SOURCE="envoy", MTLS_PROXY_SECRET=SECRET)
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT)
     headers = {
-        "X-Forwarded-Client-Cert": xfcc_element(caller),
+        "X-Forwarded-Client-Cert": xfcc_element(caller, *caller.chain),
         "X-MTLS-Proxy-Secret": SECRET,
         "X-Padding": "x" * padding,
     }

@@ -19,8 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware.proxy_config import TABLE, Parameters, render
-from mtls_middleware.testing import ClientCertificate, nginx
-from mtls_middleware.testing.presentation import Headers, b64_der, pem_spaces, xfcc_element
+from mtls_middleware.testing import ClientCertificate, present
+from mtls_middleware.testing.presentation import Headers
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.matrix import record_version
@@ -47,7 +47,6 @@ class Proxy:
     Attributes:
         programs: names of its executable.
         command: its arguments, from its folder and its configuration; writes there what it needs besides.
-        perfect: the headers that it would send for a client.
         bad: what it does with a certificate that it does not believe.
         twin: how a caller without a certificate fares who writes our headers with underscores.
         environment: what it needs.
@@ -55,7 +54,6 @@ class Proxy:
 
     programs: tuple[str, ...]
     command: Callable[[Path, Path], list[str | Path]]
-    perfect: Callable[[ClientCertificate], Headers]
     bad: Outcome = ENDED
     twin: Outcome = "certificate_missing"
     environment: Callable[[Path], dict[str, str]] = lambda _: {}
@@ -105,33 +103,18 @@ def _apache(folder: Path, configuration: Path) -> list[str | Path]:
     return ["-D", "FOREGROUND", "-f", main]
 
 
-def _apache_headers(client: ClientCertificate) -> Headers:
-    chain = [(f"X-SSL-Client-Cert-Chain-{place}", "(null)") for place in range(4)]
-    return [("X-SSL-Client-Cert", pem_spaces(client).strip()), ("X-SSL-Client-Verify", "SUCCESS"), *chain]
-
-
-def _haproxy_headers(client: ClientCertificate) -> Headers:
-    return [
-        ("X-SSL-Client-Cert", b64_der(client)),
-        ("X-SSL-Client-Used", "1"),
-        ("X-SSL-Client-Verify", "0"),
-    ]
-
-
 PROXIES = {
-    "nginx": Proxy(programs=("nginx",), command=_nginx, perfect=nginx, bad=400),
-    "apache": Proxy(programs=("apache2", "httpd"), command=_apache, perfect=_apache_headers, twin=403),
-    "haproxy": Proxy(programs=("haproxy",), command=lambda _, file: ["-db", "-f", file], perfect=_haproxy_headers),
+    "nginx": Proxy(programs=("nginx",), command=_nginx, bad=400),
+    "apache": Proxy(programs=("apache2", "httpd"), command=_apache, twin=403),
+    "haproxy": Proxy(programs=("haproxy",), command=lambda _, file: ["-db", "-f", file]),
     "caddy": Proxy(
         programs=("caddy",),
         command=lambda _, file: ["run", "--adapter", "caddyfile", "--config", file],
-        perfect=lambda client: [("X-SSL-Client-Cert", b64_der(client))],
         environment=lambda folder: {"HOME": str(folder), "CADDY_ADMIN": f"unix/{folder}/admin"},
     ),
     "envoy": Proxy(
         programs=("envoy",),
         command=lambda _, file: ["-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "warning"],
-        perfect=lambda client: [("X-Forwarded-Client-Cert", xfcc_element(client))],
     ),
 }
 
@@ -141,9 +124,10 @@ each_proxy = pytest.mark.parametrize("name", PROXIES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Hold a running proxy and the application behind it."""
+    """A running proxy, with the source that its application reads, and the application behind it."""
 
     proxy: Proxy
+    source: str
     port: int
     behind: int
     pki: PKI
@@ -151,7 +135,7 @@ class Deployment:
     @property
     def forged(self) -> Headers:
         """Return what the proxy would send for the genuine client, whose certificate is public; the secret is not."""
-        return [*self.proxy.perfect(self.pki.region.client()), ("X-MTLS-Proxy-Secret", "guessed-0123456789")]
+        return [*present(self.source, self.pki.region.client()).headers, ("X-MTLS-Proxy-Secret", "guessed-0123456789")]
 
     def call(
         self,
@@ -221,7 +205,7 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
         _start_application(start_for_module, behind, TABLE[name].source, pki)
         command = [program, *proxy.command(folder, configuration)]
         start_for_module(command, env=proxy.environment(folder), port=port)
-        return Deployment(proxy=proxy, port=port, behind=behind, pki=pki)
+        return Deployment(proxy=proxy, source=TABLE[name].source, port=port, behind=behind, pki=pki)
 
     return deployed
 
@@ -392,7 +376,7 @@ def test_lesson_6_a_trailer_is_no_header(name: str, deploy: Callable[[str], Depl
 @each_proxy
 def test_lesson_1_a_perfect_header_past_the_proxy_is_refused(name: str, deploy: Callable[[str], Deployment]) -> None:
     deployment = deploy(name)
-    without_secret = PROXIES[name].perfect(deployment.pki.region.client())
+    without_secret = deployment.forged[:-1]
 
     assert deployment.call_directly(without_secret) == "source_untrusted"
     assert deployment.call_directly(deployment.forged) == "source_untrusted"

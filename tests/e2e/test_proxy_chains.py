@@ -92,7 +92,7 @@ def deploy(
     }
     start(argv, port=behind, env={**ENVIRONMENT, **trust})
     start([run.program, *run.command(tmp_path, configuration)], env=run.environment(tmp_path), port=port)
-    return Deployment(proxy=run, port=port, behind=behind, pki=big)
+    return Deployment(proxy=run, source=TABLE[proxy].source, port=port, behind=behind, pki=big)
 
 
 @mostly_slow("server", [*ASGI, GUNICORN], kept=[GUNICORN])

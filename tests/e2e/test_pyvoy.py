@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware.testing.presentation import xfcc_element
+from mtls_middleware.testing.encodings import xfcc_element
 from tests.e2e.callers import PKI, get, is_refused
 from tests.e2e.conftest import Start
 from tests.e2e.http3 import ask_http3

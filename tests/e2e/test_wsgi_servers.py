@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware.testing import ClientCertificate
-from mtls_middleware.testing.presentation import b64_der, pem_spaces, url_pem
+from mtls_middleware.testing.encodings import b64_der, pem_spaces, url_pem
 from tests.e2e.callers import PKI, connect
 from tests.e2e.conftest import Start
 from tests.e2e.http2 import ask_http2
@@ -181,9 +181,9 @@ def test_a_server_that_resumes_no_session_shakes_hands_again(
 
 
 SPOOFS: dict[str, Callable[[ClientCertificate], Headers]] = {
-    "SSL-Client-Cert": lambda good: {"SSL-Client-Cert": pem_spaces(good).strip(), "SSL-Client-Verify": "SUCCESS"},
-    "SSL_CLIENT_CERT": lambda good: {"SSL_CLIENT_CERT": pem_spaces(good).strip(), "SSL_CLIENT_VERIFY": "SUCCESS"},
-    "HTTPS-CC": lambda good: {"HTTPS-CC": pem_spaces(good).strip(), "HTTPS_CC": pem_spaces(good).strip()},
+    "SSL-Client-Cert": lambda good: {"SSL-Client-Cert": pem_spaces(good), "SSL-Client-Verify": "SUCCESS"},
+    "SSL_CLIENT_CERT": lambda good: {"SSL_CLIENT_CERT": pem_spaces(good), "SSL_CLIENT_VERIFY": "SUCCESS"},
+    "HTTPS-CC": lambda good: {"HTTPS-CC": pem_spaces(good), "HTTPS_CC": pem_spaces(good)},
     "HTTPS-Client-Certificate": lambda good: {
         "HTTPS-Client-Certificate": b64_der(good),
         "HTTPS_CLIENT_CERTIFICATE": b64_der(good),

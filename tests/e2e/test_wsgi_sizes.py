@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing.encodings import xfcc_element
 from mtls_middleware.testing.leaves import ClientCertificate
-from mtls_middleware.testing.presentation import xfcc_element
 from mtls_middleware.testing.signing import KeyKind
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
@@ -99,5 +99,5 @@ def test_without_the_option_it_does_not_get_through(
 
 
 def _in_a_header(name: str, site: Site, caller: ClientCertificate) -> str:
-    header = (b"X-Forwarded-Client-Cert", xfcc_element(caller).encode())
+    header = (b"X-Forwarded-Client-Cert", xfcc_element(caller, *caller.chain).encode())
     return ask_plain(PLAIN[name].start(site), "/envoy-told", [header, FROM_THE_PROXY])

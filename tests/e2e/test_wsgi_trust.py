@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware.testing import RegionalCA
-from mtls_middleware.testing.presentation import b64_der
+from mtls_middleware.testing.encodings import b64_der
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.test_wsgi_twins import FROM_THE_PROXY, PLAIN, ask_plain

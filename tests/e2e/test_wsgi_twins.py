@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware.testing.presentation import b64_der, url_pem
+from mtls_middleware.testing.encodings import b64_der, url_pem
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, free_port

@@ -11,7 +11,7 @@ from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
 from mtls_middleware.servers import pyvoy_app
 from mtls_middleware.servers.pyvoy_app import HEADER, telling
 from mtls_middleware.testing import RegionalCA
-from mtls_middleware.testing.presentation import xfcc_element
+from mtls_middleware.testing.encodings import xfcc_element
 
 PEER = ("192.0.2.7", 4711)
 
@@ -46,7 +46,9 @@ def scope_of(*values: bytes, kind: str = "http", scheme: str = "https", tls: Any
 def test_what_envoy_says_becomes_the_extension_and_leaves_the_headers(region: RegionalCA) -> None:
     client = region.intermediate().client()
 
-    scope = told(scope_of(xfcc_element(client).encode(), tls={"tls_version": 772, "client_cert_name": "CN=x"}))
+    scope = told(
+        scope_of(xfcc_element(client, *client.chain).encode(), tls={"tls_version": 772, "client_cert_name": "CN=x"})
+    )
 
     assert scope["extensions"]["tls"] == {
         "tls_version": 772,

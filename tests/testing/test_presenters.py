@@ -15,8 +15,8 @@ from mtls_middleware.testing import (
     ClientCertificate,
     RegionalCA,
     TLSExtension,
+    encodings,
     nginx,
-    presentation,
     rfc9440,
     tls_extension,
 )
@@ -34,45 +34,48 @@ def chained(ca: RegionalCA) -> ClientCertificate:
 
 class TestEncoders:
     def test_url_pem_round_trips(self, client: ClientCertificate) -> None:
-        assert unquote(presentation.url_pem(client)) == client.pem
+        assert unquote(encodings.url_pem(client)) == client.pem
 
     def test_url_pem_ends_as_nginx_ends_it(self, client: ClientCertificate) -> None:
-        assert presentation.url_pem(client).endswith("-----END%20CERTIFICATE-----%0A")
+        assert encodings.url_pem(client).endswith("-----END%20CERTIFICATE-----%0A")
 
     def test_url_pem_escapes_everything_but_unreserved_characters(self, client: ClientCertificate) -> None:
-        assert re.fullmatch(r"(?:[A-Za-z0-9-]|%(?:0A|20|2B|2F|3D))+", presentation.url_pem(client))
+        assert re.fullmatch(r"(?:[A-Za-z0-9-]|%(?:0A|20|2B|2F|3D))+", encodings.url_pem(client))
 
     def test_pem_spaces_is_one_line(self, client: ClientCertificate) -> None:
-        written = presentation.pem_spaces(client)
+        written = encodings.pem_spaces(client)
         assert "\n" not in written
-        begin, end = "-----BEGIN CERTIFICATE----- ", " -----END CERTIFICATE----- "
+        begin, end = "-----BEGIN CERTIFICATE----- ", " -----END CERTIFICATE-----"
         assert written.startswith(begin)
         assert written.endswith(end)
         assert base64.b64decode(written.removeprefix(begin).removesuffix(end).replace(" ", "")) == client.der
 
     def test_b64_pem_round_trips(self, client: ClientCertificate) -> None:
-        assert base64.b64decode(presentation.b64_pem(client), validate=True).decode() == client.pem
+        assert base64.b64decode(encodings.b64_pem(client), validate=True).decode() == client.pem
 
     def test_b64_der_round_trips(self, client: ClientCertificate) -> None:
-        assert base64.b64decode(presentation.b64_der(client), validate=True) == client.der
+        assert base64.b64decode(encodings.b64_der(client), validate=True) == client.der
 
     def test_b64_der_list_round_trips(self, chained: ClientCertificate) -> None:
-        written = presentation.b64_der_list([chained, *chained.chain]).split(",")
+        written = encodings.b64_der_list(chained, *chained.chain).split(",")
         certificates = [x509.load_der_x509_certificate(base64.b64decode(part, validate=True)) for part in written]
         assert certificates == [chained.certificate, *chained.chain]
 
-    def test_rfc9440_item_stands_between_colons(self, client: ClientCertificate) -> None:
-        written = presentation.rfc9440_item(client.der)
-        assert written == f":{presentation.b64_der(client)}:"
+    def test_a_byte_sequence_stands_between_colons(self, client: ClientCertificate) -> None:
+        assert encodings.byte_sequences(client) == f":{encodings.b64_der(client)}:"
 
-    def test_rfc9440_list_separates_items_by_commas(self, client: ClientCertificate) -> None:
-        item = presentation.rfc9440_item(client.der)
-        assert presentation.rfc9440_list([client.der, client.der]) == f"{item}, {item}"
+    def test_byte_sequences_are_separated_by_commas(self, client: ClientCertificate) -> None:
+        item = f":{encodings.b64_der(client)}:"
+        assert encodings.byte_sequences(client, client) == f"{item}, {item}"
+
+    def test_the_ders_of_a_chain_stand_one_behind_the_other(self, chained: ClientCertificate) -> None:
+        written = base64.b64decode(encodings.b64_der(chained, *chained.chain), validate=True)
+        assert written == chained.der + b"".join(map(encodings.der, chained.chain))
 
     @pytest.mark.parametrize(
         "encode",
-        [presentation.url_pem, presentation.pem_spaces, presentation.b64_pem, presentation.b64_der],
-        ids=lambda encode: encode.__name__,
+        encodings.ENCODERS.values(),
+        ids=encodings.ENCODERS,
     )
     def test_a_certificate_is_encoded_as_its_client_is(
         self, client: ClientCertificate, encode: Callable[..., str]
@@ -82,7 +85,9 @@ class TestEncoders:
 
 class TestXFCC:
     def test_it_has_hash_certificate_and_chain(self, chained: ClientCertificate) -> None:
-        found = re.fullmatch(r'Hash=([0-9a-f]{64});Cert="([^"]+)";Chain="([^"]+)"', presentation.xfcc_element(chained))
+        found = re.fullmatch(
+            r'Hash=([0-9a-f]{64});Cert="([^"]+)";Chain="([^"]+)"', encodings.xfcc_element(chained, *chained.chain)
+        )
         assert found is not None
         assert (found[1], unquote(found[2]), unquote(found[3])) == (
             chained.fingerprint_sha256,
@@ -91,21 +96,21 @@ class TestXFCC:
         )
 
     def test_chain_and_certificate_can_be_left_out(self, client: ClientCertificate) -> None:
-        written = presentation.xfcc_element(client, with_certificate=False, with_chain=False)
+        written = encodings.xfcc_element(client, with_certificate=False, with_chain=False)
         assert written == f"Hash={client.fingerprint_sha256}"
 
     def test_the_hash_can_be_wrong(self, client: ClientCertificate) -> None:
-        assert presentation.xfcc_element(client, hash_sha256="00").startswith("Hash=00;")
+        assert encodings.xfcc_element(client, hash_sha256="00").startswith("Hash=00;")
 
     def test_further_pairs_are_not_escaped(self, client: ClientCertificate) -> None:
-        written = presentation.xfcc_element(client, pairs=[("URI", ""), ("DNS", 'a",Hash=b')])
+        written = encodings.xfcc_element(client, pairs=[("URI", ""), ("DNS", 'a",Hash=b')])
         assert written.endswith(';URI=;DNS=a",Hash=b')
 
 
 class TestNginx:
     def test_a_client_comes_with_success(self, client: ClientCertificate) -> None:
         assert nginx(client) == [
-            ("X-SSL-Client-Cert", presentation.url_pem(client)),
+            ("X-SSL-Client-Cert", encodings.url_pem(client)),
             ("X-SSL-Client-Verify", "SUCCESS"),
         ]
 
@@ -120,7 +125,7 @@ class TestNginx:
 
 class TestRFC9440:
     def test_a_client_without_chain_has_one_header(self, client: ClientCertificate) -> None:
-        assert rfc9440(client) == [("Client-Cert", presentation.rfc9440_item(client.der))]
+        assert rfc9440(client) == [("Client-Cert", encodings.byte_sequences(client))]
 
     def test_the_chain_does_not_repeat_the_leaf(self, chained: ClientCertificate) -> None:
         (_, (name, written)) = rfc9440(chained)

@@ -1,19 +1,17 @@
 """What is attacked, and the headers that a caller forges, encoded rightly for its source."""
 
-import hashlib
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding as Form
 
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
 from mtls_middleware.cli.wire.message import Header, Headers, Target
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
-from mtls_middleware.testing.presentation import b64_der, b64_pem, pem_spaces, rfc9440_item, url_pem
+from mtls_middleware.testing.encodings import ENCODERS
 
 FILE_LIMIT = 1_048_576
 """Bytes of a certificate file."""
@@ -26,22 +24,6 @@ EVERYTHING = "every source"
 
 _NO_CERTIFICATE = "AAAA"
 """Good base64 and good percent-encoding, but a certificate in no encoding."""
-
-
-def _xfcc(certificate: x509.Certificate) -> str:
-    digest = hashlib.sha256(certificate.public_bytes(Form.DER)).hexdigest()
-    return f'Hash={digest};Cert="{url_pem(certificate)}"'
-
-
-_ENCODERS: Mapping[Encoding, Callable[[x509.Certificate], str]] = {
-    Encoding.URL_PEM: url_pem,
-    Encoding.PEM_SPACES: lambda certificate: pem_spaces(certificate).strip(),
-    Encoding.B64_PEM: b64_pem,
-    Encoding.B64_DER: b64_der,
-    Encoding.B64_DER_LIST: b64_der,
-    Encoding.RFC9440: lambda certificate: rfc9440_item(certificate.public_bytes(Form.DER)),
-    Encoding.XFCC: _xfcc,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +73,7 @@ class Forgery:
 def forge(source: Source, certificate: x509.Certificate | None, secret_header: str) -> Forgery:
     """Return what the proxy would send for a certificate; for None, for something that is no certificate."""
     shape = source.shape
-    value = _NO_CERTIFICATE if certificate is None else _ENCODERS[shape.encoding](certificate)
+    value = _NO_CERTIFICATE if certificate is None else ENCODERS[shape.encoding](certificate)
     if shape.encoding is Encoding.XFCC:
         value = ",".join([value] * source.elements)
     return Forgery(

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from mtls_middleware import MTLSMiddleware, Settings, TrustError
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
-from mtls_middleware.testing.client import environment
+from mtls_middleware.testing.callers import environment
 from mtls_middleware.testing.frameworks import guards, load
 from mtls_middleware.testing.plugin import DataActionClient
 from mtls_middleware.testing.prepared import Preparation
