@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from mtls_middleware.members import require_members
@@ -125,7 +126,7 @@ class Fields:
 
     def __getitem__(self, name: str) -> Field:
         """Return the field of this name, whatever its case."""
-        return self._by_name.get(canonical(name), ABSENT)
+        return self._by_name.get(_configured(name), ABSENT)
 
 
 def canonical(name: str) -> str:
@@ -133,14 +134,30 @@ def canonical(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
-def collect(connection: Connection, names: Iterable[str]) -> Fields:
-    """Pick the fields with these names out of a request, in one pass."""
-    wanted = {canonical(name): name.lower() for name in names}
+@lru_cache(maxsize=256)
+def _configured(name: str) -> str:
+    """Return the canonical form of a name in the configuration. No caller chooses one: it would be kept."""
+    return canonical(name)
+
+
+@lru_cache(maxsize=256)
+def _wanted(names: frozenset[str]) -> Mapping[str, str]:
+    return {canonical(name): name.lower() for name in names}
+
+
+def collect(connection: Connection, names: frozenset[str]) -> Fields:
+    """Pick the fields with these names out of a request, in one pass.
+
+    Args:
+        connection: the request.
+        names: as the configuration has them; what they mean is remembered.
+    """
+    wanted = _wanted(names)
     values: dict[str, list[bytes]] = {}
     twins: set[str] = set()
     for raw_name, value in connection.headers:
         name = raw_name.decode("latin-1").lower()
-        shared = canonical(name)
+        shared = name.strip().replace("_", "-")  # `canonical`, of what is in lower case already
         if shared not in wanted:
             continue
         # WSGI has one spelling for '_' and '-'; what is alike in any other way is a twin there as well.

@@ -3,7 +3,7 @@
 It is total. Whatever goes wrong on the way, foreseen or not, ends in a refusal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -53,7 +53,8 @@ class Gate:
         max_header_bytes: of all certificate and chain bytes of a request together, before decoding.
         max_chain: certificates, the leaf included.
         mode: what becomes of refusals.
-        revocation: what becomes of certificates of which no fresh revocation list tells.
+        revocation: what becomes of certificates without a fresh CRL.
+        hidden: the canonical names of the headers that the application must not see.
     """
 
     source: Source
@@ -65,13 +66,18 @@ class Gate:
     mode: Mode = Mode.ENFORCE
     revocation: RevocationMode = RevocationMode.CHECK
 
-    def __post_init__(self) -> None:
-        require_members(self, mode=Mode, revocation=RevocationMode)
+    hidden: frozenset[str] = field(init=False, repr=False, compare=False)
+    _headers: frozenset[str] = field(init=False, repr=False, compare=False)
+    _certificates: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def hidden(self) -> frozenset[str]:
-        """Return the canonical names of the headers that the application must not see."""
-        return frozenset(map(canonical, self._source_headers | self.boundary.headers | self.callers.hidden))
+    def __post_init__(self) -> None:
+        """Work out once what the configuration alone decides: each request needs it."""
+        require_members(self, mode=Mode, revocation=RevocationMode)
+        shape = self.source.shape
+        headers = self.boundary.headers | (shape.headers if shape is not None else frozenset())
+        object.__setattr__(self, "hidden", frozenset(map(canonical, headers | self.callers.hidden)))
+        object.__setattr__(self, "_headers", headers | self.callers.headers)
+        object.__setattr__(self, "_certificates", shape.certificates if shape is not None else ())
 
     def decide(self, connection: Connection, snapshot: TrustSnapshot | None, now: datetime) -> Decision:
         """Judge one request.
@@ -103,7 +109,7 @@ class Gate:
         if snapshot is None or not snapshot.is_available(now):
             raise RejectionError(Reason.TRUST_UNAVAILABLE, _why_unavailable(snapshot, now))
         # 2. May the headers be believed?
-        fields = collect(connection, self._source_headers | self.boundary.headers | self.callers.headers)
+        fields = collect(connection, self._headers)
         self.boundary.check(connection, fields, self.source.shape)
         # 3. Is there a certificate, and does it fit?
         self._require_size(sum(len(value) for name in self._certificates for value in fields[name].values))
@@ -191,14 +197,6 @@ class Gate:
         if known.state is RevocationState.UNKNOWN and self.revocation is RevocationMode.REQUIRE:
             raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why, path=chain.path)
         return known
-
-    @property
-    def _source_headers(self) -> frozenset[str]:
-        return self.source.shape.headers if self.source.shape is not None else frozenset()
-
-    @property
-    def _certificates(self) -> tuple[str, ...]:
-        return self.source.shape.certificates if self.source.shape is not None else ()
 
     def _require_size(self, size: int) -> None:
         if size > self.max_header_bytes:

@@ -127,7 +127,7 @@ class Capture:
 
     def fields(self) -> Fields:
         shape = self.source().shape
-        return collect(self.connection(), shape.headers if shape else ())
+        return collect(self.connection(), shape.headers if shape else frozenset())
 
     def gate(self) -> Gate:
         """Return a gate that believes the captured proxy."""

@@ -128,13 +128,13 @@ JSON = st.recursive(
 @given(event=JSON)
 def test_any_event_is_read(event: object) -> None:
     connection = request(event=event)
-    _read_or_malformed(lambda: AWSEventSource().read(connection, collect(connection, ()), LIMIT))
+    _read_or_malformed(lambda: AWSEventSource().read(connection, collect(connection, frozenset()), LIMIT))
 
 
 @given(chain=JSON | st.binary(max_size=20) | st.lists(st.binary(max_size=9) | st.text(max_size=9), max_size=9))
 def test_any_tls_extension_is_read(chain: object) -> None:
     connection = request(tls={"client_cert_chain": chain, "client_cert": chain})
-    _read_or_malformed(lambda: TLSSource().read(connection, collect(connection, ()), LIMIT))
+    _read_or_malformed(lambda: TLSSource().read(connection, collect(connection, frozenset()), LIMIT))
 
 
 def _read_or_malformed(read: Callable[[], Presented | None]) -> None:

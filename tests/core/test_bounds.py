@@ -104,7 +104,7 @@ def test_a_megabyte_of_base64_is_malformed() -> None:
 def test_a_text_of_many_certificates_is_cut_in_proportion() -> None:
     def read(size: int) -> Callable[[], object]:
         connection = request(tls={"client_cert_chain": _fill(BEGIN + b"QUJD" + END, size).decode()})
-        fields = collect(connection, ())
+        fields = collect(connection, frozenset())
         return lambda: TLSSource().read(connection, fields, LIMIT)
 
     _expect_growth_in_proportion(read(SMALL), read(LARGE))

@@ -2,14 +2,14 @@
 
 import pytest
 
-from mtls_middleware._core.connection import ABSENT, Field, Interface, canonical, collect, without
+from mtls_middleware._core.connection import ABSENT, Field, Interface, _configured, _wanted, canonical, collect, without
 from tests.core.requests import request
 
 NAME = "X-SSL-Client-Cert"
 
 
 def _field(*headers: tuple[bytes, bytes], interface: Interface = Interface.ASGI) -> Field:
-    return collect(request(*headers, interface=interface), [NAME])[NAME]
+    return collect(request(*headers, interface=interface), frozenset({NAME}))[NAME]
 
 
 def test_a_header_is_found_whatever_its_case() -> None:
@@ -21,7 +21,17 @@ def test_what_did_not_come_is_absent() -> None:
 
 
 def test_what_nobody_asked_for_is_absent() -> None:
-    assert collect(request((b"other", b"value")), [NAME])["Other"] is ABSENT
+    assert collect(request((b"other", b"value")), frozenset({NAME}))["Other"] is ABSENT
+
+
+def test_names_that_a_caller_chose_are_not_remembered() -> None:
+    names = frozenset({NAME})
+    collect(request(), names)["X-SSL-Client-Cert"]
+    remembered = _configured.cache_info().currsize, _wanted.cache_info().currsize
+
+    collect(request(*((b"x-%d" % number, b"value") for number in range(50))), names)[NAME]
+
+    assert (_configured.cache_info().currsize, _wanted.cache_info().currsize) == remembered
 
 
 def test_each_copy_is_kept_in_wire_order() -> None:

@@ -1,7 +1,7 @@
 """What each proxy sends: a table. It is configured, never sniffed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -49,6 +49,8 @@ class HeaderShape:
         chain: the headers with what came beside the leaf.
         markers: all must say success.
         bundled: the certificate's own header may hold the chain, the leaf first.
+        certificates: the names of the headers that hold certificates.
+        headers: the names of all headers.
     """
 
     certificate: str
@@ -56,19 +58,14 @@ class HeaderShape:
     chain: tuple[str, ...] = ()
     markers: tuple[Marker, ...] = ()
     bundled: bool = False
+    certificates: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    headers: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_members(self, encoding=Encoding)
-
-    @property
-    def certificates(self) -> tuple[str, ...]:
-        """Return the names of the headers that hold certificates."""
-        return (self.certificate, *self.chain)
-
-    @property
-    def headers(self) -> frozenset[str]:
-        """Return the names of all headers."""
-        return frozenset((*self.certificates, *(marker.header for marker in self.markers)))
+        certificates = (self.certificate, *self.chain)
+        object.__setattr__(self, "certificates", certificates)
+        object.__setattr__(self, "headers", frozenset((*certificates, *(marker.header for marker in self.markers))))
 
     @property
     def has_marker(self) -> bool:

@@ -226,7 +226,7 @@ def _why_unknown(verified: VerifiedChain | None, snapshot: TrustSnapshot | None,
 def _chain(connection: Connection, settings: Settings) -> PresentedChain | None:
     """Read it as the gate does; what is wrong with it stands in the decision."""
     source = source_of(settings.source, settings.shape, settings.xfcc_elements)
-    fields = collect(connection, source.shape.headers if source.shape is not None else ())
+    fields = collect(connection, source.shape.headers if source.shape is not None else frozenset())
     try:
         presented = source.read(connection, fields, settings.max_chain)
         return None if presented is None else parse_chain(source.decode(presented, settings.max_chain))

@@ -24,7 +24,7 @@ def _event(**places: Any) -> dict[str, Any]:
 
 def _read(event: Any) -> Presented | None:
     connection = request(event=event)
-    return SOURCE.read(connection, collect(connection, ()), LIMIT)
+    return SOURCE.read(connection, collect(connection, frozenset()), LIMIT)
 
 
 GOOD = {
@@ -97,7 +97,7 @@ def test_what_is_not_one_certificate_is_malformed(text: str) -> None:
 
 
 def test_the_gateway_has_no_complaint() -> None:
-    assert SOURCE.complaint(request(), collect(request(), ())) is None
+    assert SOURCE.complaint(request(), collect(request(), frozenset())) is None
 
 
 def test_the_source_reads_no_header() -> None:

@@ -151,7 +151,7 @@ def read(name: str, shape: HeaderShape | None, client: ClientCertificate) -> tup
         event=presentation.event,
     )
     source = source_of(name, shape, 1)
-    fields = collect(connection, shape.headers if shape else ())
+    fields = collect(connection, shape.headers if shape else frozenset())
     found = source.read(connection, fields, 5)
     assert found is not None
     assert source.complaint(connection, fields) is None
