@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from mtls_middleware._core.decision import Evidence, Reason, RejectionError
 from mtls_middleware._core.elements import has_too_many_elements
+from mtls_middleware.identity import ClientIdentity
 
 UNREADABLE = (
     ValueError,
@@ -54,15 +55,14 @@ class PresentedChain:
     is_ca: bool
 
     @property
-    def evidence(self) -> Evidence:
-        """Return what an operator needs to recognise the certificate."""
-        return Evidence(
-            fingerprint_sha256=fingerprint(self.leaf_der),
-            subject=self.subject,
-            issuer=self.issuer,
-            dns_names=self.dns_names or (),
-            not_after=self.leaf.not_valid_after_utc,
-        )
+    def fingerprint_sha256(self) -> str:
+        """Return the SHA-256 of the leaf, in lower-case hex."""
+        return fingerprint(self.leaf_der)
+
+    @property
+    def not_after(self) -> datetime:
+        """Return when the leaf expires, UTC."""
+        return self.leaf.not_valid_after_utc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +85,17 @@ class VerifiedChain:
     def anchor(self) -> x509.Certificate:
         """Return the anchor that vouched."""
         return self.path[-1]
+
+
+def evidence_of(certificate: PresentedChain | ClientIdentity) -> Evidence:
+    """Return what an operator needs to recognise a certificate, believed or not."""
+    return Evidence(
+        fingerprint_sha256=certificate.fingerprint_sha256,
+        subject=certificate.subject,
+        issuer=certificate.issuer,
+        dns_names=certificate.dns_names or (),
+        not_after=certificate.not_after,
+    )
 
 
 def fingerprint(der: bytes) -> str:

@@ -127,17 +127,6 @@ class Evidence:
     not_after: datetime | None = None
 
 
-def evidence_of(identity: ClientIdentity) -> Evidence:
-    """Return what an operator needs to recognise a certificate that was believed, in a call that was refused."""
-    return Evidence(
-        fingerprint_sha256=identity.fingerprint_sha256,
-        subject=identity.subject,
-        issuer=identity.issuer,
-        dns_names=identity.dns_names,
-        not_after=identity.not_after,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected(_Decision):
     """Say why the call may not pass.

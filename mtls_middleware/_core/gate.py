@@ -10,7 +10,7 @@ from enum import StrEnum
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.boundary import Boundary
-from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, parse_chain
+from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, evidence_of, parse_chain
 from mtls_middleware._core.connection import Connection, Fields, canonical, collect
 from mtls_middleware._core.decision import (
     Accepted,
@@ -20,7 +20,6 @@ from mtls_middleware._core.decision import (
     Rejected,
     RejectionError,
     RevocationState,
-    evidence_of,
 )
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
@@ -166,7 +165,7 @@ class Gate:
             verified, identity = self._identify(chain, snapshot, now)
             known = self._require_unrevoked(verified, snapshot, now)
         except RejectionError as rejection:
-            rejection.evidence = chain.evidence
+            rejection.evidence = evidence_of(chain)
             raise
         return Verdict(
             identity=identity,

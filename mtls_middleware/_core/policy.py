@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from mtls_middleware._core.boundary import Secret
-from mtls_middleware._core.certificate import VerifiedChain, fingerprint
+from mtls_middleware._core.certificate import VerifiedChain
 from mtls_middleware._core.connection import Fields
 from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding
@@ -25,9 +25,9 @@ def identify(chain: VerifiedChain, trust: AuthorityTrust, source: str) -> Client
         subject=leaf.subject,
         issuer=leaf.issuer,
         serial_number=leaf.leaf.serial_number,
-        fingerprint_sha256=fingerprint(leaf.leaf_der),
+        fingerprint_sha256=leaf.fingerprint_sha256,
         not_before=leaf.leaf.not_valid_before_utc,
-        not_after=leaf.leaf.not_valid_after_utc,
+        not_after=leaf.not_after,
         organization_id=None,
         source=source,
     )
@@ -78,7 +78,7 @@ class CallerPolicy:
 
 
 def _pinned_region(chain: VerifiedChain, trust: AuthorityTrust) -> str:
-    presented = fingerprint(chain.leaf.leaf_der)
+    presented = chain.leaf.fingerprint_sha256
     pin = trust.pins.get(presented)
     if pin is None:
         raise RejectionError(

@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
+from mtls_middleware._core.certificate import evidence_of
 from mtls_middleware._core.connection import collect
-from mtls_middleware._core.decision import Disposition, Reason, Rejected, RejectionError, evidence_of
+from mtls_middleware._core.decision import Disposition, Reason, Rejected, RejectionError
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
 from mtls_middleware._core.scope import connection_of

@@ -7,7 +7,8 @@ from functools import lru_cache
 from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from mtls_middleware._core.decision import Evidence, evidence_of
+from mtls_middleware._core.certificate import evidence_of
+from mtls_middleware._core.decision import Evidence
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.observing.counting import ProcessCounts

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mtls_middleware._core.certificate import VerifiedChain, fingerprint, parse_chain
+from mtls_middleware._core.certificate import VerifiedChain, evidence_of, fingerprint, parse_chain
 from mtls_middleware._core.decision import Reason, RejectionError
 from tests.core.certs import NAME, good_client, outcome, presented, regional_ca
 
@@ -126,7 +126,7 @@ def test_the_first_certificate_is_the_leaf_and_the_others_keep_their_order() -> 
 
 
 def test_the_evidence_recognises_the_leaf() -> None:
-    evidence = presented(good_client()).evidence
+    evidence = evidence_of(presented(good_client()))
     assert evidence.fingerprint_sha256 == fingerprint(GOOD) == good_client().fingerprint_sha256
     assert evidence.subject == good_client().certificate.subject.rfc4514_string()
     assert evidence.issuer == regional_ca().certificate.subject.rfc4514_string()
@@ -134,7 +134,7 @@ def test_the_evidence_recognises_the_leaf() -> None:
 
 
 def test_the_evidence_of_a_certificate_without_names_has_none() -> None:
-    assert presented(regional_ca().client(names=None)).evidence.dns_names == ()
+    assert evidence_of(presented(regional_ca().client(names=None))).dns_names == ()
 
 
 def test_the_anchor_is_the_end_of_the_path() -> None:

@@ -178,7 +178,7 @@ def _certificate_rows(chain: PresentedChain, console: Console) -> None:
         "issuer": displayed(chain.issuer),
         "names": displayed(", ".join(chain.dns_names or ())) or "none",
         "valid": f"from {leaf.not_valid_before_utc:%Y-%m-%d %H:%MZ} to {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}",
-        "SHA-256": fingerprint(chain.leaf_der),
+        "SHA-256": chain.fingerprint_sha256,
     }
     for label, text in rows.items():
         _row(label, text, console)
