@@ -18,12 +18,13 @@ from rich.console import Console
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.advice import RUNBOOK
-from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, reason_of, warnings_of
+from mtls_middleware.cli.call import request
+from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
 from mtls_middleware.cli.call.verb import Options, facts, run_call, show
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
-from mtls_middleware.cli.wire import message
-from mtls_middleware.cli.wire.exchange import CallAnswer, Exchange, _decoded
+from mtls_middleware.cli.wire.answer import Answer, _decoded
+from mtls_middleware.cli.wire.exchange import Exchange
 from mtls_middleware.cli.wire.message import Target
 from mtls_middleware.cli.wire.tls import Described, TLSFacts, described
 from mtls_middleware.errors import MTLSError
@@ -53,8 +54,8 @@ def over_tls(**changed: Any) -> TLSFacts:
     return TLSFacts(**facts)
 
 
-def answered(status: int = 200, body: bytes = b"{}", content_type: str = "application/json") -> CallAnswer:
-    return CallAnswer(status=status, phrase="P", headers={"content-type": content_type}, body=body, is_whole=True)
+def answered(status: int = 200, body: bytes = b"{}", content_type: str = "application/json") -> Answer:
+    return Answer(status=status, phrase="P", headers={"content-type": content_type}, body=body, is_whole=True)
 
 
 def alert(reason: str) -> ssl.SSLError:
@@ -65,9 +66,9 @@ def alert(reason: str) -> ssl.SSLError:
 
 class TestRequest:
     def test_it_is_what_the_service_sends(self) -> None:
-        headers = message.standard_headers(TARGET, "call-1")
+        headers = request.standard_headers(TARGET, "call-1")
 
-        told = message.written_call("POST", TARGET, headers, b'{"a": 1}')
+        told = request.written("POST", TARGET, headers, b'{"a": 1}')
 
         assert told.startswith(b"POST /actions/lookup HTTP/1.1\r\nHost: actions.example.com\r\n")
         assert b"\r\nUser-Agent: PureCloud-Data-Actions\r\n" in told
@@ -76,10 +77,10 @@ class TestRequest:
         assert told.endswith(b'\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n8\r\n{"a": 1}\r\n0\r\n\r\n')
 
     def test_no_body_is_chunked_too(self) -> None:
-        assert message.written_call("GET", TARGET, (), b"").endswith(b"\r\n\r\n0\r\n\r\n")
+        assert request.written("GET", TARGET, (), b"").endswith(b"\r\n\r\n0\r\n\r\n")
 
     def test_a_given_header_takes_the_place_of_another(self) -> None:
-        headers = message.combined((("A", "1"), ("B", "2")), (("b", "3"),))
+        headers = request.combined((("A", "1"), ("B", "2")), (("b", "3"),))
 
         assert headers == (("A", "1"), ("b", "3"))
 
@@ -87,37 +88,37 @@ class TestRequest:
         file = tmp_path / "headers"
         file.write_text("X-Caller-Secret: s\n\nX-Other: t\n", encoding="ascii")
 
-        assert message.parse_headers([f"@{file}"]) == (("X-Caller-Secret", "s"), ("X-Other", "t"))
+        assert request.parse_headers([f"@{file}"]) == (("X-Caller-Secret", "s"), ("X-Other", "t"))
 
     @pytest.mark.parametrize("text", ["no colon", "A b: c", "A: b\r\nC: d", ": x", "Content-Length: 3", "A: \u20ac"])
     def test_what_cannot_be_sent_is_told_without_its_value(self, text: str) -> None:
         with pytest.raises(MTLSError, match="--header"):
-            message.parse_headers([text])
+            request.parse_headers([text])
 
     @given(text=st.text())
     def test_any_header_is_sent_or_refused(self, text: str) -> None:
         try:
-            headers = message.parse_headers([text.lstrip("@")])
+            headers = request.parse_headers([text.lstrip("@")])
         except MTLSError:
             return
-        head = message.written_call("POST", TARGET, headers, b"").partition(b"\r\n\r\n")[0]
+        head = request.written("POST", TARGET, headers, b"").partition(b"\r\n\r\n")[0]
         assert head.count(b"\r\n") == 3
 
     def test_a_body_comes_from_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "body").write_bytes(b"\x00\xff")
 
-        assert message.read_body(f"@{tmp_path / 'body'}") == b"\x00\xff"
-        assert message.read_body("\u20ac") == "\u20ac".encode()
+        assert request.read_body(f"@{tmp_path / 'body'}") == b"\x00\xff"
+        assert request.read_body("\u20ac") == "\u20ac".encode()
 
     def test_a_body_that_is_not_there_or_too_long_is_told(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "long").write_bytes(b"12345")
-        monkeypatch.setattr(message, "DATA_BYTES", 4)
+        monkeypatch.setattr(request, "DATA_BYTES", 4)
 
         for name, words in (("none", "No such file"), ("long", "more than 4 bytes")):
             with pytest.raises(MTLSError, match=words):
-                message.read_body(f"@{tmp_path / name}")
+                request.read_body(f"@{tmp_path / name}")
 
 
 class TestCredentials:
@@ -200,7 +201,7 @@ class TestMeaning:
         assert meaning_of(Exchange(answer=answered(204))).is_success
 
     def test_a_refusal_is_explained(self) -> None:
-        body = b'{"reason": "region_mismatch"}'
+        body = b'{"reason": "region_mismatch", "status": 403}'
         meaning = meaning_of(Exchange(answer=answered(403, body, "application/problem+json; charset=utf-8")))
 
         assert (meaning.is_success, meaning.reason) == (False, Reason.REGION_MISMATCH)
@@ -210,14 +211,14 @@ class TestMeaning:
         )
 
     def test_another_answer_is_not_taken_for_a_refusal(self) -> None:
-        meaning = meaning_of(Exchange(answer=answered(403, b'{"reason": "region_mismatch"}')))
+        meaning = meaning_of(Exchange(answer=answered(403, b'{"reason": "region_mismatch", "status": 403}')))
 
         assert meaning.reason is None
         assert meaning.explanation == ("", "")
 
     @given(body=st.binary())
     def test_any_body_has_a_reason_or_none(self, body: bytes) -> None:
-        assert reason_of(answered(403, body, "application/problem+json")) is None
+        assert answered(403, body, "application/problem+json").reason is None
 
     @pytest.mark.parametrize(
         ("error", "words"),

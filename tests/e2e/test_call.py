@@ -120,7 +120,7 @@ GZIPPED = gzip.compress(b'{"a": 1}')
         (b"", "the connection was closed without an answer in HTTP"),
         (b"SSH-2.0-OpenSSH\r\n", "the connection was closed without an answer in HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "what came back is not HTTP: HTTPException"),
-        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20, "what came back is not HTTP: HTTPException"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20, "what came back is not HTTP: informational answers without end"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000, "answered 200 OK"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + GZIPPED, "answered 200 OK"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnone", "answered 200 OK"),

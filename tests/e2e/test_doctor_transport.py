@@ -17,8 +17,9 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded, TrailersReceived
 
 from mtls_middleware.cli.wire import http2
-from mtls_middleware.cli.wire.exchange import ANSWER_LIMIT, Network
-from mtls_middleware.cli.wire.message import Answer, Body, Failure, Message, NoAnswer, Request, Target, Version
+from mtls_middleware.cli.wire.answer import ANSWER_LIMIT, Answer, Failure, NoAnswer
+from mtls_middleware.cli.wire.exchange import Network
+from mtls_middleware.cli.wire.message import Body, Message, Request, Target, Version
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.processes import HOST, ROOT, START_SECONDS, free_port
 
@@ -110,10 +111,13 @@ def hang_up_early(connection: socket.socket) -> None:
 
 
 SAID: dict[str, tuple[Behaviour, Answer | Failure]] = {
-    "an answer": (saying(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}"), Answer(status=403, body=b"{}")),
+    "an answer": (
+        saying(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}"),
+        Answer(status=403, phrase="Forbidden", body=b"{}"),
+    ),
     "nothing": (saying(b""), Failure.CLOSED),
     "no HTTP": (saying(b"220 smtp.example.com\r\n"), Failure.NO_HTTP),
-    "an early answer": (hang_up_early, Answer(status=431)),
+    "an early answer": (hang_up_early, Answer(status=431, phrase="Too Large")),
 }
 
 
@@ -184,7 +188,7 @@ def test_of_headers_without_end_only_the_beginning_is_taken() -> None:
             wait(connection)
 
     with listening(boast) as port:
-        assert exchange(port) == Answer(status=200)
+        assert exchange(port) == Answer(status=200, phrase="OK")
 
 
 def test_nobody_listens() -> None:
@@ -207,7 +211,7 @@ def server_context(pki: PKI, *, alpn: str | None = None, demands: bool = False) 
 
 def test_over_tls_an_answer_is_heard(pki: PKI) -> None:
     with listening(saying(b"HTTP/1.1 200 OK\r\n\r\n"), server_context(pki)) as port:
-        assert exchange(port, context=pki.caller()) == Answer(status=200)
+        assert exchange(port, context=pki.caller()) == Answer(status=200, phrase="OK")
 
 
 def test_a_demanded_certificate_is_told(pki: PKI) -> None:
@@ -286,7 +290,9 @@ def test_over_http2_headers_and_trailers_arrive_as_written(pki: PKI) -> None:
     with listening(server, server_context(pki, alpn="h2")) as port:
         heard = exchange(port, OVER_HTTP2, pki.caller())
 
-    assert heard == Answer(status=403, content_type="application/problem+json", alternatives='h3=":443"', body=b"{}")
+    assert heard == Answer(
+        status=403, headers={"content-type": "Application/Problem+JSON; x=y", "alt-svc": 'h3=":443"'}, body=b"{}"
+    )
     assert {(":method", "GET"), (":path", "/actions"), ("x-ssl-client-verify", "SUCCESS")} <= set(server.headers)
     assert (server.body, server.trailers) == (b"{}", [("x-ssl-client-cert", "C"), ("x_ssl_client_cert", "D")])
 

@@ -31,8 +31,9 @@ from mtls_middleware.cli.attack.findings import (
 from mtls_middleware.cli.attack.forgery import Forgery, Plan, Source, forge, forge_everything, stranger
 from mtls_middleware.cli.attack.paths import path_attacks
 from mtls_middleware.cli.attack.verdict import Heard, Judgement, Verdict, hear, judge
+from mtls_middleware.cli.wire.answer import Answer, Failure
 from mtls_middleware.cli.wire.exchange import Line
-from mtls_middleware.cli.wire.message import Answer, Failure, Message, Request, Target
+from mtls_middleware.cli.wire.message import Message, Request, Target
 
 PATIENCE = 3
 """Attacks in a row without an answer, after which nothing more is sent."""
@@ -249,7 +250,7 @@ def _send(
         correlation_id=f"doctor-{name}".replace(".", "-"),
     )
     answer = campaign.line.exchange(target, request, context)
-    if isinstance(answer, Answer) and "h3" in answer.alternatives:
+    if isinstance(answer, Answer) and "h3" in answer.headers.get("alt-svc", ""):
         campaign.notes.append(HTTP3_OFFERED)
     return hear(answer)
 

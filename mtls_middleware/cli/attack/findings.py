@@ -8,7 +8,7 @@ from mtls_middleware.cli.attack.attacks import ONCE, Attack, Weakness
 from mtls_middleware.cli.attack.fixes import TITLES, cure
 from mtls_middleware.cli.attack.forgery import Forgery, Plan
 from mtls_middleware.cli.attack.verdict import Heard, Judgement, Verdict
-from mtls_middleware.cli.wire.message import Failure
+from mtls_middleware.cli.wire.answer import Failure
 
 HTTP3_OFFERED = (
     "HTTP/3 is offered (Alt-Svc), and was not attacked. Over QUIC some servers and proxies ask for no certificate: "

@@ -5,16 +5,13 @@ Our refusals tell their reason, and reasons have an order (docs/refusals.md). So
 it is, and any later reason that it was taken for the proxy's word. A stranger's certificate is enough to see that.
 """
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.cli.attack.attacks import Attack, Weakness
-from mtls_middleware.cli.wire.message import Answer, Failure, NoAnswer
-
-PROBLEM = "application/problem+json"
+from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 
 _NGINX_DEMANDS = b"No required SSL certificate was sent"
 
@@ -117,7 +114,7 @@ def hear(answer: Answer | NoAnswer) -> Heard:
         return Heard(failure=answer.failure, detail=answer.detail, demands=demands)
     return Heard(
         status=answer.status,
-        reason=_reason(answer),
+        reason=answer.reason,
         demands=answer.status == HTTPStatus.BAD_REQUEST and _NGINX_DEMANDS in answer.body,
     )
 
@@ -216,16 +213,3 @@ def _refused(meaning: str) -> Judgement:
 
 def _is_turned_away(status: int) -> bool:
     return status in _TURNED_AWAY
-
-
-def _reason(answer: Answer) -> Reason | None:
-    """Return the reason of our refusal; None where the answer is none, whatever else it may be."""
-    if answer.content_type != PROBLEM:
-        return None
-    try:
-        problem = json.loads(answer.body)
-        if problem["status"] != answer.status:
-            return None
-        return Reason(problem["reason"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None

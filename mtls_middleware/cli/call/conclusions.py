@@ -1,48 +1,33 @@
 """What it means: for the caller, and for the data actions service, which is pickier than a test."""
 
 import http.client
-import json
 import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from types import MappingProxyType
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.advice import RUNBOOK
 from mtls_middleware.cli.call.credentials import Credentials
-from mtls_middleware.cli.wire.exchange import CallAnswer, Exchange
+from mtls_middleware.cli.wire.answer import NoAnswerError
+from mtls_middleware.cli.wire.exchange import Exchange
 from mtls_middleware.cli.wire.message import Target
-from mtls_middleware.cli.wire.tls import Described
+from mtls_middleware.cli.wire.tls import Alert, Described
 from mtls_middleware.display import displayed
 
 SOON = timedelta(days=30)
 """Before the end of a server's certificate; most are renewed at that time."""
 
-_PROBLEM = "application/problem+json"
 _SUCCESS = 2
 
-_ALERTS = MappingProxyType(
-    {
-        "CERTIFICATE_EXPIRED": Reason.CERTIFICATE_EXPIRED,
-        "UNKNOWN_CA": Reason.ISSUER_UNTRUSTED,
-        "CERTIFICATE_REVOKED": Reason.CERTIFICATE_REVOKED,
-        "UNSUPPORTED_CERTIFICATE": Reason.PURPOSE_MISMATCH,
-        "CERTIFICATE_REQUIRED": Reason.CERTIFICATE_MISSING,
-    }
-)
-"""Alerts of TLS (RFC 8446 §6.2) by what OpenSSL's names for them end with, and what the middleware calls the same."""
-
 _HUNG_UP = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
-
-_OTHER_ALERTS = ("BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "HANDSHAKE_FAILURE", "ACCESS_DENIED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """Tell what became of a call.
+    """The outcome of a call.
 
     Attributes:
         is_success: an answer of 2xx.
@@ -64,7 +49,7 @@ class Meaning:
 
 
 def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:
-    """Return what became of a call.
+    """Return the outcome of a call.
 
     Args:
         seen: what was seen of it.
@@ -78,21 +63,9 @@ def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:
     words = displayed(f"{answer.status} {answer.phrase}".strip())
     if answer.status // 100 == _SUCCESS:
         return Meaning(is_success=True, text=f"answered {words}")
-    reason = reason_of(answer)
-    if reason is not None:
-        return Meaning(is_success=False, text=f"refused with {words}: {reason}", reason=reason)
+    if answer.reason is not None:
+        return Meaning(is_success=False, text=f"refused with {words}: {answer.reason}", reason=answer.reason)
     return Meaning(is_success=False, text=f"answered {words}, which is not the middleware's refusal")
-
-
-def reason_of(answer: CallAnswer) -> Reason | None:
-    """Return the reason of a refusal of ours."""
-    if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != _PROBLEM:
-        return None
-    try:
-        problem = json.loads(answer.body)
-        return Reason(problem["reason"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
 
 
 def warnings_of(target: Target, credentials: Credentials, seen: Exchange) -> Iterator[str]:
@@ -167,6 +140,8 @@ def _of_failure(seen: Exchange) -> Meaning:
             text = "the name of the host is not known"
         case http.client.BadStatusLine() | ConnectionError() if not isinstance(error, ConnectionRefusedError):
             text = "the connection was closed without an answer in HTTP"
+        case NoAnswerError(no_answer=why):
+            text = f"what came back is not HTTP: {why.detail}"
         case http.client.HTTPException():
             text = f"what came back is not HTTP: {type(error).__name__}"
         case _:
@@ -176,15 +151,14 @@ def _of_failure(seen: Exchange) -> Meaning:
 
 
 def _of_alert(error: ssl.SSLError) -> Meaning:
-    name = error.reason or ""
-    told = displayed(name.replace("_", " ").lower() or str(error))
-    reason = next((reason for ending, reason in _ALERTS.items() if name.endswith(ending)), None)
-    if reason is not None or name.endswith(_OTHER_ALERTS):
-        called = f", which the middleware calls {reason}" if reason is not None else ""
-        return Meaning(
-            is_success=False,
-            text=f"refused in the TLS handshake: {told}{called}. The server's log says more",
-            reason=reason,
-            in_handshake=True,
-        )
-    return Meaning(is_success=False, text=f"TLS failed: {told}")
+    alert = Alert.of(error)
+    words = displayed(alert.words)
+    if not alert.is_refusal:
+        return Meaning(is_success=False, text=f"TLS failed: {words}")
+    called = f", which the middleware calls {alert.reason}" if alert.reason is not None else ""
+    return Meaning(
+        is_success=False,
+        text=f"refused in the TLS handshake: {words}{called}. The server's log says more",
+        reason=alert.reason,
+        in_handshake=True,
+    )

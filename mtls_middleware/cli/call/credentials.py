@@ -3,13 +3,12 @@
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware.cli.dev_ca.contents import CALLERS, NONE, ROOT
-from mtls_middleware.cli.wire.tls import Described, described
+from mtls_middleware.cli.wire.tls import Described, client_context, described
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import MTLSError
 
@@ -18,7 +17,7 @@ _NAMES = (*(caller.name for caller in CALLERS), NONE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Say what is shown and believed.
+    """What is shown and believed.
 
     Attributes:
         certificate: PEM of the caller's; None for none.
@@ -59,7 +58,7 @@ class Credentials:
 
     @property
     def own(self) -> Described | None:
-        """Return what stands in the caller's certificate; None where there is none that can be read."""
+        """Return what the caller's certificate says; None where there is none that can be read."""
         if self.certificate is None:
             return None
         try:
@@ -74,42 +73,8 @@ class Credentials:
         Raises:
             MTLSError: a file cannot be used.
         """
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-        except (OSError, ssl.SSLError) as error:
-            raise MTLSError(f"--ca {displayed(str(self.ca))}: {_why(error)}") from error
-        context.set_alpn_protocols(["http/1.1"])
-        if self.certificate is not None:
-            try:
-                context.load_cert_chain(self.certificate, self.key, password=_no_password)
-            except (OSError, ssl.SSLError) as error:
-                raise MTLSError(
-                    f"--cert {displayed(str(self.certificate))}, --key {displayed(str(self.key or self.certificate))}: "
-                    f"{_why(error)}"
-                ) from error
-        return context
-
-
-def _no_password() -> str:
-    """Keep OpenSSL from asking at the terminal."""
-    raise MTLSError("the private key is encrypted: give one that is not")
+        return client_context(self.ca, self.certificate, self.key, options=("--ca", "--cert", "--key"))
 
 
 def _shown(certificate: Path | None) -> str:
     return "no certificate" if certificate is None else displayed(str(certificate))
-
-
-_WORDS = MappingProxyType(
-    {
-        "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
-        "NO_CERTIFICATE_OR_CRL_FOUND": "holds no certificate",
-        "PEM_LIB": "holds no PEM of the kind that is needed",
-    }
-)
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        reason = error.reason or "is not PEM"
-        return _WORDS.get(reason, reason.replace("_", " ").lower())
-    return error.strerror or str(error)

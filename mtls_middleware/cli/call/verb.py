@@ -3,22 +3,22 @@
 import base64
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
 from mtls_middleware.cli.page import console_for, heading, line, print_json, waiting, wrapped
-from mtls_middleware.cli.wire import message
-from mtls_middleware.cli.wire.exchange import CallAnswer, Exchange, call_once
-from mtls_middleware.cli.wire.message import Target
+from mtls_middleware.cli.wire.answer import Answer
+from mtls_middleware.cli.wire.exchange import Exchange, call_once
+from mtls_middleware.cli.wire.message import CORRELATION_HEADER, Header, Target, method_of
 from mtls_middleware.cli.wire.tls import NAMES_SHOWN, TLSFacts
 from mtls_middleware.display import displayed
-from mtls_middleware.errors import MTLSError
 
 BODY_CHARACTERS = 4_000
 """Shown of an answer."""
@@ -54,8 +54,8 @@ def run_call(options: Options) -> int:
     Raises:
         MTLSError: before anything is sent: what is wrong with the options.
     """
-    target = _target(options)
-    method = _method(options.method)
+    target = Target.of_option(options.url, options.connect)
+    method = method_of(options.method)
     credentials = Credentials.choose(
         certificate=options.certificate,
         key=options.key,
@@ -64,13 +64,13 @@ def run_call(options: Options) -> int:
         ca=options.ca,
     )
     context = credentials.context() if target.is_tls else None
-    standard = message.standard_headers(target, message.new_correlation_id())
-    headers = message.combined(standard, message.parse_headers(options.headers))
-    body = message.read_body(options.data)
+    standard = request.standard_headers(target, request.new_correlation_id())
+    headers = request.combined(standard, request.parse_headers(options.headers))
+    body = request.read_body(options.data)
     with waiting("calling …") as tell:
         seen = call_once(
             target,
-            message.written_call(method, target, headers, body),
+            request.written(method, target, headers, body),
             context,
             timeout=options.timeout,
             tell=lambda step: tell(f"calling: {step} …"),
@@ -87,27 +87,8 @@ def run_call(options: Options) -> int:
     return 0 if meaning.is_success else 1
 
 
-def _target(options: Options) -> Target:
-    try:
-        target = Target.parse(options.url)
-    except ValueError as error:
-        raise MTLSError(f"{displayed(options.url)!r} {error}") from error
-    if options.connect is None:
-        return target
-    host, _, port = options.connect.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal():
-        raise MTLSError(f"--connect {displayed(options.connect)!r}: write HOST:PORT")
-    return replace(target, address=(host.strip("[]"), int(port)))
-
-
-def _method(text: str) -> str:
-    if not (text.isascii() and text.isalpha()):
-        raise MTLSError(f"--method {displayed(text)!r} is no method of HTTP")
-    return text.upper()
-
-
-def _correlation_id(headers: tuple[message.Header, ...]) -> str:
-    return next((value for name, value in headers if name.lower() == message.CORRELATION_HEADER.lower()), "")
+def _correlation_id(headers: tuple[Header, ...]) -> str:
+    return next((value for name, value in headers if name.lower() == CORRELATION_HEADER.lower()), "")
 
 
 def show(
@@ -195,7 +176,7 @@ def _show_times(console: Console, seen: Exchange) -> None:
         line(console, start + Text(bar, style="cyan"))
 
 
-def _show_answer(console: Console, answer: CallAnswer) -> None:
+def _show_answer(console: Console, answer: Answer) -> None:
     line(console)
     status = displayed(f"{answer.status} {answer.phrase}".strip())
     _row(console, "answer", status, style="bold green" if answer.status // 100 == 2 else "bold red")  # noqa: PLR2004 - 2xx
@@ -207,7 +188,7 @@ def _show_answer(console: Console, answer: CallAnswer) -> None:
         line(console, f"  {text}")
 
 
-def _body_lines(answer: CallAnswer) -> list[str]:
+def _body_lines(answer: Answer) -> list[str]:
     """Return a body to look at: JSON in the form that people read, all else as it is, and nothing that acts."""
     text = answer.body.decode("utf-8", "replace")
     with suppress(ValueError, RecursionError):
@@ -236,7 +217,7 @@ def _tls_facts(tls: TLSFacts) -> dict[str, Any]:
     }
 
 
-def _answer_facts(answer: CallAnswer) -> dict[str, Any]:
+def _answer_facts(answer: Answer) -> dict[str, Any]:
     try:
         body: Any = answer.body.decode("utf-8")
     except UnicodeDecodeError:

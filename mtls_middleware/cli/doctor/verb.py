@@ -1,7 +1,6 @@
 """The command ``doctor``: with ``--url`` from the outside, without it from the inside."""
 
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +14,15 @@ from mtls_middleware.cli.doctor.examination import World, examine
 from mtls_middleware.cli.doctor.finding import finding_facts, show_findings, status_of
 from mtls_middleware.cli.page import print_json, waiting
 from mtls_middleware.cli.wire.exchange import Network
-from mtls_middleware.cli.wire.message import Target
-from mtls_middleware.display import displayed
+from mtls_middleware.cli.wire.message import Target, method_of
+from mtls_middleware.cli.wire.tls import client_context
 from mtls_middleware.errors import ConfigurationError, MTLSError
 from mtls_middleware.settings.reader import DEFAULT_PREFIX, Reader
 from mtls_middleware.settings.sources import header_shape, source_name
 from mtls_middleware.settings.values import whole_number
 
 _SHAPE = ("SOURCE", "HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE", "XFCC_ELEMENTS")
+_FILES = ("--server-ca", "--client-certificate", "--client-key")
 _READ = (*_SHAPE, "PROXY_SECRET_HEADER", "PINS")
 
 
@@ -90,9 +90,11 @@ def make_plan(options: Options, url: str, environ: Mapping[str, str]) -> Plan:
         MTLSError: what is wrong with the options or the environment.
     """
     reader = _reader(options, environ)
-    target = _target("--url", url)
-    if options.connect is not None:
-        target = replace(target, address=_address(options.connect))
+    target = Target.of_option(url, options.connect, option="--url")
+    direct = None if options.direct is None else Target.of_option(options.direct, option="--direct")
+    own = options.client_certificate
+    if own is None and options.client_key is not None:
+        raise MTLSError("--client-key needs --client-certificate")
     origin, certificate = _certificate(options, reader)
     plan = Plan(
         target=target,
@@ -100,10 +102,10 @@ def make_plan(options: Options, url: str, environ: Mapping[str, str]) -> Plan:
         secret_header=reader.text("PROXY_SECRET_HEADER"),
         certificate=certificate,
         origin=origin,
-        context=_context(options),
-        own=_own_context(options),
-        direct=None if options.direct is None else replace(_target("--direct", options.direct), path=target.path),
-        method=_method(options.method),
+        context=client_context(options.server_ca, options=_FILES),
+        own=None if own is None else client_context(options.server_ca, own, options.client_key, options=_FILES),
+        direct=None if direct is None else replace(direct, path=target.path),
+        method=method_of(options.method),
     )
     if reader.problems:
         raise ConfigurationError(reader.problems)
@@ -138,53 +140,6 @@ def _certificate(options: Options, reader: Reader) -> tuple[str, x509.Certificat
         return str(options.certificate), read_certificate(options.certificate)
     found = first_readable(Path(item.rpartition("=")[2].strip()) for item in reader.items("PINS"))
     return (f"{found[0]} (MTLS_PINS)", found[1]) if found else ("", None)
-
-
-def _context(options: Options) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.server_ca)
-    except (OSError, ssl.SSLError) as error:
-        raise MTLSError(f"--server-ca {options.server_ca}: {error}") from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _own_context(options: Options) -> ssl.SSLContext | None:
-    if options.client_certificate is None:
-        if options.client_key is not None:
-            raise MTLSError("--client-key needs --client-certificate")
-        return None
-    context = _context(options)
-    try:
-        context.load_cert_chain(options.client_certificate, options.client_key, password=_no_password)
-    except (OSError, ssl.SSLError) as error:
-        raise MTLSError(f"--client-certificate {options.client_certificate}: {error}") from error
-    return context
-
-
-def _no_password() -> str:
-    """Keep OpenSSL from asking at the terminal."""
-    raise MTLSError("--client-key is encrypted: give one that is not")
-
-
-def _target(option: str, url: str) -> Target:
-    try:
-        return Target.parse(url)
-    except ValueError as error:
-        raise MTLSError(f"{option} {displayed(url)!r} {error}") from error
-
-
-def _method(text: str) -> str:
-    if not (text.isascii() and text.isalpha()):
-        raise MTLSError(f"--method {displayed(text)!r} is no method of HTTP")
-    return text.upper()
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal():
-        raise MTLSError(f"--connect {displayed(text)!r}: write HOST:PORT")
-    return host.strip("[]"), int(port)
 
 
 def run_examination(*, offline: bool, as_json: bool, environ: Mapping[str, str] | None = None) -> int:

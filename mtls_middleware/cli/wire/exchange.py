@@ -5,34 +5,21 @@ import io
 import socket
 import ssl
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol, Self
+from typing import Any, Protocol
 
+from mtls_middleware._core.decision import Reason
 from mtls_middleware.cli.wire import http2
-from mtls_middleware.cli.wire.message import Answer, Failure, NoAnswer, Request, Target, Version, media_type, written
-from mtls_middleware.cli.wire.tls import TLSFacts, facts_of, note_requests
+from mtls_middleware.cli.wire.answer import Answer, Bounded, Failure, NoAnswer, NoAnswerError, read_answer
+from mtls_middleware.cli.wire.message import Request, Target, Version, written
+from mtls_middleware.cli.wire.tls import Alert, TLSFacts, facts_of, note_requests
 
-BODY_LIMIT = 65_536
-"""Bytes of an answer's body that are looked at."""
-
-ANSWER_LIMIT = 1_048_576
-"""Bytes read of an answer, all of it."""
-
-INTERIM_LIMIT = 10
-"""Informational answers (RFC 9110 §15.2) before the final one."""
-
-_DEMANDED = ("CERTIFICATE_REQUIRED", "certificate required")
-"""How OpenSSL names alert 116 of TLS 1.3 (RFC 8446 §6.2): the server wants a certificate, and says so."""
-
-HEADERS_SHOWN = ("content-type", "location", "retry-after", "server", "via", "www-authenticate")
-
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_UNREACHABLE_AT = ("DNS", "connect")
 
 
 class Line(Protocol):
-    """Carry a request to the target, and an answer back."""
+    """What carries a request to the target, and an answer back."""
 
     def exchange(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
         """Send a request on a connection of its own; never raise for what the other side does."""
@@ -41,7 +28,7 @@ class Line(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
-    """Tell how many seconds are left.
+    """The seconds that are left.
 
     Attributes:
         end: by the clock.
@@ -63,172 +50,9 @@ class Deadline:
         return left
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """Carry requests over real sockets.
-
-    Attributes:
-        timeout: seconds that one exchange may take in all.
-    """
-
-    timeout: float
-
-    def exchange(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
-        """Send a request on a connection of its own."""
-        remaining = Deadline(end=time.monotonic() + self.timeout)
-        is_http2 = request.message.version is Version.HTTP_2
-        if is_http2 and not target.is_tls:
-            return NoAnswer(failure=Failure.NOT_OFFERED)
-        try:
-            plain = socket.create_connection(target.address or (target.host, target.port), timeout=self.timeout)
-        except (OSError, UnicodeError) as error:
-            return NoAnswer(failure=Failure.UNREACHABLE, detail=str(error))
-        with plain:
-            if context is None or not target.is_tls:
-                return converse(plain, written(request), remaining)
-            context.set_alpn_protocols([http2.ALPN, "http/1.1"] if is_http2 else ["http/1.1"])
-            try:
-                connection = context.wrap_socket(plain, server_hostname=target.host)
-            except ssl.SSLCertVerificationError as error:
-                return NoAnswer(failure=Failure.UNTRUSTED, detail=error.verify_message)
-            except (OSError, ValueError) as error:
-                return _failed(error, Failure.HANDSHAKE)
-            with connection:
-                if not is_http2:
-                    return converse(connection, written(request), remaining)
-                try:
-                    return http2.converse(connection, request, remaining)
-                except OSError as error:
-                    return _failed(error, Failure.CLOSED)
-
-
-def read_answer(stream: IO[bytes]) -> Answer | NoAnswer:
-    """Read the final answer from a stream of bytes.
-
-    Raises:
-        OSError: the stream's own.
-    """
-    for _ in range(INTERIM_LIMIT):
-        response = http.client.HTTPResponse(Readable(stream))  # type: ignore[arg-type]  # it asks for makefile only
-        try:
-            response.begin()
-            if response.status < http.HTTPStatus.OK and response.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
-                continue
-            body = b"" if response.status < http.HTTPStatus.OK else response.read(BODY_LIMIT)
-        except http.client.RemoteDisconnected:
-            return NoAnswer(failure=Failure.CLOSED)
-        except (http.client.HTTPException, ValueError) as error:
-            return NoAnswer(failure=Failure.NO_HTTP, detail=type(error).__name__)
-        return Answer(
-            status=response.status,
-            content_type=media_type(response.headers["content-type"] or ""),
-            alternatives=response.headers["alt-svc"] or "",
-            body=body,
-        )
-    return NoAnswer(failure=Failure.NO_HTTP, detail="informational answers without end")
-
-
-def converse(connection: socket.socket, request: bytes, remaining: Callable[[], float]) -> Answer | NoAnswer:
-    """Send a request of HTTP/1 on a new connection, and return what comes back.
-
-    Args:
-        connection: TLS or plain.
-        request: its bytes.
-        remaining: returns the seconds that are left, or raises TimeoutError.
-    """
-    stream = io.BufferedReader(Bounded(connection, remaining))
-    broken: OSError | None = None
-    try:
-        connection.sendall(request)
-    except OSError as error:
-        broken = error  # who refuses early may have answered before hanging up
-    try:
-        return read_answer(stream)
-    except OSError as error:
-        # An alert says more than a broken pipe, and time more than either.
-        told = error if broken is None or isinstance(error, ssl.SSLError | TimeoutError) else broken
-        return _failed(told, Failure.CLOSED)
-
-
-def _failed(error: Exception, failure: Failure) -> NoAnswer:
-    if isinstance(error, TimeoutError):
-        return NoAnswer(failure=Failure.TIMEOUT)
-    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        failure = Failure.DEMANDED if any(text in str(error) for text in _DEMANDED) else Failure.HANDSHAKE
-        reason = getattr(error, "reason", None) or str(error)  # one that Python itself raises has none
-        return NoAnswer(failure=failure, detail=reason.replace("_", " ").lower())
-    return NoAnswer(failure=failure, detail=str(error))
-
-
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """Look like a socket to ``http.client``, and like its file, which outlives the responses read from it."""
-
-    stream: IO[bytes]
-
-    def makefile(self, _mode: str) -> Self:
-        """Return itself."""
-        return self
-
-    def readline(self, limit: int) -> bytes:
-        """Read a line, or the beginning of one."""
-        return self.stream.readline(limit)
-
-    def read(self, count: int = -1) -> bytes:
-        """Read so many bytes, or all."""
-        return self.stream.read(count)
-
-    def flush(self) -> None:
-        """Do nothing: nothing was written."""
-
-    def close(self) -> None:
-        """Do nothing: a response that is thrown away must not end the stream."""
-
-
-class Bounded(io.RawIOBase):
-    """Read from a socket until a deadline, and no more than `ANSWER_LIMIT` bytes."""
-
-    def __init__(self, connection: socket.socket, remaining: Callable[[], float]) -> None:
-        self._connection = connection
-        self._remaining = remaining
-        self._left = ANSWER_LIMIT
-
-    def readable(self) -> bool:
-        """Return yes."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what BufferedReader gives
-        """Read once."""
-        if self._left <= 0:
-            return 0
-        self._connection.settimeout(self._remaining())
-        count = self._connection.recv_into(buffer, min(len(buffer), self._left))
-        self._left -= count
-        return count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallAnswer:
-    """Hold what came back. All of it is data from somewhere.
-
-    Attributes:
-        status: of HTTP.
-        phrase: beside it.
-        headers: those that are shown, by lower-case name.
-        body: its beginning, decompressed.
-        is_whole: whether that is all of it.
-    """
-
-    status: int
-    phrase: str
-    headers: dict[str, str]
-    body: bytes
-    is_whole: bool
-
-
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """Collect what was seen, step by step.
+    """What was seen, step by step.
 
     Attributes:
         seconds: that each step took, in their order.
@@ -242,14 +66,62 @@ class Exchange:
     seconds: dict[str, float] = field(default_factory=dict)
     address: str = ""
     tls: TLSFacts | None = None
-    answer: CallAnswer | None = None
+    answer: Answer | None = None
     step: str = ""
     error: Exception | None = None
+
+    @property
+    def result(self) -> Answer | NoAnswer:
+        """Return the answer, or why there is none."""
+        return self.answer or self._no_answer()
+
+    def _no_answer(self) -> NoAnswer:
+        detail = str(self.error)
+        match self.error:
+            case NoAnswerError(no_answer=known):
+                return known
+            case _ if self.step in _UNREACHABLE_AT:
+                failure = Failure.UNREACHABLE
+            case TimeoutError():
+                failure, detail = Failure.TIMEOUT, ""
+            case ssl.SSLCertVerificationError() as error:
+                failure, detail = Failure.UNTRUSTED, error.verify_message
+            case ssl.SSLError() as error if not isinstance(error, ssl.SSLEOFError):
+                alert = Alert.of(error)
+                failure = Failure.DEMANDED if alert.reason is Reason.CERTIFICATE_MISSING else Failure.HANDSHAKE
+                detail = alert.words
+            case _ if self.step == "TLS":
+                failure = Failure.HANDSHAKE
+            case http.client.RemoteDisconnected():
+                failure, detail = Failure.CLOSED, ""
+            case http.client.HTTPException() | ValueError() as error:
+                failure, detail = Failure.NO_HTTP, type(error).__name__
+            case _:
+                failure = Failure.CLOSED
+        return NoAnswer(failure=failure, detail=detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Real sockets.
+
+    Attributes:
+        timeout: seconds that one exchange may take in all.
+    """
+
+    timeout: float
+
+    def exchange(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
+        """Send a request on a connection of its own."""
+        is_http2 = request.message.version is Version.HTTP_2
+        if is_http2 and not target.is_tls:
+            return NoAnswer(failure=Failure.NOT_OFFERED)
+        return call_once(target, request if is_http2 else written(request), context, timeout=self.timeout).result
 
 
 def call_once(
     target: Target,
-    request: bytes,
+    request: bytes | Request,
     context: ssl.SSLContext | None,
     *,
     timeout: float,
@@ -260,7 +132,7 @@ def call_once(
 
     Args:
         target: what is called.
-        request: its bytes.
+        request: its bytes, of HTTP/1; or what to send over HTTP/2.
         context: of TLS; None for plain HTTP.
         timeout: seconds for all of it; only the system's resolver keeps its own limits.
         tell: is told the name of each step when it begins.
@@ -270,15 +142,15 @@ def call_once(
     steps = _Steps(seen, tell, clock)
     remaining = Deadline(end=clock() + timeout, clock=clock)
     try:
-        _converse(target, request, context, remaining, steps)
-    except (OSError, UnicodeError, ValueError, http.client.HTTPException) as error:
+        _converse(target, request, context if target.is_tls else None, remaining, steps)
+    except (OSError, ValueError, http.client.HTTPException, NoAnswerError) as error:
         seen.step, seen.error = steps.name, error
     steps.end()
     return seen
 
 
 class _Steps:
-    """Take the time of one step after the other."""
+    """The time of one step after the other."""
 
     def __init__(self, seen: Exchange, tell: Callable[[str], None], clock: Callable[[], float]) -> None:
         self.seen = seen
@@ -299,7 +171,7 @@ class _Steps:
 
 
 def _converse(
-    target: Target, request: bytes, context: ssl.SSLContext | None, remaining: Deadline, steps: _Steps
+    target: Target, request: bytes | Request, context: ssl.SSLContext | None, remaining: Deadline, steps: _Steps
 ) -> None:
     host, port = target.address or (target.host, target.port)
     steps.begin("DNS")
@@ -307,14 +179,15 @@ def _converse(
     steps.begin("connect")
     with _connected(found, remaining, steps.seen) as plain:
         if context is None:
-            _answer(plain, request, remaining, steps)
+            steps.seen.answer = converse(plain, request, remaining, steps.begin)
             return
         steps.begin("TLS")
+        context.set_alpn_protocols(["http/1.1"] if isinstance(request, bytes) else [http2.ALPN, "http/1.1"])
         requests = note_requests(context)
         plain.settimeout(remaining())
         with context.wrap_socket(plain, server_hostname=target.host) as connection:
             steps.seen.tls = facts_of(connection, requests)
-            _answer(connection, request, remaining, steps)
+            steps.seen.answer = converse(connection, request, remaining, steps.begin)
 
 
 def _connected(found: list[Any], remaining: Deadline, seen: Exchange) -> socket.socket:
@@ -326,9 +199,8 @@ def _connected(found: list[Any], remaining: Deadline, seen: Exchange) -> socket.
         try:
             connection.settimeout(remaining())
             connection.connect(address)
-            connection.setsockopt(
-                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-            )  # else Nagle's 40 ms look like the server's
+            # Otherwise Nagle's 40 ms look like the server's.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             connection.close()
             problem = error
@@ -337,49 +209,33 @@ def _connected(found: list[Any], remaining: Deadline, seen: Exchange) -> socket.
     raise problem
 
 
-def _answer(connection: socket.socket, request: bytes, remaining: Deadline, steps: _Steps) -> None:
-    steps.begin("first byte")
+def converse(
+    connection: socket.socket, request: bytes | Request, remaining: Callable[[], float], begin: Callable[[str], None]
+) -> Answer:
+    """Send a request on a new connection, and return what comes back.
+
+    Args:
+        connection: TLS or plain.
+        request: its bytes, of HTTP/1; or what to send over HTTP/2.
+        remaining: returns the seconds that are left, or raises TimeoutError.
+        begin: is told the name of each step.
+
+    Raises:
+        OSError, ValueError, HTTPException, NoAnswerError: there is no answer.
+    """
+    begin("first byte")
+    if isinstance(request, Request):
+        return http2.converse(connection, request, remaining)
     stream = io.BufferedReader(Bounded(connection, remaining))
     broken: OSError | None = None
     try:
         connection.sendall(request)
     except OSError as error:
-        broken = error  # who refuses early may have answered, or told why, before hanging up
+        broken = error  # a server that refuses early may have answered, or sent an alert, before it hung up
     try:
         stream.peek(1)
-        steps.begin("answer")
-        steps.seen.answer = _read(stream, request.partition(b" ")[0].decode("ascii"))
+        begin("answer")
+        return read_answer(stream, request.partition(b" ")[0].decode("ascii"))
     except OSError as error:
+        # An alert says more than a broken pipe, and time more than either.
         raise (error if broken is None or isinstance(error, ssl.SSLError | TimeoutError) else broken) from error
-
-
-def _read(stream: IO[bytes], method: str) -> CallAnswer:
-    for _ in range(INTERIM_LIMIT):
-        source: Any = Readable(stream)  # makefile is all that is asked of it
-        response = http.client.HTTPResponse(source, method=method)
-        response.begin()
-        if response.status >= http.HTTPStatus.OK:
-            body = response.read(BODY_LIMIT + 1)
-            encoding = (response.headers["content-encoding"] or "identity").strip().lower()
-            content, is_whole = _decoded(body, encoding)
-            headers = {name: response.headers[name] for name in HEADERS_SHOWN if response.headers[name]}
-            return CallAnswer(
-                status=response.status,
-                phrase=response.reason,
-                headers=headers,
-                body=content[:BODY_LIMIT],
-                is_whole=is_whole and len(body) <= BODY_LIMIT,
-            )
-    raise http.client.HTTPException("informational answers without end")
-
-
-def _decoded(body: bytes, encoding: str) -> tuple[bytes, bool]:
-    """Return the beginning of a body as it was meant, and whether it is all; what is not as it says stays as it is."""
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        return body, True
-    decompressor = zlib.decompressobj(_GZIP_OR_ZLIB)
-    try:
-        content = decompressor.decompress(body, BODY_LIMIT + 1)
-    except zlib.error:
-        return body, False
-    return content, decompressor.eof and len(content) <= BODY_LIMIT

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mtls_middleware.cli.wire.message import CONTENT, Answer, Body, Failure, Header, NoAnswer, Request, media_type
+from mtls_middleware.cli.wire.answer import BODY_LIMIT, Answer, Failure, NoAnswerError
+from mtls_middleware.cli.wire.message import CONTENT, Body, Header, Request
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
-
-BODY_LIMIT = 65_536
-"""Bytes of an answer's body that are looked at."""
 
 READ_BYTES = 65_536
 
@@ -22,7 +20,7 @@ EVENTS_LIMIT = 10_000
 ALPN = "h2"
 
 
-def converse(connection: ssl.SSLSocket, request: Request, remaining: Callable[[], float]) -> Answer | NoAnswer:
+def converse(connection: socket.socket, request: Request, remaining: Callable[[], float]) -> Answer:
     """Send a request on a new connection, and return what comes back.
 
     Args:
@@ -32,15 +30,16 @@ def converse(connection: ssl.SSLSocket, request: Request, remaining: Callable[[]
 
     Raises:
         OSError: the connection's own.
+        NoAnswerError: there is no answer for another reason.
     """
-    if connection.selected_alpn_protocol() != ALPN:
-        return NoAnswer(failure=Failure.NOT_OFFERED)
+    if not isinstance(connection, ssl.SSLSocket) or connection.selected_alpn_protocol() != ALPN:
+        raise NoAnswerError(Failure.NOT_OFFERED)
     if find_spec("h2") is None:
-        return NoAnswer(failure=Failure.NOT_INSTALLED)
+        raise NoAnswerError(Failure.NOT_INSTALLED)
     return _converse(connection, request, remaining)
 
 
-def _converse(connection: socket.socket, request: Request, remaining: Callable[[], float]) -> Answer | NoAnswer:
+def _converse(connection: socket.socket, request: Request, remaining: Callable[[], float]) -> Answer:
     from h2.config import H2Configuration  # noqa: PLC0415 - an optional back end
     from h2.connection import H2Connection  # noqa: PLC0415
     from h2.events import (  # noqa: PLC0415
@@ -71,25 +70,25 @@ def _converse(connection: socket.socket, request: Request, remaining: Callable[[
             connection.settimeout(remaining())
             data = connection.recv(READ_BYTES)
             if not data:
-                return NoAnswer(failure=Failure.CLOSED)
+                raise NoAnswerError(Failure.CLOSED)
             for event in protocol.receive_data(data):
                 seen += 1
                 match event:
                     case ResponseReceived():
                         headers = {str(name): str(value) for name, value in event.headers}
                     case DataReceived():
-                        body = (body + event.data)[:BODY_LIMIT]
+                        body = (body + event.data)[: BODY_LIMIT + 1]
                         protocol.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                     case StreamReset() | ConnectionTerminated() if not headers:
-                        return NoAnswer(failure=Failure.CLOSED)
+                        raise NoAnswerError(Failure.CLOSED)
                     case StreamEnded() | StreamReset() | ConnectionTerminated():
-                        return _answer(headers, body)
+                        return Answer.of(int(headers[":status"]), "", headers.get, body)
                     case _:
                         pass
             connection.sendall(protocol.data_to_send())
     except (H2Error, ValueError, KeyError) as error:
-        return NoAnswer(failure=Failure.NO_HTTP, detail=type(error).__name__)
-    return NoAnswer(failure=Failure.NO_HTTP, detail="frames without end")
+        raise NoAnswerError(Failure.NO_HTTP, type(error).__name__) from error
+    raise NoAnswerError(Failure.NO_HTTP, "frames without end")
 
 
 def _write(protocol: "H2Connection", request: Request) -> None:
@@ -114,12 +113,3 @@ def _write(protocol: "H2Connection", request: Request) -> None:
 def _lowered(headers: tuple[Header, ...]) -> list[Header]:
     """Write names as HTTP/2 must have them (RFC 9113 §8.2)."""
     return [(name.lower(), value) for name, value in headers]
-
-
-def _answer(headers: dict[str, str], body: bytes) -> Answer:
-    return Answer(
-        status=int(headers[":status"]),
-        content_type=media_type(headers.get("content-type", "")),
-        alternatives=headers.get("alt-svc", ""),
-        body=body,
-    )

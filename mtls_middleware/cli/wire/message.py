@@ -1,12 +1,8 @@
-"""A URL taken apart, requests as no HTTP library would write them, and their answers."""
+"""A URL taken apart, and requests as no HTTP library would write them."""
 
-import re
-import secrets
-import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -31,20 +27,10 @@ _UPGRADE: Headers = (
 
 CORRELATION_HEADER = "ININ-Correlation-Id"
 
-DATA_BYTES = 10_000_000
-"""Of a body; no data action sends as much."""
-
-CHUNK_BYTES = 16_384
-
-_HEADER_FILE_BYTES = 65_536
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 §5.5
-_FRAMING = {"content-length", "transfer-encoding", "connection"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Name what is called.
+    """What is called.
 
     Attributes:
         scheme: ``https`` or ``http``.
@@ -77,6 +63,29 @@ class Target:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(scheme=parts.scheme, host=parts.hostname, port=parts.port or _PORTS[parts.scheme], path=path)
 
+    @classmethod
+    def of_option(cls, url: str, connect: str | None = None, *, option: str = "") -> Self:
+        """Take the URL of a command line apart.
+
+        Args:
+            url: the URL.
+            connect: HOST:PORT to connect to instead; the value of ``--connect``.
+            option: that the URL was given with; empty for an argument.
+
+        Raises:
+            MTLSError: one of them is wrong.
+        """
+        try:
+            target = cls.parse(url)
+        except ValueError as error:
+            raise MTLSError(f"{option} {displayed(url)!r} {error}".lstrip()) from error
+        if connect is None:
+            return target
+        host, _, port = connect.rpartition(":")
+        if not host or not port.isascii() or not port.isdecimal():
+            raise MTLSError(f"--connect {displayed(connect)!r}: write HOST:PORT")
+        return replace(target, address=(host.strip("[]"), int(port)))
+
     @property
     def authority(self) -> str:
         """Return what belongs into ``Host``."""
@@ -90,7 +99,7 @@ class Target:
 
 
 class Body(StrEnum):
-    """Name how the body is framed."""
+    """How the body is framed."""
 
     NONE = "none"
     LENGTH = "Content-Length"
@@ -98,7 +107,7 @@ class Body(StrEnum):
 
 
 class Version(StrEnum):
-    """Name a version of HTTP."""
+    """A version of HTTP."""
 
     HTTP_1_0 = "1.0"
     HTTP_1_1 = "1.1"
@@ -107,7 +116,7 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """Describe what is odd about a request.
+    """What is odd about a request.
 
     Attributes:
         headers: written as they are, in this order, copies and all.
@@ -132,7 +141,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Hold all that is sent.
+    """All that is sent.
 
     Attributes:
         message: what is odd about it.
@@ -156,7 +165,18 @@ class Request:
     @property
     def common(self) -> Headers:
         """Return the headers that every request has, whatever the version."""
-        return (("User-Agent", USER_AGENT), ("Accept", "*/*"), ("ININ-Correlation-Id", self.correlation_id))
+        return (("User-Agent", USER_AGENT), ("Accept", "*/*"), (CORRELATION_HEADER, self.correlation_id))
+
+
+def method_of(text: str) -> str:
+    """Return the value of the option ``--method``.
+
+    Raises:
+        MTLSError: it is no method of HTTP.
+    """
+    if not (text.isascii() and text.isalpha()):
+        raise MTLSError(f"--method {displayed(text)!r} is no method of HTTP")
+    return text.upper()
 
 
 def written(request: Request) -> bytes:
@@ -187,135 +207,3 @@ def written(request: Request) -> bytes:
 
 def _lines(headers: Iterable[Header]) -> str:
     return "".join(f"{name}: {value}\r\n" for name, value in headers)
-
-
-def standard_headers(target: Target, correlation_id: str) -> tuple[Header, ...]:
-    """Return what every data action sends, under an organisation made up for this call."""
-    return (
-        ("Host", target.authority),
-        ("User-Agent", "PureCloud-Data-Actions"),
-        ("Accept", "application/json"),
-        ("Accept-Encoding", "gzip,deflate"),
-        ("Content-Type", "application/json"),
-        (CORRELATION_HEADER, correlation_id),
-        ("ININ-Organization-Id", str(uuid.uuid4())),
-        ("ININ-Home-Organization-Id", str(uuid.uuid4())),
-        ("ININ-User-Id", str(uuid.uuid4())),
-    )
-
-
-def new_correlation_id() -> str:
-    """Return an id to find the call in a log by."""
-    return f"call-{secrets.token_hex(6)}"
-
-
-def combined(standard: Iterable[Header], given: Iterable[Header]) -> tuple[Header, ...]:
-    """Return all headers: those that were given take the place of others."""
-    given = tuple(given)
-    replaced = {name.lower() for name, _ in given}
-    return (*(header for header in standard if header[0].lower() not in replaced), *given)
-
-
-def parse_headers(texts: Iterable[str]) -> tuple[Header, ...]:
-    """Return the headers of the options `--header`.
-
-    Raises:
-        MTLSError: one of them cannot be sent. Its value is not told, for it may be a secret.
-    """
-    return tuple(_parsed(line) for text in texts for line in (_lines_of(text[1:]) if text.startswith("@") else (text,)))
-
-
-def read_body(text: str) -> bytes:
-    """Return the body of the option `--data`.
-
-    Raises:
-        MTLSError: its file cannot be read.
-    """
-    if not text.startswith("@"):
-        return text.encode("utf-8", "surrogateescape")
-    return _content_of(text[1:], "--data", DATA_BYTES)
-
-
-def written_call(method: str, target: Target, headers: Iterable[Header], body: bytes) -> bytes:
-    """Return the bytes of a request."""
-    lines = [f"{method} {target.path} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    lines += ["Transfer-Encoding: chunked", "Connection: close", "", ""]
-    chunks = (body[start : start + CHUNK_BYTES] for start in range(0, len(body), CHUNK_BYTES))
-    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
-    return "\r\n".join(lines).encode("latin-1") + framed + b"0\r\n\r\n"
-
-
-def _parsed(line: str) -> Header:
-    name, colon, value = line.partition(":")
-    value = value.strip(" \t")
-    if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-        raise MTLSError(f"--header {displayed(name, 64)!r}: write 'Name: value', without line breaks")
-    if name.lower() in _FRAMING:
-        raise MTLSError(f"--header {name}: data actions send chunked, on a connection of its own, and so does call")
-    return name, value
-
-
-def _lines_of(path: str) -> list[str]:
-    content = _content_of(path, "--header", _HEADER_FILE_BYTES)
-    return [line for line in content.decode("latin-1").splitlines() if line.strip()]
-
-
-def _content_of(path: str, option: str, limit: int) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(limit + 1)
-    except (OSError, ValueError) as error:
-        raise MTLSError(f"{option} @{displayed(path)}: {getattr(error, 'strerror', None) or error}") from error
-    if len(content) > limit:
-        raise MTLSError(f"{option} @{displayed(path)}: holds more than {limit:,} bytes")
-    return content
-
-
-class Failure(StrEnum):
-    """Name why there is no answer."""
-
-    UNREACHABLE = "cannot be reached"
-    UNTRUSTED = "its certificate is not trusted"
-    HANDSHAKE = "the TLS handshake failed"
-    DEMANDED = "a client certificate is demanded"
-    CLOSED = "closed without an answer"
-    TIMEOUT = "no answer in time"
-    NO_HTTP = "not an HTTP answer"
-    NOT_OFFERED = "this version of HTTP is not offered"
-    NOT_INSTALLED = "h2 is not installed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Hold what came back. All of it is data from somewhere.
-
-    Attributes:
-        status: of HTTP.
-        content_type: in lower case, without parameters.
-        alternatives: the value of ``Alt-Svc``.
-        body: its beginning.
-    """
-
-    status: int
-    content_type: str = ""
-    alternatives: str = ""
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoAnswer:
-    """Tell why there is no answer.
-
-    Attributes:
-        failure: in our words.
-        detail: in those of the system.
-    """
-
-    failure: Failure
-    detail: str = ""
-
-
-def media_type(text: str) -> str:
-    """Return a media type without its parameters, in lower case."""
-    return text.partition(";")[0].strip().lower()

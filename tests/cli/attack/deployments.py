@@ -14,7 +14,8 @@ from mtls_middleware.cli.attack.campaign import attack_boundary
 from mtls_middleware.cli.attack.findings import Report
 from mtls_middleware.cli.attack.forgery import Plan, Source, known_sources
 from mtls_middleware.cli.attack.verdict import Verdict
-from mtls_middleware.cli.wire.message import Answer, Body, Failure, Header, Message, NoAnswer, Request, Target, Version
+from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
+from mtls_middleware.cli.wire.message import Body, Header, Message, Request, Target, Version
 from mtls_middleware.testing import RegionalCA
 
 SECRET = "a-secret-of-the-proxy-0123456789"
@@ -91,7 +92,7 @@ class Deployed:
             )
         )
         if isinstance(decision, Accepted) or decision.disposition is not Disposition.REFUSED:
-            return Answer(status=200, alternatives=self.alternatives)
+            return Answer(status=200, headers={"alt-svc": self.alternatives})
         return refused(decision.reason, self.alternatives)
 
 
@@ -99,7 +100,9 @@ def refused(reason: Reason, alternatives: str = "") -> Answer:
     """Return our refusal, as it comes over the wire."""
     told = refusal(reason, None)
     return Answer(
-        status=told.status, content_type="application/problem+json", body=told.body, alternatives=alternatives
+        status=told.status,
+        headers={"content-type": "application/problem+json", "alt-svc": alternatives},
+        body=told.body,
     )
 
 

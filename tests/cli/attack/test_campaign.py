@@ -28,7 +28,8 @@ from mtls_middleware.cli.attack.findings import (
 )
 from mtls_middleware.cli.attack.forgery import known_sources
 from mtls_middleware.cli.attack.verdict import Verdict
-from mtls_middleware.cli.wire.message import Answer, Failure, Header, Message, NoAnswer, Request, Target, Version
+from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
+from mtls_middleware.cli.wire.message import Header, Message, Request, Target, Version
 from mtls_middleware.testing import RegionalCA, nginx
 from tests.cli.attack.deployments import (
     DIRECT,
@@ -224,7 +225,11 @@ def test_what_another_gate_lets_in_is_believed_all_the_same(guard: Guard) -> Non
     "demanding",
     [
         NoAnswer(failure=Failure.DEMANDED, detail="certificate required"),
-        Answer(status=400, content_type="text/html", body=b"<center>No required SSL certificate was sent</center>"),
+        Answer(
+            status=400,
+            headers={"content-type": "text/html"},
+            body=b"<center>No required SSL certificate was sent</center>",
+        ),
     ],
     ids=["in the handshake", "by nginx"],
 )

@@ -10,7 +10,8 @@ from mtls_middleware import Guard
 from mtls_middleware.cli.attack.findings import Report
 from mtls_middleware.cli.attack.page import conclusion, facts, show
 from mtls_middleware.cli.attack.verdict import hear
-from mtls_middleware.cli.wire.message import Failure, Message, NoAnswer
+from mtls_middleware.cli.wire.answer import Failure, NoAnswer
+from mtls_middleware.cli.wire.message import Message
 from tests.cli.attack.deployments import Deployed, attack, passing
 from tests.cli.attack.test_campaign import MISTAKES
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mtls_middleware import Reason
 from mtls_middleware.cli.attack.attacks import DIRECT, HEADERS, ONCE, Attack, Weakness
 from mtls_middleware.cli.attack.verdict import Heard, Verdict, hear, judge
-from mtls_middleware.cli.wire.message import Answer, Failure, NoAnswer
+from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from tests.cli.attack.deployments import refused
 
 MISSING = Heard(status=403, reason=Reason.CERTIFICATE_MISSING)
@@ -109,18 +109,20 @@ def test_a_path_means(heard: Heard, verdict: Verdict, baseline: Heard) -> None:
 
 
 def problem(**facts: object) -> Answer:
-    return Answer(status=403, content_type="application/problem+json", body=json.dumps(facts).encode())
+    return Answer(status=403, headers={"content-type": "application/problem+json"}, body=json.dumps(facts).encode())
 
 
 NOT_OURS: dict[str, Answer] = {
-    "another type": Answer(status=403, content_type="application/json", body=b'{"status":403,"reason":"not_pinned"}'),
+    "another type": Answer(
+        status=403, headers={"content-type": "application/json"}, body=b'{"status":403,"reason":"not_pinned"}'
+    ),
     "another status": problem(status=401, reason="not_pinned"),
     "another reason": problem(status=403, reason="nope"),
     "no reason": problem(status=403),
     "a reason that is no text": problem(status=403, reason=["not_pinned"]),
-    "a list": Answer(status=403, content_type="application/problem+json", body=b"[]"),
-    "no JSON": Answer(status=403, content_type="application/problem+json", body=b"<html>"),
-    "nested without end": Answer(status=403, content_type="application/problem+json", body=b"[" * 60_000),
+    "a list": Answer(status=403, headers={"content-type": "application/problem+json"}, body=b"[]"),
+    "no JSON": Answer(status=403, headers={"content-type": "application/problem+json"}, body=b"<html>"),
+    "nested without end": Answer(status=403, headers={"content-type": "application/problem+json"}, body=b"[" * 60_000),
 }
 
 
@@ -134,7 +136,7 @@ def test_what_is_no_refusal_of_ours_has_no_reason(answer: Answer) -> None:
 
 @given(st.binary(), st.integers(100, 999), st.sampled_from(["application/problem+json", ""]))
 def test_any_answer_can_be_heard_and_judged(body: bytes, status: int, content_type: str) -> None:
-    heard = hear(Answer(status=status, content_type=content_type, body=body))
+    heard = hear(Answer(status=status, headers={"content-type": content_type}, body=body))
 
     assert judge(ONCE, heard, MISSING).meaning
     assert heard.words
