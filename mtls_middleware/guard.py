@@ -104,8 +104,8 @@ class Guard:
         if _is_protected(decision):
             self._decisions.add(Decided.of(decision, self._gate.mode))
         self._announcer.decision(connection, decision)
-        if decision.path:
-            self._trust.learn(decision.path)
+        if _teaches(decision):
+            self._trust.learn(decision.chain)
         return decision
 
     def keep(self, scope: Mapping[str, Any], accepted: Accepted, additions: dict[str, Any]) -> None:
@@ -260,6 +260,13 @@ def _is_protected(decision: Decision) -> bool:
     if isinstance(decision, Accepted):
         return decision.protected
     return decision.disposition is not Disposition.UNPROTECTED
+
+
+def _teaches(decision: Decision) -> bool:
+    """Return whether its chain may name CRLs to fetch: with another name than ours, a stranger would choose them."""
+    if isinstance(decision, Accepted):
+        return not decision.cached
+    return decision.reason is Reason.REVOCATION_UNKNOWN
 
 
 def _unforeseen(error: Exception) -> Rejected:

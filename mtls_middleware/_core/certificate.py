@@ -71,20 +71,20 @@ class VerifiedChain:
 
     Attributes:
         leaf: the caller's certificate.
-        path: the leaf first, the anchor last.
-        not_before: when the youngest certificate of the path became valid.
-        not_after: when the first certificate of the path ends.
+        certificates: the leaf first, the anchor last.
+        not_before: when the youngest of the certificates became valid.
+        not_after: when the first of the certificates expires.
     """
 
     leaf: PresentedChain
-    path: tuple[x509.Certificate, ...]
+    certificates: tuple[x509.Certificate, ...]
     not_before: datetime
     not_after: datetime
 
     @property
     def anchor(self) -> x509.Certificate:
         """Return the anchor that vouched."""
-        return self.path[-1]
+        return self.certificates[-1]
 
 
 def evidence_of(certificate: PresentedChain | ClientIdentity) -> Evidence:

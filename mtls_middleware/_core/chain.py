@@ -24,7 +24,7 @@ CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> VerifiedChain:
-    """Build and verify a path from the leaf to an anchor of `trust`.
+    """Build and verify a certificate chain from the leaf to an anchor of `trust`.
 
     What is not checked here: names, pins, revocation.
 
@@ -50,27 +50,27 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
         if problem is not None:
             raise problem
         intermediates = signed
-    # 3. Signatures, validity, constraints and extensions along the path.
+    # 3. Signatures, validity, constraints and extensions along the chain.
     builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names
     if builder is None:
         raise RejectionError(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
     try:
-        path = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, [*intermediates]).chain)
+        verified = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, [*intermediates]).chain)
     except (VerificationError, *UNREADABLE) as error:
         hint = _hint(chain, trust, now)
         raise RejectionError(
-            Reason.ISSUER_UNTRUSTED, f"no path to an anchor of {trust.authority}: {hint or error}"
+            Reason.ISSUER_UNTRUSTED, f"no certificate chain to an anchor of {trust.authority}: {hint or error}"
         ) from error
     return VerifiedChain(
         leaf=chain,
-        path=path,
-        not_before=max(certificate.not_valid_before_utc for certificate in path),
-        not_after=min(certificate.not_valid_after_utc for certificate in path),
+        certificates=verified,
+        not_before=max(certificate.not_valid_before_utc for certificate in verified),
+        not_after=min(certificate.not_valid_after_utc for certificate in verified),
     )
 
 
 def _hint(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> str | None:
-    """Say what an operator can do about a missing path, where that is known."""
+    """Say what an operator can do about a missing chain, where that is known."""
     issuers = [certificate.issuer for certificate in (chain.leaf, *chain.intermediates)]
     for anchor in trust.anchors:
         if anchor.certificate.subject in issuers and not anchor.is_valid(now):
@@ -85,7 +85,7 @@ def _helpful(offers: Iterable[x509.Certificate], now: datetime) -> Iterable[x509
     """Return the caller's intermediates that are worth trying.
 
     Some CAs with several certificates each, which sign each other, make the search go through all orders of them: a
-    hundred signatures that lead nowhere. No path needs two certificates of the same names and key.
+    hundred signatures that lead nowhere. No chain needs two certificates of the same names and key.
     """
     helpful: dict[object, x509.Certificate] = {}
     for offer in offers:

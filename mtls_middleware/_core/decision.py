@@ -74,16 +74,16 @@ class _Decision:
 
     __slots__ = ()
 
-    path: tuple[x509.Certificate, ...]
+    chain: tuple[x509.Certificate, ...]
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]  # both are dataclasses
-        chain = [certificate.public_bytes(Encoding.DER) for certificate in self.path]
-        return _from_pickle, (type(self), {**values, "path": chain})
+        ders = [certificate.public_bytes(Encoding.DER) for certificate in self.chain]
+        return _from_pickle, (type(self), {**values, "chain": ders})
 
 
 def _from_pickle(kind: "type[Accepted | Rejected]", values: dict[str, Any]) -> "Accepted | Rejected":
-    return kind(**{**values, "path": tuple(map(x509.load_der_x509_certificate, values["path"]))})
+    return kind(**{**values, "chain": tuple(map(x509.load_der_x509_certificate, values["chain"]))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class Accepted(_Decision):
         not_after: end of it.
         version: of the trust by which it was judged.
         revocation: what is known of the revocation of the chain.
-        path: the verified chain, leaf first, anchor last; empty where the verdict was cached.
+        chain: the verified certificate chain, leaf first, anchor last.
     """
 
     __module__ = "mtls_middleware"
@@ -110,7 +110,7 @@ class Accepted(_Decision):
     not_after: datetime
     version: int
     revocation: RevocationState = RevocationState.OFF
-    path: tuple[x509.Certificate, ...] = field(default=(), repr=False)
+    chain: tuple[x509.Certificate, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         require_members(self, revocation=RevocationState)
@@ -137,7 +137,8 @@ class Rejected(_Decision):
         disposition: whether the call is refused, or let through all the same.
         evidence: the certificate, where one could be read.
         error: the unforeseen exception behind ``internal_error``.
-        path: for ``revocation_unknown`` the chain, verified in all but that, leaf first; else empty.
+        chain: the certificate chain, leaf first, anchor last, if it was verified but refused all the same: for
+            ``region_mismatch``, ``not_pinned``, ``certificate_revoked`` and ``revocation_unknown``; else empty.
     """
 
     __module__ = "mtls_middleware"
@@ -147,7 +148,7 @@ class Rejected(_Decision):
     disposition: Disposition
     evidence: Evidence | None = None
     error: BaseException | None = None
-    path: tuple[x509.Certificate, ...] = field(default=(), repr=False)
+    chain: tuple[x509.Certificate, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         require_members(self, reason=Reason, disposition=Disposition)
@@ -164,10 +165,10 @@ class RejectionError(Exception):
         reason: Reason,
         detail: str,
         evidence: Evidence | None = None,
-        path: tuple[x509.Certificate, ...] = (),
+        chain: tuple[x509.Certificate, ...] = (),
     ) -> None:
         self.reason = reason
         self.detail = detail
         self.evidence = evidence
-        self.path = path
+        self.chain = chain
         super().__init__(f"{reason}: {detail}")

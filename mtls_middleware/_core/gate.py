@@ -121,7 +121,7 @@ class Gate:
             raise RejectionError(Reason.CERTIFICATE_MISSING, self.source.why_missing(connection))
         self._require_size(presented.size)
         self._require_number(sum(map(bool, presented.parts)))  # each holds one certificate at least
-        # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its path is valid.
+        # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its chain is valid.
         verdict = snapshot.verdicts.find(presented.parts, now)
         cached = verdict is not None
         if verdict is None:
@@ -143,7 +143,7 @@ class Gate:
             not_after=verdict.not_after,
             version=snapshot.version,
             revocation=verdict.revocation,
-            path=() if cached else verdict.path,
+            chain=verdict.chain,
         )
 
     def _verify(
@@ -172,7 +172,7 @@ class Gate:
             not_before=known.not_before,
             not_after=known.not_after,
             revocation=known.state,
-            path=verified.path,
+            chain=verified.certificates,
         )
 
     def _identify(
@@ -181,10 +181,12 @@ class Gate:
         """Try each authority; of several refusals, tell the one that came furthest."""
         furthest = RejectionError(Reason.ISSUER_UNTRUSTED, "no authority is configured")
         for trust in snapshot.trusts:
+            verified: VerifiedChain | None = None
             try:
                 verified = chains.verify(chain, trust, now)
                 return verified, policy.identify(verified, trust, self.source.name)
             except RejectionError as rejection:
+                rejection.chain = verified.certificates if verified is not None else ()
                 if rejection.reason.order >= furthest.reason.order:
                     furthest = rejection
         raise furthest
@@ -192,9 +194,13 @@ class Gate:
     def _require_unrevoked(self, chain: VerifiedChain, snapshot: TrustSnapshot, now: datetime) -> Revocation:
         if self.revocation is RevocationMode.OFF:
             return unchecked(chain)
-        known = check(chain, snapshot.lists, now)
+        try:
+            known = check(chain, snapshot.lists, now)
+        except RejectionError as rejection:
+            rejection.chain = chain.certificates
+            raise
         if known.state is RevocationState.UNKNOWN and self.revocation is RevocationMode.REQUIRE:
-            raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why, path=chain.path)
+            raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why, chain=chain.certificates)
         return known
 
     def _require_size(self, size: int) -> None:
@@ -232,7 +238,7 @@ class Gate:
             disposition=disposition,
             evidence=rejection.evidence,
             error=error,
-            path=rejection.path,
+            chain=rejection.chain,
         )
 
 

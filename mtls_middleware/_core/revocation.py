@@ -60,7 +60,7 @@ def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
     missing: list[Callable[[], str]] = []
     begins = [chain.not_before]
     ends = [chain.not_after]
-    for place, (certificate, issuer) in enumerate(pairwise(chain.path)):
+    for place, (certificate, issuer) in enumerate(pairwise(chain.certificates)):
         # 1. Which lists did its issuer sign that would name it?
         applicable = [one for one in lists.of(issuer) if one.covers(certificate, is_ca=place > 0)]
         usable = _newest(one for one in applicable if one.is_usable(now))
@@ -102,7 +102,7 @@ def _newest(lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
 
 
 def _revoked(certificate: x509.Certificate, one: RevocationList, *, is_ca: bool) -> str:
-    whose = "an intermediate of its path" if is_ca else "it"
+    whose = "an intermediate of its chain" if is_ca else "it"
     return f"{whose}, serial number {certificate.serial_number:x}, is on list {one.number} from {one.origin}"
 
 

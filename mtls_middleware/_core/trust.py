@@ -123,11 +123,11 @@ class AuthorityTrust:
     Attributes:
         authority: whose callers.
         anchors: all of them, in and out of their lives; the verifier looks at the clock of each request.
-        intermediates: configured ones, which help to build a path.
+        intermediates: configured ones, which help to build a chain.
         takes_intermediates: whether the caller's own may help too.
         names: allowed certificate names (lower case) by binding.
         pins: by fingerprint; for ``digicert`` only.
-        verifier: the path policy with its store; None where there is no anchor.
+        verifier: the policy for chains with its store; None where there is no anchor.
         verifier_without_names: the same for a leaf without a subject alternative name, which webpki would not have:
             ``genesys`` may fall back to the CN, and ``digicert`` needs no name beside the pin.
     """
@@ -162,17 +162,17 @@ class Verdict:
 
     Attributes:
         identity: without what belongs to a single call, such as the organisation.
-        not_before: start of the life of the whole path, and of the revocation lists that it depends on.
+        not_before: start of the life of the whole chain, and of the revocation lists that it depends on.
         not_after: end of it.
-        revocation: what is known of the revocation of the path.
-        path: the verified chain, leaf first, anchor last.
+        revocation: what is known of the revocation of the chain.
+        chain: the verified certificate chain, leaf first, anchor last.
     """
 
     identity: ClientIdentity
     not_before: datetime
     not_after: datetime
     revocation: RevocationState = RevocationState.OFF
-    path: tuple[x509.Certificate, ...] = ()
+    chain: tuple[x509.Certificate, ...] = ()
 
     def __post_init__(self) -> None:
         require_members(self, revocation=RevocationState)

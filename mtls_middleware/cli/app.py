@@ -216,8 +216,8 @@ def explain(  # noqa: PLR0913 - one argument for each option
     `echo "$X_SSL_CLIENT_CERT" | mtls-middleware explain - --header nginx`
     """
     with extra("cli"):
-        from mtls_middleware.cli.explain.judging import NAMES, settings_of  # noqa: PLC0415 - an optional extra
-        from mtls_middleware.cli.explain.verb import Options, moment, run_explain  # noqa: PLC0415
+        from mtls_middleware.cli.explain.evaluate import NAMES, settings_of  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.explain.verdict import Options, moment, run_explain  # noqa: PLC0415
     try:
         if header is not None:
             settings_of(header, os.environ)

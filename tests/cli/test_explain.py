@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware.cli.app import app
 from mtls_middleware.cli.explain.steps import QUESTIONS as ASKED
-from mtls_middleware.cli.explain.verb import moment
+from mtls_middleware.cli.explain.verdict import moment
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from mtls_middleware.testing.leaves import AS_USUAL, Unchanged
 from tests.cli.trusting import Region, only, problem
@@ -349,7 +349,7 @@ def test_what_is_neither_certificate_nor_configured_header_is_no_verdict(region:
     ended = region.run("explain", str(path), MTLS_SOURCE="nginx")
 
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(f"{path}: holds no PEM certificate; if a proxy wrote it into a header, say --header")
+    assert ended.stderr.startswith(f"{path}: holds no PEM certificate; if a proxy wrote it into a header, use --header")
 
 
 def test_a_certificate_that_cannot_be_read_is_malformed(region: Region) -> None:

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Accepted
-from mtls_middleware.cli.explain.judging import (
+from mtls_middleware.cli.explain.evaluate import (
     MAX_INPUT_BYTES,
     NAMES,
     Given,
     UnreadableError,
     certificates,
+    evaluate,
     header,
-    judge,
     settings_of,
 )
 from mtls_middleware.cli.explain.steps import Outcome, steps_of
@@ -56,8 +56,8 @@ def test_whatever_a_certificate_holds_there_is_a_verdict(environ: dict[str, str]
 
 
 def _require_one_end(shown: Given, environ: dict[str, str]) -> None:
-    judged = judge(shown, environ, None, refresh=False)
-    outcomes = [step.outcome for step in steps_of(judged)]
+    evaluation = evaluate(shown, environ, None, refresh=False)
+    outcomes = [step.outcome for step in steps_of(evaluation)]
 
-    assert not isinstance(judged.decision, Accepted)
+    assert not isinstance(evaluation.decision, Accepted)
     assert outcomes.count(Outcome.FAILED) == 1

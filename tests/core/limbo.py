@@ -83,7 +83,7 @@ class Case:
         for pem in self.row["crls"]:
             with suppress(InputError):
                 found.append(parse_list(pem.encode(), self.id))
-        known = check(verified, CRLSet(found, verified.path[1:]), now)
+        known = check(verified, CRLSet(found, verified.certificates[1:]), now)
         if known.state is not RevocationState.GOOD:
             raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why)
 

@@ -137,11 +137,14 @@ def test_the_evidence_of_a_certificate_without_names_has_none() -> None:
     assert evidence_of(presented(regional_ca().client(names=None))).dns_names == ()
 
 
-def test_the_anchor_is_the_end_of_the_path() -> None:
+def test_the_anchor_is_the_end_of_the_chain() -> None:
     chain = presented(good_client())
-    path = (chain.leaf, regional_ca().certificate)
+    certificates = (chain.leaf, regional_ca().certificate)
     verified = VerifiedChain(
-        leaf=chain, path=path, not_before=chain.leaf.not_valid_before_utc, not_after=chain.leaf.not_valid_after_utc
+        leaf=chain,
+        certificates=certificates,
+        not_before=chain.leaf.not_valid_before_utc,
+        not_after=chain.leaf.not_valid_after_utc,
     )
     assert verified.anchor is regional_ca().certificate
 

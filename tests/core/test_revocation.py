@@ -303,7 +303,7 @@ def test_a_revoked_intermediate_revokes_also_where_nothing_is_known_of_the_leaf(
 
 def test_the_number_of_a_leaf_on_the_list_of_another_ca_revokes_nothing() -> None:
     lower, chain = _below()
-    assert verdict(chain, lists(crl(lower), crl(regional_ca(), [chain.path[0]]))) is GOOD
+    assert verdict(chain, lists(crl(lower), crl(regional_ca(), [chain.certificates[0]]))) is GOOD
 
 
 def test_an_issuer_that_came_with_a_call_is_remembered_but_not_without_end() -> None:
@@ -385,7 +385,7 @@ def test_an_operator_reads_which_list_revoked_what() -> None:
 
 def test_an_operator_reads_that_an_intermediate_is_revoked() -> None:
     lower, chain = _below()
-    with pytest.raises(RejectionError, match="an intermediate of its path, serial number"):
+    with pytest.raises(RejectionError, match="an intermediate of its chain, serial number"):
         check(chain, lists(crl(regional_ca(), [lower.certificate])), NOW)
 
 

@@ -123,41 +123,55 @@ def test_a_verdict_without_a_list_ends_when_a_list_that_came_early_revokes() -> 
     assert outcome(decide(CHECK, held, now=NOW + HOUR + SECOND)) is Reason.CERTIFICATE_REVOKED
 
 
-def test_an_acceptance_hands_on_its_path_once() -> None:
+def test_an_acceptance_hands_on_its_chain_cached_or_not() -> None:
     held = snapshot()
     first, second = decide(CHECK, held), decide(CHECK, held)
     assert isinstance(first, Accepted)
     assert isinstance(second, Accepted)
-    assert first.path == (good_client().certificate, regional_ca().certificate)
-    assert second.path == ()
+    assert (first.cached, second.cached) == (False, True)
+    assert first.chain == second.chain == (good_client().certificate, regional_ca().certificate)
 
 
-def test_a_refusal_that_lacks_only_a_list_hands_on_its_path() -> None:
+def test_a_refusal_that_lacks_only_a_list_hands_on_its_chain() -> None:
     rejected = decide(REQUIRE, snapshot())
     assert isinstance(rejected, Rejected)
-    assert rejected.path == (good_client().certificate, regional_ca().certificate)
+    assert rejected.chain == (good_client().certificate, regional_ca().certificate)
     assert rejected.evidence is not None
 
 
-OTHERS: Mapping[str, tuple[Callable[[], ClientCertificate], CallerPolicy]] = {
+WITHOUT_CHAIN: Mapping[str, tuple[Callable[[], ClientCertificate], CallerPolicy]] = {
     "a stranger": (lambda: new_ca().client(), ANYBODY),
-    "another name": (lambda: regional_ca().client(names="other.example"), ANYBODY),
     "expired": (lambda: regional_ca().client(expired=True), ANYBODY),
     "another organisation": (good_client, OTHERS_ONLY),
 }
 
 
-@pytest.mark.parametrize(("make", "callers"), OTHERS.values(), ids=OTHERS.keys())
-def test_no_other_refusal_hands_on_a_path(make: Callable[[], ClientCertificate], callers: CallerPolicy) -> None:
+@pytest.mark.parametrize(("make", "callers"), WITHOUT_CHAIN.values(), ids=WITHOUT_CHAIN.keys())
+def test_a_refusal_before_or_after_verification_hands_on_a_chain(
+    make: Callable[[], ClientCertificate], callers: CallerPolicy
+) -> None:
     rejected = decide(CHECK, snapshot(), make(), callers=callers)
     assert isinstance(rejected, Rejected)
-    assert rejected.path == ()
+    assert rejected.chain == ()
 
 
-def test_a_revoked_certificate_hands_on_no_path() -> None:
+def test_a_revoked_certificate_hands_on_its_chain() -> None:
     rejected = decide(CHECK, snapshot(*LISTS["revoked"]))
     assert isinstance(rejected, Rejected)
-    assert rejected.path == ()
+    assert (rejected.reason, rejected.chain) == (
+        Reason.CERTIFICATE_REVOKED,
+        (good_client().certificate, regional_ca().certificate),
+    )
+
+
+def test_a_wrong_name_hands_on_its_chain() -> None:
+    client = regional_ca().client(names="other.example")
+    rejected = decide(CHECK, snapshot(), client)
+    assert isinstance(rejected, Rejected)
+    assert (rejected.reason, rejected.chain) == (
+        Reason.REGION_MISMATCH,
+        (client.certificate, regional_ca().certificate),
+    )
 
 
 def test_the_wrong_name_is_told_before_revocation() -> None:

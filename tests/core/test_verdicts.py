@@ -1,4 +1,4 @@
-"""The cache of acceptances: bounded, bound to the bytes, and never older than the path."""
+"""The cache of acceptances: bounded, bound to the bytes, and never older than the chain."""
 
 from datetime import datetime
 

@@ -243,6 +243,15 @@ class TestLearning:
 
         assert verdict(learning, client) == "certificate_revoked"
 
+    @pytest.mark.parametrize("mode", ["check", "require"])
+    def test_a_certificate_with_another_name_chooses_no_address(self, site: Site, host: Host, mode: str) -> None:
+        host.content = crl()
+        guard = site.guard(revocation=mode)
+        told = verdict(guard, regional_ca().client(names="other.example", crl_url=ADDRESS))
+        guard.refresh()
+
+        assert (told, guard.status().lists) == ("region_mismatch", ())
+
     def test_an_acceptance_says_what_is_known(self, site: Site) -> None:
         guard = site.guard(revocation="check")
         decision = guard.decide(connection_of(http_scope(over_tls(good_client()))))

@@ -96,7 +96,7 @@ class TestAttributes:
         extra = _extra(record)
 
         assert isinstance(detail := extra.pop("mtls_detail"), str)
-        assert detail.startswith("no path to an anchor of genesys")
+        assert detail.startswith("no certificate chain to an anchor of genesys")
         assert extra == {
             "mtls_reason": "issuer_untrusted",
             "mtls_disposition": "refused",

@@ -92,7 +92,7 @@ class Revocations:
         """Take note of the addresses in a chain that passed everything but revocation.
 
         Args:
-            verified: leaf first, anchor last: `Accepted.path` or `Rejected.path`; an empty one teaches nothing.
+            verified: leaf first, anchor last; of an acceptance or of ``revocation_unknown``.
         """
         if len(verified) > 1 and self._learned.learn(tuple(verified)):
             self._wake()
@@ -148,7 +148,7 @@ class Revocations:
                 policy.identify(verified, trust, "")
             except RejectionError:
                 continue
-            self.learn(verified.path)
+            self.learn(verified.certificates)
             return True
         return False
 

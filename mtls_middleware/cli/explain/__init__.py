@@ -1,1 +1,1 @@
-"""The verb ``explain``: a verdict step by step, with the evidence."""
+"""The command ``explain``: the verdict on a certificate step by step, with the evidence."""

@@ -1,4 +1,4 @@
-"""The verdict, step by step, with what was seen at each: passed, failed, or never reached."""
+"""The verdict step by step, with the evidence for each: passed, failed, or not reached."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import Accepted, Reason, Rejected, RevocationState
 from mtls_middleware._core.trust import Anchor, Pin
-from mtls_middleware.cli.explain.judging import Judged
+from mtls_middleware.cli.explain.evaluate import Evaluation
 from mtls_middleware.cli.page import counted
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority, ClientIdentity
@@ -30,23 +30,23 @@ _PURPOSES = {
 
 
 class Outcome(StrEnum):
-    """Say what became of a step."""
+    """The result of a step."""
 
     PASSED = "ok"
     FAILED = "FAILED"
     NOTED = "note"
-    """Passed, and there is something to know."""
+    """Passed, with a remark."""
     NOT_REACHED = "not reached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Hold one step.
+    """One step of the verdict.
 
     Attributes:
-        question: what was asked.
-        outcome: of it.
-        seen: the evidence, a line each; first why it failed, in the gate's own words.
+        question: what was checked.
+        outcome: the result.
+        seen: the evidence, one line each; first why it failed, as the gate said it.
     """
 
     question: str
@@ -54,89 +54,89 @@ class Step:
     seen: tuple[str, ...]
 
 
-Seen = Callable[[Judged, PresentedChain], Sequence[str]]
+Evidence = Callable[[Evaluation, PresentedChain], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Describe a step before it is taken.
+    """A check, and its evidence.
 
     Attributes:
-        text: what is asked.
-        reasons: what it may end with.
-        passed: tells what was seen where it is passed.
-        failed: tells it where it is not.
+        text: what is checked.
+        reasons: of refusals by this check.
+        passed: returns the evidence if it passed.
+        failed: returns it if it did not.
     """
 
     text: str
     reasons: frozenset[Reason]
-    passed: Seen
-    failed: Seen
+    passed: Evidence
+    failed: Evidence
 
 
-def nothing(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - one shape for all
-    """Return no line: the guard's own words say all."""
+def nothing(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - all have this signature
+    """Return no line: the detail of the refusal says everything."""
     return ()
 
 
-def trust(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - one shape for all
-    """Return what each region is judged by."""
+def trust(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - all have this signature
+    """Return the trust of each region."""
     return _some(
         [
             f"{region.name} ({region.authority}): {counted(len(region.anchors), 'root')}"
             + (f", {counted(len(region.pins), 'pin')}" if region.pins else "")
-            + ("" if region.available else ", of which none counts now")
-            for region in judged.status.regions
+            + ("" if region.available else ", none of which is valid now")
+            for region in evaluation.status.regions
         ]
     )
 
 
-def size(judged: Judged, chain: PresentedChain) -> Sequence[str]:
-    """Return how much came."""
+def size(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:
+    """Return how many certificates were presented."""
     number = 1 + len(chain.intermediates)
-    return (f"{counted(number, 'certificate')}; MTLS_MAX_CHAIN is {judged.settings.max_chain}",)
+    return (f"{counted(number, 'certificate')}; MTLS_MAX_CHAIN is {evaluation.settings.max_chain}",)
 
 
-def contents(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - one shape for all
-    """Return what came beside the leaf, which is shown above."""
+def contents(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - all have this signature
+    """Return the certificates other than the leaf, which is shown above."""
     beside = [f"with it came {displayed(one.subject.rfc4514_string())}" for one in chain.intermediates]
     return (f"serial number {chain.leaf.serial_number:x}", *_some(beside))
 
 
-def path(judged: Judged, chain: PresentedChain) -> Sequence[str]:
+def chain_to_root(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:
     """Return each certificate between the leaf and the root, and where the root comes from."""
-    if judged.verified is None:
+    if not evaluation.decision.chain:
         return (f"issued by {displayed(chain.issuer)}",)
-    above = judged.verified.path[1:]
+    _, *above = evaluation.decision.chain
     lines = [line for one in above for line in _certificate("signed by", one)]
-    root = fingerprint(_der(judged.verified.anchor))
+    root = fingerprint(_der(above[-1]))
     origins = [
         f"a root of {anchor.binding}, from {anchor.origin}"
-        for anchor in _anchors(judged)
+        for anchor in _anchors(evaluation)
         if anchor.fingerprint_sha256 == root
     ]
     return (*lines, *dict.fromkeys(origins))
 
 
-def roots(judged: Judged, chain: PresentedChain) -> Sequence[str]:
-    """Return the issuer that was looked for, and the roots that there are."""
-    anchors = _anchors(judged)
+def roots(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:
+    """Return the issuer of the leaf, and the configured roots."""
+    anchors = _anchors(evaluation)
     trusted = [line for one in anchors for line in _certificate(f"{one.binding} trusts", one.certificate)]
-    return (f"issued by {displayed(chain.issuer)}", *_some(trusted), *_some(judged.status.warnings))
+    return (f"issued by {displayed(chain.issuer)}", *_some(trusted), *_some(evaluation.status.warnings))
 
 
-def time(judged: Judged, chain: PresentedChain) -> Sequence[str]:
-    """Return the life of the leaf."""
+def time(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:
+    """Return how long the leaf is valid."""
     begin, end = chain.leaf.not_valid_before_utc, chain.leaf.not_valid_after_utc
-    return (f"from {begin:%Y-%m-%d %H:%MZ} to {end:%Y-%m-%d %H:%MZ}: {_left(begin, end, judged.now)}",)
+    return (f"from {begin:%Y-%m-%d %H:%MZ} to {end:%Y-%m-%d %H:%MZ}: {_left(begin, end, evaluation.now)}",)
 
 
-def purpose(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - one shape for all
+def purpose(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - all have this signature
     """Return what the leaf may be used for."""
     return (", ".join(_uses(chain)),)
 
 
-def names(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - one shape for all
+def names(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - all have this signature
     """Return the names in the leaf."""
     found = chain.dns_names or chain.common_names
     where = (
@@ -145,27 +145,27 @@ def names(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG0
     return _some([f"it has {displayed(name)} {where}" for name in found])
 
 
-def owner(judged: Judged, chain: PresentedChain) -> Sequence[str]:
-    """Return by what the caller was recognised."""
-    match judged.decision:
+def owner(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:
+    """Return the pin or name that identified the caller."""
+    match evaluation.decision:
         case Accepted(identity=ClientIdentity(authority=Authority.DIGICERT) as identity):
             digest = identity.fingerprint_sha256
-            return tuple(f"pinned for {pin.region}, by {pin.origin}" for pin in _pins(judged, digest))
+            return tuple(f"pinned for {pin.region}, by {pin.origin}" for pin in _pins(evaluation, digest))
         case Accepted(identity=identity):
-            return (*names(judged, chain), f"that is a name of {identity.region or identity.authority}")
+            return (*names(evaluation, chain), f"that is a name of {identity.region or identity.authority}")
         case _:
-            return names(judged, chain)
+            return names(evaluation, chain)
 
 
-def revocation(judged: Judged, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - one shape for all
-    """Return which lists were asked."""
-    match judged.decision:
+def revocation(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # noqa: ARG001 - all have this signature
+    """Return the CRLs that were used."""
+    match evaluation.decision:
         case Accepted(revocation=RevocationState.OFF):
             return ("not checked: MTLS_REVOCATION=off",)
         case Accepted(revocation=RevocationState.UNKNOWN):
-            return ("not known, and accepted: MTLS_REVOCATION=check", doubt(judged))
+            return ("not known, and accepted: MTLS_REVOCATION=check", displayed(evaluation.why_unknown))
         case _:
-            return tuple(_lists(judged))
+            return tuple(_crls(evaluation))
 
 
 QUESTIONS = (
@@ -190,7 +190,7 @@ QUESTIONS = (
     Question(
         text="does it chain to a trusted root?",
         reasons=frozenset({Reason.ISSUER_UNTRUSTED}),
-        passed=path,
+        passed=chain_to_root,
         failed=roots,
     ),
     Question(
@@ -218,45 +218,37 @@ QUESTIONS = (
         failed=nothing,
     ),
 )
-"""In the order in which a guard asks."""
+"""In the order in which the gate checks them."""
 
 
-def steps_of(judged: Judged) -> tuple[Step, ...]:
-    """Return every step, in the order in which a guard takes them."""
+def steps_of(evaluation: Evaluation) -> tuple[Step, ...]:
+    """Return every step, in the order in which the gate takes them."""
     found: list[Step] = []
-    refused = judged.decision if isinstance(judged.decision, Rejected) else None
+    refused = evaluation.decision if isinstance(evaluation.decision, Rejected) else None
     is_over = refused is not None and all(refused.reason not in question.reasons for question in QUESTIONS)
     for question in QUESTIONS:
         if is_over:
             found.append(Step(question=question.text, outcome=Outcome.NOT_REACHED, seen=()))
         elif refused is not None and refused.reason in question.reasons:
-            seen = (displayed(refused.detail), *_seen(question.failed, judged))
+            seen = (displayed(refused.detail), *_seen(question.failed, evaluation))
             found.append(Step(question=question.text, outcome=Outcome.FAILED, seen=seen))
             is_over = True
         else:
-            is_noted = question.passed is revocation and bool(doubt(judged))
+            is_noted = question.passed is revocation and bool(evaluation.why_unknown)
             outcome = Outcome.NOTED if is_noted else Outcome.PASSED
-            found.append(Step(question=question.text, outcome=outcome, seen=_seen(question.passed, judged)))
+            found.append(Step(question=question.text, outcome=outcome, seen=_seen(question.passed, evaluation)))
     return tuple(found)
 
 
-def _seen(tell: Seen, judged: Judged) -> tuple[str, ...]:
-    return () if judged.chain is None else tuple(tell(judged, judged.chain))
+def _seen(evidence: Evidence, evaluation: Evaluation) -> tuple[str, ...]:
+    return () if evaluation.presented is None else tuple(evidence(evaluation, evaluation.presented))
 
 
-def doubt(judged: Judged) -> str:
-    """Return why nothing is known of the revocation of what was accepted; empty where something is, or nobody asks."""
-    decision = judged.decision
-    is_unknown = isinstance(decision, Accepted) and decision.revocation is RevocationState.UNKNOWN
-    return displayed(judged.unknown) if is_unknown else ""
-
-
-def _lists(judged: Judged) -> Iterator[str]:
-    path_found = () if judged.verified is None else judged.verified.path
-    lists = CRLSet() if judged.snapshot is None else judged.snapshot.lists
-    for place, (certificate, issuer) in enumerate(pairwise(path_found)):
-        fresh = (one for one in lists.of(issuer) if one.is_fresh(judged.now))
-        for one in (one for one in fresh if one.covers(certificate, is_ca=place > 0)):
+def _crls(evaluation: Evaluation) -> Iterator[str]:
+    crls = CRLSet() if evaluation.snapshot is None else evaluation.snapshot.lists
+    for index, (certificate, issuer) in enumerate(pairwise(evaluation.decision.chain)):
+        fresh = (one for one in crls.of(issuer) if one.is_fresh(evaluation.now))
+        for one in (one for one in fresh if one.covers(certificate, is_ca=index > 0)):
             until = f"until {one.next_update:%Y-%m-%d %H:%MZ}"
             yield f"list {one.number} from {displayed(one.origin)}, {until}, has no {certificate.serial_number:x}"
 
@@ -290,12 +282,12 @@ def _certificate(role: str, one: x509.Certificate) -> tuple[str, str, str]:
     )
 
 
-def _anchors(judged: Judged) -> tuple[Anchor, ...]:
-    return judged.snapshot.anchors if judged.snapshot is not None else ()
+def _anchors(evaluation: Evaluation) -> tuple[Anchor, ...]:
+    return evaluation.snapshot.anchors if evaluation.snapshot is not None else ()
 
 
-def _pins(judged: Judged, digest: str) -> Iterator[Pin]:
-    pins = judged.snapshot.pins if judged.snapshot is not None else ()
+def _pins(evaluation: Evaluation, digest: str) -> Iterator[Pin]:
+    pins = evaluation.snapshot.pins if evaluation.snapshot is not None else ()
     return (pin for pin in pins if pin.fingerprint_sha256 == digest)
 
 

@@ -72,7 +72,7 @@ class Bench:
         self.woken += 1
 
     def learn(self, client: ClientCertificate) -> None:
-        self.revocations.learn(chains.verify(presented(client), self.trust, self.now).path)
+        self.revocations.learn(chains.verify(presented(client), self.trust, self.now).certificates)
 
     def refresh(self, *, everything: bool = False) -> None:
         self.revocations.refresh([self.trust], self.now, everything=everything)

@@ -1,4 +1,4 @@
-"""The command ``explain``, and its verdict for a person and for a script."""
+"""The command ``explain``: its verdict, for a person and for a script."""
 
 import json
 import os
@@ -20,16 +20,16 @@ from mtls_middleware._core.decision import Accepted, Rejected
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.response import refusal
 from mtls_middleware.advice import RUNBOOK
-from mtls_middleware.cli.explain.judging import (
+from mtls_middleware.cli.explain.evaluate import (
     CONFIGURED,
     MAX_INPUT_BYTES,
+    Evaluation,
     Given,
-    Judged,
     UnreadableError,
     can_be_read,
     certificates,
+    evaluate,
     header,
-    judge,
     settings_of,
 )
 from mtls_middleware.cli.explain.steps import Outcome, Step, steps_of
@@ -51,15 +51,15 @@ _INDENT = 14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Hold what the command line said.
+    """The options of the command line.
 
     Attributes:
         source: a file, or ``-`` for standard input.
-        header: source or encoding of a header's value that it holds; None where it holds certificates.
-        overrides: settings instead of the environment's.
+        header: source or encoding of the header whose value it holds; None if it holds certificates.
+        overrides: settings that replace those of the environment.
         at: the time of the verdict; None for now.
-        refresh: ask API and lists first.
-        as_json: for a script.
+        refresh: ask the certificates API and the sources of CRLs first.
+        as_json: print JSON.
     """
 
     source: str
@@ -85,17 +85,17 @@ def run_explain(options: Options, console: Console | None = None) -> int:
         sys.stderr.write(f"{displayed(options.source)}: {displayed(reason)}\n")
         return WRONG
     with waiting("asking every source …" if options.refresh else "judging …"):
-        judged = judge(given, environ, options.at, refresh=options.refresh)
-    steps, notes = steps_of(judged), tuple(_notes(judged, environ, options, given))
+        evaluation = evaluate(given, environ, options.at, refresh=options.refresh)
+    steps, notes = steps_of(evaluation), tuple(_notes(evaluation, environ, options, given))
     if options.as_json:
-        sys.stdout.write(json.dumps(facts(judged, steps, notes), indent=2) + "\n")
+        sys.stdout.write(json.dumps(facts(evaluation, steps, notes), indent=2) + "\n")
     else:
-        show(judged, steps, notes, console_for(console))
-    return 0 if isinstance(judged.decision, Accepted) else REFUSED
+        show(evaluation, steps, notes, console_for(console))
+    return 0 if isinstance(evaluation.decision, Accepted) else REFUSED
 
 
 def moment(text: str) -> datetime:
-    """Return a time as an operator writes it; UTC where no zone stands there.
+    """Parse a time; without a zone it is UTC.
 
     Raises:
         ValueError: it is no ISO 8601 date or time.
@@ -112,7 +112,7 @@ def _read(source: str) -> bytes:
 
 
 def _given(data: bytes, settings: Mapping[str, str] | None, environ: Mapping[str, str]) -> Given:
-    """Read what came as it was said; where nothing was said, as a certificate, then as the configured header."""
+    """Read the input as configured; by default as a certificate, then as the configured header."""
     if settings is not None:
         return header(data, settings)
     try:
@@ -125,34 +125,34 @@ def _given(data: bytes, settings: Mapping[str, str] | None, environ: Mapping[str
         raise
 
 
-def _notes(judged: Judged, environ: Mapping[str, str], options: Options, given: Given) -> Iterator[str]:
-    """Say what the steps cannot: how it was read, what failed on the way, and what else becomes of the call."""
+def _notes(evaluation: Evaluation, environ: Mapping[str, str], options: Options, given: Given) -> Iterator[str]:
+    """Yield what the steps do not show: how it was read, what failed to refresh, and what report mode would do."""
     if given.header is not None and options.header is None:
         yield f"read as the header of MTLS_SOURCE={displayed(environ[CONFIGURED])}"
     if options.refresh:
-        yield from judged.status.problems
-    if isinstance(judged.decision, Rejected) and environ.get("MTLS_MODE") == Mode.REPORT:
+        yield from evaluation.status.problems
+    if isinstance(evaluation.decision, Rejected) and environ.get("MTLS_MODE") == Mode.REPORT:
         yield "MTLS_MODE=report: the application only logs this refusal, and lets the call through"
 
 
-def show(judged: Judged, steps: Sequence[Step], notes: Sequence[str], console: Console) -> None:
-    """Print what the certificate says of itself, each step, and the verdict with what to do."""
-    if judged.chain is not None:
-        _certificate_rows(judged.chain, console)
+def show(evaluation: Evaluation, steps: Sequence[Step], notes: Sequence[str], console: Console) -> None:
+    """Print the certificate, each step, and the verdict with what to do."""
+    if evaluation.presented is not None:
+        _certificate_rows(evaluation.presented, console)
         console.print()
-    console.print(Text(f"Judged at {judged.now:%Y-%m-%d %H:%M:%SZ}", style="bold"))
+    console.print(Text(f"Judged at {evaluation.now:%Y-%m-%d %H:%M:%SZ}", style="bold"))
     for step in steps:
         line = Text(f"  {step.outcome:<{_INDENT - 2}}", style=_STYLES[step.outcome]) + Text(step.question)
         console.print(line, soft_wrap=True)
         for seen in step.seen:
             _row("", seen, console)
     console.print()
-    if isinstance(judged.decision, Accepted):
-        identity = judged.decision.identity
+    if isinstance(evaluation.decision, Accepted):
+        identity = evaluation.decision.identity
         whose = f"region {identity.region}" if identity.region else str(identity.authority)
         console.print(Text(f"Accepted, as {whose}.", style="bold green"))
     else:
-        _refusal(judged.decision, steps, console)
+        _refusal(evaluation.decision, steps, console)
     for note in notes:
         _row("note", note, console)
 
@@ -188,23 +188,22 @@ def _row(label: str, text: str, console: Console) -> None:
     console.print(Text(f"{label:<{_INDENT}}{text}"), soft_wrap=True)
 
 
-def facts(judged: Judged, steps: Sequence[Step], notes: Sequence[str]) -> dict[str, Any]:
-    """Return all that `show` prints. Text of certificates is as it is: JSON escapes it."""
-    decision = judged.decision
+def facts(evaluation: Evaluation, steps: Sequence[Step], notes: Sequence[str]) -> dict[str, Any]:
+    """Return everything that `show` prints. Texts of certificates are not escaped here: JSON does that."""
+    decision = evaluation.decision
     refused = decision if isinstance(decision, Rejected) else None
     identity = decision.identity if isinstance(decision, Accepted) else None
-    path = () if judged.verified is None else judged.verified.path
     return {
         "accepted": refused is None,
-        "at": f"{judged.now:%Y-%m-%dT%H:%M:%SZ}",
+        "at": f"{evaluation.now:%Y-%m-%dT%H:%M:%SZ}",
         "reason": None if refused is None else str(refused.reason),
         "status": None if refused is None else refusal(refused.reason, None).status.value,
         "detail": None if refused is None else refused.detail,
         "cure": None if refused is None else RUNBOOK[refused.reason].cure,
         "region": None if identity is None else identity.region,
         "authority": None if identity is None else str(identity.authority),
-        "certificate": None if judged.chain is None else _leaf(judged.chain),
-        "path": [_certificate(one) for one in path],
+        "certificate": None if evaluation.presented is None else _leaf(evaluation.presented),
+        "path": [_certificate(one) for one in decision.chain],
         "steps": [{"question": one.question, "outcome": str(one.outcome), "seen": list(one.seen)} for one in steps],
         "notes": list(notes),
     }

@@ -1,19 +1,16 @@
-"""What an operator holds in hand, and the product's own verdict on it: a guard is asked, nothing is judged here."""
+"""Read what an operator has, and ask a guard for its decision: nothing is judged here."""
 
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from mtls_middleware._core import chain as chains
-from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import PresentedChain, VerifiedChain, parse_chain
 from mtls_middleware._core.connection import Connection, Interface, collect
-from mtls_middleware._core.decision import Accepted, Decision, Reason, RejectionError
+from mtls_middleware._core.decision import Accepted, Decision, RejectionError, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderShape
@@ -44,24 +41,16 @@ _ABOUT_CERTIFICATES = (
     "MAX_HEADER_BYTES",
     "MAX_CHAIN",
 )
-"""What a verdict on a certificate depends on; the rest is about requests."""
-
-_BEHIND_THE_PATH = (
-    Reason.REGION_MISMATCH,
-    Reason.NOT_PINNED,
-    Reason.CERTIFICATE_REVOKED,
-    Reason.REVOCATION_UNKNOWN,
-)
-"""Refusals of a certificate for which a path was found."""
+"""Settings that matter for a certificate; the others are about requests."""
 
 _BOUNDARY = "the-boundary-is-not-asked"
-"""A proxy secret that is sent, and right: who may write headers is not the question here."""
+"""A proxy secret that is sent, and right: who may write headers is not checked here."""
 
 MAX_INPUT_BYTES = 1_048_576
 """Read of a file, at most: the most that MTLS_MAX_HEADER_BYTES can be."""
 
 NAMES = tuple(dict.fromkeys((*PRESETS, *Encoding)))
-"""What a header's value may be read as: as a source, or in an encoding."""
+"""How the value of a header may be read: as a source writes it, or in an encoding."""
 
 CONFIGURED = "MTLS_SOURCE"
 
@@ -76,31 +65,29 @@ _OVERRIDES = (
     "MTLS_VERIFY_VALUE",
     "MTLS_XFCC_ELEMENTS",
 )
-"""What the settings say about the headers of the source that they name."""
+"""Settings about the headers of the configured source."""
 
 _ANY_HEADER = "X-Client-Cert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """Hold a verdict, and what a guard with these settings knew when it was reached.
+class Evaluation:
+    """A decision, and what the guard knew when it was made.
 
     Attributes:
-        decision: the guard's.
-        now: the time of it.
-        chain: what was shown; None where it cannot be read.
-        verified: the chain up to an anchor; None where there is no such path, or it was not looked for.
-        unknown: why nothing is known of its revocation; empty where something is, or it was not looked at.
-        snapshot: the trust by which it was judged; None where there is none.
-        status: the same, as operators see it.
+        decision: of the guard.
+        now: when it was made.
+        presented: what was given; None if it cannot be read.
+        why_unknown: why nothing is known of the revocation of an accepted certificate; else empty.
+        snapshot: the trust that was used; None if there is none.
+        status: of the guard.
         settings: of the guard.
     """
 
     decision: Decision
     now: datetime
-    chain: PresentedChain | None
-    verified: VerifiedChain | None
-    unknown: str
+    presented: PresentedChain | None
+    why_unknown: str
     snapshot: TrustSnapshot | None
     status: Status
     settings: Settings
@@ -116,7 +103,7 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Hold what is to be judged: certificates, or a header's value and how it is read.
+    """The input: certificates, or the value of a header and how to read it.
 
     Attributes:
         ders: certificates, the leaf first; empty for a header.
@@ -129,14 +116,14 @@ class Given:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge(given: Given, environ: Mapping[str, str], at: datetime | None, *, refresh: bool) -> Judged:
-    """Show certificates to a guard as a TLS server, or the proxy, would.
+def evaluate(given: Given, environ: Mapping[str, str], at: datetime | None, *, refresh: bool) -> Evaluation:
+    """Present certificates to a guard as a TLS server, or the proxy, would.
 
     Args:
         given: certificates, or a header's value.
-        environ: settings; those that are about requests are left out.
-        at: the time of the verdict, aware, UTC; None for now.
-        refresh: ask the certificates API and the places of lists first.
+        environ: settings; those about requests are ignored.
+        at: the time of the decision, aware, UTC; None for now.
+        refresh: ask the certificates API and the sources of CRLs first.
 
     Raises:
         ConfigurationError: the settings cannot be used.
@@ -147,19 +134,17 @@ def judge(given: Given, environ: Mapping[str, str], at: datetime | None, *, refr
     _load(guard, clock, at)
     connection = _connection(given, settings)
     if refresh:
-        guard.decide(connection)  # so it learns where lists are
+        guard.decide(connection)  # it learns the addresses of CRLs
         guard.refresh()
     now = at or utc_now()
     clock.now = lambda: now
     decision = guard.decide(connection)
-    chain = _chain(connection, settings)
-    verified = None if chain is None else _verified(chain, decision, guard.snapshot, now)
-    return Judged(
+    presented = _presented(connection, settings)
+    return Evaluation(
         decision=decision,
         now=now,
-        chain=chain,
-        verified=verified,
-        unknown=_why_unknown(verified, guard.snapshot, now),
+        presented=presented,
+        why_unknown=_why_unknown(decision, presented, guard.snapshot, now),
         snapshot=guard.snapshot,
         status=guard.status(),
         settings=settings,
@@ -169,7 +154,7 @@ def judge(given: Given, environ: Mapping[str, str], at: datetime | None, *, refr
 def can_be_read(given: Given, environ: Mapping[str, str]) -> bool:
     """Return whether there is a certificate in it, good or bad, as the configured source reads it."""
     settings = _settings(given, environ)
-    return _chain(_connection(given, settings), settings) is not None
+    return _presented(_connection(given, settings), settings) is not None
 
 
 def _settings(given: Given, environ: Mapping[str, str]) -> Settings:
@@ -180,9 +165,9 @@ def _settings(given: Given, environ: Mapping[str, str]) -> Settings:
 
 
 def _load(guard: Guard, clock: _Clock, at: datetime | None) -> None:
-    """Load what an application loads that starts now; it would still have it at a later time.
+    """Load what an application that starts now loads, and would still have at a later time.
 
-    Of an earlier time, roots may have ended since; then it is loaded as it was.
+    For an earlier time, roots may have expired since; then load what it loaded at that time.
     """
     try:
         guard.load()
@@ -194,42 +179,30 @@ def _load(guard: Guard, clock: _Clock, at: datetime | None) -> None:
         clock.now = utc_now
 
 
-def _verified(
-    chain: PresentedChain, decision: Decision, snapshot: TrustSnapshot | None, now: datetime
-) -> VerifiedChain | None:
-    """Return the path that the gate found, which its refusals do not carry: the same functions find it again."""
-    is_identified = isinstance(decision, Accepted) or decision.reason in _BEHIND_THE_PATH
-    found: list[tuple[int, VerifiedChain]] = []
-    for trust in snapshot.trusts if snapshot is not None and is_identified else ():
-        try:
-            verified = chains.verify(chain, trust, now)
-        except RejectionError:
-            continue
-        try:
-            policy.identify(verified, trust, "explain")
-        except RejectionError as rejection:
-            found.append((rejection.reason.order, verified))
-        else:
-            return verified
-    return max(reversed(found), key=itemgetter(0))[1] if found else None
+def _why_unknown(
+    decision: Decision, presented: PresentedChain | None, snapshot: TrustSnapshot | None, now: datetime
+) -> str:
+    """Return what is missing, which a decision does not say: only a refusal needs the words."""
+    match decision:
+        case Accepted(revocation=RevocationState.UNKNOWN) if presented is not None and snapshot is not None:
+            verified = VerifiedChain(
+                leaf=presented,
+                certificates=decision.chain,
+                not_before=decision.not_before,
+                not_after=decision.not_after,
+            )
+            return check(verified, snapshot.lists, now).why
+        case _:
+            return ""
 
 
-def _why_unknown(verified: VerifiedChain | None, snapshot: TrustSnapshot | None, now: datetime) -> str:
-    if verified is None or snapshot is None:
-        return ""
-    try:
-        return check(verified, snapshot.lists, now).why
-    except RejectionError:  # it is known, then
-        return ""
-
-
-def _chain(connection: Connection, settings: Settings) -> PresentedChain | None:
-    """Read it as the gate does; what is wrong with it stands in the decision."""
+def _presented(connection: Connection, settings: Settings) -> PresentedChain | None:
+    """Read the certificates, to show them; if they cannot be read, the decision says why."""
     source = source_of(settings.source, settings.shape, settings.xfcc_elements)
     fields = collect(connection, source.shape.headers if source.shape is not None else frozenset())
     try:
-        presented = source.read(connection, fields, settings.max_chain)
-        return None if presented is None else parse_chain(source.decode(presented, settings.max_chain))
+        read = source.read(connection, fields, settings.max_chain)
+        return None if read is None else parse_chain(source.decode(read, settings.max_chain))
     except RejectionError:
         return None
 
@@ -248,7 +221,7 @@ def _connection(given: Given, settings: Settings) -> Connection:
 
 
 def _headers(value: bytes, shape: HeaderShape, settings: Settings) -> tuple[tuple[bytes, bytes], ...]:
-    """Return what a proxy sends that is content with the certificate."""
+    """Return what a proxy sends whose own verification succeeded."""
     markers = {marker.header: marker.value.encode() for marker in shape.markers if marker.always_set}
     secret = settings.proxy_secret
     proof = {} if secret is None else {secret.header: _BOUNDARY.encode()}
@@ -261,13 +234,13 @@ def _pem(der: bytes) -> str:
 
 
 class UnreadableError(Exception):
-    """Say that there is no certificate in what was given."""
+    """There is no certificate in the input."""
 
 
 def certificates(data: bytes) -> Given:
-    """Return the certificates of a PEM or DER file, the leaf first; text around PEM is passed over.
+    """Return the certificates of a PEM or DER file, the leaf first; text around PEM is ignored.
 
-    Whether each of them can be read is for the guard to say.
+    Whether each of them can be read is decided by the guard.
 
     Raises:
         UnreadableError: there is none.
@@ -275,7 +248,7 @@ def certificates(data: bytes) -> Given:
     if len(data) > MAX_INPUT_BYTES:
         raise UnreadableError("is longer than any certificate chain")
     if data.startswith(_ZIP):
-        raise UnreadableError("is a zip: roots come so, callers do not; trust show tells of roots")
+        raise UnreadableError("is a zip, as roots are downloaded; for roots use trust show")
     try:
         if reading.is_pem(data) or not data.startswith(_SEQUENCE):
             return Given(ders=reading.decode(data))
@@ -288,19 +261,19 @@ def certificates(data: bytes) -> Given:
 
 
 def _hint(data: bytes) -> str:
-    """Say how a header's value is read, where it may be one: a single line of text."""
+    """Return how to read the value of a header, if it may be one: a single line of text."""
     text = data.strip()
     is_one_line = bool(text) and text.isascii() and not text.startswith(_SEQUENCE) and b"\n" not in text
-    return "; if a proxy wrote it into a header, say --header with the name of its source" if is_one_line else ""
+    return "; if a proxy wrote it into a header, use --header with the name of its source" if is_one_line else ""
 
 
 def header(value: bytes, settings: Mapping[str, str]) -> Given:
-    """Return a header's value, as a file or a shell holds it: with a line's end behind it."""
+    """Return the value of a header from a file or a shell, where a line break follows it."""
     return Given(header=value.strip(), settings=settings)
 
 
 def settings_of(name: str, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the settings by which the headers of this source, or of this encoding, are read.
+    """Return the settings to read the headers of this source, or in this encoding.
 
     Raises:
         ValueError: there is neither.
