@@ -104,7 +104,7 @@ def _in_the_name_of_the_anchor(number: int) -> list[x509.Certificate]:
 
 
 @pytest.mark.parametrize("expired", [False, True])
-def test_signatures_that_fail_are_tried_sixteen_times_at_most(
+def test_signatures_that_fail_are_tried_a_bounded_number_of_times(
     *, expired: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[x509.Certificate] = []
