@@ -1,15 +1,17 @@
 """The extra `otel`: decisions are counted by whatever meter provider the application sets up."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from asgiref.testing import ApplicationCommunicator
 from opentelemetry import metrics
 from starlette.applications import Starlette
 
 from mtls_middleware import MTLSMiddleware, Settings
-from mtls_middleware.testing import MTLSTestClient, RegionalCA
+from mtls_middleware.testing import RegionalCA, TLSExtension
 
 Callback = Callable[[metrics.CallbackOptions], Iterable[metrics.Observation]]
 
@@ -39,12 +41,20 @@ class Provider(metrics.NoOpMeterProvider):
         return Meter(name)
 
 
+async def ask_without_certificate(app: MTLSMiddleware) -> int:
+    """Return the status of a call."""
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    call = ApplicationCommunicator(TLSExtension(app, None), scope)
+    await call.send_input({"type": "http.request"})
+    status: int = (await call.receive_output())["status"]
+    return status
+
+
 metrics.set_meter_provider(Provider())
 with TemporaryDirectory() as folder:
     ca = RegionalCA("us-east-1")
     settings = Settings(regions="us-east-1", trust=ca.write(Path(folder)), state="off")
-    client = MTLSTestClient(MTLSMiddleware(Starlette(), settings=settings), ca, settings=settings)
-    assert client.without_certificate().get("/").status_code == 403
+    assert asyncio.run(ask_without_certificate(MTLSMiddleware(Starlette(), settings=settings))) == 403
     (read,) = made["mtls.decisions"]
     seen = [((one.attributes or {})["reason"], one.value) for one in read(metrics.CallbackOptions())]
     assert ("certificate_missing", 1) in seen, seen
