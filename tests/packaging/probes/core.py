@@ -22,7 +22,7 @@ import mtls_middleware
 from mtls_middleware import MTLSMiddleware, MTLSWSGIMiddleware, Settings, caller
 from mtls_middleware.regions import find, table
 from mtls_middleware.testing import ClientCertificate, RegionalCA, present
-from mtls_middleware.testing.presentation import Arrival, ArrivingASGI, ArrivingWSGI
+from mtls_middleware.testing.arrival import Arrival, ArrivingASGI, ArrivingWSGI
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
