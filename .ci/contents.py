@@ -48,6 +48,7 @@ SDIST = (
     "tests/README.md",
     "tests/benchmarks/express.js",
     "tests/vectors/README.md",
+    "tests/vectors/cas/*.pem",
     "tests/vectors/crls/*",
     "tests/vectors/pki/*.pem",
     "tests/vectors/proxies/*.jsonl",

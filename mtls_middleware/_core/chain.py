@@ -51,11 +51,10 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
             raise problem
         intermediates = signed
     # 3. Signatures, validity, constraints and extensions along the chain.
-    builder = trust.verifier if chain.dns_names is not None else trust.verifier_without_names
-    if builder is None:
+    if trust.verifier is None:
         raise RejectionError(Reason.ISSUER_UNTRUSTED, f"{trust.authority} has no anchor")
     try:
-        verified = tuple(builder.time(now).build_client_verifier().verify(chain.leaf, [*intermediates]).chain)
+        verified = tuple(trust.verifier.time(now).build_client_verifier().verify(chain.leaf, [*intermediates]).chain)
     except (VerificationError, *UNREADABLE) as error:
         hint = _hint(chain, trust, now)
         raise RejectionError(

@@ -11,11 +11,12 @@ from typing import Any, Generic, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store
+from cryptography.x509.verification import PolicyBuilder, Store
 
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import RevocationState
+from mtls_middleware._core.extensions import ca_extensions, leaf_extensions
 from mtls_middleware.identity import Authority, ClientIdentity
 from mtls_middleware.members import require_members
 
@@ -128,8 +129,6 @@ class AuthorityTrust:
         names: allowed certificate names (lower case) by binding.
         pins: by fingerprint; for ``digicert`` only.
         verifier: the policy for chains with its store; None where there is no anchor.
-        verifier_without_names: the same for a leaf without a subject alternative name, which webpki would not have:
-            ``genesys`` may fall back to the CN, and ``digicert`` needs no name beside the pin.
     """
 
     authority: Authority
@@ -139,7 +138,6 @@ class AuthorityTrust:
     names: Mapping[Binding, frozenset[str]]
     pins: Mapping[str, Pin]
     verifier: PolicyBuilder | None = field(compare=False)
-    verifier_without_names: PolicyBuilder | None = field(compare=False)
     _bindings: Mapping[x509.Certificate, frozenset[Binding]]
 
     def __post_init__(self) -> None:
@@ -255,15 +253,10 @@ def build_trust(
         by_key[_key_of(anchor.certificate)].add(anchor.binding)
     depth = {Authority.GENESYS: 0, Authority.DIGICERT: DIGICERT_DEPTH, Authority.CUSTOM: max_chain - 1}[authority]
     verifier: PolicyBuilder | None = None
-    verifier_without_names: PolicyBuilder | None = None
     if anchors:  # an empty store is refused
-        verifier = PolicyBuilder().store(Store([anchor.certificate for anchor in anchors])).max_chain_depth(depth)
-        verifier_without_names = verifier.extension_policies(
-            ca_policy=ExtensionPolicy.webpki_defaults_ca(),
-            ee_policy=ExtensionPolicy.webpki_defaults_ee().may_be_present(
-                x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
-            ),
-        )
+        store = Store([anchor.certificate for anchor in anchors])
+        verifier = PolicyBuilder().store(store).max_chain_depth(depth)
+        verifier = verifier.extension_policies(ca_policy=ca_extensions(), ee_policy=leaf_extensions())
     return AuthorityTrust(
         authority=authority,
         anchors=anchors,
@@ -272,7 +265,6 @@ def build_trust(
         names=names,
         pins={pin.fingerprint_sha256: pin for pin in pins},
         verifier=verifier,
-        verifier_without_names=verifier_without_names,
         _bindings={anchor.certificate: frozenset(by_key[_key_of(anchor.certificate)]) for anchor in anchors},
     )
 

@@ -46,6 +46,7 @@ GOOD = {
     "no key usage": _client(key_usage=None),
     "digitalSignature alone": _client(key_usage=["digital_signature"]),
     "no name but the CN": _client(names=None),
+    "no authority key identifier": _client(with_authority_key_identifier=False),
 }
 
 
@@ -66,7 +67,6 @@ BAD: Mapping[str, tuple[Make, Reason]] = {
     "secp256k1": (_client(key=KeyKind.SECP256K1), Reason.ISSUER_UNTRUSTED),
     "Ed25519": (_client(key=KeyKind.ED25519), Reason.ISSUER_UNTRUSTED),
     "SHA-224": (_client(hash_algorithm=hashes.SHA224()), Reason.ISSUER_UNTRUSTED),
-    "no authority key identifier": (_client(with_authority_key_identifier=False), Reason.ISSUER_UNTRUSTED),
     "a stranger": (lambda: new_ca("Stranger").client(), Reason.ISSUER_UNTRUSTED),
     "another key under the root's name": (lambda: new_ca().client(), Reason.ISSUER_UNTRUSTED),
     "a stranger under the root's name": (

@@ -227,12 +227,8 @@ def anchor_weakness(certificate: x509.Certificate) -> str | None:
     try:
         key_usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
-        return "lacks a key usage"
-    if not key_usage.key_cert_sign:
-        return "has a key usage without keyCertSign"
-    if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).critical:
-        return "has basic constraints that are not critical"
-    return None
+        return None
+    return None if key_usage.key_cert_sign else "has a key usage without keyCertSign"
 
 
 @cache
