@@ -101,7 +101,7 @@ def test_every_reason_is_explained_in_the_order_in_which_reasons_are_told() -> N
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([\d, ]+) \|", read("docs/refusals.md"), re.MULTILINE)
     named = [reason for names, _ in rows for reason in re.findall(r"`(\w+)`", names)]
 
-    assert named == [str(reason) for reason in Reason]
+    assert named == [str(reason) for reason in Reason], "docs/refusals.md needs a row for each reason, in this order"
 
 
 def test_every_reason_has_the_status_that_is_documented() -> None:
@@ -116,9 +116,13 @@ def test_every_reason_has_the_status_that_is_documented() -> None:
 
 @pytest.mark.parametrize("name", [name for name in VARIABLES if not name.endswith("_FILE")])
 def test_every_variable_is_documented_with_its_default(name: str) -> None:
-    (row,) = re.findall(rf"^\|[^|]*`MTLS_{name}`[^|]*\|([^|]*)\|", read("docs/settings.md"), re.MULTILINE)
+    rows = re.findall(rf"^\|[^|]*`MTLS_{name}`[^|]*\|([^|]*)\|", read("docs/settings.md"), re.MULTILINE)
+    default = VARIABLES[name].default
 
-    assert not VARIABLES[name].default or f"`{VARIABLES[name].default}`" in row
+    assert len(rows) == 1, f"docs/settings.md needs one row for MTLS_{name}, with default and meaning"
+    assert not default or f"`{default}`" in rows[0], (
+        f"docs/settings.md must give the default of MTLS_{name}: `{default}`"
+    )
 
 
 def test_no_variable_is_documented_that_does_not_exist() -> None:
@@ -131,7 +135,8 @@ def test_no_variable_is_documented_that_does_not_exist() -> None:
 def test_every_source_is_documented() -> None:
     (row,) = re.findall(r"^\| `MTLS_SOURCE` \|.*$", read("docs/settings.md"), re.MULTILINE)
 
-    assert [name for name in NAMES if f"`{name}`" not in row] == []
+    missing = [name for name in NAMES if f"`{name}`" not in row]
+    assert missing == [], "add it to the row MTLS_SOURCE of docs/settings.md"
 
 
 def test_the_floors_in_the_picture_are_those_that_are_held() -> None:

@@ -28,7 +28,7 @@ STATUS = {
     "caller_secret_mismatch": (403, "Forbidden"),
     "internal_error": (500, "Internal Server Error"),
 }
-"""In the order in which reasons are looked for."""
+"""Status and title of each reason, in the order in which reasons are looked for."""
 
 
 def test_the_reasons_and_their_order_are_those_of_the_contract() -> None:

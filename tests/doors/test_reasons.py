@@ -14,6 +14,7 @@ from mtls_middleware import Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA, tls_extension
 from mtls_middleware.testing.encodings import byte_sequences, url_pem
+from tests.core.test_response import STATUS
 from tests.doors.doors import Case, Outcome, asgi_outcome, call, http, http_scope
 from tests.doors.site import (
     CALLER_SECRET,
@@ -30,27 +31,6 @@ from tests.doors.site import (
     stranger_ca,
     through_nginx,
 )
-
-STATUS = {
-    "trust_unavailable": (503, "Service Unavailable"),
-    "source_untrusted": (403, "Forbidden"),
-    "certificate_too_large": (431, "Request Header Fields Too Large"),
-    "certificate_missing": (403, "Forbidden"),
-    "proxy_verification_failed": (403, "Forbidden"),
-    "certificate_malformed": (403, "Forbidden"),
-    "issuer_untrusted": (403, "Forbidden"),
-    "certificate_expired": (403, "Forbidden"),
-    "certificate_not_yet_valid": (403, "Forbidden"),
-    "purpose_mismatch": (403, "Forbidden"),
-    "region_mismatch": (403, "Forbidden"),
-    "not_pinned": (403, "Forbidden"),
-    "certificate_revoked": (403, "Forbidden"),
-    "revocation_unknown": (503, "Service Unavailable"),
-    "organization_mismatch": (403, "Forbidden"),
-    "caller_secret_mismatch": (403, "Forbidden"),
-    "internal_error": (500, "Internal Server Error"),
-}
-"""The contract's table, in its order."""
 
 STRICT = {
     **NGINX_BOTH,

@@ -49,6 +49,7 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
         ),
         pytest.param(NGINX, "HEADER", "Cookie", "meaning of its own", id="certificate-in-cookie"),
         pytest.param(NGINX, "HEADER", "X Cert", "no name of a header", id="no-token"),
+        pytest.param(NGINX, "ORGANIZATION_HEADER", "X Org", "no name of a header", id="no-token-for-the-organisation"),
         pytest.param(NGINX, "XFCC_ELEMENTS", "2", "only for the encoding xfcc", id="elements-of-nothing"),
         pytest.param({**NGINX, "MTLS_SOURCE": "envoy"}, "XFCC_ELEMENTS", "17", "1 to 16", id="too-many-elements"),
         pytest.param(

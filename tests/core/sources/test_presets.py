@@ -1,4 +1,4 @@
-"""The table of sources is the contract's."""
+"""The table of presets, held against a second one, written from what the proxies were seen to send."""
 
 import pytest
 
@@ -7,6 +7,8 @@ from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presets import NAMES, PRESETS, Encoding, HeaderShape, Marker
 
 Row = tuple[str, str, tuple[str, ...], dict[str, str]]
+
+FILE = "tests/core/sources/test_presets.py"
 
 SUCCESS = "SUCCESS"
 
@@ -51,23 +53,31 @@ CONTRACT: dict[str, Row] = {
     "rfc9440": ("Client-Cert", "rfc9440", ("Client-Cert-Chain",), {}),
 }
 
+BUNDLED = {"envoy", "azure-container-apps", "traefik", "aws-alb-passthrough"}
+"""Proxies that write the chain into the header of the certificate."""
+
 
 def _row(shape: HeaderShape) -> Row:
     markers = {marker.header: marker.value for marker in shape.markers}
     return shape.certificate, str(shape.encoding), shape.chain, markers
 
 
-def test_the_presets_are_those_of_the_contract() -> None:
-    assert {name: _row(shape) for name, shape in PRESETS.items()} == CONTRACT
+def test_each_preset_is_in_both_tables() -> None:
+    assert {*PRESETS} ^ {*CONTRACT} == set(), f"add it to PRESETS in presets.py and to CONTRACT in {FILE}"
 
 
-def test_the_names_are_those_of_the_contract() -> None:
-    assert set(NAMES) == {"tls", "aws-api-gateway", "custom", *CONTRACT}
+@pytest.mark.parametrize("name", CONTRACT)
+def test_a_preset_is_that_of_the_contract(name: str) -> None:
+    assert _row(PRESETS[name]) == CONTRACT[name], f"presets.py and CONTRACT in {FILE} differ: which one is wrong?"
+
+
+def test_the_sources_are_the_presets_and_three_more() -> None:
+    assert set(NAMES) == {"tls", "aws-api-gateway", "custom", *PRESETS}
 
 
 def test_the_header_holds_the_chain_where_the_contract_says_in_it() -> None:
     bundled = {name for name, shape in PRESETS.items() if shape.bundled}
-    assert bundled == {"envoy", "azure-container-apps", "traefik", "aws-alb-passthrough"}
+    assert bundled == BUNDLED, f"if the chain is in the certificate's header, add the proxy to BUNDLED in {FILE}"
 
 
 def test_only_googles_error_may_be_absent() -> None:

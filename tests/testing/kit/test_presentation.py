@@ -15,8 +15,7 @@ from mtls_middleware.testing.plugin import DataActionClient
 SERVICES = ["fastapi_service:app", "flask_service:app"]
 COMPLAIN = [TLS, *(name for name, shape in PRESETS.items() if shape.markers)]
 SILENT = [name for name in NAMES if name not in {CUSTOM, *COMPLAIN}]
-ONE_HEADER = {"nginx", "ingress-nginx", "caddy", "kong", "aws-alb", "cloudfront", "azure-app-service"}
-LEAF_ONLY = {*ONE_HEADER, "azure-application-gateway", "cloudflare", AWS_API_GATEWAY}
+LEAF_ONLY = {*(name for name, shape in PRESETS.items() if not shape.chain and not shape.bundled), AWS_API_GATEWAY}
 
 SHAPES = [
     HeaderShape(certificate="X-Own", encoding=encoding, bundled=encoding in {Encoding.XFCC, Encoding.B64_DER_LIST})

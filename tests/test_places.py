@@ -1,0 +1,130 @@
+"""The places where a preset, a setting and a reason must be written: CONTRIBUTING.md has the steps.
+
+Run this module first when you add one. It takes a second, and lists every place that is still missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mtls_middleware import Reason
+from mtls_middleware._core.sources.presets import PRESETS
+from mtls_middleware.proxy_config import TABLE
+from mtls_middleware.settings.reader import VARIABLES
+from tests.documentation.settings_page import MEANINGS
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A file, or a folder, that must name a new thing.
+
+    Attributes:
+        file: its path; the name may stand in any Python file of a folder.
+        form: how it is written there: ``{name}`` as the code has it, ``{lower}`` and ``{upper}``.
+        add: what belongs there.
+    """
+
+    file: str
+    form: str
+    add: str
+
+    def names(self, name: str) -> bool:
+        path = ROOT / self.file
+        files = path.rglob("*.py") if path.is_dir() else (path,)
+        form = self.form.format(name=name, lower=name.lower(), upper=name.upper())
+        return any(form in file.read_text(encoding="utf-8") for file in files)
+
+
+PRESET = (
+    Place(file="mtls_middleware/_core/sources/presets.py", form='"{name}": ', add="its headers, in PRESETS"),
+    Place(file="tests/core/sources/test_presets.py", form='"{name}": (', add="its headers once more, in CONTRACT"),
+    Place(file="docs/settings.md", form="`{name}`", add="its name, in the row MTLS_SOURCE"),
+)
+
+CONFIGURATION = (
+    Place(file="mtls_middleware/proxy_config/catalogue.py", form='"{name}": ', add="its template, in TABLE"),
+    Place(file="docs/platforms.md", form="`{name}`", add="a row: what the configuration does"),
+)
+
+RUN_CONFIGURATION = (
+    CONFIGURATION[0],
+    Place(file="docs/proxies.md", form="| `{name}`", add="a row: what the configuration does"),
+    Place(file="tests/e2e/test_proxies.py", form='"{name}": Proxy(', add="how it is started, in PROXIES"),
+)
+
+SETTING = (
+    Place(file="mtls_middleware/settings/reader.py", form='"{upper}"', add="the variable, in VARIABLES"),
+    Place(file="mtls_middleware/settings/keywords.py", form="    {lower}: ", add="the keyword and its type"),
+    Place(file="tests/settings", form="{upper}", add="good values in test_good.py, bad ones in test_bad.py"),
+    Place(file="docs/settings.md", form="`MTLS_{upper}`", add="a row: default and meaning"),
+)
+
+ATTRIBUTE = Place(
+    file="mtls_middleware/settings/model.py",
+    form="        {lower}: ",
+    add="its attribute, and what it means",
+)
+"""Of a setting that has no entry in `MEANINGS` of tests/documentation/settings_page.py."""
+
+REASON = (
+    Place(file="mtls_middleware/_core/decision.py", form='"{lower}"', add="its name, at its place in the order"),
+    Place(file="mtls_middleware/_core", form="Reason.{upper}", add="the step that raises it"),
+    Place(file="mtls_middleware/advice.py", form="Reason.{upper}", add="what happened, and what to do"),
+    Place(file="mtls_middleware/status_page/steps.py", form="Reason.{upper}", add="one sentence for the status page"),
+    Place(file="mtls_middleware/testing/refusals.py", form="Reason.{upper}", add="a caller who gets it, in RECIPES"),
+    Place(file="tests/core/test_response.py", form='"{lower}": (', add="its status, in STATUS"),
+    Place(file="tests/documentation/steps.py", form="Reason.{upper}", add="the step of the picture that it belongs to"),
+    Place(file="docs/operations.md", form="\n### {lower}\n", add="an entry for whoever is paged"),
+    Place(file="docs/refusals.md", form="`{lower}`", add="a row: status, what happened, what to do"),
+    Place(file="docs/testing.md", form="\n| `{lower}` |", add="a row: a caller that gets it"),
+)
+
+
+def missing(places: Sequence[Place], name: str) -> list[str]:
+    return [f"{place.file}: {place.add}" for place in places if not place.names(name)]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_everywhere(name: str) -> None:
+    assert missing(PRESET, name) == []
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_configuration_is_everywhere(name: str) -> None:
+    assert missing(RUN_CONFIGURATION if TABLE[name].run else CONFIGURATION, name) == []
+
+
+@pytest.mark.parametrize("name", [name for name in VARIABLES if not name.endswith("_FILE")])
+def test_a_setting_is_everywhere(name: str) -> None:
+    assert missing(SETTING if name in MEANINGS else (*SETTING, ATTRIBUTE), name) == []
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_reason_is_everywhere(reason: Reason) -> None:
+    places = [place for place in REASON if reason is not Reason.INTERNAL_ERROR or place.file != "docs/testing.md"]
+    assert missing(places, reason) == []
+
+
+ALL: dict[str, Sequence[Place]] = {
+    "preset": PRESET,
+    "configuration": CONFIGURATION,
+    "configuration that is run": RUN_CONFIGURATION,
+    "setting": (*SETTING, ATTRIBUTE),
+    "reason": REASON,
+}
+
+
+@pytest.mark.parametrize("places", ALL.values(), ids=ALL)
+def test_each_place_notices_that_it_is_missing(places: Sequence[Place]) -> None:
+    assert len(missing(places, "made-up")) == len(places)
+
+
+def test_contributors_are_told_of_each_place() -> None:
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = sorted({place.file for places in ALL.values() for place in places})
+
+    assert [file for file in files if not any(f"{file}{end}" in told for end in ("`", "/`", ")"))] == []
