@@ -175,7 +175,10 @@ def _clients(settings: Settings) -> list[tuple[Region, str]]:
 def store_of(settings: Settings, secrets: Secrets) -> Store:
     """Return where state is kept. What was kept for other regions or authorities is not read there."""
     if settings.state is None:
-        return NoStore()
+        problems: list[str] = []
+        if settings.lacks_state_folder:
+            problems.append("nothing is kept over a restart, because this user has no home folder: set MTLS_STATE")
+        return NoStore(problems=tuple(problems))
     return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state)
 
 

@@ -59,6 +59,7 @@ class Store(Protocol):
         """Enter as the one worker that asks the network now; yields False, at once, where another one does."""
 
 
+@dataclass(kw_only=True)
 class NoStore:
     """A store that keeps nothing: each process asks for itself."""
 

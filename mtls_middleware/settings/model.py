@@ -153,6 +153,11 @@ class Settings:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_origin", reader.origin)
 
+    @property
+    def lacks_state_folder(self) -> bool:
+        """Return whether nothing is kept over a restart because ``state`` is not set, and this user has no home."""
+        return self.state is None and "STATE" not in self._origin.values
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._origin.shown()})"
 
@@ -256,10 +261,12 @@ def _xfcc_elements(reader: Reader, shape: HeaderShape | None) -> int | None:
 
 
 def _state(reader: Reader) -> Path | None:
-    default = user_cache_path("mtls-middleware")
-    if not reader.is_set("STATE"):
-        return default
-    return None if reader.text("STATE").lower() == OFF else Path(reader.text("STATE"))
+    if reader.is_set("STATE"):
+        return None if reader.text("STATE").lower() == OFF else Path(reader.text("STATE"))
+    try:
+        return user_cache_path("mtls-middleware")
+    except RuntimeError:  # no HOME, and no account of this user: a container that runs as any number
+        return None
 
 
 def _require_distinct_headers(

@@ -171,9 +171,11 @@ def tell_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Find
     """
     folder = settings.state
     if folder is None:
+        homeless = "this user has no home folder, and MTLS_STATE is not set"
+        why = homeless if settings.lacks_state_folder else "MTLS_STATE=off"
         yield _ABOUT_STATE.warning(
             Check.STATE_FOLDER,
-            "MTLS_STATE=off: after a restart CRLs and pins are unknown until the network responds",
+            f"{why}: after a restart CRLs and pins are unknown until the network responds",
             "give MTLS_STATE a folder that only the application may write",
         )
         return

@@ -33,7 +33,7 @@ _MEANINGS = {
     TrustState.MISSING: "nothing could be loaded: every protected call is refused",
 }
 
-_NOT_KEPT = "MTLS_STATE=off: what came is forgotten with this process; running workers ask for themselves"
+_NOT_KEPT = "there is no state folder: what came is forgotten with this process; running workers ask for themselves"
 
 SHORT = 16
 """Characters of a fingerprint: enough to tell two apart."""
