@@ -12,9 +12,11 @@ from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources import source_of
-from mtls_middleware._io.fetch import AddressPolicy, Fetcher, prepare
+from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session, prepare
 from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.http import OpenSession
 from mtls_middleware._io.store import NoStore, Store
+from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
@@ -147,24 +149,52 @@ def load_all(settings: Settings, clock: Callable[[], datetime], now: datetime) -
     return gate, gatherer, trust
 
 
-def gatherer_of(settings: Settings, secrets: Secrets, clock: Callable[[], datetime], now: datetime) -> Gatherer:
-    """Return the sources of trust that `settings` ask for. Nothing is read or asked yet, but all is imported."""
-    store = store_of(settings, secrets)
+def gatherer_of(
+    settings: Settings,
+    secrets: Secrets,
+    clock: Callable[[], datetime],
+    now: datetime,
+    *,
+    store: Store | None = None,
+    open_session: OpenSession = open_session,
+    asker: Asker | None = None,
+) -> Gatherer:
+    """Return the sources of trust that `settings` ask for. Nothing is read or asked yet, but all is imported.
+
+    Args:
+        settings: what the operator wants.
+        secrets: as they were read.
+        clock: returns the time, aware, UTC.
+        now: aware, UTC.
+        store: instead of the one that the settings name.
+        open_session: the way to the network.
+        asker: instead of one that lets each source have its own bound.
+    """
+    store = store_of(settings, secrets) if store is None else store
     interval = float(settings.refresh_seconds)
     apis = [
         APISource(
             region.aws_region,
-            CertificatesAPI(region, client_id, *secrets.clients.get(region.aws_region, ()), clock=clock),
+            CertificatesAPI(
+                region,
+                client_id,
+                *secrets.clients.get(region.aws_region, ()),
+                open_session=open_session,
+                clock=clock,
+            ),
             store,
             interval=interval,
             now=now,
         )
         for region, client_id in _clients(settings)
     ]
-    revocations = _revocations(settings, store, interval)
+    revocations = None
+    if settings.revocation is not RevocationMode.OFF:
+        fetcher = Fetcher(address_policy(settings), open_session=open_session)
+        revocations = Revocations(places=settings.crl_urls, fetch=fetcher, store=store, interval=interval)
     if apis or revocations is not None:
         prepare()  # here, before there is a thread that would do it while a server forks
-    return Gatherer(trust_sources(settings), store=store, apis=apis, revocations=revocations)
+    return Gatherer(trust_sources(settings), store=store, apis=apis, revocations=revocations, asker=asker)
 
 
 def _clients(settings: Settings) -> list[tuple[Region, str]]:
@@ -194,12 +224,10 @@ def _purpose(settings: Settings) -> str:
     return ",".join((*sorted(settings.regions), "/", *sorted(settings.authorities)))
 
 
-def _revocations(settings: Settings, store: Store, interval: float) -> Revocations | None:
-    if settings.revocation is RevocationMode.OFF:
-        return None
+def address_policy(settings: Settings) -> AddressPolicy:
+    """Return where CRLs may be fetched from."""
     addresses = [place for place in settings.crl_urls if "://" in place]
-    fetcher = Fetcher(AddressPolicy(networks=settings.crl_networks, listed=addresses))
-    return Revocations(places=settings.crl_urls, fetch=fetcher, store=store, interval=interval)
+    return AddressPolicy(networks=settings.crl_networks, listed=addresses)
 
 
 def _read(setting: SecretSetting | None, problems: list[str]) -> Secret | None:

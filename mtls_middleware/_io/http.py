@@ -140,7 +140,8 @@ class OpenSession(Protocol):
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
     """Bound all sessions together that this thread opens in the block: what comes too late fails as a timeout does."""
-    token = LATEST_END.set(time.monotonic() + seconds)
+    end, outer = time.monotonic() + seconds, LATEST_END.get()
+    token = LATEST_END.set(end if outer is None else min(end, outer))
     try:
         yield
     finally:

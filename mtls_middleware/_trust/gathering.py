@@ -13,6 +13,7 @@ from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding
 from mtls_middleware._io.store import Store
+from mtls_middleware._trust.asking import Asker, Asking, answer_rounds
 from mtls_middleware._trust.crl.lists import CRLView, Revocations
 from mtls_middleware._trust.files.loading import (
     LoadedTrust,
@@ -66,6 +67,7 @@ class Gatherer:
         store: Store,
         apis: Sequence[APISource] = (),
         revocations: Revocations | None = None,
+        asker: Asker | None = None,
     ) -> None:
         """Prepare; nothing is read before `load`.
 
@@ -74,7 +76,9 @@ class Gatherer:
             store: what outlives this process.
             apis: one for each region with an OAuth client.
             revocations: None where nobody asks for revocation.
+            asker: asks all of them; None for one without bounds of its own.
         """
+        self._asker = asker or Asker()
         self._sources = sources
         self._store = store
         self._apis = tuple(apis)
@@ -201,6 +205,10 @@ class Gatherer:
                 self._stored = self._store.view()  # what it wrote itself is no news
         return self._gathered(clock())
 
+    def ask_apis(self, now: datetime) -> None:
+        """Ask the certificates APIs alone, due or not: for a deployment whose files cannot be used."""
+        answer_rounds([self._apis_asking(now, force=True)], self._asker.ask)
+
     def _is_due(self, now: datetime) -> bool:
         return any(api.schedule.is_due(now) for api in self._apis) or (
             self._revocations is not None and self._revocations.due(now) <= now
@@ -217,16 +225,24 @@ class Gatherer:
             self._revocations.recall(self._trust(now).trusts, now)
 
     def _ask(self, now: datetime, *, force: bool) -> None:
-        for api in self._apis:
-            if force or api.schedule.is_due(now):
-                api.ask(now)
-        if self._revocations is None:
+        """Ask who is due side by side; then the addresses of CRLs that nobody has made needless."""
+        crls = self._revocations
+        configured = () if crls is None else (crls.ask_configured(self._trust(now).trusts, now, force=force),)
+        answer_rounds([self._apis_asking(now, force=force), *configured], self._asker.ask)
+        if crls is None:
             return
         trusts = self._trust(now).trusts
         for api in self._apis:
             for leaf in api.known.genesys_leaves(now):
-                self._revocations.learn_unverified((leaf,), trusts, now)
-        self._revocations.refresh(trusts, now, everything=force)
+                crls.learn_unverified((leaf,), trusts, now)
+        answer_rounds([crls.ask_learned(trusts, now, force=force)], self._asker.ask)
+
+    def _apis_asking(self, now: datetime, *, force: bool) -> Asking:
+        due = {f"API {api.region}": api for api in self._apis if force or api.schedule.is_due(now)}
+        if due:
+            found = yield {key: api.question for key, api in due.items()}
+            for key, api in due.items():
+                api.take(found[key], now)
 
     def _trust(self, now: datetime) -> LoadedTrust:
         assert self._read is not None  # noqa: S101 - `load` or `refresh` came first

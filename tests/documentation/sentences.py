@@ -36,6 +36,7 @@ TELLING = {
     "_trust/crl/lists.py": ("_problem",),
     "_trust/files/anchors.py": ("OtherRegionError", "anchor_weakness"),
     "_trust/genesys/failure.py": ("_no_answer",),
+    "_trust/genesys/source.py": ("_problem",),
 }
 """Functions and classes elsewhere than where their text is told."""
 

@@ -5,7 +5,6 @@ import os
 import socket
 import sys
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -19,13 +18,12 @@ from mtls_middleware._io import forks
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
-from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.observing.events import Notice, RefreshFailed
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import ASGIApplication, call, http, http_scope, run_asgi
 from tests.doors.site import DAY, NOW, Site, good_client, over_tls, regional_ca, stranger_ca
-from tests.trust.sessions import answer_of, sessions
+from tests.trust.sessions import api_client
 
 ADDRESS = "http://crl.example/region.crl"
 
@@ -173,7 +171,7 @@ class Host:
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host()
-    monkeypatch.setattr(composed, "Fetcher", lambda _policy: host)
+    monkeypatch.setattr(composed, "Fetcher", lambda _policy, **_: host)
     return host
 
 
@@ -266,7 +264,7 @@ PINNED = DIGICERT.client()
 @pytest.fixture
 def api(site: Site, monkeypatch: pytest.MonkeyPatch) -> GenesysAPI:
     server = GenesysAPI(clock=site.clock)
-    monkeypatch.setattr(composed, "CertificatesAPI", partial(CertificatesAPI, open_session=sessions(answer_of(server))))
+    monkeypatch.setattr(composed, "CertificatesAPI", api_client(server))
     return server
 
 

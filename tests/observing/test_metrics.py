@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -17,7 +16,6 @@ from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware._core.sources.presets import NAMES
 from mtls_middleware._io.http import FailureKind, HTTPFailure
-from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.counting import ProcessCounts
@@ -39,7 +37,7 @@ from tests.doors.site import (
 from tests.doors.test_guard_trust import PINNED, digicert
 from tests.doors.test_report_mode import REFUSED
 from tests.observing.conftest import Labels, Watched, labels
-from tests.trust.sessions import answer_of, sessions
+from tests.trust.sessions import api_client
 
 CLOSED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "mtls.decisions": {
@@ -223,9 +221,7 @@ class TestAPI:
     @pytest.fixture
     def api(self, watched: Watched, monkeypatch: pytest.MonkeyPatch) -> GenesysAPI:
         server = GenesysAPI(clock=watched.site.clock)
-        monkeypatch.setattr(
-            composition, "CertificatesAPI", partial(CertificatesAPI, open_session=sessions(answer_of(server)))
-        )
+        monkeypatch.setattr(composition, "CertificatesAPI", api_client(server))
         return server
 
     def test_pins_from_the_api(self, watched: Watched, api: GenesysAPI) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from mtls_middleware._io.http import BODY_BYTES, FailureKind, HTTPFailure, OpenSession, Resolve, Response, Session
+from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.testing import GenesysAPI
 
 Answer = Callable[[str, str, Mapping[str, str], bytes], Response]
@@ -50,3 +52,12 @@ def answer_of(api: GenesysAPI) -> Answer:
         return Response(status=found.status, headers=found.headers, body=found.body)
 
     return answer
+
+
+def api_client(server: GenesysAPI) -> Callable[..., CertificatesAPI]:
+    """Return what makes clients of the certificates API that ask a server in memory."""
+
+    def make(*args: Any, **more: Any) -> CertificatesAPI:
+        return CertificatesAPI(*args, **{**more, "open_session": sessions(answer_of(server))})
+
+    return make

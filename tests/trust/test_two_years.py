@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,14 +20,13 @@ from mtls_middleware._core.scope import connection_of
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.http import FailureKind, HTTPFailure
 from mtls_middleware._trust import refresher
-from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware.observing.events import Notice
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from tests.doors.doors import http_scope
 from tests.doors.site import Recorder, over_tls
 from tests.trust.genesys.region import DAY, NOW, Clock
-from tests.trust.sessions import answer_of, sessions
+from tests.trust.sessions import api_client
 
 YEARS = 2 * 365
 INTERVAL = timedelta(hours=24)
@@ -281,10 +279,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         random.seed(seed)  # the jitter of both workers
         rng, clock = random.Random(seed), Clock()
         world = World(rng, clock, tmp_path, GenesysAPI(clock=clock))
-        monkeypatch.setattr(
-            composed, "CertificatesAPI", partial(CertificatesAPI, open_session=sessions(answer_of(world.api)))
-        )
-        monkeypatch.setattr(composed, "Fetcher", lambda _policy: world.fetch)
+        monkeypatch.setattr(composed, "CertificatesAPI", api_client(world.api))
+        monkeypatch.setattr(composed, "Fetcher", lambda _policy, **_: world.fetch)
         world.trust.write_text(world.roots[0].pem, encoding="ascii")
         made.append(Deployment(world, mode))
         return world, made[-1]

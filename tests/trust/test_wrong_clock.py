@@ -63,7 +63,7 @@ def test_lesson_what_only_an_expired_certificate_named_is_asked_no_more(trust: A
     bench.refresh()
     bench.now = CLIENT.certificate.not_valid_after_utc + timedelta(seconds=1)
     asked = len(bench.host.asked)
-    bench.refresh(everything=True)
+    bench.refresh(force=True)
     bench.refresh()
 
     assert (len(bench.host.asked), bench.revocations.problems, bench.due > timedelta()) == (asked, (), True)

@@ -1,7 +1,7 @@
 """Revocation lists of all authorities: learned of, fetched aside, kept, and handed over for a snapshot."""
 
 import random
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,9 +17,10 @@ from mtls_middleware._core.crl import CRLSet, RevocationList
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io import files
-from mtls_middleware._io.fetch import CRL_BYTES
+from mtls_middleware._io.fetch import CRL_BYTES, CRL_SECONDS
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import NoStore, Store
+from mtls_middleware._trust.asking import Asking, Question
 from mtls_middleware._trust.crl.known import CRLStore, KnownCRLs, require_true
 from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware._trust.crl.sources import CRLSource, Learned, LearnedAddresses
@@ -63,7 +64,7 @@ class Revocations:
         draw: Draw = random.uniform,
         wake: Callable[[], object] = lambda: None,
     ) -> None:
-        """Prepare; nothing is read before `recall` or `refresh`.
+        """Prepare; nothing is read before `recall` or `ask_configured`.
 
         Args:
             places: of MTLS_CRL_URLS: addresses, files and folders.
@@ -105,30 +106,49 @@ class Revocations:
         self._files = self.files_view()
         for source in self._sources.values():
             if source.path is not None:
-                self._ask(source, now)
+                list(self._steps(source, now))  # it asks no question: it is a file
 
-    def refresh(self, trusts: Trusts, now: datetime, *, everything: bool = False) -> None:
-        """Ask the places that are due. What fails keeps the last good list; see `problems`.
+    def ask_configured(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
+        """Ask the operator's places that are due. What fails keeps the last good CRL; see `problems`.
 
         Args:
             trusts: of this moment: they say which CAs are known.
             now: aware, UTC.
-            everything: also what is not due.
+            force: also what is not due.
         """
         self._prepare(trusts, now)
         seen, self._files = self._files, self.files_view()
         changed = seen != self._files
         configured = [source for source in self._sources.values() if source.learned is None]
-        for source in configured:
-            if everything or source.schedule.is_due(now) or (changed and source.path is not None):
-                self._ask(source, now)
+        yield from self._ask(
+            [
+                source
+                for source in configured
+                if force or source.schedule.is_due(now) or (changed and source.path is not None)
+            ],
+            now,
+        )
+
+    def ask_learned(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
+        """Ask the addresses that are due and that no CRL of the operator's makes needless; after `ask_configured`.
+
+        Args:
+            trusts: as for `ask_configured`.
+            now: aware, UTC.
+            force: also what is not due.
+        """
+        self._know(trusts)
+        self._sources = dict(self._planned(now))
+        configured = [source for source in self._sources.values() if source.learned is None]
+        due = []
         for source in self._sources.values():
             if source.learned is None:
                 continue
             self._store.keep_chain(source.learned.path, now)
             source.idle = _is_told_by(configured, source.learned)
-            if not source.idle and (everything or source.schedule.is_due(now)):
-                self._ask(source, now)
+            if not source.idle and (force or source.schedule.is_due(now)):
+                due.append(source)
+        yield from self._ask(due, now)
 
     def learn_unverified(self, ders: Sequence[bytes], trusts: Trusts, now: datetime) -> bool:
         """Judge a chain as if it came with a call, learn from it if it passes, and return whether it did.
@@ -166,7 +186,7 @@ class Revocations:
     # --- on any thread --------------------------------------------------------------------------------------------
 
     def due(self, now: datetime) -> datetime:
-        """Return when `refresh` has something to do: at once where a new address was learned."""
+        """Return when there is something to ask: at once where a new address was learned."""
         sources = self._sources.copy()
         if any(learned.addresses not in sources and self._is_asked(learned, now) for learned in self._learned.all):
             return now
@@ -258,12 +278,20 @@ class Revocations:
             if source is not None and source.held is not None and _is_news(kept.at, source, now):
                 source.succeeded(source.held, min(kept.at, now))
 
-    def _ask(self, source: CRLSource, now: datetime) -> None:
-        """Ask one place after the other until a fresh list comes."""
+    def _ask(self, sources: Iterable[CRLSource], now: datetime) -> Asking:
+        """Ask the next address of each source in each round; results are taken in the order of the sources."""
+        steps = [(step, next(step, None)) for step in (self._steps(source, now) for source in sources)]
+        while any(place is not None for _, place in steps):
+            asked = [(step, place) for step, place in steps if place is not None]
+            found = yield {place: Question(partial(self._fetch, place), CRL_SECONDS) for _, place in asked}
+            steps = [(step, _continue(step, found[place])) for step, place in asked]
+
+    def _steps(self, source: CRLSource, now: datetime) -> Generator[str, bytes, None]:
+        """Ask for one address after the other, and be sent its content, until a fresh CRL comes."""
         errors = []
         for place in source.places:
             try:
-                content = self._read(place)
+                content = (yield place) if _is_address(place) else _read(place)
                 found = source.parsed(content) or parse_list(content, place, believe=self._believing(source))
                 _require_begun(found, now)
                 _require_meant(found, source)
@@ -284,13 +312,22 @@ class Revocations:
         may_wait = source is None or source.learned is None
         return partial(require_true, issuers=self._issuers, may_wait=may_wait)
 
-    def _read(self, place: str) -> bytes:
-        if _is_address(place):
-            return self._fetch(place)
-        path_ = Path(place)
-        if files.is_folder(path_):
-            files.list_folder(path_)  # says what is wrong with it
-        return files.read(path_, CRL_BYTES)
+
+def _read(place: str) -> bytes:
+    path_ = Path(place)
+    if files.is_folder(path_):
+        files.list_folder(path_)  # says what is wrong with it
+    return files.read(path_, CRL_BYTES)
+
+
+def _continue(step: Generator[str, bytes, None], found: object) -> str | None:
+    """Hand over what an address gave, and return the next one; None after the last."""
+    try:
+        if isinstance(found, bytes):
+            return step.send(found)
+        return step.throw(found if isinstance(found, InputError) else InputError(f"cannot be fetched: {found}"))
+    except StopIteration:
+        return None
 
 
 def _is_address(place: str) -> bool:

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from mtls_middleware._io.fetch import open_session
 from mtls_middleware._io.http import OpenSession
+from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
-from mtls_middleware.cli.doctor.network import ask_clocks, kept_of, tell_api, tell_clock
+from mtls_middleware.cli.doctor.network import ANSWER_SECONDS, ReadOnlyStore, ask_clocks, tell_api, tell_clock
 from mtls_middleware.cli.doctor.paths import tell_paths
 from mtls_middleware.cli.doctor.recorders import tell_recorders
 from mtls_middleware.cli.doctor.servers import VersionOf, installed_version, tell_servers
@@ -22,7 +23,7 @@ from mtls_middleware.cli.doctor.trust import (
     tell_roots,
     tell_state,
 )
-from mtls_middleware.composition import Secrets
+from mtls_middleware.composition import Secrets, gatherer_of, store_of
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import utc_now
 from mtls_middleware.settings import Settings
@@ -80,33 +81,37 @@ def examine(world: World, tell: Tell = lambda _: None) -> tuple[Finding, ...]:
 
 def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tell) -> list[Finding]:
     now = world.clock()
-    kept = kept_of(settings, secrets, world.clock, world.open_session)
+    store = ReadOnlyStore(store_of(settings, secrets))
+    asker = Asker(seconds=ANSWER_SECONDS, left=lambda left: tell(f"asking the network: {left} to go …"))
+    gatherer = gatherer_of(
+        settings, secrets, world.clock, now, store=store, open_session=world.open_session, asker=asker
+    )
     tell("looking at files …")
     trust: GatheredTrust | None = None
     problems: tuple[str, ...] = ()
     try:
-        trust = kept.keeper.load(now)
+        trust = gatherer.load(now)
     except TrustError as error:
         problems = error.problems
     found: list[Finding] = []
     differences = None
     if not world.offline:
         tell("asking the network …")
-        places = [view.origin for view in kept.keeper.crl_views if "://" in view.origin]
-        kept.ask(places, lambda left: tell(f"asking the network: {left} …"))
-        differences = ask_clocks(settings, world.clock, world.open_session)
         if trust is not None:
-            trust = kept.keeper.refresh(world.clock(), world.clock, force=True)
+            trust = gatherer.refresh(now, world.clock, force=True)
+        else:
+            gatherer.ask_apis(now)
+        differences = ask_clocks(settings, world.clock, world.open_session)
     found += tell_files(settings, now, problems, trust.warnings if trust is not None else ())
     found.append(tell_clock(differences))
     if trust is not None:
         found += tell_roots(trust, now)
         found += tell_future(trust, now)
-        found += tell_revocation(kept.keeper.crl_views, settings.revocation, now, offline=world.offline)
+        found += tell_revocation(gatherer.crl_views, settings.revocation, now, offline=world.offline)
     else:
         found += [_not_looked_at(Topic.ROOTS), _not_looked_at(Topic.REVOCATION)]
-    found += tell_api(settings, kept, offline=world.offline)
-    found += tell_state(settings, kept.store)
+    found += tell_api(settings, gatherer.apis, offline=world.offline)
+    found += tell_state(settings, store)
     return found
 
 

@@ -565,8 +565,8 @@ def test_what_is_done_is_told(deployment: Deployment) -> None:
 
     deployment.examine(told.append)
 
-    assert told[0] == "settings"
-    assert "the network: 1 to go" in told
+    assert told[0] == "looking at settings …"
+    assert "asking the network: 1 to go …" in told
 
 
 @pytest.mark.parametrize(

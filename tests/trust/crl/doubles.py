@@ -10,6 +10,7 @@ from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Entry, Kind, NoStore
+from mtls_middleware._trust.asking import Asker, answer_rounds
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware.testing import ClientCertificate
 from tests.core.certs import NOW, presented
@@ -47,6 +48,13 @@ class Memory(NoStore):
         self.kept[kind, key] = Entry(key=key, content=content, at=at)
 
 
+def refresh(revocations: Revocations, trust: AuthorityTrust, now: datetime, *, force: bool = False) -> None:
+    """Do what a service does: ask for what is due, and wait for the answers."""
+    ask = Asker().ask
+    answer_rounds([revocations.ask_configured([trust], now, force=force)], ask)
+    answer_rounds([revocations.ask_learned([trust], now, force=force)], ask)
+
+
 @dataclass
 class Bench:
     """Hold one worker: its knowledge of revocation, its trust, and its time."""
@@ -74,8 +82,8 @@ class Bench:
     def learn(self, client: ClientCertificate) -> None:
         self.revocations.learn(chains.verify(presented(client), self.trust, self.now).certificates)
 
-    def refresh(self, *, everything: bool = False) -> None:
-        self.revocations.refresh([self.trust], self.now, everything=everything)
+    def refresh(self, *, force: bool = False) -> None:
+        refresh(self.revocations, self.trust, self.now, force=force)
 
     def recall(self) -> None:
         self.revocations.recall([self.trust], self.now)

@@ -18,7 +18,7 @@ from mtls_middleware._trust.schedule import FIRST_RETRY
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.core.certs import DAY, NOW, SECOND, custom, digicert, genesys, new_ca, pin, regional_ca
 from tests.core.crls import HOUR, WEEK, crl, parsed
-from tests.trust.crl.doubles import INTERVAL, A, B, Bench, Host, Memory
+from tests.trust.crl.doubles import INTERVAL, A, B, Bench, Host, Memory, refresh
 
 GOOD, UNKNOWN, REVOKED = RevocationState.GOOD, RevocationState.UNKNOWN, Reason.CERTIFICATE_REVOKED
 CA = regional_ca()
@@ -175,7 +175,7 @@ def test_a_refresh_of_everything_asks_what_is_not_due() -> None:
     worker = bench(A, b=crl(CA, addresses=[B]))
     worker.learn(CA.client(crl_url=B))
     worker.refresh()
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert worker.host.asked == [A, B, A, B]
 
 
@@ -244,7 +244,7 @@ def test_a_bad_answer_keeps_what_is_known_and_is_told(make: Callable[[], bytes |
     worker.learn(CLIENT)
     worker.refresh()
     worker.host.lists[A] = make()
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert worker.verdict(CLIENT) is REVOKED
     assert worker.verdict(other) is GOOD
     if why:
@@ -260,7 +260,7 @@ def test_an_answer_of_another_ca_hides_nothing() -> None:
     worker.learn(CLIENT)
     worker.refresh()
     worker.host.lists[A] = crl(other, number=9)
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert worker.verdict(CLIENT) is REVOKED
 
 
@@ -298,7 +298,7 @@ def test_a_newer_list_takes_effect_with_one_refresh() -> None:
     worker.refresh()
     assert worker.verdict(CLIENT) is GOOD
     worker.host.lists[A] = crl(CA, [CLIENT], number=2)
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert worker.verdict(CLIENT) is REVOKED
 
 
@@ -307,7 +307,7 @@ def test_a_number_that_is_no_longer_listed_is_good_again() -> None:
     worker.learn(CLIENT)
     worker.refresh()
     worker.host.lists[A] = crl(CA, number=2)
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert worker.verdict(CLIENT) is GOOD
 
 
@@ -319,7 +319,7 @@ def test_a_renewed_root_has_its_own_numbers() -> None:
     worker.learn(new)
     worker.refresh()
     worker.host.lists[A] = crl(renewed, number=1)
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert (worker.verdict(CLIENT), worker.verdict(new)) == (REVOKED, GOOD)
 
 
@@ -577,7 +577,7 @@ def test_a_list_in_the_store_from_a_place_that_nobody_asks_any_more_still_counts
 def test_no_store_is_needed() -> None:
     host = Host({A: crl(CA)})
     revocations = Revocations(places=[A], fetch=host)
-    revocations.refresh([genesys(CA)], NOW)
+    refresh(revocations, genesys(CA), NOW)
     assert len(revocations.lists([genesys(CA)])) == 1
 
 
@@ -589,10 +589,10 @@ def test_the_lists_are_the_same_object_for_as_long_as_nothing_changes() -> None:
     worker.learn(CLIENT)
     worker.refresh()
     first = worker.revocations.lists([worker.trust])
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert worker.revocations.lists([worker.trust]) is first
     worker.host.lists[A] = crl(CA, number=2)
-    worker.refresh(everything=True)
+    worker.refresh(force=True)
     assert worker.revocations.lists([worker.trust]) is not first
 
 

@@ -1,11 +1,12 @@
 """What a region's API has told: asked when it is due, kept when it fails, shared with other processes."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from mtls_middleware._io.store import Kind
+from mtls_middleware._trust.asking import Asker, NotInTimeError
 from mtls_middleware._trust.genesys.client import Answer
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
@@ -54,10 +55,14 @@ def source(api: API, store: Memory | None = None) -> APISource:
     return APISource(NAME, api, store or Memory(), interval=3600, now=NOW, draw=lambda low, high: high)  # noqa: ARG005
 
 
+def ask(one: APISource, now: datetime) -> None:
+    one.take(Asker().ask({"it": one.question})["it"], now)
+
+
 def test_it_is_due_at_once_and_then_after_the_interval() -> None:
     one = source(API())
     before = one.schedule.is_due(NOW)
-    one.ask(NOW)
+    ask(one, NOW)
 
     assert (before, one.schedule.is_due(NOW), one.schedule.due - NOW) == (True, False, 1.1 * HOUR)
     assert one.schedule.is_due(one.schedule.due)
@@ -66,7 +71,7 @@ def test_it_is_due_at_once_and_then_after_the_interval() -> None:
 def test_an_answer_is_known_and_kept() -> None:
     store = Memory()
     one = source(API(), store)
-    one.ask(NOW)
+    ask(one, NOW)
 
     assert [pin.fingerprint_sha256 for pin in one.known.pins(NOW)] == [ONE.fingerprint_sha256]
     assert (one.problem, one.last_success) == ("", NOW)
@@ -76,10 +81,10 @@ def test_an_answer_is_known_and_kept() -> None:
 def test_warnings_of_the_last_answer_are_told() -> None:
     api = API(listing(ONE, warnings=("not understood",)))
     one = source(api)
-    one.ask(NOW)
+    ask(one, NOW)
     before = one.warnings
     api.answer = listing(ONE)
-    one.ask(NOW)
+    ask(one, NOW)
 
     assert (before, one.warnings) == (("not understood",), ())
 
@@ -97,9 +102,9 @@ def test_warnings_of_the_last_answer_are_told() -> None:
 def test_after_a_failure_it_waits_as_long_as_was_asked_for(failed: GenesysFailure, due: timedelta) -> None:
     api = API()
     one = source(api)
-    one.ask(NOW)
+    ask(one, NOW)
     known, api.answer = one.known, failed
-    one.ask(NOW)
+    ask(one, NOW)
 
     assert one.schedule.due - NOW == due
     assert one.known is known
@@ -108,7 +113,7 @@ def test_after_a_failure_it_waits_as_long_as_was_asked_for(failed: GenesysFailur
 
 def test_a_part_of_an_answer_counts_and_its_failure_is_told() -> None:
     one = source(API(listing(ONE, failure=DOWN)))
-    one.ask(NOW)
+    ask(one, NOW)
 
     assert len(one.known.pins(NOW)) == 1
     assert "out of order" in one.problem
@@ -118,9 +123,9 @@ def test_a_part_of_an_answer_counts_and_its_failure_is_told() -> None:
 def test_a_good_answer_ends_the_problem() -> None:
     api = API(DOWN)
     one = source(api)
-    one.ask(NOW)
+    ask(one, NOW)
     before, api.answer = one.problem, listing(ONE)
-    one.ask(NOW)
+    ask(one, NOW)
 
     assert (bool(before), one.problem) == (True, "")
 
@@ -130,10 +135,10 @@ class TestOtherProcesses:
 
     def test_its_answer_is_taken_over_and_the_plan_too(self) -> None:
         store = Memory()
-        source(API(), store).ask(NOW)
+        ask(source(API(), store), NOW)
         api = API(DOWN)
         other = source(api, store)
-        other.ask(NOW - DAY)
+        ask(other, NOW - DAY)
         other.recall(NOW + SECOND)
 
         assert len(other.known.pins(NOW)) == 1
@@ -142,7 +147,7 @@ class TestOtherProcesses:
 
     def test_an_old_answer_serves_and_is_asked_for_again(self) -> None:
         store = Memory()
-        source(API(), store).ask(NOW)
+        ask(source(API(), store), NOW)
         later = source(API(), store)
         later.recall(NOW + DAY)
 
@@ -152,7 +157,7 @@ class TestOtherProcesses:
     def test_what_was_taken_over_is_not_taken_again(self) -> None:
         store = Memory()
         one = source(API(), store)
-        one.ask(NOW)
+        ask(one, NOW)
         due, known = one.schedule.due, one.known
         one.recall(NOW + SECOND)
 
@@ -165,7 +170,7 @@ class TestOtherProcesses:
     )
     def test_what_is_no_answer_is_passed_over(self, key: str, content: bytes | None) -> None:
         store = Memory()
-        source(API(), store).ask(NOW)
+        ask(source(API(), store), NOW)
         (kept,) = store.entries(Kind.API)
         other = Memory()
         other.put(Kind.API, key, kept.content if content is None else content, NOW)
@@ -176,8 +181,26 @@ class TestOtherProcesses:
 
     def test_an_answer_from_the_future_is_not_believed(self) -> None:
         store = Memory()
-        source(API(), store).ask(NOW + DAY)
+        ask(source(API(), store), NOW + DAY)
         one = source(API(), store)
         one.recall(NOW)
 
         assert (one.known.pins(NOW), one.schedule.is_due(NOW)) == ((), True)
+
+
+def test_what_does_not_come_back_is_a_timeout() -> None:
+    one = source(API())
+    one.take(NotInTimeError(), NOW)
+
+    assert (one.failure is not None and one.failure.reason, one.answer) == (FailureReason.TIMEOUT, None)
+    assert "no answer in time" in one.problem
+    assert not one.schedule.is_due(NOW)
+
+
+def test_an_unforeseen_error_is_a_failure_that_is_to_be_reported() -> None:
+    one = source(API())
+    one.take(ValueError("a fault of ours"), NOW)
+
+    assert "a fault of ours" in one.problem
+    assert "report it" in one.problem
+    assert not one.schedule.is_due(NOW)
