@@ -1,7 +1,4 @@
-"""The store in a folder: one file for each entry, written whole or not at all, readable by its owner only.
-
-Its lock lets one process of a machine do what need not be done twice, and ends with the process.
-"""
+"""The store in a folder: one file for each entry, written whole or not at all, readable by its owner only."""
 
 import hashlib
 import hmac
@@ -9,15 +6,13 @@ import json
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from pathlib import Path
 
 from mtls_middleware._io.files import InputError, parse_object
-from mtls_middleware._io.forks import follow_forks
+from mtls_middleware._io.folder_lock import FolderLock, Taken
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.display import displayed
 
@@ -39,58 +34,6 @@ _SUFFIX = ".entry"
 _OWNER_ONLY = 0o700
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-
-
-class Taken(Enum):
-    """The result of an attempt to take the lock."""
-
-    OURS = "ours"
-    BUSY = "busy"
-    """Another process, or another guard of this one, holds it."""
-
-
-class FolderLock:
-    """The lock of a file. Taking it never waits. Not for several threads at once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-        self._owner = 0
-        follow_forks(self)
-
-    def take(self) -> Taken:
-        """Take it, if nobody has it; where the platform has no such locks, everybody may.
-
-        Raises:
-            OSError: the file cannot be made or opened.
-        """
-        if sys.platform == "win32":
-            return Taken.OURS
-        descriptor = os.open(self._path, _OPEN_LOCK, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return Taken.BUSY
-        except OSError:
-            os.close(descriptor)
-            raise
-        self._descriptor, self._owner = descriptor, os.getpid()
-        return Taken.OURS
-
-    def release(self) -> None:
-        """Give it back, if it is held."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
-            return
-        if sys.platform != "win32" and os.getpid() == self._owner:
-            # A child that was forked meanwhile has the descriptor too: closing alone would leave the lock with it.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
-
-    def after_fork(self) -> None:
-        """Close the child's descriptor, or the parent's lock would live as long as the child."""
-        self.release()
 
 
 class FolderStore:
@@ -317,10 +260,3 @@ def _files(folder: Path) -> tuple[tuple[int, int], ...]:
                 state = entry.stat(follow_symlinks=False)
                 found.append((state.st_ino, state.st_mtime_ns))
     return tuple(sorted(found))
-
-
-if sys.platform != "win32":
-    import fcntl
-
-
-_OPEN_LOCK = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)

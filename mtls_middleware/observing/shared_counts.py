@@ -18,7 +18,8 @@ from weakref import WeakSet, finalize
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._io.files import InputError, parse_object
-from mtls_middleware._io.folder import MAX_ENTRIES, FolderLock, FolderStore, Taken
+from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
+from mtls_middleware._io.folder_lock import FolderLock, Taken
 from mtls_middleware._io.forks import follow_forks, undisturbed
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.identity import Authority

@@ -22,7 +22,8 @@ from mtls_middleware._io.fetch import AddressPolicy, open_session
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import undisturbed
 from mtls_middleware._io.http import Deadline, FailureKind, HTTPFailure, Response, look_up, proxy_of
-from mtls_middleware._io.http_client import HTTPSession, Network, tls_context
+from mtls_middleware._io.http_client import HTTPSession
+from mtls_middleware._io.http_network import Network, tls_context
 
 URL = "https://host.example/path"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from mtls_middleware._io.fetch import open_session
@@ -40,9 +41,6 @@ CERTIFICATES = 200
 URI_CHARACTERS = 2_048
 """Of the address of a next page."""
 
-_OK = 200
-_UNAUTHORIZED = 401
-_FORBIDDEN = 403
 _ASKED_FOR = (None, CertificateStatus.CURRENT, CertificateStatus.UPCOMING)
 _WORTH_ANOTHER = {FailureReason.SERVER, FailureReason.ANSWER}
 """After these, another listing may still be answered well."""
@@ -54,8 +52,6 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 DEFAULT_PAUSE = timedelta(seconds=60)
 """After 429 without a readable header: the limits of Genesys Cloud count minutes."""
-
-_TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,10 +170,10 @@ class CertificatesAPI:
         for _ in range(2):
             headers = {"Authorization": self._token(session).authorization}
             response = self._send(session, "GET", host, target, headers=headers)
-            if response.status != _UNAUTHORIZED:
+            if response.status != HTTPStatus.UNAUTHORIZED:
                 break
             self._tokens.discard()
-        if response.status != _OK:
+        if response.status != HTTPStatus.OK:
             raise self._refusal(host, response)
         return response
 
@@ -203,14 +199,14 @@ class CertificatesAPI:
         code = json_of(host, response).get("code")
         shown = f" ({displayed(code, 64)})" if isinstance(code, str) else ""
         correlation_id = correlation_id_of(response)
-        if response.status == _UNAUTHORIZED:
+        if response.status == HTTPStatus.UNAUTHORIZED:
             return GenesysFailure(
                 FailureReason.CREDENTIALS,
                 f"{host} answered 401{shown} to a token that {self._region.login_host} has just given",
                 f"check that the organization lives in {self._region.aws_region} and that the OAuth client is active",
                 correlation_id=correlation_id,
             )
-        if response.status == _FORBIDDEN:
+        if response.status == HTTPStatus.FORBIDDEN:
             return GenesysFailure(
                 FailureReason.PERMISSION,
                 f"{host} answered 403{shown}: the OAuth client may not list certificates",
@@ -265,7 +261,7 @@ class Pace:
     def note(self, response: Response, now: datetime) -> None:
         """Take in the headers that tell how many requests are left."""
         headers = response.headers
-        if response.status == _TOO_MANY_REQUESTS:
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.paused_until = now + (
                 _retry_after(headers.get("retry-after"), now)
                 or _seconds(headers.get("inin-ratelimit-reset"))
