@@ -1,104 +1,184 @@
-"""What a refusal means, and what to do about it: the words of docs/refusals.md."""
+"""What happened and what to do: the one table of advice. Commands, status page, log and docs/refusals.md use it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
+from mtls_middleware._core.trust import Binding
+from mtls_middleware.identity import Authority
+from mtls_middleware.regions import find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """Explain one reason.
+class Advice:
+    """The meaning of a reason, and what to do about it.
 
     Attributes:
-        happened: what it means.
-        cure: what to do about it; empty where nothing can be said.
+        happened: what it means, one sentence.
+        fix: what to do about it.
     """
 
     happened: str
-    cure: str
+    fix: str
 
 
-RUNBOOK: Mapping[Reason, Entry] = MappingProxyType(
+ADVICE: Mapping[Reason, Advice] = MappingProxyType(
     {
-        Reason.TRUST_UNAVAILABLE: Entry(
-            happened="no anchor (or pin) of any configured region is valid now, or nothing could be loaded",
-            cure="read the start-up messages; download the region's root again",
+        Reason.TRUST_UNAVAILABLE: Advice(
+            happened="No root or pin of any configured region is valid now, or nothing could be loaded.",
+            fix=(
+                "Check the clock (date -u), the start-up messages in the log and the files of MTLS_TRUST. If the root "
+                "expired, download the region's root again and add it."
+            ),
         ),
-        Reason.SOURCE_UNTRUSTED: Entry(
+        Reason.SOURCE_UNTRUSTED: Advice(
             happened=(
-                "the headers may not come from the proxy: an untrusted or unknown peer, a wrong or missing proxy "
-                "secret, a header sent twice or in another spelling, a chunked request on uvicorn's own httptools "
-                "protocol"
+                "The headers may not come from the proxy: an untrusted or unknown peer, a wrong or missing proxy "
+                "secret, a header sent twice or in another spelling, or a chunked request on uvicorn's own httptools "
+                "protocol."
             ),
-            cure="the detail says how to fix it; if you did not change the proxy, it is an attack",
-        ),
-        Reason.CERTIFICATE_TOO_LARGE: Entry(
-            happened="more bytes or certificates than MTLS_MAX_HEADER_BYTES and MTLS_MAX_CHAIN allow",
-            cure="raise them only if your callers' chains are that long",
-        ),
-        Reason.CERTIFICATE_MISSING: Entry(
-            happened="the call has no certificate",
-            cure=(
-                "an ordinary visitor; or the integration does not use mTLS; or the server does not pass on the "
-                "certificate (logged once, as an error)"
+            fix=(
+                "The detail in the log says what did not match. Compare MTLS_TRUSTED_PROXIES and MTLS_PROXY_SECRET "
+                "with the proxy; if they are right, somebody bypasses it."
             ),
         ),
-        Reason.PROXY_VERIFICATION_FAILED: Entry(
-            happened="the proxy reports that its verification failed, or does not report that it succeeded",
-            cure="compare the proxy's trust with MTLS_TRUST; check that the proxy sets its marker on every request",
+        Reason.CERTIFICATE_TOO_LARGE: Advice(
+            happened="The call has more bytes or certificates than MTLS_MAX_HEADER_BYTES and MTLS_MAX_CHAIN allow.",
+            fix="For a stranger, nothing. For a caller of yours, raise the limit that the detail in the log names.",
         ),
-        Reason.CERTIFICATE_MALFORMED: Entry(
-            happened="not one readable certificate in the configured encoding",
-            cure="check MTLS_SOURCE and MTLS_HEADER_ENCODING",
-        ),
-        Reason.ISSUER_UNTRUSTED: Entry(
-            happened="no certificate chain to a configured anchor, or a weak key or hash",
-            cure="a stranger; or the region's root was renewed: download it again and add it, keeping the old one",
-        ),
-        Reason.CERTIFICATE_EXPIRED: Entry(
-            happened="by this machine's clock",
-            cure="check the clock first",
-        ),
-        Reason.CERTIFICATE_NOT_YET_VALID: Entry(
-            happened="by this machine's clock",
-            cure="check the clock first",
-        ),
-        Reason.PURPOSE_MISMATCH: Entry(
-            happened="not made for TLS clients, or a CA's certificate",
-            cure="a stranger with another certificate of the same CA",
-        ),
-        Reason.REGION_MISMATCH: Entry(
-            happened="the certificate does not have the name of the region whose root signed it",
-            cure="the detail has the name, and the MTLS_CERT_NAMES entry that would accept it",
-        ),
-        Reason.NOT_PINNED: Entry(
-            happened="DigiCert signed it, but it is not one of MTLS_PINS",
-            cure=(
-                "if your integration's certificate was rotated, add the new one; with OAuth credentials pins rotate "
-                "automatically: see docs/digicert.md"
+        Reason.CERTIFICATE_MISSING: Advice(
+            happened=(
+                "The call has no certificate: an ordinary visitor, an integration without mTLS, or a server or proxy "
+                "that does not request certificates or does not pass them on."
+            ),
+            fix=(
+                "For visitors, nothing. If data actions are among them, check that the server or proxy requests the "
+                "certificate and passes it on. Exempt health checks with MTLS_EXEMPT."
             ),
         ),
-        Reason.CERTIFICATE_REVOKED: Entry(
-            happened="a CRL names the certificate, or an intermediate below the anchor",
-            cure="the detail names the CRL; see docs/revocation.md",
+        Reason.PROXY_VERIFICATION_FAILED: Advice(
+            happened="The proxy or TLS server reports that its verification failed, or not that it succeeded.",
+            fix=(
+                "Compare the CA file of the proxy with MTLS_TRUST: both need the same roots. Check that the proxy sets "
+                "its marker on every request."
+            ),
         ),
-        Reason.REVOCATION_UNKNOWN: Entry(
-            happened="MTLS_REVOCATION=require, and no fresh CRL covers the certificate",
-            cure="the detail names what is missing; the CRL is fetched in the background, see docs/revocation.md",
+        Reason.CERTIFICATE_MALFORMED: Advice(
+            happened="The header or TLS data is not one readable certificate in the configured encoding.",
+            fix="Compare MTLS_SOURCE and MTLS_HEADER_ENCODING with what the proxy sends.",
         ),
-        Reason.ORGANIZATION_MISMATCH: Entry(
-            happened="ININ-Organization-Id is not one of MTLS_ORGANIZATION_IDS, or was sent twice",
-            cure="",
+        Reason.ISSUER_UNTRUSTED: Advice(
+            happened="No certificate chain leads to a configured root, or a key or hash is weak.",
+            fix=(
+                "For a stranger, nothing. If data actions are refused, Genesys may have renewed the root: compare the "
+                "issuer in the log with your roots, download the region's root again and add it to MTLS_TRUST, keeping "
+                "the old one."
+            ),
         ),
-        Reason.CALLER_SECRET_MISMATCH: Entry(
-            happened="the caller secret is wrong, missing or was sent twice",
-            cure="compare the integration's credentials with MTLS_CALLER_SECRET",
+        Reason.CERTIFICATE_EXPIRED: Advice(
+            happened="The certificate has expired by the clock of this machine.",
+            fix="Check the clock (date -u). If it is right, the caller must renew its certificate.",
         ),
-        Reason.INTERNAL_ERROR: Entry(
-            happened="an unexpected error; the traceback is in the log",
-            cure="please report it",
+        Reason.CERTIFICATE_NOT_YET_VALID: Advice(
+            happened="The certificate is not valid yet by the clock of this machine.",
+            fix="Nearly always that clock is slow: check it (date -u).",
+        ),
+        Reason.PURPOSE_MISMATCH: Advice(
+            happened="The certificate is not made for TLS clients, or is a CA certificate.",
+            fix=(
+                "For a stranger with another certificate of the same CA, nothing. If all data actions are refused, "
+                "contact Genesys support with the detail in the log."
+            ),
+        ),
+        Reason.REGION_MISMATCH: Advice(
+            happened="The certificate does not have the name of the region whose root signed it.",
+            fix=(
+                "If it has another name, the detail in the log has the MTLS_CERT_NAMES entry that would accept it. Set "
+                "that only for a name of Genesys, in your region."
+            ),
+        ),
+        Reason.NOT_PINNED: Advice(
+            happened="DigiCert signed the certificate, but it is not pinned.",
+            fix=(
+                "For a stranger, nothing. If your integration's certificate was rotated, add the new one to MTLS_PINS, "
+                "keeping the old one; with OAuth credentials, pins rotate automatically: see docs/digicert.md."
+            ),
+        ),
+        Reason.CERTIFICATE_REVOKED: Advice(
+            happened="A CRL revokes the certificate, or an intermediate of its chain; the detail in the log names it.",
+            fix="Leave revocation on: the owner needs a new certificate. See docs/revocation.md.",
+        ),
+        Reason.REVOCATION_UNKNOWN: Advice(
+            happened="MTLS_REVOCATION=require, and no fresh CRL covers the certificate.",
+            fix=(
+                "The detail in the log says which CRL is missing or expired. Let this machine reach its address, or "
+                "name a copy in MTLS_CRL_URLS: see docs/revocation.md."
+            ),
+        ),
+        Reason.ORGANIZATION_MISMATCH: Advice(
+            happened="The call does not name exactly one organisation of MTLS_ORGANIZATION_IDS.",
+            fix=(
+                "Compare the id in the detail in the log with MTLS_ORGANIZATION_IDS. Other customers of your region "
+                "are refused as intended."
+            ),
+        ),
+        Reason.CALLER_SECRET_MISMATCH: Advice(
+            happened="The caller secret is wrong, missing or was sent twice.",
+            fix="Compare the secret in the integration's credentials with MTLS_CALLER_SECRET.",
+        ),
+        Reason.INTERNAL_ERROR: Advice(
+            happened="An unexpected error in the middleware. Report mode refuses such calls, too.",
+            fix="Please report it, with the line of the log: raised_at says where in the code.",
         ),
     }
 )
+
+
+def download_of(region: str) -> str:
+    """Return the file name of the download of a region's root."""
+    known = find(region)
+    return f"{known.zip_label}.zip" if known is not None and known.zip_label else f"the zip of {region}"
+
+
+def new_root(region: str) -> str:
+    """Return how to add the renewed root of a region."""
+    return f"download {download_of(region)}, and put the new root beside the old one in MTLS_TRUST"
+
+
+def next_root(binding: Binding) -> str:
+    """Return what to do before the last root of a binding expires."""
+    match binding.authority:
+        case Authority.GENESYS:
+            return new_root(str(binding))
+        case Authority.DIGICERT:
+            return "update mtls-middleware, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
+        case Authority.CUSTOM:
+            return "add the next root as custom=PATH to MTLS_TRUST"
+        case _:
+            assert_never(binding.authority)
+
+
+def next_pin(region: str) -> str:
+    """Return what to do before the last pin of a region expires."""
+    return f"without OAuth credentials, add {region}=PATH of the next client certificate to MTLS_PINS"
+
+
+def unsigned_in_api(region: str) -> str:
+    """Return how a renewed root shows in the certificates API."""
+    return f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed"
+
+
+def root_renewed(region: str) -> str:
+    """Return what to log if the certificates API lists what no root signed."""
+    return f"{unsigned_in_api(region)}: Genesys renewed the root, or it is the wrong one. To fix it, {new_root(region)}"
+
+
+def root_perhaps_renewed(region: str) -> str:
+    """Return what to log if a caller has the name of a region, but no root signed its certificate."""
+    return (
+        f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
+        f"actions fail, Genesys renewed the root: {new_root(region)}. If they do not, somebody tries a certificate of "
+        "their own"
+    )

@@ -12,6 +12,7 @@ from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reas
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware._core.trust import TrustSnapshot
+from mtls_middleware.advice import root_perhaps_renewed, root_renewed
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.observing.events import (
     CallAccepted,
@@ -23,7 +24,7 @@ from mtls_middleware.observing.events import (
     Severity,
     TrustReplaced,
 )
-from mtls_middleware.observing.expiry import Expiry, download_of
+from mtls_middleware.observing.expiry import Expiry
 from mtls_middleware.observing.logging import LOGGER
 
 REPORT_EVERY = timedelta(minutes=1)
@@ -121,7 +122,7 @@ class Announcer:
     def roots_renewed(self, regions: Iterable[str]) -> None:
         """Publish, once, whose root does not verify what the certificates API lists."""
         for region in regions:
-            self.say_once(Severity.ERROR, _renewed(region))
+            self.say_once(Severity.ERROR, root_renewed(region))
 
     def expirations(self, found: Iterable[Expiry]) -> None:
         """Publish each expiry at each of its thresholds, once."""
@@ -175,7 +176,7 @@ class Announcer:
             self.say_once(Severity.ERROR, _SERVER_HIDES)
         if rejected.reason is Reason.ISSUER_UNTRUSTED and rejected.evidence is not None:
             for name in self._genesys_names.keys() & map(str.lower, rejected.evidence.dns_names):
-                self.say_once(Severity.ERROR, _perhaps_renewed(self._genesys_names[name]))
+                self.say_once(Severity.ERROR, root_perhaps_renewed(self._genesys_names[name]))
 
 
 def _correlation_id(connection: Connection) -> str | None:
@@ -192,19 +193,3 @@ def _correlation_id(connection: Connection) -> str | None:
 def _peer(connection: Connection) -> str:
     peer = connection.transport.peer if connection.transport else connection.client
     return ":".join(map(str, peer)) if isinstance(peer, tuple) else repr(peer)
-
-
-def _renewed(region: str) -> str:
-    return (
-        f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed: Genesys "
-        f"renewed the root, or it is the wrong one. Download {download_of(region)}, and put the new root beside the "
-        "old one"
-    )
-
-
-def _perhaps_renewed(region: str) -> str:
-    return (
-        f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
-        f"actions fail, Genesys renewed the root: download {download_of(region)}, and put the new root beside the old "
-        "one. If they do not, somebody tries a certificate of their own"
-    )

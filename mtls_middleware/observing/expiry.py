@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
 
 from mtls_middleware._core.trust import AuthorityTrust, Binding, Pin, TrustSnapshot
+from mtls_middleware.advice import next_pin, next_root
 from mtls_middleware.identity import Authority
-from mtls_middleware.regions import find
 
 WARNING_DAYS = (30, 90, 180)
 """Before an anchor or a pin expires. A root is renewed by hand, with a change request."""
@@ -50,12 +49,6 @@ def expirations(snapshot: TrustSnapshot | None, now: datetime) -> tuple[Expiry, 
     return tuple(sorted(found, key=lambda expiry: expiry.at))
 
 
-def download_of(region: str) -> str:
-    """Return the file name of the download of a region's root."""
-    known = find(region)
-    return f"{known.zip_label}.zip" if known is not None and known.zip_label else f"the zip of {region}"
-
-
 def _expirations(trust: AuthorityTrust, now: datetime) -> Iterator[Expiry]:
     if trust.authority is Authority.DIGICERT:
         ends = [anchor.not_after for anchor in trust.anchors]
@@ -71,15 +64,6 @@ def _expirations(trust: AuthorityTrust, now: datetime) -> Iterator[Expiry]:
 
 
 def _anchor(binding: Binding, at: datetime, now: datetime) -> Expiry:
-    match binding.authority:
-        case Authority.GENESYS:
-            fix = f"download {download_of(str(binding))}, and put the new root beside the old one in MTLS_TRUST"
-        case Authority.DIGICERT:
-            fix = "update mtls-middleware, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
-        case Authority.CUSTOM:
-            fix = "add the next root as custom=PATH to MTLS_TRUST"
-        case _:
-            assert_never(binding.authority)
     days = _days(at, now)
     return Expiry(
         kind=ExpiryKind.ANCHOR,
@@ -87,7 +71,7 @@ def _anchor(binding: Binding, at: datetime, now: datetime) -> Expiry:
         at=at,
         days=days,
         threshold=_threshold(at, now),
-        text=f"the last root of {binding} {_when(days, at)}: {fix}",
+        text=f"the last root of {binding} {_when(days, at)}: {next_root(binding)}",
     )
 
 
@@ -106,8 +90,8 @@ def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Expiry]:
         days=days,
         threshold=_threshold(max(known), now),
         text=(
-            f"{'the last pin' if len(pins) > 1 else 'pin'} of {region} {_when(days, max(known))}{more}: without OAuth "
-            f"credentials, add {region}=PATH of the next client certificate to MTLS_PINS"
+            f"{'the last pin' if len(pins) > 1 else 'pin'} of {region} {_when(days, max(known))}{more}: "
+            f"{next_pin(region)}"
         ),
     )
 

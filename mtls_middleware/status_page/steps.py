@@ -9,6 +9,7 @@ from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
+from mtls_middleware.advice import ADVICE
 from mtls_middleware.observing.events import ACCEPTED
 from mtls_middleware.observing.shared_counts import Counts, Scope
 from mtls_middleware.observing.status import Status, TrustState
@@ -60,31 +61,6 @@ UNAVAILABLE = (
     "Check the clock (date -u) and the expiries below, and add the next root or pin, keeping the old one. With "
     "MTLS_REVOCATION=require a fresh CRL is needed, too."
 )
-
-CURES = {
-    Reason.TRUST_UNAVAILABLE: "No root or pin was valid. Check the clock (date -u) and the files of MTLS_TRUST.",
-    Reason.SOURCE_UNTRUSTED: "The headers may not come from the proxy. Compare MTLS_TRUSTED_PROXIES and "
-    "MTLS_PROXY_SECRET with the proxy; if they are right, somebody bypasses it.",
-    Reason.CERTIFICATE_TOO_LARGE: "Nothing, for a stranger. For a caller of yours, raise the limit that the log names.",
-    Reason.CERTIFICATE_MISSING: "Nothing, for visitors. If data actions are among them, check that the server or proxy "
-    "requests the certificate and passes it on. Exempt health checks with MTLS_EXEMPT.",
-    Reason.PROXY_VERIFICATION_FAILED: "Compare the CA file of the proxy with MTLS_TRUST: both need the same roots.",
-    Reason.CERTIFICATE_MALFORMED: "Compare MTLS_SOURCE and MTLS_HEADER_ENCODING with what the proxy sends.",
-    Reason.ISSUER_UNTRUSTED: "Strangers, or Genesys renewed the root: compare the issuer in the log with your roots, "
-    "and add the new root, keeping the old one.",
-    Reason.CERTIFICATE_EXPIRED: "Check the clock (date -u). If it is right, the caller must renew its certificate.",
-    Reason.CERTIFICATE_NOT_YET_VALID: "Nearly always this machine's clock is slow: check it with date -u.",
-    Reason.PURPOSE_MISMATCH: "Nothing, for a stranger. If all data actions are refused, contact Genesys support.",
-    Reason.REGION_MISMATCH: "The log names the MTLS_CERT_NAMES entry that would accept it. Set it only for a name of "
-    "Genesys, in your region.",
-    Reason.NOT_PINNED: "Strangers, or a rotation: add the new client certificate to MTLS_PINS, keeping the old one.",
-    Reason.CERTIFICATE_REVOKED: "The CA revoked the certificate. Leave revocation on; its owner needs a new one.",
-    Reason.REVOCATION_UNKNOWN: "No fresh CRL covers the certificate: see the CRLs below.",
-    Reason.ORGANIZATION_MISMATCH: "Compare the id in the log with MTLS_ORGANIZATION_IDS. Other customers of your "
-    "region are refused as intended.",
-    Reason.CALLER_SECRET_MISMATCH: "Compare the secret in the integration's credentials with MTLS_CALLER_SECRET.",
-    Reason.INTERNAL_ERROR: "A defect: please report the line of the log. It is refused in report mode too.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +169,7 @@ def _refusals(row: Refusals) -> Step:
         told.append(f"{plural(row.refused, 'call', 'calls')} refused")
     if row.would_be_refused:
         told.append(f"{plural(row.would_be_refused, 'call', 'calls')} would have been refused")
-    return Step(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(told)}", cure=CURES[row.reason])
+    return Step(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(told)}", cure=ADVICE[row.reason].fix)
 
 
 def decisions_of(counts: Counts) -> Decisions:

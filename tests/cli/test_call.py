@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware.advice import RUNBOOK
+from mtls_middleware.advice import ADVICE
 from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
@@ -32,7 +32,6 @@ from mtls_middleware.testing import RegionalCA
 
 URL = "https://actions.example.com/actions/lookup"
 TARGET = Target.parse(URL)
-REFUSALS = (Path(__file__).parents[2] / "docs" / "refusals.md").read_text(encoding="utf-8")
 NO_CREDENTIALS = Credentials(certificate=None, key=None, ca=None, title="no certificate")
 
 
@@ -206,8 +205,8 @@ class TestMeaning:
 
         assert (meaning.is_success, meaning.reason) == (False, Reason.REGION_MISMATCH)
         assert meaning.explanation == (
-            RUNBOOK[Reason.REGION_MISMATCH].happened,
-            RUNBOOK[Reason.REGION_MISMATCH].cure,
+            ADVICE[Reason.REGION_MISMATCH].happened,
+            ADVICE[Reason.REGION_MISMATCH].fix,
         )
 
     def test_another_answer_is_not_taken_for_a_refusal(self) -> None:
@@ -360,20 +359,6 @@ def test_any_body_is_decoded_or_left(body: bytes, encoding: str) -> None:
 @given(der=st.binary())
 def test_any_bytes_are_a_certificate_or_none(der: bytes) -> None:
     assert described(der) is None
-
-
-def test_the_runbook_says_what_the_page_says() -> None:
-    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| \d+ \| (.*?) \| ?(.*?) ?\|$", REFUSALS, re.MULTILINE)
-    page = {name: (happened, cure) for names, happened, cure in rows for name in re.findall(r"`(\w+)`", names)}
-
-    assert {str(reason): (entry.happened, entry.cure) for reason, entry in RUNBOOK.items()} == {
-        name: (plain(happened), plain(cure)) for name, (happened, cure) in page.items()
-    }
-    assert set(RUNBOOK) == set(Reason)
-
-
-def plain(text: str) -> str:
-    return re.sub(r"\[\w+\]\((\w+)\.md\)", r"docs/\1.md", text).replace("`", "")
 
 
 @pytest.mark.parametrize(

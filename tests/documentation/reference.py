@@ -1,4 +1,4 @@
-"""The pages of docs/reference/ and the picture of how a call is decided, made from the code.
+"""The pages of docs/reference/, docs/refusals.md and the picture of how a call is decided, made from the code.
 
 From the folder of the project::
 
@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.documentation import api_page, commands_page, decision_picture, reasons_page, settings_page
+from tests.documentation import api_page, commands_page, decision_picture, reasons_page, refusals_page, settings_page
 from tests.documentation.pages import DOCS
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "reference/settings.md": settings_page.text,
     "reference/reasons.md": reasons_page.text,
+    "refusals.md": refusals_page.text,
     "reference/commands.md": commands_page.text,
     "reference/api.md": api_page.text,
     "decision.svg": decision_picture.text,

@@ -7,6 +7,7 @@ import pytest
 from mtls_middleware import Reason, Status
 from mtls_middleware._core.response import refusal
 from mtls_middleware._trust import service
+from mtls_middleware.advice import ADVICE
 from mtls_middleware.observing import announcer, logging
 from mtls_middleware.observing.expiry import WARNING_DAYS
 from mtls_middleware.servers import context
@@ -91,6 +92,13 @@ def test_every_reason_has_an_entry_in_the_order_in_which_reasons_are_told() -> N
 @pytest.mark.parametrize("title", ENTRIES)
 def test_every_entry_says_what_it_means_what_is_seen_what_to_do_and_when_it_is_fixed(title: str) -> None:
     assert re.findall(r"^- \*\*(.+?):\*\*", ENTRIES[title], re.MULTILINE) == LABELS
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_entry_names_what_the_advice_names(reason: Reason) -> None:
+    named = re.findall(r"MTLS_\w+|raised_at|date -u|\w+\.md", ADVICE[reason].fix)
+
+    assert [name for name in named if name not in ENTRIES[str(reason)]] == []
 
 
 @pytest.mark.parametrize("reason", Reason)

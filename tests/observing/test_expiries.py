@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
+from mtls_middleware.advice import download_of
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.expiry import WARNING_DAYS, ExpiryKind, download_of, expirations
+from mtls_middleware.observing.expiry import WARNING_DAYS, ExpiryKind, expirations
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys.region import DAY, NOW
 

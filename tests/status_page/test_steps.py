@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Reason, Status
+from mtls_middleware.advice import ADVICE
 from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.shared_counts import Scope
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page import steps
-from mtls_middleware.status_page.steps import CURES, Step, Urgency, decisions_of, steps_of
+from mtls_middleware.status_page.steps import Step, Urgency, decisions_of, steps_of
 from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded
 
 
@@ -28,15 +29,11 @@ def test_nothing_is_to_be_done_where_nothing_is_wrong(status: Status) -> None:
     assert told(status, {ACCEPTED: 5}) == ()
 
 
-def test_every_reason_has_a_cure() -> None:
-    assert CURES.keys() == set(Reason)
-
-
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_that_occurred_is_a_step(status: Status, reason: Reason) -> None:
     (step,) = told(status, {Decided(reason, "none", "none", "enforce", cached=False): 3})
 
-    assert step == Step(urgency=Urgency.REFUSALS, matter=f"{reason}: 3 calls refused", cure=CURES[reason])
+    assert step == Step(urgency=Urgency.REFUSALS, matter=f"{reason}: 3 calls refused", cure=ADVICE[reason].fix)
 
 
 def test_both_modes_of_a_reason_are_one_step(status: Status) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware.advice import RUNBOOK
+from mtls_middleware.advice import ADVICE
 from mtls_middleware.cli.call.credentials import Credentials
 from mtls_middleware.cli.wire.answer import NoAnswerError
 from mtls_middleware.cli.wire.exchange import Exchange
@@ -44,8 +44,8 @@ class Meaning:
     @property
     def explanation(self) -> tuple[str, str]:
         """Return what the reason means, and what to do about it; two empty texts without one."""
-        entry = RUNBOOK.get(self.reason) if self.reason is not None else None
-        return (entry.happened, entry.cure) if entry is not None else ("", "")
+        entry = ADVICE.get(self.reason) if self.reason is not None else None
+        return (entry.happened, entry.fix) if entry is not None else ("", "")
 
 
 def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:

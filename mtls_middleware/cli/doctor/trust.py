@@ -15,12 +15,13 @@ from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.lists import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
 from mtls_middleware._trust.gathering import GatheredTrust
+from mtls_middleware.advice import new_root, unsigned_in_api
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.composition import trust_sources
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.expiry import WARNING_DAYS, download_of, expirations
+from mtls_middleware.observing.expiry import WARNING_DAYS, expirations
 from mtls_middleware.regions import Certainty, find
 from mtls_middleware.settings import Settings
 
@@ -106,8 +107,8 @@ def tell_roots(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
     for region in kept.renewed:
         yield _ROOTS.error(
             Check.ROOT_RENEWED,
-            f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed",
-            f"download {download_of(region)}, and put the new root beside the old one in MTLS_TRUST",
+            unsigned_in_api(region),
+            new_root(region),
         )
 
 

@@ -19,7 +19,7 @@ from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.decision import Accepted, Rejected
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.response import refusal
-from mtls_middleware.advice import RUNBOOK
+from mtls_middleware.advice import ADVICE
 from mtls_middleware.cli.explain.evaluate import (
     CONFIGURED,
     MAX_INPUT_BYTES,
@@ -160,12 +160,12 @@ def show(evaluation: Evaluation, steps: Sequence[Step], notes: Sequence[str], co
 def _refusal(refused: Rejected, steps: Sequence[Step], console: Console) -> None:
     status = refusal(refused.reason, None).status
     console.print(Text(f"Refused with {status.value} {status.phrase}: {refused.reason}.", style="bold red"))
-    entry = RUNBOOK[refused.reason]
+    advice = ADVICE[refused.reason]
     is_told = any(step.outcome is Outcome.FAILED for step in steps)
     for label, text in (
         ("because", "" if is_told else displayed(refused.detail)),
-        ("means", entry.happened),
-        ("what to do", entry.cure),
+        ("means", advice.happened),
+        ("what to do", advice.fix),
     ):
         if text:
             _row(label, text, console)
@@ -199,7 +199,7 @@ def facts(evaluation: Evaluation, steps: Sequence[Step], notes: Sequence[str]) -
         "reason": None if refused is None else str(refused.reason),
         "status": None if refused is None else refusal(refused.reason, None).status.value,
         "detail": None if refused is None else refused.detail,
-        "cure": None if refused is None else RUNBOOK[refused.reason].cure,
+        "cure": None if refused is None else ADVICE[refused.reason].fix,
         "region": None if identity is None else identity.region,
         "authority": None if identity is None else str(identity.authority),
         "certificate": None if evaluation.presented is None else _leaf(evaluation.presented),
