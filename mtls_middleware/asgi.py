@@ -1,5 +1,6 @@
 """The ASGI door: translates between ASGI and the guard, and holds no logic of its own."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import tee
@@ -137,13 +138,18 @@ def _guard_of(settings: "Settings | None") -> "Guard":
 
 
 def _root_path(app: object) -> str:
-    """Return what ``FastAPI(root_path=…)`` puts in the place of the server's root path, and then cuts off the path."""
+    """Return what a framework puts in the place of the server's root path, and then cuts off the path.
+
+    ``FastAPI(root_path=…)`` does, and Django with ``FORCE_SCRIPT_NAME``.
+    """
     for _ in range(_LAYERS):
         if app is None:
             break
-        # Others have an attribute of that name, too: in Quart it is a folder.
-        if any(kind.__module__ == "fastapi.applications" for kind in type(app).__mro__):
+        modules = {kind.__module__ for kind in type(app).__mro__}
+        if "fastapi.applications" in modules:  # others have an attribute of that name, too: in Quart it is a folder
             return str(getattr(app, "root_path", ""))
+        if "django.core.handlers.asgi" in modules:
+            return str(sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME or "")
         app = getattr(app, "app", None)
     return ""
 

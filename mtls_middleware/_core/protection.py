@@ -6,11 +6,13 @@ in NFKC, without what follows a ``;`` in a segment, and up to a ``?`` or ``#``; 
 point (``root_path``, ``SCRIPT_NAME``). A path is protected if any reading is ambiguous (it holds a control, format or
 zero-width character, U+FFFD, which stands for undecodable bytes, a lone surrogate, a backslash, an encoded slash or
 backslash, an empty or dot segment, or is excessive in length, in combining marks or in layers of encoding; a slash at
-the end is no segment), or lies under a protected prefix, compared without case and without the blanks around a segment.
-It is exempt only if every reading lies under an exempt prefix exactly, and none is ambiguous or holds a ``;``.
+the end is no segment), or lies under a protected prefix, compared without case, without the blanks around a segment,
+with any punctuation as ``_``, and with or without an extension at the end. It is exempt only if every reading lies
+under an exempt prefix exactly, and none is ambiguous or holds a ``;``.
 """
 
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from unicodedata import combining, normalize
@@ -39,6 +41,12 @@ _GROWTH = 6
 _PARAMETERS = re.compile(r";[^/]*")
 _DELIMITERS = re.compile(r"[?#]")
 
+_EXTENSION = re.compile(r"\.[^./]*/?\Z")
+"""``.json`` and the like, which some frameworks take for a format, and cut off."""
+
+_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation.replace("/", ""), "_"))
+"""CherryPy takes all of it for ``_``, to find a method."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
@@ -55,7 +63,7 @@ class Protection:
     _exact: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_folded", tuple(map(_folded, self.protected)))
+        object.__setattr__(self, "_folded", tuple(map(_handler, self.protected)))
         encoded = tuple(map(quote, self.exempt))  # so the raw path has them
         object.__setattr__(self, "_exact", tuple(dict.fromkeys(self.exempt + encoded)))
 
@@ -71,7 +79,7 @@ class Protection:
         readings = _readings(connection)
         if readings is None:
             return True
-        if not any(_lies_in(_folded(reading), self._folded) for reading in readings):
+        if not any(self._protects(reading) for reading in readings):
             return False
         return not all(self._exempts(reading) for reading in readings)
 
@@ -87,6 +95,10 @@ class Protection:
                 if not Protection(protected=self.protected, exempt=(*self.exempt, prefix)).covers(connection):
                     return prefix
         return None
+
+    def _protects(self, reading: str) -> bool:
+        forms = (reading, _EXTENSION.sub("", reading)) if "." in reading else (reading,)
+        return any(_lies_in(_handler(form), self._folded) for form in forms)
 
     def _exempts(self, reading: str) -> bool:
         return ";" not in reading and _lies_in(reading, self._exact)
@@ -106,7 +118,7 @@ def _readings(connection: Connection) -> frozenset[str] | None:
         return None
     if raw == path and _PLAIN.fullmatch(path):
         paths = texts = frozenset((path,))
-    elif is_ambiguous(_nfkc(path)):
+    elif not path.startswith("/") or is_ambiguous(_nfkc(path)):  # NFKC makes a slash of others
         return None
     else:
         paths = frozenset(_variants(path))
@@ -184,6 +196,11 @@ def _folded(path: str) -> str:
         path = _nfkc(_nfkc(path).casefold()).replace("i\u0307", "i").replace("\u0131", "i")
     path = path.casefold()
     return "/".join(map(str.strip, path.split("/"))) if " " in path else path
+
+
+def _handler(path: str) -> str:
+    """Return a path as routers compare it that make the name of a function of it."""
+    return _folded(path).translate(_PUNCTUATION)
 
 
 def _lies_in(path: str, prefixes: tuple[str, ...]) -> bool:

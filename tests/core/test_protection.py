@@ -1,7 +1,7 @@
 """A path is open only if it has exactly one reading: protected if any reading is, exempt only if every reading is."""
 
 from unicodedata import normalize
-from urllib.parse import quote, quote_from_bytes
+from urllib.parse import quote, quote_from_bytes, unquote
 
 import pytest
 from hypothesis import given
@@ -39,6 +39,11 @@ COVERED = {
     "a parameter before": request(path="/;v=1/actions"),
     "a parameter in between": request(path="/actions;v=1/x"),
     "without a slash": request(path="actions"),
+    "a slash that NFKC makes one": request(path="\uff0fapi/actions"),
+    "an extension, which Django REST framework cuts off": request(path="/actions.json"),
+    "an extension and a slash": request(path="/actions.json/"),
+    "an extension, encoded": request(path="/actions.json", raw_path=b"/actions%2ejson"),
+    "an extension in another case": request(path="/Actions.HTML"),
     "a whole address": request(path="http://host/actions"),
     "a whole address in the raw path": request(path="/", raw_path=b"http://host/actions"),
     "a whole address with a path to tidy": request(path="https://host//x/../actions"),
@@ -76,6 +81,30 @@ FREE = {
 @pytest.mark.parametrize("connection", FREE.values(), ids=FREE.keys())
 def test_other_paths_are_free(connection: Connection) -> None:
     assert not ACTIONS.covers(connection)
+
+
+PUNCTUATION = ["-", ".", "+", "~", "!", "$", "'", "(", ",", ":", "=", "@", "%25", "%5f", "%2d"]
+
+
+@pytest.mark.parametrize("mark", PUNCTUATION)
+@pytest.mark.parametrize("prefix", ["/data_actions", "/data-actions"])
+def test_punctuation_is_one_as_in_names_of_functions(mark: str, prefix: str) -> None:
+    """CherryPy calls ``data_actions`` for each of them."""
+    protection = Protection(protected=(prefix,))
+    raw = f"/data{mark}actions/x"
+    assert protection.covers(request(path=unquote(raw), raw_path=raw.encode()))
+
+
+@pytest.mark.parametrize("path", ["/data-other", "/dataactions", "/data_actions_too", "/data_actions-docs", "/x.json"])
+def test_other_names_with_punctuation_are_free(path: str) -> None:
+    assert not Protection(protected=("/data_actions",)).covers(request(path=path))
+
+
+def test_what_is_exempt_is_so_without_an_extension_and_with_its_own_punctuation() -> None:
+    protection = Protection(protected=("/",), exempt=("/data-health",))
+    assert not protection.covers(request(path="/data-health"))
+    assert protection.covers(request(path="/data_health"))
+    assert protection.covers(request(path="/data-health.json"))
 
 
 def test_a_path_that_only_passes_through_a_protected_one_is_protected() -> None:
@@ -267,7 +296,7 @@ OPEN = {
     "an emoji": "/\U0001f600",
     "the protected name later": "/page/actions",
     "more than the protected name": "/actionsx",
-    "a file of that name": "/actions.json",
+    "a file of a longer name": "/actionsx.json",
 }
 
 

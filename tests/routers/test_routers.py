@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtls_middleware import Guard, Settings
 from tests.doors.site import regional_ca
 from tests.routers.frameworks import PROTECTED
-from tests.routers.site import FRAMEWORKS, MOUNT, WITH_WEBSOCKET, Routed, routed
+from tests.routers.site import FRAMEWORKS, MOUNT, WITH_WEBSOCKET, Routed, routed, uvicorn
 from tests.routers.targets import targets
 
 PROTECT = {"MTLS_PROTECT": "/lookup,/actions"}
@@ -76,6 +77,12 @@ def test_what_once_was_left_open_is_not(site: Routed, mode: str) -> None:
                 for websocket in {False, site.name in WITH_WEBSOCKET}:
                     ran = site.call(server(target, root), websocket=websocket)
                     assert not PROTECTED_HANDLERS[mode] & set(ran), (server, target, root, websocket)
+
+
+@pytest.mark.parametrize("target", [b"/api/lookup", b"/%61pi/lookup", b"/api/actions/secret", b"/lookup"])
+def test_a_prefix_that_django_cuts_off_by_a_setting_leaves_nothing_open(guard: Guard, target: bytes) -> None:
+    with routed("django-asgi", guard) as site, override_settings(FORCE_SCRIPT_NAME=MOUNT):  # type: ignore[no-untyped-call]  # Django ships no types
+        assert site.call(uvicorn(target, "")) == []
 
 
 @FUZZ
