@@ -51,7 +51,7 @@ class Secrets:
         clients: Mapping[str, tuple[str, ...]] = {}
         if settings.genesys_client_secret is not None:
             try:
-                clients = settings.genesys_client_secret.read()
+                clients = settings.genesys_client_secret.read_by_region(settings.genesys_client_id)
             except ConfigurationError as error:
                 problems += error.problems
         state = _read(settings.state_secret, problems)

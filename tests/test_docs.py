@@ -13,7 +13,7 @@ import pytest
 from mtls_middleware import ConfigurationError, Reason, Settings
 from mtls_middleware._core.response import refusal
 from mtls_middleware._core.sources.presets import NAMES
-from mtls_middleware.settings.reader import VARIABLES
+from mtls_middleware.settings.keywords import VARIABLES
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ import pytest
 from mtls_middleware import Reason
 from mtls_middleware._core.sources.presets import PRESETS
 from mtls_middleware.proxy_config import TABLE
-from mtls_middleware.settings.reader import VARIABLES
+from mtls_middleware.settings.keywords import VARIABLES
 from tests.documentation.settings_page import MEANINGS
 
 ROOT = Path(__file__).parents[1]

@@ -1,10 +1,8 @@
-"""The table of variables, and how values are read by name and prefix. Everything that is wrong is collected."""
+"""Values by name and prefix, as the operator gave them. Everything that is wrong is collected."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import PurePath
 from re import compile as regex
 from types import MappingProxyType
@@ -15,6 +13,7 @@ from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
+from mtls_middleware.settings.keywords import VARIABLES, is_injected, nearest
 
 Value = str | int | PurePath | Iterable["str | int | PurePath"] | None
 """What a keyword takes: the text of the environment, or what reads better in code."""
@@ -26,21 +25,15 @@ Parsed = TypeVar("Parsed")
 
 _TWIN = "_FILE"
 
-_PASSWORD = regex(r"://[^/?#]*@")
-"""User and password of an address."""
-
-_UP_TO_AT = regex(r"(?s)://.*@")
-"""The same in an address that may be wrong: a password that is not escaped may hold anything."""
+_CREDENTIALS = regex(r"(?s)://.*@")
+"""User and password of an address, perhaps a wrong one: a password that is not escaped may hold anything."""
 
 Item = TypeVar("Item")
 
-_PREFIXED = re.compile(r"([A-Za-z0-9.-]+)\s*=\s*(.*)", re.DOTALL)
+_PREFIXED = regex(r"(?s)([A-Za-z0-9.-]+)\s*=\s*(.*)")
 """A path with "=" in it has a "/" before that, or a "./" put there."""
 
 DEFAULT_PREFIX = "MTLS_"
-
-_INJECTED = regex(r".*(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_\w+)?)")
-"""What Kubernetes puts into every pod for a Service; one called ``mtls`` looks like ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +80,7 @@ class Origin:
 
 def _is_secret(name: str, given: Given) -> bool:
     texts = (given,) if isinstance(given, str) else given
-    return VARIABLES[name].secret or any(_PASSWORD.search(text) for text in texts)
+    return VARIABLES[name].secret or any(_CREDENTIALS.search(text) for text in texts)
 
 
 def _in_environment(prefix: str, name: str) -> tuple[str, ...]:
@@ -183,7 +176,7 @@ class Reader:
 
     def shown(self, name: str, text: str) -> str:
         """Return an entry of a value as messages may show it: no secret, and no password of an address."""
-        return f"'{displayed(_UP_TO_AT.sub('://…@', text))}'" if VARIABLES[name].is_shown else "an entry"
+        return f"'{displayed(_CREDENTIALS.sub('://…@', text))}'" if VARIABLES[name].is_shown else "an entry"
 
     def say(self, name: str, what: str) -> None:
         """Add a problem."""
@@ -253,7 +246,7 @@ def bound_entries(
         return ()
     entries: list[Bound[Item]] = []
     for item in reader.items(name):
-        written, text = _split(item)
+        written, text = split_prefix(item)
         binding = possible[0] if len(possible) == 1 else None
         if written is not None:
             binding = reader.parsed(name, written, lambda prefix: _binding(prefix, possible, reader))
@@ -271,7 +264,8 @@ def bound_entries(
     return tuple(entries)
 
 
-def _split(item: str) -> tuple[str | None, str]:
+def split_prefix(item: str) -> tuple[str | None, str]:
+    """Return the prefix of an entry, None where it has none, and the rest."""
     match = _PREFIXED.fullmatch(item)
     return (match[1], match[2]) if match else (None, item)
 
@@ -290,79 +284,3 @@ def _binding(prefix: str, possible: tuple[Binding, ...], reader: Reader) -> Bind
 
 def _prefixes(possible: Iterable[Binding]) -> str:
     return " or ".join(f"{binding}=" for binding in possible)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
-    """Describe one variable.
-
-    Attributes:
-        name: without the prefix, upper case.
-        default: as an operator would write it; empty where there is none.
-        secret: its value is never shown.
-        may_hold_secret: people paste the secret here by mistake, so its value is not shown either.
-    """
-
-    name: str
-    default: str = ""
-    secret: bool = False
-    may_hold_secret: bool = False
-
-    @property
-    def is_shown(self) -> bool:
-        """Return whether the value may stand in messages and in a ``repr``."""
-        return not (self.secret or self.may_hold_secret)
-
-
-def _secret(name: str) -> tuple[Variable, Variable]:
-    return Variable(name=name, secret=True), Variable(name=f"{name}_FILE", may_hold_secret=True)
-
-
-VARIABLES: dict[str, Variable] = {
-    variable.name: variable
-    for variable in (
-        Variable(name="REGIONS"),
-        Variable(name="AUTHORITIES", default="genesys"),
-        Variable(name="TRUST"),
-        Variable(name="CERT_NAMES"),
-        Variable(name="PINS"),
-        Variable(name="GENESYS_CLIENT_ID", may_hold_secret=True),
-        *_secret("GENESYS_CLIENT_SECRET"),
-        Variable(name="SOURCE", default="tls"),
-        Variable(name="HEADER"),
-        Variable(name="HEADER_ENCODING"),
-        Variable(name="CHAIN_HEADER"),
-        Variable(name="VERIFY_HEADER"),
-        Variable(name="VERIFY_VALUE"),
-        Variable(name="XFCC_ELEMENTS", default="1"),
-        Variable(name="TRUSTED_PROXIES"),
-        *_secret("PROXY_SECRET"),
-        Variable(name="PROXY_SECRET_HEADER", default="X-MTLS-Proxy-Secret", may_hold_secret=True),
-        Variable(name="PROXY_DROPS_UNDERSCORES", default="no"),
-        Variable(name="PROTECT", default="/"),
-        Variable(name="EXEMPT"),
-        Variable(name="REVOCATION", default="check"),
-        Variable(name="CRL_URLS"),
-        Variable(name="CRL_NETWORKS"),
-        Variable(name="ORGANIZATION_IDS"),
-        Variable(name="ORGANIZATION_HEADER", default="ININ-Organization-Id"),
-        *_secret("CALLER_SECRET"),
-        Variable(name="CALLER_SECRET_HEADER", default="X-Caller-Secret", may_hold_secret=True),
-        Variable(name="MODE", default="enforce"),
-        Variable(name="STATE"),
-        *_secret("STATE_SECRET"),
-        Variable(name="REFRESH_SECONDS", default="3600"),
-        Variable(name="MAX_HEADER_BYTES", default="32768"),
-        Variable(name="MAX_CHAIN", default="5"),
-    )
-}
-
-
-def is_injected(name: str) -> bool:
-    """Return whether a name without its prefix looks like one that Kubernetes makes for a Service."""
-    return _INJECTED.fullmatch("_" + name) is not None
-
-
-def nearest(name: str) -> str | None:
-    """Return the variable that somebody who wrote `name` may have meant."""
-    return next(iter(get_close_matches(name.upper(), VARIABLES, n=1, cutoff=0.6)), None)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from mtls_middleware import ConfigurationError, Settings
 from mtls_middleware._core.sources.presets import PRESETS, HeaderShape
 from mtls_middleware.regions import Certainty, table
-from mtls_middleware.settings.reader import DEFAULT_PREFIX, VARIABLES
+from mtls_middleware.settings.keywords import VARIABLES
+from mtls_middleware.settings.reader import DEFAULT_PREFIX
 from tests.documentation import tables
 from tests.documentation.docstrings import parsed
 from tests.documentation.tables import code

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Reason
-from mtls_middleware.settings.reader import VARIABLES, is_injected
+from mtls_middleware.settings.keywords import VARIABLES, is_injected
 from tests.documentation.commands import problem
 from tests.documentation.pages import DOCS, ROOT, Heading, names, page
 

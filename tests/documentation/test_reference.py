@@ -9,7 +9,7 @@ import pytest
 from mtls_middleware import Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.regions import table
-from mtls_middleware.settings.reader import VARIABLES
+from mtls_middleware.settings.keywords import VARIABLES
 from tests.documentation import api_page, commands_page, settings_page
 from tests.documentation.docstrings import parsed
 from tests.documentation.pages import DOCS, page

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.settings import Settings
-from mtls_middleware.settings.reader import VARIABLES
+from mtls_middleware.settings.keywords import VARIABLES
 
 SECRET = "correct-horse-battery"  # long enough, and nobody's
 ONE_REGION = {"MTLS_REGIONS": "us-east-1", "MTLS_TRUST": "/trust/US-East-1.zip"}

@@ -14,9 +14,10 @@ IDS = {"MTLS_GENESYS_CLIENT_ID": "us-east-1=a,mypurecloud.ie=b"}
 
 
 def read(environ: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    setting = Settings.from_env(environ).genesys_client_secret
+    settings = Settings.from_env(environ)
+    setting = settings.genesys_client_secret
     assert setting is not None
-    return dict(setting.read())
+    return dict(setting.read_by_region(settings.genesys_client_id))
 
 
 def problems(environ: dict[str, str]) -> str:

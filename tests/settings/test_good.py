@@ -14,7 +14,7 @@ from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import table
 from mtls_middleware.settings import Settings
-from mtls_middleware.settings.reader import VARIABLES
+from mtls_middleware.settings.keywords import VARIABLES
 
 SECRET = "correct-horse-battery"  # long enough, and nobody's
 PIN = "0123456789abcdef" * 4

@@ -14,8 +14,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from mtls_middleware import ConfigurationError, Mode, Settings
-from mtls_middleware.settings.keywords import SettingsKeywords
-from mtls_middleware.settings.reader import VARIABLES, Origin
+from mtls_middleware.settings.keywords import VARIABLES, SettingsKeywords
+from mtls_middleware.settings.reader import Origin
 
 SECRET = "correct-horse-battery"  # long enough, and nobody's
 OTHER = SECRET[::-1]
@@ -171,8 +171,9 @@ class TestShown:
         assert SECRET not in shown
         assert OTHER not in shown
 
-    def test_an_address_with_a_password_is_a_secret_too(self) -> None:
-        origin = Origin(prefix="MTLS_", values={"STATE": f"rediss://user:{SECRET}@cache.example.com/0"})
+    @pytest.mark.parametrize("password", [SECRET, f"with/{SECRET}", f"with?{SECRET}", f"with#\n{SECRET}"])
+    def test_an_address_with_a_password_is_a_secret_too(self, password: str) -> None:
+        origin = Origin(prefix="MTLS_", values={"STATE": f"rediss://user:{password}@cache.example.com/0"})
         assert origin.shown() == "state='**********'"
         with pytest.raises(TypeError, match="a pickle must not hold MTLS_STATE"):
             pickle.dumps(origin)

@@ -14,7 +14,8 @@ from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import Settings
-from mtls_middleware.settings.reader import DEFAULT_PREFIX, VARIABLES
+from mtls_middleware.settings.keywords import VARIABLES
+from mtls_middleware.settings.reader import DEFAULT_PREFIX
 
 ROOT = 0
 
@@ -142,12 +143,12 @@ def _advice(settings: Settings) -> Iterator[Finding]:
 
 def _limits(settings: Settings) -> Finding:
     raised = [
-        f"{DEFAULT_PREFIX}{variable.name} is {value:,} ({variable.default} is usual)"
-        for variable, value in (
-            (VARIABLES["MAX_HEADER_BYTES"], settings.max_header_bytes),
-            (VARIABLES["MAX_CHAIN"], settings.max_chain),
+        f"{DEFAULT_PREFIX}{name} is {value:,} ({VARIABLES[name].default} is usual)"
+        for name, value in (
+            ("MAX_HEADER_BYTES", settings.max_header_bytes),
+            ("MAX_CHAIN", settings.max_chain),
         )
-        if value > MUCH * int(variable.default)
+        if value > MUCH * int(VARIABLES[name].default)
     ]
     if not raised:
         return _ABOUT_SETTINGS.ok(
