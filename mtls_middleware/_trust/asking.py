@@ -116,8 +116,12 @@ class _Asked:
             self.thread.join(max(0.0, self._end - time.monotonic()))
 
     def _work(self, question: Question) -> None:
-        with undisturbed():
-            self._answer(question)
+        try:
+            with undisturbed():
+                self._answer(question)
+        except BaseException as error:  # noqa: BLE001 - cryptography's panics are no Exception
+            _log.error("a source of trust could not be asked", exc_info=error)
+            self.results.append(RuntimeError(repr(error)))
 
     def _answer(self, question: Question) -> None:
         try:

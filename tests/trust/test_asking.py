@@ -87,6 +87,19 @@ def test_what_one_raises_keeps_no_other(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.messages == ["a source of trust could not be asked"]
 
 
+def test_a_panic_is_a_failure_too(caplog: pytest.LogCaptureFixture) -> None:
+    class Panic(BaseException):
+        """As cryptography raises it."""
+
+    def panic() -> None:
+        raise Panic("in Rust")
+
+    found = Asker().ask({"a": question(panic), "b": question(lambda: 1)})
+
+    assert (repr(found["a"]), found["b"]) == ("RuntimeError(\"Panic('in Rust')\")", 1)
+    assert caplog.messages == ["a source of trust could not be asked"]
+
+
 def test_a_failure_of_the_network_is_not_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     found = Asker().ask({"a": question(partial(Host(), ADDRESSES[0]))})
 
@@ -207,6 +220,28 @@ class TestForks:
         thread.join(PATIENCE)
 
         assert (still_silent, status, thread.is_alive()) == (True, 0, False)
+
+    def test_a_fork_waits_for_work_but_not_for_the_network(self) -> None:
+        def works() -> bool:
+            return threading.get_ident() in forks._work.threads
+
+        def ask() -> tuple[bool, bool, bool]:
+            before = works()
+            with waiting():
+                meanwhile = works()
+            return before, meanwhile, works()
+
+        assert Asker().ask({"a": question(ask)}) == {"a": (True, False, True)}
+
+    def test_a_fork_behind_the_back_of_the_interpreter_is_one_too(
+        self, monkeypatch: pytest.MonkeyPatch, end: threading.Event
+    ) -> None:
+        monkeypatch.setattr(asking, "GRACE", 0.0)
+        asker = Asker()
+        asker.ask({"a": question(partial(wait, end), 0.05)})
+        asker.after_fork()
+
+        assert asker.ask({"a": question(lambda: 7)}) == {"a": 7}
 
     def test_a_child_does_not_wait_for_a_thread_of_its_parent(
         self, monkeypatch: pytest.MonkeyPatch, end: threading.Event
