@@ -212,7 +212,7 @@ def store_of(settings: Settings, secrets: Secrets) -> Store:
     return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state)
 
 
-def tallies_of(settings: Settings, totals: Callable[[], Numbers], clock: Callable[[], datetime]) -> SharedCounts:
+def shared_counts_of(settings: Settings, totals: Callable[[], Numbers], clock: Callable[[], datetime]) -> SharedCounts:
     """Return what shares the counts of a guard with other processes; on Windows no lock could tell them apart."""
     folder = settings.state
     if folder is None or os.name == "nt":

@@ -15,7 +15,7 @@ from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
 from mtls_middleware._trust.service import TrustService
-from mtls_middleware.composition import closed_gate, genesys_names, load_all, tallies_of, trust_sources
+from mtls_middleware.composition import closed_gate, genesys_names, load_all, shared_counts_of, trust_sources
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts
@@ -55,7 +55,7 @@ class Guard:
         self._clock = clock
         self._announcer = Announcer(hooks, source=settings.source, genesys_names=genesys_names(settings))
         self._decisions = Counters[Decided]()
-        self._tallies = tallies_of(settings, self._decisions.totals, utc_now)
+        self._shared_counts = shared_counts_of(settings, self._decisions.totals, utc_now)
         self._seconds = time.time if clock is utc_now else self._timestamp
         self._closed = False
         self._gate = closed_gate(settings)
@@ -88,7 +88,7 @@ class Guard:
 
     @classmethod
     def silent(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
-        """Make a guard that tells nobody what happens: a second one, beside one that does."""
+        """Make a guard that publishes nothing: a second one, beside one that does."""
         return cls(settings, clock=clock, hooks=())
 
     def decide(self, connection: Connection) -> Accepted | Rejected:
@@ -144,14 +144,14 @@ class Guard:
         """
         self._trust.refresh()
         self._follow_listeners()
-        self._tallies.share(flush=True)
+        self._shared_counts.share(flush=True)
         return self.status()
 
     def close(self) -> None:
         """Stop refreshing. The trust in force stays, and `start` begins anew."""
         self._closed = True
         self._trust.close()
-        self._tallies.leave()
+        self._shared_counts.leave()
         self._announcer.summarize(flush=True)
 
     def __enter__(self) -> Self:
@@ -184,11 +184,11 @@ class Guard:
 
     def share_counts(self) -> None:
         """Let other processes that have the same state folder know, from time to time, what this guard counts."""
-        self._tallies.begin()
+        self._shared_counts.begin()
 
     def counts(self) -> Counts:
         """Return what was decided by all processes that share the state folder. It reads files: not for a request."""
-        return self._tallies.counts()
+        return self._shared_counts.counts()
 
     def status(self) -> Status:
         """Describe trust, decisions and what is not in force."""
@@ -224,17 +224,17 @@ class Guard:
 
     def _begin_replay(self) -> None:
         """Repeat nothing that was accepted by another gate, or under other trust."""
-        self._replay_tells = self._announcer.has_accept_listeners
+        self._replay_publishes = self._announcer.has_accept_listeners
         self._replay = Replay(self._gate, self._trust.snapshot, self._seconds)
         self.replay = self._replay.find
 
     def _tick(self) -> None:
-        self._tallies.share()
+        self._shared_counts.share()
         self._follow_listeners()
 
     def _follow_listeners(self) -> None:
         """Begin to publish repeated acceptances once a hook wants them."""
-        if self._announcer.has_accept_listeners and not self._replay_tells:
+        if self._announcer.has_accept_listeners and not self._replay_publishes:
             self._begin_replay()
 
     def _now(self) -> datetime:

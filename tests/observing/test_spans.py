@@ -140,7 +140,7 @@ class TestAsleep:
 
         assert traced(guard, over_tls(good_client()), spans) == expected(good_client())
         assert guard.status().version == version
-        assert guard._replay_tells
+        assert guard._replay_publishes
 
     def test_spans_of_a_provider_that_is_not_the_process_s_are_noticed_by_the_call(
         self, watched: Watched, monkeypatch: pytest.MonkeyPatch
