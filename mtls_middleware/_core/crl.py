@@ -30,6 +30,20 @@ MAX_BYTES = 127
 """Of one number; RFC 5280 §5.1.2.6 allows 20, and certificates with longer ones exist."""
 
 
+class Limit(StrEnum):
+    """Why a CRL of its CA cannot confirm that a certificate is good, however fresh it is. It can still revoke."""
+
+    NONE = ""
+    DELTA = "is a delta CRL"
+    """It has only what changed since another one (RFC 5280 §5.2.4)."""
+    INDIRECT = "is an indirect CRL"
+    """Another CA may name its certificates there, and a certificate may have to say so (RFC 5280 §6.3.3 b)."""
+    REASONS = "covers only some reasons"
+    ATTRIBUTES = "covers only attribute certificates"
+    RELATIVE_NAME = "is bound to a relative name"
+    OTHER_NAME = "is bound to a name that is not an address"
+
+
 class Scope(StrEnum):
     """Say of which certificates a list tells (RFC 5280 §5.2.5)."""
 
@@ -114,12 +128,14 @@ class RevocationList:
         issuer: name of the CA that is said to have signed it.
         authority_key_identifier: of the key that is said to have; None where it does not say.
         authority_serial_number: of the certificate of that key; None where it does not say.
-        number: its CRL number: it counts up.
+        number: its CRL number: it counts up; None where it has none, as easy-rsa's and cfssl's.
         this_update: before this it is not usable, UTC.
-        next_update: after this it is stale, UTC.
+        next_update: after this it is stale, UTC; None where it does not say: then it is never fresh.
         addresses: it tells only of certificates that name one of these as the address of their list; None where it
             tells of all. On the wire: fullName of a distribution point (RFC 5280 §5.2.5).
         scope: of which kind of certificates it tells.
+        limit: why it cannot confirm that a certificate is good.
+        variant: what else distinguishes a limited CRL from others of its CA: reasons, base and names; else empty.
         serial_numbers: of what it revokes.
         signature: to be checked against the issuer's key.
         origin: address or file, for messages.
@@ -129,39 +145,68 @@ class RevocationList:
     issuer: x509.Name = field(compare=False)
     authority_key_identifier: bytes | None = field(compare=False)
     authority_serial_number: int | None = field(compare=False)
-    number: int = field(compare=False)
+    number: int | None = field(compare=False)
     this_update: datetime = field(compare=False)
-    next_update: datetime = field(compare=False)
+    next_update: datetime | None = field(compare=False)
     addresses: frozenset[str] | None = field(compare=False)
     scope: Scope = field(compare=False)
-
+    limit: Limit = field(compare=False)
+    variant: bytes = field(compare=False, repr=False)
     serial_numbers: SerialNumbers = field(compare=False, repr=False)
     signature: ListSignature = field(compare=False, repr=False)
     origin: str = field(compare=False)
 
     def __post_init__(self) -> None:
-        require_members(self, scope=Scope)
+        require_members(self, scope=Scope, limit=Limit)
 
     @property
-    def part(self) -> tuple[x509.Name, bytes | None, frozenset[str] | None, Scope]:
-        """Return what it tells of: of two lists with the same part and key, the newer one replaces the older."""
-        return self.issuer, self.authority_key_identifier, self.addresses, self.scope
+    def part(self) -> tuple[frozenset[str] | None, Scope, bytes]:
+        """Return what it tells of: of two CRLs of one key with the same part, the newer one replaces the older."""
+        return self.addresses, self.scope, self.variant
 
-    def is_newer_than(self, other: "RevocationList") -> bool:
-        """Return whether it replaces another list of the same part."""
-        return (self.number, self.this_update) > (other.number, other.this_update)
+    @property
+    def title(self) -> str:
+        """Return its number, or else its date, for messages."""
+        return f"CRL {self.number}" if self.number is not None else f"the CRL of {self.this_update:%Y-%m-%d %H:%M:%SZ}"
+
+    def is_older_than(self, other: "RevocationList") -> bool:
+        """Return whether another CRL of the same part was issued after it; where one has no number, the dates decide.
+
+        RFC 5280 §5.2.3: with a later thisUpdate, the number is not lower. So whichever goes back is older.
+        """
+        return self.goes_back_to(other) or self.this_update < other.this_update
+
+    def goes_back_to(self, other: "RevocationList") -> bool:
+        """Return whether its number is lower than another's: an old CRL, or a CA that was restored from a backup."""
+        return self.number is not None and other.number is not None and self.number < other.number
+
+    def supersedes(self, other: "RevocationList") -> bool:
+        """Return whether a complete CRL makes a limited one of the same certificates void, because it is newer.
+
+        A delta and its base share their numbers (RFC 5280 §5.2.3), and one with the delta's number has what the delta
+        has. Other limited ones count for themselves.
+        """
+        if self.limit or not other.limit or (self.addresses, self.scope) != (other.addresses, other.scope):
+            return False
+        if other.limit is Limit.DELTA and self.number is not None and other.number is not None:
+            return self.number >= other.number
+        return self.this_update > other.this_update
 
     def is_usable(self, now: datetime) -> bool:
         """Return whether it has begun to count; a stale one still does."""
         return self.this_update <= now
 
     def is_fresh(self, now: datetime) -> bool:
-        """Return whether what it does not list is good at `now`."""
-        return self.this_update <= now <= self.next_update
+        """Return whether `now` is between its two dates."""
+        return self.next_update is not None and self.this_update <= now <= self.next_update
+
+    def confirms(self, now: datetime) -> bool:
+        """Return whether a certificate that it covers and does not name is good at `now`."""
+        return not self.limit and self.is_fresh(now)
 
     def covers(self, certificate: x509.Certificate, *, is_ca: bool) -> bool:
-        """Return whether it would list this certificate of its issuer, were it revoked."""
-        if self.scope is (Scope.CALLERS if is_ca else Scope.AUTHORITIES):
+        """Return whether it would list this certificate of its issuer, were it revoked, for whatever reason."""
+        if self.limit or self.scope is (Scope.CALLERS if is_ca else Scope.AUTHORITIES):
             return False
         return self.addresses is None or not self.addresses.isdisjoint(crl_addresses(certificate))
 

@@ -1,5 +1,6 @@
 """From a verified chain, revocation lists and a time: good, unknown, or revoked (RFC 5280 §6.3)."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,33 +52,50 @@ class Revocation:
         return "; ".join(say() for say in self.missing)
 
 
+class RevokedError(RejectionError):
+    """``certificate_revoked``.
+
+    Attributes:
+        certificate: which one of the chain was revoked.
+    """
+
+    def __init__(self, certificate: x509.Certificate, detail: str) -> None:
+        super().__init__(Reason.CERTIFICATE_REVOKED, detail)
+        self.certificate = certificate
+
+
 def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
     """Ask for the leaf, and for each intermediate below the anchor.
 
     Raises:
-        Rejection: ``certificate_revoked``; a stale list, too, revokes what it names.
+        RevokedError: a CRL names it. To revoke, a CRL of its issuer needs a signature; to confirm that it is good, it
+            also needs to be complete for it, and fresh.
     """
     missing: list[Callable[[], str]] = []
     begins = [chain.not_before]
     ends = [chain.not_after]
-    for place, (certificate, issuer) in enumerate(pairwise(chain.certificates)):
-        # 1. Which lists did its issuer sign that would name it?
-        applicable = [one for one in lists.of(issuer) if one.covers(certificate, is_ca=place > 0)]
-        usable = _newest(one for one in applicable if one.is_usable(now))
-        # 2. Does one of them name it? Whatever is not known about the others, that is final.
-        for one in usable:
+    for index, (certificate, issuer) in enumerate(pairwise(chain.certificates)):
+        # 1. Which CRLs did its issuer sign, and which of them are replaced?
+        signed = lists.of(issuer)
+        in_force = _in_force(one for one in signed if one.is_usable(now))
+        # 2. Does one of them name it? Whatever that one cannot confirm, and whatever others say, that is final.
+        for one in in_force:
             if certificate.serial_number in one.serial_numbers:
-                raise RejectionError(Reason.CERTIFICATE_REVOKED, _revoked(certificate, one, is_ca=place > 0))
-        # 3. Is one of them fresh? Then it is good until that one ends.
-        fresh = [one for one in usable if one.is_fresh(now)]
+                raise RevokedError(certificate, _revoked(certificate, one, is_ca=index > 0))
+        # 3. Is one of them complete for it, and fresh? Then it is good until that one ends (RFC 5280 §6.3.3 b, c).
+        fresh = [
+            (one.next_update, one.this_update)
+            for one in in_force
+            if one.next_update is not None and one.confirms(now) and one.covers(certificate, is_ca=index > 0)
+        ]
         if fresh:
-            longest = max(fresh, key=lambda one: one.next_update)
-            begins.append(longest.this_update)
-            ends.append(longest.next_update)
+            end, begin = max(fresh)
+            begins.append(begin)
+            ends.append(end)
         else:
-            missing.append(partial(_why_unknown, certificate, issuer, lists, applicable, now))
-        # 4. A list that is here early counts from its time on, so what was found without it ends there.
-        ends += [one.this_update for one in applicable if not one.is_usable(now)]
+            missing.append(partial(_why_unknown, certificate, issuer, lists, now, is_ca=index > 0))
+        # 4. A CRL that is here early counts from its time on, so what was found without it ends there.
+        ends += [one.this_update for one in signed if not one.is_usable(now)]
     return Revocation(
         state=RevocationState.UNKNOWN if missing else RevocationState.GOOD,
         not_before=max(begins),
@@ -91,40 +109,69 @@ def unchecked(chain: VerifiedChain) -> Revocation:
     return Revocation(state=RevocationState.OFF, not_before=chain.not_before, not_after=chain.not_after)
 
 
-def _newest(lists: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
-    """Leave out each list that a newer one of the same part replaces, whether or not the newer one is fresh."""
-    newest: dict[object, RevocationList] = {}
-    for one in lists:
-        known = newest.get(one.part)
-        if known is None or one.is_newer_than(known):
-            newest[one.part] = one
-    return tuple(newest.values())
+def _in_force(crls: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
+    """Leave out each CRL of a CA that a newer one replaces, whether or not the newer one is fresh.
+
+    A CRL is replaced by a newer one of the same part: the same addresses, scope, reasons and base. A limited one is
+    void, too, when a newer complete one of the same addresses and scope is there. Nothing limited replaces a complete
+    one, and one address never answers for another.
+    """
+    parts: defaultdict[object, list[RevocationList]] = defaultdict(list)
+    for one in crls:
+        parts[one.part].append(one)
+    newest = [one for part in parts.values() for one in _newest(part)]
+    complete = [one for one in newest if not one.limit]
+    return tuple(one for one in newest if not any(other.supersedes(one) for other in complete))
+
+
+def _newest(part: list[RevocationList]) -> list[RevocationList]:
+    """Return the newest CRL of one part; several where they are equally new, so that each may revoke.
+
+    Numbers order those that have one, dates the others, and dates decide between the two kinds: so there is always one.
+    """
+    last = max(((one.number, one.this_update) for one in part if one.number is not None), default=None)
+    latest = max((one.this_update for one in part if one.number is None), default=None)
+    if last is not None and latest is not None and last[1] != latest:
+        last, latest = (last, None) if last[1] > latest else (None, latest)
+    return [
+        one
+        for one in part
+        if (one.this_update == latest if one.number is None else (one.number, one.this_update) == last)
+    ]
 
 
 def _revoked(certificate: x509.Certificate, one: RevocationList, *, is_ca: bool) -> str:
     whose = "an intermediate of its chain" if is_ca else "it"
-    return f"{whose}, serial number {certificate.serial_number:x}, is on list {one.number} from {one.origin}"
+    return f"{whose}, serial number {certificate.serial_number:x}, is on {one.title} from {one.origin}"
 
 
 def _why_unknown(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
     lists: CRLSet,
-    applicable: list[RevocationList],
     now: datetime,
+    *,
+    is_ca: bool,
 ) -> str:
-    """Name the list that comes nearest to what is missing."""
-    if applicable:
-        newest = max(applicable, key=lambda one: one.next_update)
-        if newest.is_usable(now):
-            return f"the revocation list from {newest.origin} is stale: it ended at {_at(newest.next_update)}"
-        return f"the revocation list from {newest.origin} begins at {_at(newest.this_update)}; is the clock right?"
-    if signed := lists.of(issuer):
-        return f"the revocation list from {signed[0].origin} tells of other certificates of the same CA than this one"
+    """Name the CRL that comes nearest to what is missing."""
+    signed = lists.of(issuer)
+    covering = [one for one in signed if one.covers(certificate, is_ca=is_ca)]
+    if covering:
+        newest = max(covering, key=lambda one: one.next_update or one.this_update)
+        if not newest.is_usable(now):
+            return f"the CRL from {newest.origin} begins at {_at(newest.this_update)}; is the clock right?"
+        if newest.next_update is None:
+            return f"the CRL from {newest.origin} has no nextUpdate, so it cannot confirm that a certificate is good"
+        return f"the CRL from {newest.origin} is stale: it ended at {_at(newest.next_update)}"
+    limited = next((one for one in signed if one.limit), None)
+    if limited is not None:
+        return f"the CRL from {limited.origin} {limited.limit}, so it cannot confirm that a certificate is good"
+    if signed:
+        return f"the CRL from {signed[0].origin} covers other certificates of the same CA than this one"
     named = lists.named(issuer.subject)
     if named:
-        return f"the revocation list from {named[0].origin} bears the CA's name, but is not signed by it"
-    return f"no revocation list of {issuer.subject.rfc4514_string()} is known to tell of {certificate.serial_number:x}"
+        return f"the CRL from {named[0].origin} has the CA's name, but is not signed by it"
+    return f"no CRL of {issuer.subject.rfc4514_string()} is known that covers {certificate.serial_number:x}"
 
 
 def _at(moment: datetime) -> str:

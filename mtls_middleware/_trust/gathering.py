@@ -254,7 +254,11 @@ class Gatherer:
         return GatheredTrust(
             trusts=loaded.trusts,
             lists=lists,
-            warnings=(*loaded.warnings, *(warning for api in self._apis for warning in api.warnings)),
+            warnings=(
+                *loaded.warnings,
+                *(warning for api in self._apis for warning in api.warnings),
+                *(self._revocations.warnings if self._revocations is not None else ()),
+            ),
             problems=(
                 *self._file_problems,
                 *(api.problem for api in self._apis if api.problem),

@@ -198,4 +198,4 @@ def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: C
     issuers = (*(anchor.certificate for anchor in anchors), *trust.intermediates)
     if trust.authority is Authority.CUSTOM:
         issuers = (*issuers, *lists.issuers)
-    return any(one.is_fresh(now) for issuer in issuers for one in lists.of(issuer))
+    return any(one.confirms(now) for issuer in issuers for one in lists.of(issuer))

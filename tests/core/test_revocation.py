@@ -363,11 +363,11 @@ def test_where_nobody_asks_the_path_alone_counts() -> None:
 # --- what the operator reads --------------------------------------------------------------------------------------
 
 WHY: Mapping[str, tuple[Callable[[], list[bytes]], str]] = {
-    "none": (list, "no revocation list of CN=Regional Root"),
+    "none": (list, "no CRL of CN=Regional Root"),
     "stale": (lambda: [crl(regional_ca(), ends=NOW - DAY)], "list-0.crl is stale: it ended at 2026-11-22 00:00:00Z"),
     "early": (lambda: [crl(regional_ca(), begins=NOW + DAY)], "begins at 2026-11-24 00:00:00Z; is the clock right?"),
-    "another part": (lambda: [crl(regional_ca(), addresses=[A])], "list-0.crl tells of other certificates"),
-    "forged": (lambda: [crl(regional_ca(), key=new_ca().private_key)], "list-0.crl bears the CA's name, but"),
+    "another part": (lambda: [crl(regional_ca(), addresses=[A])], "list-0.crl covers other certificates"),
+    "forged": (lambda: [crl(regional_ca(), key=new_ca().private_key)], "list-0.crl has the CA's name, but"),
 }
 
 
@@ -380,7 +380,7 @@ def test_an_operator_reads_which_list_revoked_what() -> None:
     with pytest.raises(RejectionError) as caught:
         told(crl(regional_ca(), [good_client()], number=12))
     serial = good_client().certificate.serial_number
-    assert caught.value.detail == f"it, serial number {serial:x}, is on list 12 from list-0.crl"
+    assert caught.value.detail == f"it, serial number {serial:x}, is on CRL 12 from list-0.crl"
 
 
 def test_an_operator_reads_that_an_intermediate_is_revoked() -> None:

@@ -10,7 +10,7 @@ from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._io import fetch
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._trust import schedule
-from mtls_middleware._trust.crl import parsing, sources
+from mtls_middleware._trust.crl import entries, parsing, sources
 from tests.core.certs import good_client, regional_ca
 from tests.core.crls import crl as make
 from tests.core.test_revocation_gate import decide, snapshot
@@ -40,7 +40,7 @@ def test_each_mode_does_as_documented(mode: str, named: str, fresh: str, unknown
     "promise",
     [
         f"{CRL_BYTES:,} bytes a CRL, and {parsing.HEAD_BYTES:,} beside",
-        f"{parsing.EXTENSIONS} extensions an entry, of {parsing.EXTENSIONS_BYTES:,} bytes together",
+        f"{entries.EXTENSIONS} extensions an entry, of {entries.EXTENSIONS_BYTES:,} bytes together",
         f"at most {fetch.REDIRECTS}, never",
         f"{fetch.CRL_SECONDS:.0f} seconds a CRL",
         f"{sources.ADDRESSES_AN_ANCHOR} addresses an anchor",

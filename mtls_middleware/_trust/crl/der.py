@@ -54,7 +54,7 @@ def element(data: bytes, begin: int, limit: int) -> Element:
     """Find the element that begins at a place.
 
     Raises:
-        Unusable: it is cut off, or not DER.
+        InputError: it is cut off, or not DER.
     """
     if begin + 2 > limit:
         raise InputError("is cut off")
@@ -76,7 +76,7 @@ def elements(data: bytes, begin: int, limit: int) -> Iterator[Element]:
     """Go through the elements that stand one behind the other from `begin` up to `limit`.
 
     Raises:
-        Unusable: one of them is cut off, or not DER.
+        InputError: one of them is cut off, or not DER.
     """
     while begin < limit:
         found = element(data, begin, limit)
@@ -97,7 +97,7 @@ def content_of(data: bytes, pause: Pause) -> bytes:
     """Return the DER.
 
     Raises:
-        Unusable: there is none, or more than one.
+        InputError: there is none, or more than one.
     """
     if data.startswith(_SEQUENCE):
         return data

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -12,21 +12,34 @@ from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.crl import RevocationList
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind, Store
+from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware._trust.files import reading
 
 LISTS = 256
-"""Lists that are held; one CA may publish many parts. With more, the one that ended first is dropped."""
+"""CRLs that are held; one CA may publish many parts. With more, limited ones go first, then what ended first."""
+
+LOWER_NUMBER = "is newer, but has a lower number than what is known"
+"""How the sentence about a number that goes back begins (RFC 5280 §5.2.3 forbids it)."""
+
+_FORGET = "if its CA was restored from a backup, run: mtls-middleware trust forget-crl {}"
+
+_BESIDE = "\n"
+"""Between an address or path and what distinguishes a CRL that is kept beside the complete one."""
 
 CHAIN_BYTES = 131_072
 """PEM of one chain that is kept; four RSA-4096 certificates take 9,000. What a longer one teaches comes with calls."""
+
+
+_Place = tuple[object, object]
+"""A CA, or where a CRL came from, and the part that the CRL covers."""
 
 
 class KnownCRLs:
     """Hold lists. One thread at a time."""
 
     def __init__(self) -> None:
-        self._signed: dict[object, RevocationList] = {}
-        self._waiting: dict[object, RevocationList] = {}
+        self._signed: dict[_Place, RevocationList] = {}
+        self._waiting: dict[_Place, RevocationList] = {}
 
     @property
     def all(self) -> tuple[RevocationList, ...]:
@@ -41,17 +54,34 @@ class KnownCRLs:
             issuers: known CAs. A list in the name of none of them waits: its CA may come with a caller.
 
         Raises:
-            Unusable: it is forged, or older than what is held.
+            InputError: it is forged, or older than what is held.
         """
         signer = _signer_of(one, issuers)
         if signer is None:
-            _hold(self._waiting, one.origin, one)
+            _hold(self._waiting, (one.origin, one.part), one)
             return
-        place = (one.part, _key_of(signer))
-        held = self._signed.get(place)
-        if held is not None and (one.number < held.number or one.this_update < held.this_update):
-            raise InputError(f"is older than what is known: {_age(one)}, not {_age(held)}")
-        _hold(self._signed, place, one)
+        ca = (one.issuer, _key_of(signer), _other_certificate(one))
+        held = self._signed.get((ca, one.part))
+        if held is not None and one.is_older_than(held):
+            ages = f"{_age(one)}, not {_age(held)}"
+            if one.this_update <= held.this_update:
+                raise InputError(f"is older than what is known: {ages}")
+            raise InputError(f"{LOWER_NUMBER}: {ages}; {_FORGET.format(held.origin)}")
+        _hold(self._signed, (ca, one.part), one)
+        for place, other in [*self._signed.items()]:
+            if place[0] == ca and one.supersedes(other):
+                del self._signed[place]
+
+    def forget_number(self, origin: str) -> None:
+        """Let a CRL with a lower number replace the ones from a place, if its date is later. Until then they stay.
+
+        Args:
+            origin: address or path.
+        """
+        for crls in (self._signed, self._waiting):
+            for place, one in crls.items():
+                if one.origin == origin:
+                    crls[place] = replace(one, number=None)
 
     def review(self, issuers: Iterable[x509.Certificate]) -> None:
         """Look again at lists that wait, now that other CAs are known. What turns out forged or old is dropped."""
@@ -73,7 +103,7 @@ def require_true(one: RevocationList, *, issuers: Iterable[x509.Certificate], ma
         may_wait: a list in the name of none of them passes: its CA may come with a caller.
 
     Raises:
-        Unusable: it is forged, or of a CA that is not known.
+        InputError: it is forged, or of a CA that is not known.
     """
     if _signer_of(one, issuers) is None and not may_wait:
         raise InputError("bears the name of a CA that is not known")
@@ -87,10 +117,17 @@ def _signer_of(one: RevocationList, issuers: Iterable[x509.Certificate]) -> x509
     return signer
 
 
-def _hold(held: dict[object, RevocationList], place: object, one: RevocationList) -> None:
+def _hold(held: dict[_Place, RevocationList], place: _Place, one: RevocationList) -> None:
     held[place] = one
     if len(held) > LISTS:
-        del held[min(held, key=lambda other: held[other].next_update)]
+        del held[
+            min(held, key=lambda other: (not held[other].limit, held[other].next_update or held[other].this_update))
+        ]
+
+
+def _other_certificate(one: RevocationList) -> int | None:
+    """Return what distinguishes a CA's CRLs of one key: one that names a single certificate of it by its number."""
+    return one.authority_serial_number if one.authority_key_identifier is None else None
 
 
 def _key_of(issuer: x509.Certificate) -> bytes:
@@ -98,7 +135,8 @@ def _key_of(issuer: x509.Certificate) -> bytes:
 
 
 def _age(one: RevocationList) -> str:
-    return f"number {one.number} of {one.this_update:%Y-%m-%d %H:%M:%SZ}"
+    number = "" if one.number is None else f"number {one.number} of "
+    return f"{number}{one.this_update:%Y-%m-%d %H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +144,32 @@ class KeptCRL:
     """Hold a list as another process, or an earlier one, found it.
 
     Attributes:
+        key: of its entry in the store.
         origin: address or path.
-        content: the bytes of the list.
+        content: the bytes of the CRL; empty where the operator had it forgotten.
         at: when they came from there.
         is_new: whether this process has not seen them yet.
     """
 
+    key: str
     origin: str
     content: bytes
     at: datetime
     is_new: bool
+
+
+def _part_name(one: RevocationList) -> str:
+    part = (sorted(one.addresses or ()), str(one.scope), one.variant)
+    return hashlib.sha256(repr(part).encode()).hexdigest()
+
+
+def _identity(content: bytes) -> object:
+    """Return what a kept CRL tells of; without its number and dates."""
+    try:
+        found = parse_list(content, "")
+    except InputError:
+        return content
+    return found.issuer, found.part
 
 
 class CRLStore:
@@ -127,10 +181,39 @@ class CRLStore:
         self._chains_kept: set[str] = set()
         self._chains_seen: set[str] = set()
 
-    def keep_list(self, origin: str, content: bytes, at: datetime) -> None:
-        """Keep a list that was believed, and the time at which its place was asked."""
-        self._lists[origin] = hashlib.sha256(content).digest()
-        self._store.put(Kind.CRL, origin, content, at)
+    def keep_list(self, origin: str, content: bytes, at: datetime, *, beside: RevocationList | None = None) -> None:
+        """Keep a CRL that was believed, and the time at which its place was asked.
+
+        Args:
+            origin: where it came from.
+            content: its bytes.
+            at: aware, UTC.
+            beside: the CRL, where it can only revoke: it is kept beside the one from there that can confirm.
+        """
+        key = origin if beside is None else f"{origin}{_BESIDE}{_part_name(beside)}"
+        self._lists[key] = hashlib.sha256(content).digest()
+        self._store.put(Kind.CRL, key, content, at)
+
+    def forget_lists(self, origin: str, at: datetime) -> tuple[str, ...]:
+        """Forget what is kept from a place, and the same CRLs from other places; return these places.
+
+        An empty entry stays: with it, running processes do as `KnownCRLs.forget_number` does.
+
+        Args:
+            origin: address or path.
+            at: aware, UTC.
+        """
+        kept = {entry.key: _identity(entry.content) for entry in self._store.entries(Kind.CRL) if entry.content}
+        wanted = {identity for key, identity in kept.items() if key.partition(_BESIDE)[0] == origin}
+        found = [key for key, identity in kept.items() if identity in wanted]
+        for key in found:
+            self._store.put(Kind.CRL, key, b"", at)
+        return tuple(dict.fromkeys(key.partition(_BESIDE)[0] for key in found))
+
+    def origins(self) -> tuple[str, ...]:
+        """Return the places from which CRLs are kept."""
+        entries = self._store.entries(Kind.CRL)
+        return tuple(dict.fromkeys(entry.key.partition(_BESIDE)[0] for entry in entries if entry.content))
 
     def keep_chain(self, chain: Sequence[x509.Certificate], at: datetime) -> None:
         """Keep a chain, without its anchor: trust comes from the operator only."""
@@ -147,11 +230,12 @@ class CRLStore:
             digest = hashlib.sha256(entry.content).digest()
             is_new = self._lists.get(entry.key) != digest
             self._lists[entry.key] = digest
-            yield KeptCRL(origin=entry.key, content=entry.content, at=entry.at, is_new=is_new)
+            origin = entry.key.partition(_BESIDE)[0]
+            yield KeptCRL(key=entry.key, origin=origin, content=entry.content, at=entry.at, is_new=is_new)
 
-    def forget(self, origin: str) -> None:
-        """Show what is kept of a place as new once more: it could not be judged yet."""
-        self._lists.pop(origin, None)
+    def show_again(self, kept: KeptCRL) -> None:
+        """Return it as new once more: it could not be judged yet."""
+        self._lists.pop(kept.key, None)
 
     def chains(self) -> Iterator[tuple[str, tuple[bytes, ...]]]:
         """Return a name and the DERs, leaf first, of each chain from which nothing was learned yet."""

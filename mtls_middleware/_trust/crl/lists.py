@@ -25,6 +25,7 @@ from mtls_middleware._trust.crl.known import CRLStore, KnownCRLs, require_true
 from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware._trust.crl.sources import CRLSource, Learned, LearnedAddresses
 from mtls_middleware._trust.schedule import Draw, Schedule
+from mtls_middleware.display import displayed
 
 Trusts = Sequence[AuthorityTrust]
 
@@ -86,6 +87,7 @@ class Revocations:
         self._files: Hashable = None
         self._current = CRLSet()
         self._issuers: tuple[x509.Certificate, ...] = ()
+        self._warnings: tuple[str, ...] = ()
 
     # --- on the threads of requests -------------------------------------------------------------------------------
 
@@ -107,6 +109,7 @@ class Revocations:
         for source in self._sources.values():
             if source.path is not None:
                 list(self._steps(source, now))  # it asks no question: it is a file
+        self._warn(now)
 
     def ask_configured(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
         """Ask the operator's places that are due. What fails keeps the last good CRL; see `problems`.
@@ -148,7 +151,10 @@ class Revocations:
             source.idle = _is_told_by(configured, source.learned)
             if not source.idle and (force or source.schedule.is_due(now)):
                 due.append(source)
+        for learned in self._learned.unusable:
+            self._store.keep_chain(learned.path, now)
         yield from self._ask(due, now)
+        self._warn(now)
 
     def learn_unverified(self, ders: Sequence[bytes], trusts: Trusts, now: datetime) -> bool:
         """Judge a chain as if it came with a call, learn from it if it passes, and return whether it did.
@@ -203,6 +209,11 @@ class Revocations:
         return tuple(_problem(source) for source in self._sources.copy().values() if source.error and not source.idle)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return one sentence for each CRL that can only revoke, and each certificate whose CRL cannot be fetched."""
+        return self._warnings
+
+    @property
     def views(self) -> tuple[CRLView, ...]:
         """Describe each place that is asked."""
         return tuple(
@@ -227,6 +238,10 @@ class Revocations:
         self._know(trusts)
         self._sources = dict(self._planned(now))
         self._merge(now)
+
+    def _warn(self, now: datetime) -> None:
+        configured = [source for source in self._sources.values() if source.learned is None]
+        self._warnings = tuple(dict.fromkeys(_warnings_of(configured, self._learned.unusable, now)))
 
     def _know(self, trusts: Trusts) -> None:
         anchors = [anchor.certificate for trust in trusts for anchor in trust.anchors]
@@ -264,18 +279,30 @@ class Revocations:
         """Take in the lists that were kept. A bad one is nobody's problem: its place will be asked."""
         for kept in self._store.lists():
             source = next((one for one in self._sources.values() if kept.origin in one.places), None)
+            if kept.is_new and not kept.content:
+                self._known.forget_number(kept.origin)
+                if source is not None:
+                    source.schedule = self._schedule(now)
+                continue
+            if not kept.content:
+                continue
             if kept.is_new:
                 try:
                     found = parse_list(kept.content, kept.origin, believe=self._believing(source))
                     if not found.is_usable(now):  # as long as the clock is wrong
-                        self._store.forget(kept.origin)
+                        self._store.show_again(kept)
                         continue
                     self._known.offer(found, self._issuers)
                 except InputError:
                     continue
-                if source is not None:
+                if source is not None and kept.key == kept.origin:
                     source.held = found
-            if source is not None and source.held is not None and _is_news(kept.at, source, now):
+            if (
+                source is not None
+                and kept.key == kept.origin
+                and source.held is not None
+                and _is_news(kept.at, source, now)
+            ):
                 source.succeeded(source.held, min(kept.at, now))
 
     def _ask(self, sources: Iterable[CRLSource], now: datetime) -> Asking:
@@ -294,17 +321,20 @@ class Revocations:
                 content = (yield place) if _is_address(place) else _read(place)
                 found = source.parsed(content) or parse_list(content, place, believe=self._believing(source))
                 _require_begun(found, now)
-                _require_meant(found, source)
                 self._known.offer(found, self._issuers)
             except InputError as error:
                 errors.append(f"{place}: {error}")
                 continue
-            source.take(found, content)
-            self._store.keep_list(place, content, now)
-            if found.is_fresh(now):
+            shortcoming = _shortcoming(found, source)
+            source.take(found, content, only_revokes=bool(shortcoming) and source.learned is not None)
+            self._store.keep_list(place, content, now, beside=found if shortcoming else None)
+            if shortcoming and source.learned is not None:
+                errors.append(f"{place}: {shortcoming}")
+            elif found.next_update is not None and not found.is_fresh(now):
+                errors.append(f"{place}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
+            else:
                 source.succeeded(found, now)
                 return
-            errors.append(f"{place}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
         source.failed("; ".join(errors), now)
 
     def _believing(self, source: CRLSource | None) -> Callable[[RevocationList], None]:
@@ -354,22 +384,44 @@ def _require_begun(found: RevocationList, now: datetime) -> None:
         raise InputError(f"begins at {found.this_update:%Y-%m-%d %H:%M:%SZ}: not usable yet; is the clock right?")
 
 
-def _require_meant(found: RevocationList, source: CRLSource) -> None:
-    """Refuse a list that its CA signed for other addresses: a swap would hide what the right one names."""
-    if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.places):
-        raise InputError("is bound to other addresses than this one")
+def _shortcoming(found: RevocationList, source: CRLSource) -> str:
+    """Return why a CRL can only revoke; empty where it can also confirm that a certificate is good."""
+    limit = str(found.limit)
+    if not limit and found.next_update is None:
+        limit = "has no nextUpdate"
+    if not limit and source.learned is not None and found.addresses is not None:
+        # A swap would hide what the right one names.
+        limit = "is bound to other addresses than this one" if found.addresses.isdisjoint(source.places) else ""
+    return f"{limit}: it can revoke, but cannot confirm that a certificate is good" if limit else ""
 
 
 def _is_told_by(configured: Iterable[CRLSource], learned: Learned) -> bool:
     """Return whether a list of the operator's tells of this certificate, so that nobody else need be asked."""
     lists = (source.held for source in configured if source.held is not None)
     return any(
-        one.covers(learned.certificate, is_ca=learned.is_ca) and one.is_signed_by(learned.issuer) for one in lists
+        one.next_update is not None
+        and one.covers(learned.certificate, is_ca=learned.is_ca)
+        and one.is_signed_by(learned.issuer)
+        for one in lists
     )
 
 
 def _problem(source: CRLSource) -> str:
     held = source.held
     if held is None:
-        return f"CRL {source.error}; none is known from there"
-    return f"CRL {source.error}; number {held.number}, until {held.next_update:%Y-%m-%d %H:%M:%SZ}, stays"
+        return f"CRL {source.error}; none{' that can' if source.last is not None else ''} is known from there"
+    number = "the last" if held.number is None else f"number {held.number}"
+    until = "" if held.next_update is None else f" until {held.next_update:%Y-%m-%d %H:%M:%SZ},"
+    return f"CRL {source.error}; {number},{until} stays"
+
+
+def _warnings_of(configured: Sequence[CRLSource], unusable: Iterable[Learned], now: datetime) -> Iterator[str]:
+    """Go through what an operator can do better: CRLs that can only revoke, and certificates whose CRL nobody finds."""
+    for source in configured:
+        shortcoming = _shortcoming(source.held, source) if source.held is not None else ""
+        if shortcoming:
+            yield f"CRL {source.origin}: {shortcoming}"
+    for learned in unusable:
+        if now <= learned.certificate.not_valid_after_utc and not _is_told_by(configured, learned):
+            issuer = displayed(learned.issuer.subject.rfc4514_string())
+            yield f"no CRL is fetched for a certificate of {issuer}: {learned.unusable}; name its CRL in MTLS_CRL_URLS"

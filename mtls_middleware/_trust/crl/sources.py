@@ -3,22 +3,30 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from cryptography import x509
 
-from mtls_middleware._core.certificate import crl_addresses
+from mtls_middleware._core.certificate import UNREADABLE, crl_addresses
 from mtls_middleware._core.crl import RevocationList
-from mtls_middleware._io.fetch import is_followed
+from mtls_middleware._io.fetch import endpoint_of, is_followed
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._trust.schedule import Schedule
+from mtls_middleware.display import displayed
 
 ADDRESSES_AN_ANCHOR = 8
 """Addresses that are remembered for one anchor; with more, those that were learned longest ago are forgotten."""
+
+REASONS_SHOWN = 3
+"""Of one certificate."""
+
+ADDRESS_SHOWN = 200
+"""Characters."""
 
 Chain = tuple[x509.Certificate, ...]
 
@@ -28,7 +36,8 @@ class Learned:
     """Remember where the list that tells of a certificate is published.
 
     Attributes:
-        addresses: alternatives; each is http or https.
+        addresses: alternatives; each is http or https. Empty where none of those that it names can be used.
+        unusable: why none can be; empty where one can.
         certificate: it names them.
         issuer: signed it, and signs the list.
         is_ca: whether the certificate is an intermediate.
@@ -40,6 +49,7 @@ class Learned:
     issuer: x509.Certificate
     is_ca: bool
     path: Chain
+    unusable: str = ""
 
 
 class CRLSource:
@@ -51,7 +61,8 @@ class CRLSource:
         learned: where the addresses come from; None where the operator wrote them down.
         idle: a list of the operator's tells of the same, so nobody is asked.
         last_success: when a list came that was taken, UTC; None before the first.
-        held: that list.
+        held: that CRL; of a learned place, the last one that can confirm that a certificate is good.
+        last: the last one that its CA signed; it may only revoke.
         error: why the last attempt failed; empty where it did not.
     """
 
@@ -62,6 +73,7 @@ class CRLSource:
         self.idle = False
         self.last_success: datetime | None = None
         self.held: RevocationList | None = None
+        self.last: RevocationList | None = None
         self.error = ""
         self._digest = b""
 
@@ -76,13 +88,21 @@ class CRLSource:
         return None if "://" in self.origin else Path(self.origin)
 
     def parsed(self, content: bytes) -> RevocationList | None:
-        """Return the list that is held if these are its bytes: reading a long one again costs."""
-        return self.held if self._digest == hashlib.sha256(content).digest() else None
+        """Return the last CRL if these are its bytes: reading a long one again costs."""
+        return self.last if self._digest == hashlib.sha256(content).digest() else None
 
-    def take(self, one: RevocationList, content: bytes) -> None:
-        """Hold a list, made from these bytes."""
-        self.held = one
+    def take(self, one: RevocationList, content: bytes, *, only_revokes: bool = False) -> None:
+        """Remember a CRL, made from these bytes.
+
+        Args:
+            one: its CA signed it.
+            content: its bytes.
+            only_revokes: what was held before from here stays.
+        """
+        self.last = one
         self._digest = hashlib.sha256(content).digest()
+        if not only_revokes:
+            self.held = one
 
     def succeeded(self, one: RevocationList, at: datetime) -> None:
         """Plan the next question: as usual, but well before the list ends."""
@@ -100,6 +120,7 @@ class LearnedAddresses:
 
     def __init__(self) -> None:
         self._by_anchor: dict[x509.Certificate, OrderedDict[tuple[str, ...], Learned]] = {}
+        self._unusable: dict[x509.Certificate, OrderedDict[str, Learned]] = {}
         self._lock = threading.Lock()
         follow_forks(self)
 
@@ -107,6 +128,10 @@ class LearnedAddresses:
         """Take the addresses out of a chain that was verified in everything but revocation; return the new ones."""
         new = []
         for learned in _read(path):
+            if learned.unusable:
+                with self._lock:
+                    _remember(self._unusable.setdefault(path[-1], OrderedDict()), learned)
+                continue
             with self._lock:
                 known = self._by_anchor.setdefault(path[-1], OrderedDict())
                 if learned.addresses not in known:
@@ -121,6 +146,7 @@ class LearnedAddresses:
         """Forget what was learned below anchors that are none any more."""
         with self._lock:
             self._by_anchor = {anchor: known for anchor, known in self._by_anchor.items() if anchor in anchors}
+            self._unusable = {anchor: known for anchor, known in self._unusable.items() if anchor in anchors}
 
     @property
     def all(self) -> tuple[Learned, ...]:
@@ -128,17 +154,69 @@ class LearnedAddresses:
         with self._lock:
             return tuple(one for known in self._by_anchor.values() for one in known.values())
 
+    @property
+    def unusable(self) -> tuple[Learned, ...]:
+        """Return what names addresses of which none can be used."""
+        with self._lock:
+            return tuple(one for known in self._unusable.values() for one in known.values())
+
     def after_fork(self) -> None:
         """Forget a lock that a thread of the parent may have held."""
         self._lock = threading.Lock()
 
 
+def _remember(known: OrderedDict[str, Learned], learned: Learned) -> None:
+    """Keep one for each way in which addresses are unusable; the other certificates of the CA say the same."""
+    known[learned.unusable] = learned
+    known.move_to_end(learned.unusable)
+    while len(known) > ADDRESSES_AN_ANCHOR:
+        known.popitem(last=False)
+
+
 def _read(path: Chain) -> list[Learned]:
     found = []
-    for place, (certificate, issuer) in enumerate(pairwise(path)):
+    for index, (certificate, issuer) in enumerate(pairwise(path)):
         addresses = tuple(filter(is_followed, crl_addresses(certificate)))[:ADDRESSES_AN_ANCHOR]
-        if addresses:
+        unusable = "" if addresses else _why_unusable(certificate)
+        if addresses or unusable:
             found.append(
-                Learned(addresses=addresses, certificate=certificate, issuer=issuer, is_ca=place > 0, path=path)
+                Learned(
+                    addresses=addresses,
+                    certificate=certificate,
+                    issuer=issuer,
+                    is_ca=index > 0,
+                    path=path,
+                    unusable=unusable,
+                )
             )
     return found
+
+
+def _why_unusable(certificate: x509.Certificate) -> str:
+    """Return what a certificate names in place of a CRL's address; empty where it names nothing."""
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except x509.ExtensionNotFound:
+        return ""
+    except UNREADABLE:
+        return "its distribution points cannot be read"
+    reasons = dict.fromkeys(reason for point in points for reason in _why_not_asked(point))
+    return "; ".join((*islice(reasons, REASONS_SHOWN), *(["…"] if len(reasons) > REASONS_SHOWN else [])))
+
+
+def _why_not_asked(point: x509.DistributionPoint) -> Iterator[str]:
+    if point.crl_issuer:
+        yield "its CRL is signed by another CA (cRLIssuer)"
+    elif point.reasons:
+        yield "its CRL covers only some reasons"
+    elif not point.full_name:
+        yield "its distribution point is a relative name"
+    else:
+        for name in point.full_name:
+            if not isinstance(name, x509.UniformResourceIdentifier):
+                yield "its distribution point is a name that is not an address"
+                continue
+            try:
+                endpoint_of(name.value)
+            except InputError as error:
+                yield f"{displayed(name.value, ADDRESS_SHOWN)} {error}"

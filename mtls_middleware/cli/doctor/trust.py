@@ -12,6 +12,7 @@ from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import Problems, subject_of
 from mtls_middleware._io.store import Kind
+from mtls_middleware._trust.crl.known import LOWER_NUMBER
 from mtls_middleware._trust.crl.lists import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
 from mtls_middleware._trust.gathering import GatheredTrust
@@ -300,10 +301,11 @@ def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) ->
         return tell(Check.REVOCATION_LIST, f"{displayed(view.error, _TEXT_LIMIT)}{learned}", _cure(view))
     age = now - held.this_update
     seen = (
-        f"{origin}{learned}: number {held.number}, {len(held.serial_numbers)} entries, {age.days} days old, "
-        f"until {held.next_update:%Y-%m-%d %H:%M:%SZ}"
+        f"{origin}{learned}: {'no number' if held.number is None else f'number {held.number}'}, "
+        f"{len(held.serial_numbers)} entries, {age.days} days old, "
+        + ("no nextUpdate" if held.next_update is None else f"until {held.next_update:%Y-%m-%d %H:%M:%SZ}")
     )
-    if not held.is_fresh(now):
+    if held.next_update is not None and not held.is_fresh(now):
         return tell(Check.REVOCATION_LIST, f"{seen}, which is over", _cure(view))
     if view.error:
         return _ABOUT_REVOCATION.warning(
@@ -311,10 +313,14 @@ def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) ->
             f"{displayed(view.error, _TEXT_LIMIT)}; the last good CRL stays. {seen}",
             _cure(view),
         )
+    if held.limit or held.next_update is None:
+        return tell(Check.REVOCATION_LIST, f"{seen}: it can revoke, but cannot confirm", _cure(view))
     return _ABOUT_REVOCATION.ok(Check.REVOCATION_LIST, seen)
 
 
 def _cure(view: CRLView) -> str:
+    if LOWER_NUMBER in view.error:
+        return "if the CA was restored from a backup, run mtls-middleware trust forget-crl with that address or file"
     if "MTLS_CRL_NETWORKS" in view.error:
         return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
     if "://" not in view.origin:

@@ -247,10 +247,10 @@ def _seen(evidence: Evidence, evaluation: Evaluation) -> tuple[str, ...]:
 def _crls(evaluation: Evaluation) -> Iterator[str]:
     crls = CRLSet() if evaluation.snapshot is None else evaluation.snapshot.lists
     for index, (certificate, issuer) in enumerate(pairwise(evaluation.decision.chain)):
-        fresh = (one for one in crls.of(issuer) if one.is_fresh(evaluation.now))
+        fresh = (one for one in crls.of(issuer) if one.confirms(evaluation.now))
         for one in (one for one in fresh if one.covers(certificate, is_ca=index > 0)):
             until = f"until {one.next_update:%Y-%m-%d %H:%MZ}"
-            yield f"list {one.number} from {displayed(one.origin)}, {until}, has no {certificate.serial_number:x}"
+            yield f"{one.title} from {displayed(one.origin)}, {until}, has no {certificate.serial_number:x}"
 
 
 def _uses(chain: PresentedChain) -> Iterator[str]:

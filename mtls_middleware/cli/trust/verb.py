@@ -178,10 +178,11 @@ def _ends(end: datetime, now: datetime) -> str:
 
 def _list(one: CRLStatus) -> str:
     trouble = f": {one.error}" if one.error else ""
-    if one.next_update is None:
+    if one.this_update is None:
         return f"{displayed(one.origin)}: none loaded{trouble}"
-    until = f"until {one.next_update:%Y-%m-%d %H:%MZ}"
-    return f"{displayed(one.origin)}: number {one.number}, {counted(one.entries, 'entry', 'entries')}, {until}{trouble}"
+    until = "no nextUpdate" if one.next_update is None else f"until {one.next_update:%Y-%m-%d %H:%MZ}"
+    number = "no number" if one.number is None else f"number {one.number}"
+    return f"{displayed(one.origin)}: {number}, {counted(one.entries, 'entry', 'entries')}, {until}{trouble}"
 
 
 def _api(one: APIStatus) -> str:
@@ -296,11 +297,12 @@ def _of_lists(before: Status, after: Status) -> Iterator[str]:
     known = {one.origin: one for one in before.lists}
     for one in after.lists:
         old = known.get(one.origin)
-        if one.number is None or (old is not None and (old.number, old.this_update) == (one.number, one.this_update)):
+        if one.this_update is None or (old and (old.number, old.this_update) == (one.number, one.this_update)):
             continue
         place = displayed(one.origin)
         instead = "" if old is None or old.number is None else f" instead of {old.number}"
-        yield f"{place}: list {one.number}{instead}, with {counted(one.entries, 'entry', 'entries')}"
+        title = f"of {one.this_update:%Y-%m-%d %H:%M:%SZ}" if one.number is None else f"{one.number}"
+        yield f"{place}: CRL {title}{instead}, with {counted(one.entries, 'entry', 'entries')}"
 
 
 def _of_apis(before: Status, after: Status) -> Iterator[str]:

@@ -4,13 +4,15 @@ import base64
 import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mtls_middleware._core.crl import RevocationList
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import InputError
-from mtls_middleware._trust.crl import der, parsing
+from mtls_middleware._trust.crl import der
+from mtls_middleware._trust.crl import entries as entries_of
 from mtls_middleware._trust.crl import parsing as parser
 from mtls_middleware._trust.crl.parsing import parse_list
 from mtls_middleware.testing import RegionalCA
@@ -138,7 +140,7 @@ READ: Mapping[str, Callable[[int], Iterable[bytes]]] = {
         _entry(_sequence(_extension(number))) for number in range(size // 40)
     ),
     "entries with as many extensions as there may be": lambda size: (
-        _entry(_sequence(*(_extension(number + 16 * place) for number in range(parsing.EXTENSIONS))))
+        _entry(_sequence(*(_extension(number + 16 * place) for number in range(entries_of.EXTENSIONS))))
         for place in range(size // 260)
     ),
 }
@@ -163,13 +165,13 @@ def test_no_list_holds_more_entries_than_the_shortest_ones_that_fit() -> None:
 def entries_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note how many bytes of entries are read."""
     seen: list[int] = []
-    read = parsing.read_serial_numbers
+    read = entries_of.read_entries
 
-    def noting(data: bytes, begin: int, end: int, pause: Callable[[], None]) -> object:
+    def noting(data: bytes, begin: int, end: int, *others: Any, **named: Any) -> object:
         seen.append(end - begin)
-        return read(data, begin, end, pause)
+        return read(data, begin, end, *others, **named)
 
-    monkeypatch.setattr(parser, "read_serial_numbers", noting)
+    monkeypatch.setattr(parser, "read_entries", noting)
     return seen
 
 

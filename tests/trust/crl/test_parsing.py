@@ -3,6 +3,7 @@
 import base64
 import textwrap
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,15 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._core.crl import Scope
+from mtls_middleware._core.crl import Limit, Scope
 from mtls_middleware._io import forks
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.crl import der
 from mtls_middleware._trust.crl import der as crl_der
-from mtls_middleware._trust.crl.parsing import EXTENSIONS_KNOWN, HEAD_BYTES, SLICE_ENTRIES, parse_list
+from mtls_middleware._trust.crl import entries as entries_of
+from mtls_middleware._trust.crl.entries import EXTENSIONS_KNOWN, SLICE_ENTRIES
+from mtls_middleware._trust.crl.parsing import HEAD_BYTES, parse_list
 from mtls_middleware.testing import KeyKind, RegionalCA
 from mtls_middleware.testing.signing import name_of
 from tests.core.certs import NOW, good_client, new_ca, regional_ca
@@ -133,7 +136,7 @@ def _entry(number: bytes, extensions: bytes = b"", date: bytes = b"\x17\x0d26110
 
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD.keys())
 def test_it_is_read(make: Make) -> None:
-    assert parsed(make()).number >= 1
+    assert parsed(make()).number
 
 
 def test_the_addresses_that_it_is_bound_to_are_read() -> None:
@@ -192,10 +195,6 @@ def _dropped(*places: int) -> Make:
     )
 
 
-def _without_next_update() -> bytes:
-    return edited(CA, crl(CA), lambda fields: [*fields[:4], *fields[5:]])
-
-
 def _mismatched() -> bytes:
     sha512 = bytes.fromhex("300a06082a8648ce3d040304")
     return edited(CA, crl(CA), lambda fields: [fields[0], sha512, *fields[2:]])
@@ -207,56 +206,34 @@ def _sha1() -> bytes:
 
 
 REFUSED: Mapping[str, tuple[Make, str]] = {
-    "no number": (lambda: crl(CA, number=None), "has no CRL number"),
-    "a critical number": (
-        lambda: crl(CA, critical_number=True),
-        "critical extension that is not understood (2.5.29.20)",
-    ),
-    "no next update": (_without_next_update, "has no nextUpdate"),
-    "ends before it begins": (
-        lambda: edited(CA, crl(CA), lambda f: [*f[:3], f[4], f[3], *f[5:]]),
-        "ends before it begins",
-    ),
-    "delta": (lambda: crl(CA, extensions=[(x509.DeltaCRLIndicator(1), True)]), "delta"),
-    "delta, not critical": (lambda: crl(CA, extensions=[(x509.DeltaCRLIndicator(1), False)]), "delta"),
-    "indirect": (lambda: crl(CA, addresses=[A], point={"indirect_crl": True}), "indirect"),
-    "some reasons": (
-        lambda: crl(CA, addresses=[A], point={"only_some_reasons": frozenset([x509.ReasonFlags.key_compromise])}),
-        "some reasons",
-    ),
-    "attribute certificates": (lambda: crl(CA, point={"only_contains_attribute_certs": True}), "attribute"),
-    "a relative name": (
-        lambda: crl(CA, point={"relative_name": x509.RelativeDistinguishedName(list(name_of("X"))[:1])}),
-        "relative name",
-    ),
-    "a name that is not an address": (
-        lambda: crl(CA, point={"full_name": [x509.DirectoryName(name_of("X"))]}),
-        "a name that is not an address",
-    ),
     "a critical extension": (lambda: crl(CA, extensions=[(UNKNOWN_EXTENSION, True)]), "not understood (1.2.3.4)"),
     "a critical pointer to deltas": (lambda: crl(CA, extensions=[(_freshest(), True)]), "not understood (2.5.29.46)"),
     "a critical extension in an entry": (
         lambda: crl(CA, [1, entry(7, (UNKNOWN_EXTENSION, True))]),
         "an entry with a critical extension",
     ),
-    "an entry of another CA": (
-        lambda: crl(CA, [1, entry(7, (x509.CertificateIssuer([x509.DirectoryName(name_of("X"))]), True))]),
-        "indirect",
-    ),
-    "an entry of another CA, not critical": (
-        lambda: crl(CA, [entry(7, (x509.CertificateIssuer([x509.DirectoryName(name_of("X"))]), False))]),
-        "indirect",
-    ),
-    "removeFromCRL": (
-        lambda: crl(CA, [entry(7, (x509.CRLReason(x509.ReasonFlags.remove_from_crl), False))]),
-        "a reason that a complete CRL cannot have",
-    ),
-    "a garbled reason": (lambda: with_entries(CA, _entry(b"\1", _extension("551d15", b"\1"))), "a reason"),
     "SHA-224": (lambda: crl(CA, hash_algorithm=hashes.SHA224()), "weak or unusual algorithm (1.2.840.10045.4.3.1)"),
     "SHA-1": (_sha1, "weak or unusual algorithm (1.2.840.10045.4.1)"),
     "Ed25519": (lambda: crl(RegionalCA(key=KeyKind.ED25519, now=NOW)), "weak or unusual algorithm (1.3.101.112)"),
+    "a critical reason that is garbled": (
+        lambda: with_entries(CA, _entry(b"\7", _extension("551d15", b"\1", critical=b"\1\1\xff"))),
+        "an entry with a critical extension",
+    ),
+    "an entry of an issuer that is no name": (
+        lambda: with_entries(CA, _entry(b"\7", _extension("551d1d", b"\x30\4\xa4\2\5\0"))),
+        "an entry whose issuer cannot be read",
+    ),
+    "an entry of an issuer that is no sequence": (
+        lambda: with_entries(CA, _entry(b"\7", _extension("551d1d", b"\5\0"))),
+        "an entry whose issuer cannot be read",
+    ),
+    "an entry with many issuers": (
+        lambda: with_entries(
+            CA, _entry(b"\7", _extension("551d1d", der.encode(der.SEQUENCE, b"\x82\1a" * (entries_of.EXTENSIONS + 1))))
+        ),
+        "an entry with more than 16 names of its issuer",
+    ),
     "two algorithms": (_mismatched, "two different signature algorithms"),
-    "version 1": (_dropped(0, 5), "has no CRL number"),
     "version 3": (lambda: edited(CA, crl(CA), lambda f: [b"\2\1\2", *f[1:]]), "cannot be read"),
     "entries twice": (lambda: edited(CA, crl(CA, [7]), lambda f: [*f[:6], *f[5:]]), "entries twice"),
     "entries behind the extensions": (
@@ -294,6 +271,156 @@ REFUSED: Mapping[str, tuple[Make, str]] = {
     "gzip": (lambda: b"\x1f\x8b\x08\0", "is compressed"),
     "text": (lambda: b"not found", "neither DER nor PEM"),
 }
+
+
+def _of(name: x509.Name) -> tuple[x509.ExtensionType, bool]:
+    return x509.CertificateIssuer([x509.DirectoryName(name)]), True
+
+
+def _removed(revoked: int) -> x509.RevokedCertificate:
+    return entry(revoked, (x509.CRLReason(x509.ReasonFlags.remove_from_crl), False))
+
+
+OTHER = name_of("X")
+INDIRECT = {"indirect_crl": True}
+DELTA = [(x509.DeltaCRLIndicator(1), True)]
+SOME = {"only_some_reasons": frozenset([x509.ReasonFlags.key_compromise])}
+RELATIVE = {"relative_name": x509.RelativeDistinguishedName(list(OTHER)[:1])}
+
+ONLY_REVOKES: Mapping[str, tuple[Make, Limit]] = {
+    "delta": (lambda: crl(CA, [7], extensions=DELTA), Limit.DELTA),
+    "delta, not critical": (lambda: crl(CA, [7], extensions=[(x509.DeltaCRLIndicator(1), False)]), Limit.DELTA),
+    "delta of an address": (lambda: crl(CA, [7], addresses=[A], extensions=DELTA), Limit.DELTA),
+    "indirect": (lambda: crl(CA, [7], addresses=[A], point=INDIRECT), Limit.INDIRECT),
+    "indirect delta": (lambda: crl(CA, [7], point=INDIRECT, extensions=DELTA), Limit.INDIRECT),
+    "some reasons": (lambda: crl(CA, [7], addresses=[A], point=SOME), Limit.REASONS),
+    "attribute certificates": (
+        lambda: crl(CA, [7], point={"only_contains_attribute_certs": True}),
+        Limit.ATTRIBUTES,
+    ),
+    "a relative name": (lambda: crl(CA, [7], point=RELATIVE), Limit.RELATIVE_NAME),
+    "a name that is not an address": (
+        lambda: crl(CA, [7], point={"full_name": [x509.DirectoryName(OTHER)]}),
+        Limit.OTHER_NAME,
+    ),
+    "an entry of another CA": (lambda: crl(CA, [7, entry(8, _of(OTHER))]), Limit.INDIRECT),
+    "an entry of another CA, not critical": (
+        lambda: crl(CA, [7, entry(8, (_of(OTHER)[0], False))]),
+        Limit.INDIRECT,
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "limit"), ONLY_REVOKES.values(), ids=ONLY_REVOKES.keys())
+def test_what_is_not_complete_is_read_and_can_only_revoke(make: Make, limit: Limit) -> None:
+    found = parsed(make())
+    assert (found.limit, found.variant != b"") == (limit, True)
+    assert 7 in found.serial_numbers
+    assert 8 not in found.serial_numbers
+    assert found.is_fresh(NOW)
+    assert not found.confirms(NOW)
+    assert not found.covers(CA.client(crl_url=A).certificate, is_ca=False)
+
+
+ODD: Mapping[str, Make] = {
+    "no number": lambda: crl(CA, [7], number=None),
+    "a critical number": lambda: crl(CA, [7], critical_number=True),
+    "version 1": lambda: edited(CA, crl(CA, [7]), lambda fields: fields[1:6]),
+    "an entry of its own CA": lambda: crl(CA, [entry(7, _of(CA.certificate.subject))]),
+    "an entry of its own CA, written in another way": lambda: crl(
+        CA, [entry(7, _of(_shouted(CA.certificate.subject)))]
+    ),
+    "an entry of several names": lambda: crl(
+        CA,
+        [
+            entry(
+                7,
+                (
+                    x509.CertificateIssuer(
+                        [x509.DNSName("x"), *map(x509.DirectoryName, (OTHER, CA.certificate.subject))]
+                    ),
+                    True,
+                ),
+            )
+        ],
+    ),
+    "an entry that removes": lambda: crl(CA, [7, _removed(8)]),
+    "an entry that removes what another one revokes": lambda: crl(CA, [7, _removed(7)]),
+    "a garbled reason": lambda: with_entries(CA, _entry(b"\7", _extension("551d15", b"\1"))),
+    "a reason that does not exist": lambda: with_entries(CA, _entry(b"\7", _extension("551d15", b"\x0a\1\x63"))),
+    "two reasons": lambda: with_entries(CA, _entry(b"\7", der.encode(der.SEQUENCE, _reason(8) + _reason(1)))),
+}
+
+
+def _reason(code: int) -> bytes:
+    whole = _extension("551d15", bytes([der.ENUMERATED, 1, code]))
+    outer = der.element(whole, 0, len(whole))
+    return whole[outer.content : outer.end]
+
+
+def _shout(value: str) -> str:
+    return f" {value.swapcase()}  " if len(value) > 2 else value.swapcase()  # a country has two letters
+
+
+def _shouted(name: x509.Name) -> x509.Name:
+    return x509.Name([x509.NameAttribute(one.oid, _shout(str(one.value)), _validate=False) for one in name])
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
+def test_what_is_odd_revokes_and_confirms(make: Make) -> None:
+    found = parsed(make())
+    assert 7 in found.serial_numbers
+    assert 8 not in found.serial_numbers
+    assert found.confirms(NOW)
+
+
+def test_what_is_removed_only_is_not_revoked() -> None:
+    assert 7 not in parsed(crl(CA, [_removed(7)])).serial_numbers
+    assert 7 not in parsed(crl(CA, [_removed(7)], extensions=DELTA)).serial_numbers
+
+
+NEVER_FRESH: Mapping[str, Make] = {
+    "no next update": lambda: edited(CA, crl(CA, [7]), lambda fields: [*fields[:4], *fields[5:]]),
+    "no next update, version 1": lambda: edited(CA, crl(CA, [7]), lambda fields: [*fields[1:4], fields[5]]),
+    "ends before it begins": lambda: edited(CA, crl(CA, [7]), lambda f: [*f[:3], f[4], f[3], *f[5:]]),
+}
+
+
+@pytest.mark.parametrize("make", NEVER_FRESH.values(), ids=NEVER_FRESH.keys())
+@pytest.mark.parametrize("at", [NOW - WEEK, NOW - HOUR, NOW, NOW + WEEK, NOW + 9 * WEEK])
+def test_what_has_no_time_in_which_it_is_fresh_can_only_revoke(make: Make, at: datetime) -> None:
+    found = parsed(make())
+    assert 7 in found.serial_numbers
+    assert not found.confirms(at)
+
+
+INDIRECT_ENTRIES: Mapping[str, tuple[list[x509.Name | None], list[int]]] = {
+    "without any issuer": ([None, None], [1, 2]),
+    "behind another CA's": ([None, OTHER, None], [1]),
+    "behind one of its own": ([OTHER, CA.certificate.subject, None], [2, 3]),
+    "other CAs only": ([OTHER, None, name_of("Y"), None], []),
+}
+
+
+@pytest.mark.parametrize(("issuers", "own"), INDIRECT_ENTRIES.values(), ids=INDIRECT_ENTRIES.keys())
+def test_an_entry_of_an_indirect_crl_has_the_issuer_of_the_one_before(
+    issuers: list[x509.Name | None], own: list[int]
+) -> None:
+    made = [entry(number, *([] if name is None else [_of(name)])) for number, name in enumerate(issuers, 1)]
+    found = parsed(crl(CA, made, point=INDIRECT))
+    assert [number for number in range(1, len(made) + 1) if number in found.serial_numbers] == own
+    assert len(found.serial_numbers) == len(own)
+
+
+def test_an_entry_of_another_crl_has_the_issuer_of_the_crl() -> None:
+    found = parsed(crl(CA, [1, entry(2, _of(OTHER)), 3]))
+    assert [number for number in (1, 2, 3) if number in found.serial_numbers] == [1, 3]
+
+
+def test_many_different_issuers_are_each_read() -> None:
+    many = [entry(number + 10, _of(name_of(f"CA {number}"))) for number in range(EXTENSIONS_KNOWN + 9)]
+    found = parsed(crl(CA, [*many, entry(7, _of(CA.certificate.subject)), 8], point=INDIRECT))
+    assert len(found.serial_numbers) == 2
 
 
 def _doubled(extensions: bytes) -> bytes:
