@@ -438,6 +438,20 @@ def refresh(*, json: Annotated[bool, typer.Option("--json", help="Print the resu
     sys.exit(run_refresh(as_json=json))
 
 
+@trust.command(name="forget-crl")
+def forget_crl(origin: Annotated[str, typer.Argument(help="Address or file of the CRL, as in the message.")]) -> None:
+    """Accept a CRL with a lower number than the last one, once, after its CA was restored from a backup.
+
+    A CRL whose number went back is refused, because it may be an old copy. This removes the last CRL from the state
+    folder. Running workers keep it until they receive one with a later date.
+
+    `mtls-middleware trust forget-crl http://crl.example.com/ca.crl`
+    """
+    with extra("cli"):
+        from mtls_middleware.cli.trust.forget import run_forget_crl  # noqa: PLC0415 - an optional extra
+    sys.exit(run_forget_crl(origin))
+
+
 @trust.command()
 def export(
     *,

@@ -45,19 +45,19 @@ def test_a_first_list_is_told(status: Status) -> None:
     after = replace(status, lists=(LIST,))
 
     assert changes(status, after) == changes(replace(status, lists=(empty,)), after)
-    assert changes(status, after) == ("http://crl.example/x.crl: list 7, with 1 entry",)
+    assert changes(status, after) == ("http://crl.example/x.crl: CRL 7, with 1 entry",)
 
 
 def test_a_newer_list_is_told(status: Status) -> None:
     newer = replace(LIST, number=8, entries=1_200)
 
     assert changes(replace(status, lists=(LIST,)), replace(status, lists=(newer,))) == (
-        "http://crl.example/x.crl: list 8 instead of 7, with 1,200 entries",
+        "http://crl.example/x.crl: CRL 8 instead of 7, with 1,200 entries",
     )
 
 
 def test_a_list_that_did_not_come_is_no_change(status: Status) -> None:
-    assert changes(status, replace(status, lists=(replace(LIST, number=None),))) == ()
+    assert changes(status, replace(status, lists=(replace(LIST, number=None, this_update=None),))) == ()
 
 
 def test_what_the_api_tells_is_told(status: Status) -> None:

@@ -108,7 +108,7 @@ def test_an_acceptance_shows_the_evidence(region: Region) -> None:
         "days left",
         "extended key usage clientAuth",
         f"it has {region.ca.cert_name} as DNS name",
-        f"list 1 from {region.environ['MTLS_CRL_URLS']}, until ",
+        f"CRL 1 from {region.environ['MTLS_CRL_URLS']}, until ",
         f"has no {client.certificate.serial_number:x}",
     ):
         assert evidence in shown.stdout
@@ -122,7 +122,7 @@ FAILURES: Mapping[str, tuple[Make, str]] = {
     "another name": (REFUSALS["region_mismatch"][0], "it has other.example.com as DNS name"),
     "no name": (lambda region: region.ca.client(names=()), "it has no DNS name"),
     "a stranger": (REFUSALS["issuer_untrusted"][0], "us-east-1 trusts CN=Genesys Cloud us-east-1 Root CA"),
-    "on a list": (revoked, "is on list 1 from "),
+    "on a list": (revoked, "is on CRL 1 from "),
 }
 
 
@@ -146,7 +146,7 @@ def test_what_is_not_known_of_revocation_is_noted(region: Region, mode: str, out
     told = json.loads(region.run("explain", region.pem(region.ca.client()), "--json", MTLS_REVOCATION=mode).stdout)
 
     assert (told["accepted"], told["steps"][-1]["outcome"]) == (True, outcome)
-    assert any("no revocation list of" in line for line in told["steps"][-1]["seen"]) == (mode == "check")
+    assert any("no CRL of" in line for line in told["steps"][-1]["seen"]) == (mode == "check")
 
 
 def test_a_custom_caller_has_no_region(region: Region) -> None:

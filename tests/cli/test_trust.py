@@ -310,3 +310,58 @@ def test_an_unknown_form_is_told_with_those_there_are(region: Region) -> None:
 
     assert ended.exit_code == 2
     assert "pem, nginx, aws-alb" in ended.stderr
+
+
+# --- trust forget-crl ---------------------------------------------------------------------------------------------
+
+
+def _restored(region: Region) -> tuple[Path, dict[str, str]]:
+    """Read a CRL, and put one into its place that is newer, with a lower number; return its file, and settings."""
+    path = region.revoke(region.ca.client())
+    path.write_bytes(region.ca.crl([region.ca.client()], number=7, this_update=NOW - timedelta(hours=2)))
+    more = {"MTLS_STATE": str(region.folder / "state")}
+    assert region.run("trust", "refresh", **more).exit_code == 0
+    path.write_bytes(region.ca.crl(number=3, this_update=NOW - timedelta(hours=1)))
+    return path, more
+
+
+def test_a_number_that_goes_back_is_told_with_what_to_do(region: Region) -> None:
+    path, more = _restored(region)
+    ended = region.run("trust", "refresh", **more)
+
+    assert ended.exit_code == 1
+    assert f"run: mtls-middleware trust forget-crl {path}" in ended.stdout
+
+
+def test_a_crl_is_forgotten_and_the_lower_number_accepted(region: Region) -> None:
+    path, more = _restored(region)
+    ended = region.run("trust", "forget-crl", str(path), **more)
+
+    assert (ended.exit_code, ended.stdout.splitlines()[0]) == (0, f"forgotten: the CRL from {path}")
+    refreshed = region.run("trust", "refresh", **more)
+    assert refreshed.exit_code == 0
+    assert "number 3, 0 entries" in region.run("trust", "show", **more).stdout
+
+
+def test_what_is_kept_is_listed_where_another_crl_is_to_be_forgotten(region: Region) -> None:
+    path, more = _restored(region)
+    ended = region.run("trust", "forget-crl", "http://crl.example/x.crl", **more)
+
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr == f"No CRL is kept from http://crl.example/x.crl; kept is: {path}\n"
+
+
+def test_without_state_there_is_nothing_to_forget(region: Region) -> None:
+    ended = region.run("trust", "forget-crl", "http://crl.example/x.crl")
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "restart the application's workers" in ended.stderr
+
+
+def test_a_state_that_cannot_be_used_is_told(region: Region) -> None:
+    state = region.folder / "state"
+    state.write_text("a file", encoding="ascii")
+    ended = region.run("trust", "forget-crl", "http://crl.example/x.crl", MTLS_STATE=str(state))
+
+    assert ended.exit_code == 1
+    assert "cannot be" in ended.stderr

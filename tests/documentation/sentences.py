@@ -33,7 +33,9 @@ LISTS = ("warnings", "problems", "errors")
 
 TELLING = {
     "_io/forks.py": ("why_no_thread",),
-    "_trust/crl/lists.py": ("_problem",),
+    "_core/crl.py": ("Limit",),
+    "_trust/crl/lists.py": ("_problem", "_shortcoming", "_limit", "_warnings_of"),
+    "_trust/crl/sources.py": ("_why_unusable", "_why_not_asked"),
     "_trust/files/anchors.py": ("OtherRegionError", "anchor_weakness"),
     "_trust/genesys/failure.py": ("_no_answer",),
     "_trust/genesys/source.py": ("_problem",),
@@ -240,6 +242,10 @@ def _texts_of(node: ast.AST) -> Iterator[ast.expr]:
             yield from parts
         case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant) or value.value:
             yield value
+        case ast.Yield(value=ast.expr() as value):
+            yield value
+        case ast.ClassDef(bases=[ast.Name(id="StrEnum")], body=body):
+            yield from (one.value for one in body if isinstance(one, ast.Assign) and ast.literal_eval(one.value))
         case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr="__init__"), args=arguments):
             yield from arguments
         case _:

@@ -39,6 +39,7 @@ MADE_ELSEWHERE = {
     "_trust/genesys/failure.py",
     "_trust/files/reading.py",
     "_trust/crl/lists.py",
+    "_trust/crl/sources.py",
     "asgi.py",
     "fastapi/callers.py",
     "guard.py",

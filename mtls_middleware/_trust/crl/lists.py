@@ -386,13 +386,18 @@ def _require_begun(found: RevocationList, now: datetime) -> None:
 
 def _shortcoming(found: RevocationList, source: CRLSource) -> str:
     """Return why a CRL can only revoke; empty where it can also confirm that a certificate is good."""
-    limit = str(found.limit)
-    if not limit and found.next_update is None:
-        limit = "has no nextUpdate"
-    if not limit and source.learned is not None and found.addresses is not None:
-        # A swap would hide what the right one names.
-        limit = "is bound to other addresses than this one" if found.addresses.isdisjoint(source.places) else ""
+    limit = _limit(found, source)
     return f"{limit}: it can revoke, but cannot confirm that a certificate is good" if limit else ""
+
+
+def _limit(found: RevocationList, source: CRLSource) -> str:
+    if found.limit:
+        return str(found.limit)
+    if found.next_update is None:
+        return "has no nextUpdate"
+    if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.places):
+        return "is bound to other addresses than this one"  # a swap would hide what the right one names
+    return ""
 
 
 def _is_told_by(configured: Iterable[CRLSource], learned: Learned) -> bool:
