@@ -109,7 +109,7 @@ class Boundary:
             return
         if connection.trailers_are_headers and _is_chunked(connection):
             raise _untrusted(TRAILERS_ARE_HEADERS)
-        if any(fields[name].came for name in shape.headers):
+        if any(fields[name].is_present for name in shape.headers):
             self._require_known_spellings(connection, shape)
             self._require_proxy(connection, fields)
 
@@ -118,7 +118,7 @@ class Boundary:
         secrets = (self.secret.header,) if self.secret else ()
         markers = tuple(marker.header for marker in shape.markers) if shape else ()
         for name in (*certificates, *secrets, *markers):
-            if fields[name].twin:
+            if fields[name].has_other_spelling:
                 raise _untrusted(f"{name} came in another spelling too")
         for name in (*certificates, *secrets):
             if len(fields[name].values) > 1:
@@ -128,7 +128,7 @@ class Boundary:
 
     def _refuse_joined(self, fields: Fields, shape: HeaderShape | None) -> None:
         """Find the doubles of WSGI, where a server joins the copies of a header with a comma, or keeps one of them."""
-        secret = self.secret and fields[self.secret.header].only
+        secret = self.secret and fields[self.secret.header].single
         if self.secret and secret and b"," in secret and not self.secret.matches(secret):
             raise _untrusted(f"{self.secret.header} came twice")
         if shape is not None and shape.encoding not in _LISTS:
@@ -153,9 +153,9 @@ class Boundary:
             )
 
     def _require_proxy(self, connection: Connection, fields: Fields) -> None:
-        secret_matches = self.secret is not None and self.secret.matches(fields[self.secret.header].only)
+        secret_matches = self.secret is not None and self.secret.matches(fields[self.secret.header].single)
         if self.secret is not None and not secret_matches:
-            sent = "wrong" if fields[self.secret.header].came else "missing"
+            sent = "wrong" if fields[self.secret.header].is_present else "missing"
             raise _untrusted(f"{self.secret.header} is {sent}")
         if not self.networks and not self.unix_socket:
             if self.secret is None:

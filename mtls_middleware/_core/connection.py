@@ -97,22 +97,22 @@ class Field:
 
     Attributes:
         values: in wire order, without surrounding white space.
-        twin: another spelling came too, such as ``x_client_cert`` beside ``x-client-cert``. Some application, bridge
-            or framework behind us would take it for the real one. WSGI cannot tell the spellings apart.
+        has_other_spelling: another spelling came too, such as ``x_client_cert`` beside ``x-client-cert``. Some
+            application, bridge or framework behind us would take it for the real one. WSGI cannot tell them apart.
     """
 
     values: tuple[bytes, ...] = ()
-    twin: bool = False
+    has_other_spelling: bool = False
 
     @property
-    def came(self) -> bool:
+    def is_present(self) -> bool:
         """Return whether the caller, or a proxy, sent it in any spelling."""
-        return self.twin or bool(self.values)
+        return self.has_other_spelling or bool(self.values)
 
     @property
-    def only(self) -> bytes | None:
+    def single(self) -> bytes | None:
         """Return the value if there is exactly one and no other spelling."""
-        return self.values[0] if len(self.values) == 1 and not self.twin else None
+        return self.values[0] if len(self.values) == 1 and not self.has_other_spelling else None
 
 
 ABSENT = Field()
@@ -166,7 +166,10 @@ def collect(connection: Connection, names: frozenset[str]) -> Fields:
         else:
             twins.add(shared)
     return Fields(
-        {name: Field(values=tuple(values.get(name, ())), twin=name in twins) for name in values.keys() | twins}
+        {
+            name: Field(values=tuple(values.get(name, ())), has_other_spelling=name in twins)
+            for name in values.keys() | twins
+        }
     )
 
 

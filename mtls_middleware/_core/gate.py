@@ -216,9 +216,9 @@ class Gate:
             )
 
     def _require_content(self, connection: Connection, fields: Fields) -> None:
-        complaint = self.source.complaint(connection, fields)
-        if complaint is not None:
-            raise RejectionError(Reason.PROXY_VERIFICATION_FAILED, complaint)
+        failure = self.source.upstream_failure(connection, fields)
+        if failure is not None:
+            raise RejectionError(Reason.PROXY_VERIFICATION_FAILED, failure)
 
     def _name_missing_exemption(self, rejection: RejectionError, connection: Connection) -> None:
         prefix = self.protection.missing_exemption(connection)

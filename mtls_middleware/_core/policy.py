@@ -64,15 +64,15 @@ class CallerPolicy:
             Rejection: ``organization_mismatch``, ``caller_secret_mismatch``.
         """
         if self.organization_ids:
-            presented = (fields[self.organization_header].only or b"").decode("latin-1").lower()
+            presented = (fields[self.organization_header].single or b"").decode("latin-1").lower()
             if presented not in self.organization_ids:
                 raise RejectionError(
                     Reason.ORGANIZATION_MISMATCH,
                     f"{self.organization_header} must be one of MTLS_ORGANIZATION_IDS, once; it is {presented[:64]!r}",
                 )
             identity = replace(identity, organization_id=presented)
-        if self.secret is not None and not self.secret.matches(fields[self.secret.header].only):
-            sent = "wrong" if fields[self.secret.header].came else "missing"
+        if self.secret is not None and not self.secret.matches(fields[self.secret.header].single):
+            sent = "wrong" if fields[self.secret.header].is_present else "missing"
             raise RejectionError(Reason.CALLER_SECRET_MISMATCH, f"{self.secret.header} is {sent}")
         return identity
 

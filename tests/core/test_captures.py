@@ -195,7 +195,7 @@ def test_what_is_ambiguous_is_malformed(capture: Capture) -> None:
     ids=lambda capture: capture.id,
 )
 def test_a_marker_complains_where_the_proxy_did_not_verify(capture: Capture) -> None:
-    complaint = capture.source().complaint(capture.connection(), capture.fields())
+    complaint = capture.source().upstream_failure(capture.connection(), capture.fields())
     assert (complaint is not None) == (capture.id in PROXY_SAYS_NO)
 
 

@@ -55,13 +55,13 @@ TWINS = [
 
 @pytest.mark.parametrize("twin", TWINS, ids=repr)
 def test_another_spelling_is_a_twin(twin: bytes) -> None:
-    assert _field((twin, b"evil")) == Field(twin=True)
+    assert _field((twin, b"evil")) == Field(has_other_spelling=True)
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=repr)
 def test_a_header_with_a_twin_has_no_value_that_can_be_relied_on(twin: bytes) -> None:
     field = _field((b"x-ssl-client-cert", b"good"), (twin, b"evil"))
-    assert (field.values, field.twin, field.only) == ((b"good",), True, None)
+    assert (field.values, field.has_other_spelling, field.single) == ((b"good",), True, None)
 
 
 @pytest.mark.parametrize("other", [b"x-ssl-client-cert\x00", b"x-ssl--client-cert", b"x.ssl.client.cert", b"\xff"])
@@ -78,14 +78,14 @@ ONLY = {
     "once": (Field(values=(b"v",)), b"v", True),
     "once and empty": (Field(values=(b"",)), b"", True),
     "twice": (Field(values=(b"v", b"v")), None, True),
-    "a twin": (Field(twin=True), None, True),
-    "a twin beside it": (Field(values=(b"v",), twin=True), None, True),
+    "a twin": (Field(has_other_spelling=True), None, True),
+    "a twin beside it": (Field(values=(b"v",), has_other_spelling=True), None, True),
 }
 
 
 @pytest.mark.parametrize(("field", "only", "came"), ONLY.values(), ids=ONLY.keys())
 def test_only_one_copy_in_one_spelling_is_the_only_value(field: Field, only: bytes | None, *, came: bool) -> None:
-    assert (field.only, field.came) == (only, came)
+    assert (field.single, field.is_present) == (only, came)
 
 
 @pytest.mark.parametrize("name", ["X-A-B", "x_a_b", " X-a_B\t", "x-a-b"])

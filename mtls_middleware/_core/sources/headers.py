@@ -43,13 +43,13 @@ class HeaderSource:
         """Return the name of the header."""
         return f"{self.shape.certificate} is absent or says that there is none"
 
-    def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
+    def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return which marker does not say success."""
         for marker in self.shape.markers:
             field = fields[marker.header]
-            if not field.came and not marker.always_set:
+            if not field.is_present and not marker.always_set:
                 continue
-            if field.only != marker.value.encode():
+            if field.single != marker.value.encode():
                 says = b", ".join(field.values).decode("latin-1") or ("empty" if field.values else "absent")
                 return f"{marker.header} must be {marker.value or 'empty'!r}, but is {says!r}"
         return None

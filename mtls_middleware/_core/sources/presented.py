@@ -48,7 +48,7 @@ class Source(Protocol):
     def why_missing(self, connection: Connection) -> str:
         """Return, for the log, where there was no certificate."""
 
-    def complaint(self, connection: Connection, fields: Fields) -> str | None:
+    def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:
         """Return what the server's or proxy's own verification says against the certificate; None if it is content."""
 
 

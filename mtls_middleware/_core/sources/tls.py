@@ -61,7 +61,7 @@ class TLSSource:
         """Return whether the caller or the server is to blame."""
         return "the caller sent no certificate" if connection.tls is not None else "no TLS extension in the scope"
 
-    def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
+    def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return the server's own complaint: it kept the connection although verification failed."""
         error = (connection.tls or {}).get("client_cert_error")
         return f"the TLS server says: {error}" if error else None
@@ -152,7 +152,7 @@ class AWSEventSource:
         """Return whether there was an event at all."""
         return "no aws.event in the scope" if connection.event is None else "no clientCert in the aws.event"
 
-    def complaint(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
+    def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return nothing: the gateway serves no call whose verification failed."""
         return None
 

@@ -46,7 +46,7 @@ def read(forgery: Forgery) -> tuple[bytes, ...]:
     source = HeaderSource(name=forgery.source.name, shape=forgery.source.shape, xfcc_elements=forgery.source.elements)
     call = connection(forgery)
     fields = collect(call, source.shape.headers)
-    assert source.complaint(call, fields) is None
+    assert source.upstream_failure(call, fields) is None
     presented = source.read(call, fields, 5)
     assert presented is not None
     return source.decode(presented, 5)

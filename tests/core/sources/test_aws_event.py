@@ -97,7 +97,7 @@ def test_what_is_not_one_certificate_is_malformed(text: str) -> None:
 
 
 def test_the_gateway_has_no_complaint() -> None:
-    assert SOURCE.complaint(request(), collect(request(), frozenset())) is None
+    assert SOURCE.upstream_failure(request(), collect(request(), frozenset())) is None
 
 
 def test_the_source_reads_no_header() -> None:

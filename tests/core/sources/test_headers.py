@@ -168,7 +168,7 @@ CONTENT: dict[str, dict[str, bytes]] = {
 
 def _complaint(name: str, headers: dict[str, bytes]) -> str | None:
     source = _source(name)
-    return source.complaint(request(), _fields(source, headers))
+    return source.upstream_failure(request(), _fields(source, headers))
 
 
 @pytest.mark.parametrize("name", CONTENT)
@@ -186,7 +186,7 @@ def test_a_marker_behind_one_that_may_be_absent_counts() -> None:
     source = HeaderSource(
         name="custom", shape=HeaderShape(certificate="X-Cert", encoding=Encoding.B64_DER, markers=markers)
     )
-    assert source.complaint(request(), _fields(source, {})) is not None
+    assert source.upstream_failure(request(), _fields(source, {})) is not None
 
 
 LIES = [
@@ -243,7 +243,7 @@ def test_a_marker_that_came_twice_is_a_complaint(name: str, header: str) -> None
     source = _source(name)
     headers = [(other.encode(), value) for other, value in CONTENT[name].items()]
     fields = collect(request(*headers, (header.encode(), CONTENT[name][header])), source.shape.headers)
-    assert source.complaint(request(), fields) is not None
+    assert source.upstream_failure(request(), fields) is not None
 
 
 def test_a_complaint_says_what_came() -> None:
@@ -255,4 +255,4 @@ def test_a_complaint_says_what_came() -> None:
 def test_a_header_whose_own_name_has_an_underscore_is_not_its_own_twin() -> None:
     shape = HeaderShape(certificate="SSL_CLIENT_CERT", encoding=Encoding.B64_DER)
     connection = request((b"ssl_client_cert", b"x"))
-    assert collect(connection, shape.headers)["SSL_CLIENT_CERT"].only == b"x"
+    assert collect(connection, shape.headers)["SSL_CLIENT_CERT"].single == b"x"

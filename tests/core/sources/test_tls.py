@@ -142,13 +142,13 @@ def test_no_more_than_one_too_many_is_read(name: str) -> None:
 @pytest.mark.parametrize("error", ["expired", "unknown ca", 1])
 def test_the_servers_error_is_a_complaint(error: Any) -> None:
     connection = request(tls={"client_cert_chain": list(PEMS), "client_cert_error": error})
-    assert f"{error}" in (SOURCE.complaint(connection, collect(connection, frozenset())) or "")
+    assert f"{error}" in (SOURCE.upstream_failure(connection, collect(connection, frozenset())) or "")
 
 
 @pytest.mark.parametrize("extension", [None, {}, {"client_cert_error": None}, {"client_cert_error": ""}])
 def test_no_error_is_no_complaint(extension: dict[str, Any] | None) -> None:
     connection = request(tls=extension)
-    assert SOURCE.complaint(connection, collect(connection, frozenset())) is None
+    assert SOURCE.upstream_failure(connection, collect(connection, frozenset())) is None
 
 
 def test_the_source_reads_no_header() -> None:

@@ -153,5 +153,5 @@ def read(name: str, shape: HeaderShape | None, client: ClientCertificate) -> tup
     fields = collect(connection, shape.headers if shape else frozenset())
     found = source.read(connection, fields, 5)
     assert found is not None
-    assert source.complaint(connection, fields) is None
+    assert source.upstream_failure(connection, fields) is None
     return tuple(source.decode(found, 5))
