@@ -5,6 +5,9 @@ import sys
 MISSING_EXTRA = 2
 """Exit status: the same as for a wrong command line."""
 
+INTERRUPTED = 130
+"""Exit status of shells for an interrupt: 128 and the signal's number."""
+
 
 def main() -> None:
     """Run the command line, or say how to install it."""
@@ -15,6 +18,8 @@ def main() -> None:
             raise
         sys.stderr.write("the command line is not installed: pip install 'mtls-middleware[cli]'\n")
         sys.exit(MISSING_EXTRA)
+    except KeyboardInterrupt:  # while it is imported
+        sys.exit(INTERRUPTED)
     run()
 
 

@@ -6,16 +6,36 @@ A missing extra is one sentence, and `--help` loads none.
 import os
 import sys
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from mtls_middleware.cli.extras import WRONG, extra
+from mtls_middleware.cli.extras import INTERRUPTED, WRONG, extra
+from mtls_middleware.cli.options import CallOptions, DoctorOptions, ExplainOptions, taking
+from mtls_middleware.cli.streams import OutputError, abandon_output, open_streams
 from mtls_middleware.errors import MTLSError
 
+
+class Commands(TyperGroup):
+    """All commands; an interrupt ends each of them without a traceback."""
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - its class depends on the version of typer
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 trust = typer.Typer(
@@ -24,8 +44,19 @@ trust = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mtls-middleware {version('mtls-middleware')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _verbs() -> None:
+def _commands(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
     """Authenticate Genesys Cloud data action calls, and any other mTLS caller."""
 
 
@@ -107,26 +138,9 @@ def serve(  # noqa: PLR0913 - one argument for each option
 app.command()(serve)
 
 
-def doctor(  # noqa: PLR0913 - one argument for each option
-    *,
-    url: Annotated[str | None, typer.Option(help="Attack your deployment at this URL, with a protected path.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Without --url: do not use the network.")] = False,
-    source: Annotated[str | None, typer.Option(help="Source that the application reads; default MTLS_SOURCE.")] = None,
-    all_sources: Annotated[bool, typer.Option("--all-sources", help="Forge the headers of every source.")] = False,
-    certificate: Annotated[
-        Path | None, typer.Option(help="A client certificate that would be accepted, to forge with.")
-    ] = None,
-    client_certificate: Annotated[Path | None, typer.Option(help="Certificate for the TLS handshake.")] = None,
-    client_key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
-    server_ca: Annotated[Path | None, typer.Option(help="PEM to verify the server with.")] = None,
-    connect: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Connect there instead of using DNS.")
-    ] = None,
-    direct: Annotated[str | None, typer.Option(metavar="URL", help="The application, without the proxy.")] = None,
-    method: Annotated[str, typer.Option(help="HTTP method of the requests.")] = "GET",
-    timeout: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds for each response.")] = 10.0,
-    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-) -> None:
+@app.command()
+@taking(DoctorOptions)
+def doctor(options: DoctorOptions) -> None:
     """Examine your deployment from the inside or, with `--url`, attack it from the outside, and show what to do.
 
     Run it where the application runs, as its user and in its environment. Without `--url` it checks settings, files,
@@ -142,26 +156,8 @@ def doctor(  # noqa: PLR0913 - one argument for each option
     `mtls-middleware doctor --url https://actions.example.com/actions/lookup --source nginx`
     """
     with extra("cli"):
-        from mtls_middleware.cli.doctor.verb import Options, run_doctor  # noqa: PLC0415 - an optional extra
-    options = Options(
-        url=url,
-        source=source,
-        all_sources=all_sources,
-        certificate=certificate,
-        client_certificate=client_certificate,
-        client_key=client_key,
-        server_ca=server_ca,
-        connect=connect,
-        direct=direct,
-        method=method,
-        timeout=timeout,
-        offline=offline,
-        as_json=json,
-    )
+        from mtls_middleware.cli.doctor.verb import run_doctor  # noqa: PLC0415 - an optional extra
     sys.exit(run_doctor(options))
-
-
-app.command()(doctor)
 
 
 app.add_typer(trust, name="trust")
@@ -186,24 +182,9 @@ def regions(
 app.command()(regions)
 
 
-def explain(  # noqa: PLR0913 - one argument for each option
-    certificate: Annotated[
-        str, typer.Argument(metavar="CERT", help="PEM or DER, the leaf first; - for standard input.")
-    ],
-    *,
-    header: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="CERT is a header value of this source or encoding; default MTLS_SOURCE."),
-    ] = None,
-    trust: Annotated[Path | None, typer.Option(help="Instead of MTLS_TRUST.")] = None,
-    region: Annotated[str | None, typer.Option(help="Instead of MTLS_REGIONS.")] = None,
-    authority: Annotated[str | None, typer.Option(help="Instead of MTLS_AUTHORITIES.")] = None,
-    at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Judge at this time (ISO 8601, UTC); default now.")
-    ] = None,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Refresh API answers and CRLs first.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
+@app.command()
+@taking(ExplainOptions)
+def explain(options: ExplainOptions) -> None:
     """Judge a certificate as the running application would, and show each step with its evidence.
 
     Settings come from the environment, CRLs from files and the state folder. The exit status is 0 if the certificate is
@@ -217,23 +198,17 @@ def explain(  # noqa: PLR0913 - one argument for each option
     """
     with extra("cli"):
         from mtls_middleware.cli.explain.evaluate import NAMES, settings_of  # noqa: PLC0415 - an optional extra
-        from mtls_middleware.cli.explain.verdict import Options, moment, run_explain  # noqa: PLC0415
+        from mtls_middleware.cli.explain.verdict import run_explain  # noqa: PLC0415
     try:
-        if header is not None:
-            settings_of(header, os.environ)
+        if options.header is not None:
+            settings_of(options.header, os.environ)
     except ValueError as error:
-        raise typer.BadParameter(f"{header!r} is none of {', '.join(NAMES)}", param_hint="--header") from error
+        raise typer.BadParameter(f"{options.header!r} is none of {', '.join(NAMES)}", param_hint="--header") from error
     try:
-        when = None if at is None else moment(at)
+        at = options.moment
     except ValueError as error:
         raise typer.BadParameter("write it as 2027-03-01 or 2027-03-01T12:00:00Z", param_hint="--at") from error
-    given = {"MTLS_TRUST": trust, "MTLS_REGIONS": region, "MTLS_AUTHORITIES": authority}
-    overrides = {name: str(value) for name, value in given.items() if value is not None}
-    options = Options(source=certificate, header=header, overrides=overrides, at=when, refresh=refresh, as_json=json)
-    sys.exit(run_explain(options))
-
-
-app.command()(explain)
+    sys.exit(run_explain(options, at))
 
 
 def proxy_config(  # noqa: PLR0913 - one argument for each option
@@ -313,31 +288,9 @@ def dev_ca(
 app.command("dev-ca")(dev_ca)
 
 
-def call(  # noqa: PLR0913 - one argument for each option
-    url: Annotated[str, typer.Argument(metavar="URL", help="URL of the action: https://host/actions/lookup.")],
-    *,
-    method: Annotated[str, typer.Option(help="HTTP method.")] = "POST",
-    data: Annotated[str, typer.Option(help="Request body; @FILE reads a file, '' sends none.")] = "{}",
-    header: Annotated[
-        list[str] | None, typer.Option(help="'Name: value', or @FILE with one per line, for secrets; repeatable.")
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option("--cert", help="PEM of the client certificate; may contain chain and key.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--dev-ca", metavar="DIR", help="Use certificates and root written by dev-ca.")
-    ] = None,
-    caller: Annotated[
-        str, typer.Option("--as", metavar="NAME", help="Certificate in DIR: good, expired, other-region …, or none.")
-    ] = "good",
-    ca: Annotated[Path | None, typer.Option(help="PEM to verify the server with, instead of system CAs.")] = None,
-    connect: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Connect there instead of using DNS.")
-    ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, max=120, help="Seconds for the call; Genesys waits 60.")] = 60.0,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
+@app.command()
+@taking(CallOptions)
+def call(options: CallOptions) -> None:
     """Send a call to URL as a data action does, with a client certificate of your choice, and show the response.
 
     It sends what the data actions service sends: HTTP/1.1, chunked, its headers. It shows the time of each step, TLS
@@ -351,25 +304,8 @@ def call(  # noqa: PLR0913 - one argument for each option
     `mtls-middleware call https://actions.example.com/actions/lookup --cert own.pem --key own.key --header @secret`
     """
     with extra("cli"):
-        from mtls_middleware.cli.call.verb import Options, run_call  # noqa: PLC0415 - an optional extra
-    options = Options(
-        url=url,
-        method=method,
-        data=data,
-        headers=tuple(header or ()),
-        certificate=certificate,
-        key=key,
-        folder=folder,
-        caller=caller,
-        ca=ca,
-        connect=connect,
-        timeout=timeout,
-        as_json=json,
-    )
+        from mtls_middleware.cli.call.verb import run_call  # noqa: PLC0415 - an optional extra
     sys.exit(run_call(options))
-
-
-app.command()(call)
 
 
 def status(
@@ -407,9 +343,17 @@ app.command()(status)
 
 
 def run() -> None:
-    """Run the command line. What an operator can mend is told without a traceback."""
+    """Run the command line. What an operator can fix is shown without a traceback."""
+    open_streams()
     try:
-        app(prog_name="mtls-middleware")
+        try:
+            app(prog_name="mtls-middleware")
+        finally:
+            sys.stdout.flush()
+    except OutputError as error:
+        abandon_output()
+        typer.echo(f"the output cannot be written: {error.strerror}", err=True)
+        sys.exit(WRONG)
     except MTLSError as error:
         typer.echo(str(error), err=True)
         sys.exit(WRONG)

@@ -9,6 +9,9 @@ import typer
 WRONG = 2
 """Exit status where the configuration is wrong, or something is not installed."""
 
+INTERRUPTED = 130
+"""Exit status of shells for an interrupt: 128 and the signal's number."""
+
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:

@@ -21,8 +21,9 @@ from mtls_middleware.advice import ADVICE
 from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
-from mtls_middleware.cli.call.verb import Options, facts, run_call, show
+from mtls_middleware.cli.call.verb import facts, run_call, show
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
+from mtls_middleware.cli.options import CallOptions
 from mtls_middleware.cli.wire.answer import Answer, _decoded
 from mtls_middleware.cli.wire.exchange import Exchange
 from mtls_middleware.cli.wire.message import Target
@@ -364,17 +365,17 @@ def test_any_bytes_are_a_certificate_or_none(der: bytes) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (Options(url="nonsense"), "'nonsense' is not a URL"),
-        (Options(url=URL, connect="host"), "--connect 'host': write HOST:PORT"),
-        (Options(url=URL, method="G T"), "--method 'G T' is no method"),
+        (CallOptions(url="nonsense"), "'nonsense' is not a URL"),
+        (CallOptions(url=URL, connect="host"), "--connect 'host': write HOST:PORT"),
+        (CallOptions(url=URL, method="G T"), "--method 'G T' is no method"),
     ],
 )
-def test_a_wrong_command_line_is_told(options: Options, words: str) -> None:
+def test_a_wrong_command_line_is_told(options: CallOptions, words: str) -> None:
     with pytest.raises(MTLSError, match=re.escape(words)):
         run_call(options)
 
 
 def test_a_host_that_nobody_knows_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_call(Options(url="http://no..name/", timeout=1)) == 1
+    assert run_call(CallOptions(url="http://no..name/", timeout=1)) == 1
 
     assert "note: plain HTTP" in capsys.readouterr().out

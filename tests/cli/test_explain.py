@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware.cli.app import app
 from mtls_middleware.cli.explain.steps import QUESTIONS as ASKED
-from mtls_middleware.cli.explain.verdict import moment
+from mtls_middleware.cli.options import ExplainOptions
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from mtls_middleware.testing.leaves import AS_USUAL, Unchanged
 from tests.cli.trusting import Region, only, problem
@@ -248,7 +248,7 @@ def test_the_time_can_be_chosen(region: Region) -> None:
 
 @pytest.mark.parametrize("text", ["2027-03-01", "2027-03-01T00:00:00Z", "2027-03-01T01:00:00+01:00"])
 def test_a_time_without_zone_is_utc(text: str) -> None:
-    assert moment(text) == datetime(2027, 3, 1, tzinfo=UTC)
+    assert ExplainOptions(source="-", at=text).moment == datetime(2027, 3, 1, tzinfo=UTC)
 
 
 def test_a_refresh_asks_first(region: Region) -> None:

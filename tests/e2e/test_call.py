@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware.cli.call.verb import Options, run_call
+from mtls_middleware.cli.call.verb import run_call
 from mtls_middleware.cli.dev_ca.contents import CALLERS, NONE
 from mtls_middleware.cli.dev_ca.verb import run_dev_ca
+from mtls_middleware.cli.options import CallOptions
 from tests.cli.test_main import run
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
@@ -132,7 +133,7 @@ def test_odd_servers_are_told_and_bounded(answer: bytes, conclusion: str, capsys
     with socket.create_server((HOST, 0)) as listener:
         server = threading.Thread(target=_answer_once, args=(listener, answer))
         server.start()
-        run_call(Options(url=f"http://{HOST}:{listener.getsockname()[1]}/", timeout=5, as_json=True))
+        run_call(CallOptions(url=f"http://{HOST}:{listener.getsockname()[1]}/", timeout=5, as_json=True))
         server.join()
 
     told = json.loads(capsys.readouterr().out)
@@ -144,13 +145,13 @@ def test_a_server_that_never_answers_is_not_waited_for(capsys: pytest.CaptureFix
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
 
-        assert run_call(Options(url="http://example.com/", connect=f"{HOST}:{port}", timeout=0.2)) == 1
+        assert run_call(CallOptions(url="http://example.com/", connect=f"{HOST}:{port}", timeout=0.2)) == 1
 
     assert "No answer in time, at the step: first byte." in capsys.readouterr().out
 
 
 def test_in_this_process_too(url: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_call(Options(url=url, folder=folder, data=DATA)) == 0
+    assert run_call(CallOptions(url=url, folder=folder, data=DATA)) == 0
 
     assert "asks for one yes" in capsys.readouterr().out
 

@@ -8,6 +8,7 @@ from mtls_middleware.cli.attack.attacks import ONCE, Attack, Weakness
 from mtls_middleware.cli.attack.fixes import TITLES, cure
 from mtls_middleware.cli.attack.forgery import Forgery, Plan
 from mtls_middleware.cli.attack.verdict import Heard, Judgement, Verdict
+from mtls_middleware.cli.extras import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Failure
 
 HTTP3_OFFERED = (
@@ -64,8 +65,6 @@ _VAGUE = frozenset({Reason.CERTIFICATE_MALFORMED, Reason.PROXY_VERIFICATION_FAIL
 CLEAN = 0
 FOUND = 1
 UNTOLD = 2
-INTERRUPTED = 130
-"""As shells have it for an interrupt: 128 and the signal's number."""
 
 
 def why_untold(bare: Heard) -> str | None:

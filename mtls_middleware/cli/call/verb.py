@@ -3,8 +3,6 @@
 import base64
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +11,7 @@ from rich.text import Text
 from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
 from mtls_middleware.cli.call.credentials import Credentials
+from mtls_middleware.cli.options import CallOptions
 from mtls_middleware.cli.page import console_for, heading, line, print_json, waiting, wrapped
 from mtls_middleware.cli.wire.answer import Answer
 from mtls_middleware.cli.wire.exchange import Exchange, call_once
@@ -30,25 +29,7 @@ _BAR = 30
 """Columns of the longest bar of the times."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Hold what was asked for; the attributes are the options of the verb."""
-
-    url: str
-    method: str = "POST"
-    data: str = field(default="{}", repr=False)
-    headers: tuple[str, ...] = field(default=(), repr=False)
-    certificate: Path | None = None
-    key: Path | None = None
-    folder: Path | None = None
-    caller: str = "good"
-    ca: Path | None = None
-    connect: str | None = None
-    timeout: float = 60.0
-    as_json: bool = False
-
-
-def run_call(options: Options) -> int:
+def run_call(options: CallOptions) -> int:
     """Make the call, print what was seen, and return the exit status.
 
     Raises:
@@ -65,7 +46,7 @@ def run_call(options: Options) -> int:
     )
     context = credentials.context() if target.is_tls else None
     standard = request.standard_headers(target, request.new_correlation_id())
-    headers = request.combined(standard, request.parse_headers(options.headers))
+    headers = request.combined(standard, request.parse_headers(options.header or ()))
     body = request.read_body(options.data)
     with waiting("calling …") as tell:
         seen = call_once(

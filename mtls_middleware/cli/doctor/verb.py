@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
@@ -12,6 +12,7 @@ from mtls_middleware.cli.attack.forgery import Plan, Source, first_readable, kno
 from mtls_middleware.cli.attack.page import facts, show
 from mtls_middleware.cli.doctor.examination import World, examine
 from mtls_middleware.cli.doctor.finding import finding_facts, show_findings, status_of
+from mtls_middleware.cli.options import DoctorOptions
 from mtls_middleware.cli.page import print_json, waiting
 from mtls_middleware.cli.wire.exchange import Network
 from mtls_middleware.cli.wire.message import Target, method_of
@@ -26,26 +27,7 @@ _FILES = ("--server-ca", "--client-certificate", "--client-key")
 _READ = (*_SHAPE, "PROXY_SECRET_HEADER", "PINS")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Hold what the operator asked for; the attributes are the options of the verb."""
-
-    url: str | None
-    source: str | None = None
-    all_sources: bool = False
-    certificate: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    server_ca: Path | None = None
-    connect: str | None = None
-    direct: str | None = None
-    method: str = "GET"
-    timeout: float = 10.0
-    offline: bool = False
-    as_json: bool = False
-
-
-def run_doctor(options: Options, environ: Mapping[str, str] | None = None) -> int:
+def run_doctor(options: DoctorOptions, environ: Mapping[str, str] | None = None) -> int:
     """Examine or attack the deployment, print what was seen, and return the exit status.
 
     Raises:
@@ -66,7 +48,7 @@ def run_doctor(options: Options, environ: Mapping[str, str] | None = None) -> in
     return report.status
 
 
-def _require_url(options: Options) -> None:
+def _require_url(options: DoctorOptions) -> None:
     """Refuse what means something for an attack only: nobody shall believe that one was made."""
     given = {
         "--source": options.source,
@@ -83,7 +65,7 @@ def _require_url(options: Options) -> None:
         raise MTLSError(f"{', '.join(names)}: needs --url URL, the address of your deployment, with a protected path")
 
 
-def make_plan(options: Options, url: str, environ: Mapping[str, str]) -> Plan:
+def make_plan(options: DoctorOptions, url: str, environ: Mapping[str, str]) -> Plan:
     """Return what is attacked, and with what.
 
     Raises:
@@ -112,7 +94,7 @@ def make_plan(options: Options, url: str, environ: Mapping[str, str]) -> Plan:
     return plan
 
 
-def _reader(options: Options, environ: Mapping[str, str]) -> Reader:
+def _reader(options: DoctorOptions, environ: Mapping[str, str]) -> Reader:
     """Return the operator's variables, without those that describe another source than the one asked for."""
     given = {name: environ[f"{DEFAULT_PREFIX}{name}"] for name in _READ if f"{DEFAULT_PREFIX}{name}" in environ}
     asked = options.source
@@ -123,7 +105,7 @@ def _reader(options: Options, environ: Mapping[str, str]) -> Reader:
     return Reader(given, DEFAULT_PREFIX)
 
 
-def _sources(options: Options, reader: Reader) -> tuple[Source, ...]:
+def _sources(options: DoctorOptions, reader: Reader) -> tuple[Source, ...]:
     if options.all_sources or not reader.is_set("SOURCE"):
         return known_sources()
     name = reader.one("SOURCE", source_name)
@@ -134,7 +116,7 @@ def _sources(options: Options, reader: Reader) -> tuple[Source, ...]:
     return (Source(name=name, shape=shape, elements=elements),)
 
 
-def _certificate(options: Options, reader: Reader) -> tuple[str, x509.Certificate | None]:
+def _certificate(options: DoctorOptions, reader: Reader) -> tuple[str, x509.Certificate | None]:
     """Return a genuine certificate and where it is from: the one given, else one that is pinned in a file."""
     if options.certificate is not None:
         return str(options.certificate), read_certificate(options.certificate)

@@ -5,8 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from mtls_middleware.cli.explain.evaluate import (
 )
 from mtls_middleware.cli.explain.steps import Outcome, Step, steps_of
 from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.options import ExplainOptions
 from mtls_middleware.cli.page import console_for, waiting
 from mtls_middleware.display import displayed
 
@@ -49,28 +49,7 @@ _STYLES = {
 _INDENT = 14
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options of the command line.
-
-    Attributes:
-        source: a file, or ``-`` for standard input.
-        header: source or encoding of the header whose value it holds; None if it holds certificates.
-        overrides: settings that replace those of the environment.
-        at: the time of the verdict; None for now.
-        refresh: ask the certificates API and the sources of CRLs first.
-        as_json: print JSON.
-    """
-
-    source: str
-    header: str | None
-    overrides: Mapping[str, str]
-    at: datetime | None
-    refresh: bool
-    as_json: bool
-
-
-def run_explain(options: Options, console: Console | None = None) -> int:
+def run_explain(options: ExplainOptions, at: datetime | None, console: Console | None = None) -> int:
     """Print the verdict on a certificate, and return the exit status.
 
     Raises:
@@ -85,23 +64,13 @@ def run_explain(options: Options, console: Console | None = None) -> int:
         sys.stderr.write(f"{displayed(options.source)}: {displayed(reason)}\n")
         return WRONG
     with waiting("asking every source …" if options.refresh else "judging …"):
-        evaluation = evaluate(given, environ, options.at, refresh=options.refresh)
+        evaluation = evaluate(given, environ, at, refresh=options.refresh)
     steps, notes = steps_of(evaluation), tuple(_notes(evaluation, environ, options, given))
     if options.as_json:
         sys.stdout.write(json.dumps(facts(evaluation, steps, notes), indent=2) + "\n")
     else:
         show(evaluation, steps, notes, console_for(console))
     return 0 if isinstance(evaluation.decision, Accepted) else REFUSED
-
-
-def moment(text: str) -> datetime:
-    """Parse a time; without a zone it is UTC.
-
-    Raises:
-        ValueError: it is no ISO 8601 date or time.
-    """
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _read(source: str) -> bytes:
@@ -125,7 +94,7 @@ def _given(data: bytes, settings: Mapping[str, str] | None, environ: Mapping[str
         raise
 
 
-def _notes(evaluation: Evaluation, environ: Mapping[str, str], options: Options, given: Given) -> Iterator[str]:
+def _notes(evaluation: Evaluation, environ: Mapping[str, str], options: ExplainOptions, given: Given) -> Iterator[str]:
     """Yield what the steps do not show: how it was read, what failed to refresh, and what report mode would do."""
     if given.header is not None and options.header is None:
         yield f"read as the header of MTLS_SOURCE={displayed(environ[CONFIGURED])}"

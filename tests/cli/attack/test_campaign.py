@@ -18,7 +18,6 @@ from mtls_middleware.cli.attack.findings import (
     FOUND,
     HTTP2_NOT_TRIED,
     HTTP3_OFFERED,
-    INTERRUPTED,
     NOT_REACHABLE,
     OWN_IS_LET_IN,
     OWN_IS_LOST,
@@ -28,6 +27,7 @@ from mtls_middleware.cli.attack.findings import (
 )
 from mtls_middleware.cli.attack.forgery import known_sources
 from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.extras import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from mtls_middleware.cli.wire.message import Header, Message, Request, Target, Version
 from mtls_middleware.testing import RegionalCA, nginx

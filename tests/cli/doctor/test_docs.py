@@ -9,10 +9,11 @@ from typer.main import get_group
 
 from mtls_middleware.cli.app import app
 from mtls_middleware.cli.attack.attacks import DIRECT, HEADERS, HTTP2, OVER_HTTP2, WEBSOCKET
-from mtls_middleware.cli.attack.findings import CLEAN, FOUND, INTERRUPTED, UNTOLD
+from mtls_middleware.cli.attack.findings import CLEAN, FOUND, UNTOLD
 from mtls_middleware.cli.attack.paths import path_attacks
 from mtls_middleware.cli.attack.verdict import Verdict
 from mtls_middleware.cli.doctor.finding import Check
+from mtls_middleware.cli.extras import INTERRUPTED
 
 PAGE = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
 DOCTOR = get_group(app).commands["doctor"]

@@ -7,7 +7,8 @@ import pytest
 
 from mtls_middleware._core.sources.presets import Encoding, Marker
 from mtls_middleware.cli.attack.forgery import known_sources
-from mtls_middleware.cli.doctor.verb import Options, make_plan, run_doctor
+from mtls_middleware.cli.doctor.verb import make_plan, run_doctor
+from mtls_middleware.cli.options import DoctorOptions
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
 from tests.cli.test_main import run
@@ -27,17 +28,21 @@ def test_without_url_the_environment_is_examined() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [Options(url=None, source="nginx"), Options(url=None, all_sources=True), Options(url=None, direct="http://x")],
+    [
+        DoctorOptions(url=None, source="nginx"),
+        DoctorOptions(url=None, all_sources=True),
+        DoctorOptions(url=None, direct="http://x"),
+    ],
     ids=["source", "all-sources", "direct"],
 )
-def test_options_of_an_attack_need_a_url(options: Options) -> None:
+def test_options_of_an_attack_need_a_url(options: DoctorOptions) -> None:
     with pytest.raises(MTLSError, match="needs --url URL"):
         run_doctor(options, {})
 
 
 def test_an_attack_is_never_offline() -> None:
     with pytest.raises(MTLSError, match="--offline goes without --url"):
-        run_doctor(Options(url=URL, offline=True), {})
+        run_doctor(DoctorOptions(url=URL, offline=True), {})
 
 
 def test_the_command_tells_a_deployment_that_is_down() -> None:
@@ -55,13 +60,13 @@ def test_a_mistake_on_the_command_line_is_told_without_a_traceback() -> None:
 
 
 def test_for_a_script_it_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_doctor(Options(url=NOWHERE, as_json=True, timeout=1), {"MTLS_SOURCE": "nginx"}) == 2
+    assert run_doctor(DoctorOptions(url=NOWHERE, as_json=True, timeout=1), {"MTLS_SOURCE": "nginx"}) == 2
 
     assert json.loads(capsys.readouterr().out)["requests"][0]["failure"].startswith("cannot be reached")
 
 
 def test_for_a_person_it_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_doctor(Options(url=NOWHERE, timeout=1), {}) == 2
+    assert run_doctor(DoctorOptions(url=NOWHERE, timeout=1), {}) == 2
 
     assert "the forged headers are sent" in capsys.readouterr().out
 
@@ -75,7 +80,7 @@ def test_the_source_is_that_of_the_environment() -> None:
         "MTLS_PORT": "tcp://10.0.0.1:80",
     }
 
-    plan = make_plan(Options(url=URL), URL, environ)
+    plan = make_plan(DoctorOptions(url=URL), URL, environ)
 
     assert [(source.name, source.elements) for source in plan.sources] == [("envoy", 2)]
     assert plan.secret_header == "X-Secret"
@@ -90,7 +95,7 @@ def test_what_the_environment_overrides_is_forged() -> None:
         "MTLS_VERIFY_VALUE": "yes",
     }
 
-    (source,) = make_plan(Options(url=URL), URL, environ).sources
+    (source,) = make_plan(DoctorOptions(url=URL), URL, environ).sources
 
     assert (source.shape.certificate, source.shape.encoding) == ("X-Ours", Encoding.B64_DER)
     assert source.shape.markers == (Marker(header="X-Ok", value="yes"),)
@@ -99,7 +104,7 @@ def test_what_the_environment_overrides_is_forged() -> None:
 def test_an_option_goes_before_the_environment() -> None:
     environ = {"MTLS_SOURCE": "custom", "MTLS_HEADER": "X-Ours", "MTLS_HEADER_ENCODING": "b64-der"}
 
-    (source,) = make_plan(Options(url=URL, source="caddy"), URL, environ).sources
+    (source,) = make_plan(DoctorOptions(url=URL, source="caddy"), URL, environ).sources
 
     assert source.shape.certificate == "X-SSL-Client-Cert"
 
@@ -107,15 +112,15 @@ def test_an_option_goes_before_the_environment() -> None:
 @pytest.mark.parametrize(
     ("options", "environ"),
     [
-        (Options(url=URL), {}),
-        (Options(url=URL, source="tls"), {}),
-        (Options(url=URL), {"MTLS_SOURCE": "aws-api-gateway"}),
-        (Options(url=URL, all_sources=True), {"MTLS_SOURCE": "nginx"}),
+        (DoctorOptions(url=URL), {}),
+        (DoctorOptions(url=URL, source="tls"), {}),
+        (DoctorOptions(url=URL), {"MTLS_SOURCE": "aws-api-gateway"}),
+        (DoctorOptions(url=URL, all_sources=True), {"MTLS_SOURCE": "nginx"}),
     ],
     ids=["no source", "tls", "no header", "asked for"],
 )
 def test_where_no_single_header_is_read_those_of_all_sources_are_forged(
-    options: Options, environ: dict[str, str]
+    options: DoctorOptions, environ: dict[str, str]
 ) -> None:
     assert make_plan(options, URL, environ).sources == known_sources()
 
@@ -124,7 +129,7 @@ def test_a_pinned_certificate_is_the_genuine_one(tmp_path: Path, region: Regiona
     client = region.client()
     certificate, _ = client.write(tmp_path)
 
-    plan = make_plan(Options(url=URL), URL, {"MTLS_PINS": f"us-east-1={'0' * 64}, us-east-1={certificate}"})
+    plan = make_plan(DoctorOptions(url=URL), URL, {"MTLS_PINS": f"us-east-1={'0' * 64}, us-east-1={certificate}"})
 
     assert (plan.certificate, plan.origin) == (client.certificate, f"{certificate} (MTLS_PINS)")
 
@@ -134,7 +139,7 @@ def test_a_given_certificate_goes_before_a_pinned_one(tmp_path: Path, region: Re
     pinned_path, _ = pinned.write(tmp_path, "pinned")
     given_path, _ = given.write(tmp_path, "given")
 
-    plan = make_plan(Options(url=URL, certificate=given_path), URL, {"MTLS_PINS": str(pinned_path)})
+    plan = make_plan(DoctorOptions(url=URL, certificate=given_path), URL, {"MTLS_PINS": str(pinned_path)})
 
     assert plan.certificate == given.certificate
 
@@ -142,14 +147,14 @@ def test_a_given_certificate_goes_before_a_pinned_one(tmp_path: Path, region: Re
 def test_an_own_certificate_gets_a_context_of_its_own(tmp_path: Path, region: RegionalCA) -> None:
     certificate, key = region.client().write(tmp_path)
 
-    plan = make_plan(Options(url=URL, client_certificate=certificate, client_key=key), URL, {})
+    plan = make_plan(DoctorOptions(url=URL, client_certificate=certificate, client_key=key), URL, {})
 
     assert plan.own is not None
     assert plan.own is not plan.context
 
 
 def test_it_connects_where_it_is_told() -> None:
-    plan = make_plan(Options(url=URL, connect="[::1]:8443", direct="http://10.0.0.9:8000"), URL, {})
+    plan = make_plan(DoctorOptions(url=URL, connect="[::1]:8443", direct="http://10.0.0.9:8000"), URL, {})
 
     assert (plan.target.address, plan.target.host) == (("::1", 8443), "actions.example.com")
     assert plan.direct is not None
@@ -176,7 +181,7 @@ def test_what_is_wrong_is_told_before_anything_is_sent(
     options: dict[str, object], environ: dict[str, str], told: str
 ) -> None:
     with pytest.raises(MTLSError) as failure:
-        make_plan(Options(url=URL, **options), URL, environ)  # type: ignore[arg-type]  # a table of options
+        make_plan(DoctorOptions(url=URL, **options), URL, environ)  # type: ignore[arg-type]  # a table of options
 
     assert told in str(failure.value)
 
@@ -195,4 +200,4 @@ def test_an_encrypted_key_is_told_and_nobody_is_asked(tmp_path: Path, region: Re
     )
 
     with pytest.raises(MTLSError, match="is encrypted"):
-        make_plan(Options(url=URL, client_certificate=certificate, client_key=key), URL, {})
+        make_plan(DoctorOptions(url=URL, client_certificate=certificate, client_key=key), URL, {})

@@ -1,0 +1,75 @@
+"""Standard output and error of a process: a closed pipe is no error, and any encoding can show every text."""
+
+import codecs
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_OUTPUT, _ERROR = 1, 2
+
+HANDLER = "mtls_middleware.plain"
+
+_PLAIN = {"…": "...", "→": "->", "▇": "#"}
+"""Our own characters, for encodings that lack them; others are escaped."""
+
+
+def open_streams() -> None:
+    """Let a command end with its own exit status when nobody reads its output any more, whatever the encoding."""
+    codecs.register_error(HANDLER, _plain)
+    sys.stdout = _opened(sys.stdout, _OUTPUT)
+    sys.stderr = _opened(sys.stderr, _ERROR)
+
+
+def abandon_output() -> None:
+    """Throw away what is left in standard output: it cannot be written, and the interpreter would try again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _OUTPUT)
+    os.close(nowhere)
+
+
+class OutputError(OSError):
+    """Standard output cannot be written: its disk is full, for example."""
+
+
+class _Output(io.FileIO):
+    """A stream whose reader may go away."""
+
+    def write(self, data: "Buffer") -> int:
+        """Write, or do nothing where nobody reads any more."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+        except OSError as error:
+            if self.fileno() == _ERROR:
+                return memoryview(data).nbytes  # nowhere is left to complain
+            raise OutputError(error.errno, error.strerror) from error
+
+
+def _opened(stream: TextIO | None, descriptor: int) -> TextIO:
+    if stream is None:  # it was closed before the process began
+        return Path(os.devnull).open("w", encoding="utf-8")
+    if not isinstance(stream, io.TextIOWrapper) or stream not in {sys.__stdout__, sys.__stderr__}:
+        return stream  # a test's
+    stream.flush()
+    output = _Output(descriptor, "wb", closefd=False)
+    return io.TextIOWrapper(
+        output if stream.write_through else io.BufferedWriter(output),  # the former as Python does for -u
+        encoding=stream.encoding,
+        errors=HANDLER if stream.errors in {"strict", "backslashreplace"} else stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    plain = (_PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode() for character in text)
+    return "".join(plain), error.end
