@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.trust import Binding
+from mtls_middleware._io.forks import waiting
 from mtls_middleware._trust.crl.lists import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import FOLLOWER_WAIT, LEADER_TIMEOUT, Gatherer
@@ -55,9 +57,11 @@ class API:
     listed: list[ClientCertificate] = field(default_factory=list)
     failure: str = ""
     asked: int = 0
+    meet: Callable[[object], None] = lambda _: None
 
     def poll(self) -> Answer:
         self.asked += 1
+        self.meet(self)
         if self.failure:
             raise GenesysFailure(FailureReason.SERVER, self.failure, "wait")
         return Answer(region="us-east-1", certificates=tuple(map(_listed, self.listed)))
@@ -122,6 +126,19 @@ def test_on_demand_it_is_asked_whoever_else_asks(worker: Worker) -> None:
     worker.refresh(force=True)
 
     assert worker.asked() == (1, 1)
+
+
+def test_the_api_and_a_crl_host_are_asked_side_by_side(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting = Barrier(2, timeout=20)
+
+    def meet(_: object) -> None:
+        with waiting():
+            meeting.wait()
+
+    monkeypatch.setattr(worker.api, "meet", meet)
+    monkeypatch.setattr(worker.host, "meet", meet)
+
+    assert (worker.refresh(), worker.asked()) == ((), (1, 1))
 
 
 def test_each_failure_is_told_and_takes_nothing_away(worker: Worker) -> None:

@@ -445,6 +445,15 @@ def test_what_is_good_is_told_too(deployment: Deployment, change: Break, check: 
     assert any(words in finding.seen for finding in those(deployment.examine(), check, OK))
 
 
+def test_the_api_is_asked_although_a_file_of_trust_cannot_be_used(deployment: Deployment) -> None:
+    listed_by_api(deployment, deployment.region)
+    (deployment.folder / "us-east-1.pem").write_bytes(b"junk")
+    findings = deployment.examine()
+
+    assert those(findings, Check.FILES_USABLE, ERROR)
+    assert those(findings, Check.API_ANSWERS, OK)
+
+
 def test_pins_without_an_api_are_replaced_by_hand(deployment: Deployment) -> None:
     deployment.environ |= {"MTLS_AUTHORITIES": "genesys,digicert", "MTLS_PINS": "ab" * 32}
     deployment.environ["MTLS_TRUST"] = f"us-east-1={deployment.environ['MTLS_TRUST']}"

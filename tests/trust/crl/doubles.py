@@ -1,6 +1,6 @@
 """A CRL host and a store in memory, for the tests of revocation."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -26,9 +26,11 @@ class Host:
 
     lists: dict[str, bytes | None] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    meet: Callable[[object], None] = lambda _: None
 
     def __call__(self, address: str) -> bytes:
         self.asked.append(address)
+        self.meet(self)
         found = self.lists.get(address)
         if found is None:
             raise InputError("cannot be fetched: no connection")
