@@ -24,7 +24,8 @@ from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.shared_counts import Numbers, SharedCounts
+from mtls_middleware.observing.events import DecisionCounts
+from mtls_middleware.observing.shared_counts import SharedCounts
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
 
@@ -212,7 +213,9 @@ def store_of(settings: Settings, secrets: Secrets) -> Store:
     return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state)
 
 
-def shared_counts_of(settings: Settings, totals: Callable[[], Numbers], clock: Callable[[], datetime]) -> SharedCounts:
+def shared_counts_of(
+    settings: Settings, totals: Callable[[], DecisionCounts], clock: Callable[[], datetime]
+) -> SharedCounts:
     """Return what shares the counts of a guard with other processes; on Windows no lock could tell them apart."""
     folder = settings.state
     if folder is None or os.name == "nt":

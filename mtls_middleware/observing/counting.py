@@ -9,16 +9,13 @@ from typing import Generic, NamedTuple, TypeVar
 from weakref import WeakMethod
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware.observing.events import ACCEPTED, NOBODY, Decided, Refreshed, RefreshResult
+from mtls_middleware.observing.events import ACCEPTED, NOBODY, DecisionCounts, Refreshed, RefreshResult
 
 Key = TypeVar("Key", bound=Hashable)
 
-Decisions = Mapping[Decided, int]
-Refreshes = Mapping[Refreshed, int]
-
 
 class ExpiryKey(NamedTuple):
-    """Name what will end, and whose it is."""
+    """What expires, and whose it is."""
 
     kind: str
     region: str
@@ -29,7 +26,7 @@ Lives = Callable[[], Mapping[ExpiryKey, float]]
 
 
 class DecisionSeries(NamedTuple):
-    """Hold the labels of ``mtls.decisions``."""
+    """The labels of ``mtls.decisions``."""
 
     reason: str
     region: str
@@ -39,21 +36,21 @@ class DecisionSeries(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
-    """Hold what one guard counts, or what guards counted that are gone."""
+class _GuardCounts:
+    """The counts of one guard, or the sums of guards that are gone."""
 
     source: str
     mode: str
-    decisions: Callable[[], Decisions]
-    refreshes: Callable[[], Refreshes]
+    decisions: Callable[[], DecisionCounts]
+    refreshes: Callable[[], Mapping[Refreshed, int]]
     lives: Callable[[], Lives | None]
 
 
 class ProcessCounts:
-    """Add up. Counters never go back: what a guard counted stays when the guard is gone."""
+    """The sums over all guards of a process. They never go back: the counts of a guard that is gone stay."""
 
     def __init__(self) -> None:
-        self._accounts: list[_Account] = []
+        self._parts: list[_GuardCounts] = []
         self._closing = Lock()
 
     def open(
@@ -61,8 +58,8 @@ class ProcessCounts:
         *,
         source: str,
         mode: str,
-        decisions: Callable[[], Decisions],
-        refreshes: Callable[[], Refreshes],
+        decisions: Callable[[], DecisionCounts],
+        refreshes: Callable[[], Mapping[Refreshed, int]],
         lives: Lives,
     ) -> None:
         """Begin to add up what one guard counts.
@@ -74,24 +71,24 @@ class ProcessCounts:
             refreshes: the same.
             lives: a method of the guard, which is held weakly.
         """
-        self._close_accounts()
-        self._accounts.append(_Account(source, mode, decisions, refreshes, WeakMethod(lives)))
+        self._close_parts()
+        self._parts.append(_GuardCounts(source, mode, decisions, refreshes, WeakMethod(lives)))
 
     def decisions(self) -> dict[DecisionSeries, int]:
         """Return how often each series was decided; each reason is there from the start, so that its first is seen."""
         sums: Counter[DecisionSeries] = Counter()
-        for account in tuple(self._accounts):
+        for part in tuple(self._parts):
             for reason in Reason:
-                sums[DecisionSeries(str(reason), NOBODY, NOBODY, account.source, account.mode)] += 0
-            for decided, number in account.decisions().items():
-                sums[DecisionSeries(*decided[:3], account.source, decided.mode)] += number
+                sums[DecisionSeries(str(reason), NOBODY, NOBODY, part.source, part.mode)] += 0
+            for decided, number in part.decisions().items():
+                sums[DecisionSeries(*decided[:3], part.source, decided.mode)] += number
         return dict(sums)
 
     def cache(self) -> dict[str, int]:
         """Return how many accepted calls had a known verdict, and how many had not."""
         sums = {"hit": 0, "miss": 0}
-        for account in tuple(self._accounts):
-            for decided, number in account.decisions().items():
+        for part in tuple(self._parts):
+            for decided, number in part.decisions().items():
                 if decided.reason == ACCEPTED:
                     sums["hit" if decided.cached else "miss"] += number
         return sums
@@ -99,8 +96,8 @@ class ProcessCounts:
     def refreshes(self) -> dict[Refreshed, int]:
         """Return how often each source was good, and how often it failed."""
         sums: Counter[Refreshed] = Counter()
-        for account in tuple(self._accounts):
-            for refreshed, number in account.refreshes().items():
+        for part in tuple(self._parts):
+            for refreshed, number in part.refreshes().items():
                 sums[refreshed] += number
                 for result in RefreshResult:
                     sums[Refreshed(refreshed.source, result)] += 0
@@ -109,30 +106,30 @@ class ProcessCounts:
     def lives(self) -> dict[ExpiryKey, float]:
         """Return the seconds until trust ends; of several guards the one that is worst off counts."""
         ends: dict[ExpiryKey, float] = {}
-        for account in tuple(self._accounts):
-            lives = account.lives()
+        for part in tuple(self._parts):
+            lives = part.lives()
             for life, seconds in (lives() if lives is not None else {}).items():
                 ends[life] = min(seconds, ends.get(life, seconds))
         return ends
 
-    def _close_accounts(self) -> None:
-        """Put what guards counted that are gone into one account for each source."""
+    def _close_parts(self) -> None:
+        """Put what guards counted that are gone into one part for each source."""
         if not self._closing.acquire(blocking=False):
             return  # another thread does
         try:
-            accounts = tuple(self._accounts)
-            kept: list[_Account] = []
-            closed: dict[tuple[str, str], list[_Account]] = {}
-            for account in accounts:
-                if account.lives() is None:
-                    closed.setdefault((account.source, account.mode), []).append(account)
+            parts = tuple(self._parts)
+            kept: list[_GuardCounts] = []
+            closed: dict[tuple[str, str], list[_GuardCounts]] = {}
+            for part in parts:
+                if part.lives() is None:
+                    closed.setdefault((part.source, part.mode), []).append(part)
                 else:
-                    kept.append(account)
+                    kept.append(part)
             for (source, mode), gone in closed.items():
-                decisions = _sum(account.decisions() for account in gone)
-                refreshes = _sum(account.refreshes() for account in gone)
-                kept.append(_Account(source, mode, decisions.copy, refreshes.copy, _nothing))
-            self._accounts[: len(accounts)] = kept  # one step; what was opened meanwhile stands behind
+                decisions = _sum(part.decisions() for part in gone)
+                refreshes = _sum(part.refreshes() for part in gone)
+                kept.append(_GuardCounts(source, mode, decisions.copy, refreshes.copy, _nothing))
+            self._parts[: len(parts)] = kept  # one step; what was opened meanwhile stands behind
         finally:
             self._closing.release()
 

@@ -132,7 +132,10 @@ class Decided(NamedTuple):
         return cls(ACCEPTED, identity.region or NOBODY, str(identity.authority), str(mode), cached)
 
 
-def by_reason(totals: Mapping[Decided, int]) -> dict[str, int]:
+DecisionCounts = Mapping[Decided, int]
+
+
+def by_reason(totals: DecisionCounts) -> dict[str, int]:
     """Return how often each reason, or ``accepted``, was decided."""
     numbers: dict[str, int] = defaultdict(int)
     for decided, number in totals.items():

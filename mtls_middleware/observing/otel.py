@@ -76,9 +76,9 @@ def _attributes(evidence: Evidence) -> dict[str, str]:
 class Metrics:
     """Answer who collects: nothing is counted twice, and no call waits for it."""
 
-    def __init__(self, ledger: ProcessCounts, meter: Meter) -> None:
-        """Register each instrument, once for all guards of the ledger."""
-        self._ledger = ledger
+    def __init__(self, counts: ProcessCounts, meter: Meter) -> None:
+        """Register each instrument, once for all guards of the process."""
+        self._counts = counts
         meter.create_observable_counter(
             DECISIONS, [self._decisions], unit="{call}", description="Calls to protected paths, by what was decided."
         )
@@ -93,17 +93,17 @@ class Metrics:
         )
 
     def _decisions(self, _: CallbackOptions) -> Iterator[Observation]:
-        for series, number in self._ledger.decisions().items():
+        for series, number in self._counts.decisions().items():
             yield Observation(number, series._asdict())
 
     def _cache(self, _: CallbackOptions) -> Iterator[Observation]:
-        for result, number in self._ledger.cache().items():
+        for result, number in self._counts.cache().items():
             yield Observation(number, {"result": result})
 
     def _refreshes(self, _: CallbackOptions) -> Iterator[Observation]:
-        for refreshed, number in self._ledger.refreshes().items():
+        for refreshed, number in self._counts.refreshes().items():
             yield Observation(number, {"source": str(refreshed.source), "result": str(refreshed.result)})
 
     def _lives(self, _: CallbackOptions) -> Iterator[Observation]:
-        for life, seconds in self._ledger.lives().items():
+        for life, seconds in self._counts.lives().items():
             yield Observation(seconds, life._asdict())

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,7 +23,7 @@ from mtls_middleware._io.folder_lock import FolderLock, Taken
 from mtls_middleware._io.forks import follow_forks, undisturbed
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.events import ACCEPTED, NOBODY, Decided
+from mtls_middleware.observing.events import ACCEPTED, NOBODY, Decided, DecisionCounts
 from mtls_middleware.regions import table
 
 PLACES = MAX_ENTRIES
@@ -44,8 +44,6 @@ MAX_COUNTS_BYTES = 65_536
 """Of one process; with every series that there is, about 20,000."""
 
 LARGEST = 2**63 - 1
-
-Numbers = Mapping[Decided, int]
 
 
 class Scope(StrEnum):
@@ -72,7 +70,7 @@ class Counts:
         problems: what could not be read, one sentence each.
     """
 
-    numbers: Numbers
+    numbers: DecisionCounts
     scope: Scope
     since: datetime | None = None
     written_at: datetime | None = None
@@ -86,7 +84,7 @@ class SharedCounts:
     def __init__(
         self,
         store: Callable[[], FolderStore] | None,
-        totals: Callable[[], Numbers],
+        totals: Callable[[], DecisionCounts],
         *,
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
@@ -94,7 +92,7 @@ class SharedCounts:
         """Prepare; nothing is read or written before it is used, and nothing written before `begin`.
 
         Args:
-            store: opens the folder of tallies; None where there is none.
+            store: opens the folder of the counts; None where there is none.
             totals: returns what this guard has counted.
             clock: tells the time, aware, UTC.
             seconds: never go back.
@@ -153,13 +151,13 @@ class SharedCounts:
             self._sharing = Lock()
             self._forget(self._totals())
 
-    def _forget(self, counted_elsewhere: Numbers) -> None:
+    def _forget(self, counted_elsewhere: DecisionCounts) -> None:
         self._counted_elsewhere = counted_elsewhere
         self._lock: FolderLock | None = None
         self._store: FolderStore | None = None
         self._place = ""
-        self._before = Tally(since=self._since)
-        self._written: Numbers | None = None
+        self._before = PlaceCounts(since=self._since)
+        self._written: DecisionCounts | None = None
         self._tried = self._told = float("-inf")
 
     def _share(self, open_store: Callable[[], FolderStore], *, flush: bool) -> None:
@@ -175,8 +173,8 @@ class SharedCounts:
             if not self._take_place(store):
                 return
             self._store = store
-        tally = Tally(since=self._before.since, numbers=summed(self._before.numbers, own))
-        self._store.put(Kind.TALLY, self._place, tally.to_bytes(), self._clock())
+        written = PlaceCounts(since=self._before.since, numbers=summed(self._before.numbers, own))
+        self._store.put(Kind.TALLY, self._place, written.to_bytes(), self._clock())
         self._written, self._told = own, seconds
 
     def _take_place(self, store: FolderStore) -> bool:
@@ -194,7 +192,7 @@ class SharedCounts:
                 if taken is Taken.OURS:
                     self._lock, self._place = lock, place
                     finalize(self, lock.release).atexit = False  # a guard that nobody closed, and nobody holds
-                    self._before = _tally(kept.get(place)) or Tally(since=self._clock())
+                    self._before = _counts_of(kept.get(place)) or PlaceCounts(since=self._clock())
                     return True
         return False
 
@@ -202,13 +200,13 @@ class SharedCounts:
 def read_counts(store: FolderStore, now: datetime) -> Counts:
     """Return the sum of what all processes have written. What cannot be read is left out, and told."""
     entries = [entry for entry in store.entries(Kind.TALLY) if entry.key in _PLACES]
-    told = [(entry, tally) for entry in entries if (tally := _tally(entry)) is not None]
+    told = [(entry, written) for entry in entries if (written := _counts_of(entry)) is not None]
     bad = len(entries) - len(told)
     spoiled = (f"counts of {bad} {'process' if bad == 1 else 'processes'} are damaged, or of another version",)
     return Counts(
-        numbers=summed(*(tally.numbers for _, tally in told)),
+        numbers=summed(*(written.numbers for _, written in told)),
         scope=Scope.MACHINE,
-        since=min((tally.since for _, tally in told), default=None),
+        since=min((written.since for _, written in told), default=None),
         written_at=max((entry.at for entry, _ in told), default=None),
         processes=sum(abs(now - entry.at) <= ALIVE for entry, _ in told),
         problems=(*store.problems, *(spoiled if bad else ())),
@@ -222,16 +220,16 @@ _all: "WeakSet[SharedCounts]" = WeakSet()
 @atexit.register
 def _share_last() -> None:
     """Write what was counted since the last time, in a process that ends without closing its guards."""
-    for tallies in tuple(_all):
-        tallies.share(flush=True)
+    for shared in tuple(_all):
+        shared.share(flush=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """Hold what was counted in one place."""
+class PlaceCounts:
+    """What was counted in one place."""
 
     since: datetime
-    numbers: Numbers = field(default_factory=dict)
+    numbers: DecisionCounts = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Write it down."""
@@ -239,7 +237,7 @@ class Tally:
         return json.dumps({"version": VERSION, "since": self.since.isoformat(), "numbers": rows}).encode("ascii")
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Tally | None":
+    def from_bytes(cls, data: bytes) -> "PlaceCounts | None":
         """Read what `to_bytes` wrote; None where it is anything else."""
         try:
             told = parse_object(data) if len(data) <= MAX_COUNTS_BYTES else {}
@@ -255,11 +253,11 @@ class Tally:
         return cls(since=since, numbers=numbers) if len(numbers) == len(rows) else None
 
 
-def _tally(entry: Entry | None) -> Tally | None:
-    return Tally.from_bytes(entry.content) if entry is not None else None
+def _counts_of(entry: Entry | None) -> PlaceCounts | None:
+    return PlaceCounts.from_bytes(entry.content) if entry is not None else None
 
 
-def summed(*parts: Numbers) -> dict[Decided, int]:
+def summed(*parts: DecisionCounts) -> dict[Decided, int]:
     """Return the sum of each series; a number that no process can have counted stays in its bounds."""
     sums: Counter[Decided] = Counter()
     for part in parts:

@@ -5,7 +5,7 @@ from mtls_middleware.observing.events import Hook
 
 METER = "mtls_middleware"
 
-LEDGER = ProcessCounts()
+PROCESS_COUNTS = ProcessCounts()
 """Of this process."""
 
 _registered: dict[str, object] = {}
@@ -21,7 +21,7 @@ def span_hooks() -> tuple[Hook, ...]:
 
 
 def register() -> ProcessCounts | None:
-    """Offer the ledger of this process as metrics, once, and return it; None where opentelemetry-api is missing."""
+    """Offer the counts of this process as metrics, once, and return them; None where opentelemetry-api is missing."""
     try:
         from opentelemetry import metrics  # noqa: PLC0415 - an optional back end
 
@@ -31,5 +31,5 @@ def register() -> ProcessCounts | None:
     mine = object()
     if _registered.setdefault(METER, mine) is mine:  # of several threads one wins
         # Before an SDK is set up this gives a stand-in, which registers with it later.
-        Metrics(LEDGER, metrics.get_meter(METER))
-    return LEDGER
+        Metrics(PROCESS_COUNTS, metrics.get_meter(METER))
+    return PROCESS_COUNTS

@@ -38,13 +38,13 @@ class Watched:
 
     site: Site
     seconds: Seconds = field(default_factory=Seconds)
-    ledger: ProcessCounts = field(default_factory=ProcessCounts)
+    process_counts: ProcessCounts = field(default_factory=ProcessCounts)
     reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
     provider: MeterProvider = field(init=False)
 
     def __post_init__(self) -> None:
         self.provider = MeterProvider([self.reader])
-        Metrics(self.ledger, self.provider.get_meter("test"))
+        Metrics(self.process_counts, self.provider.get_meter("test"))
 
     def guard(self, environ: dict[str, str] | None = None, /, **more: str) -> Guard:
         named = {f"MTLS_{name.upper()}": value for name, value in more.items()}
@@ -52,7 +52,7 @@ class Watched:
 
     def watch(self, settings: Settings) -> Guard:
         guard = Guard(settings, clock=self.site.clock, hooks=(LimitedLog(self.seconds), Spans()))
-        guard.report_to(self.ledger)
+        guard.report_to(self.process_counts)
         self.site.guards.append(guard)
         guard.start()
         return guard

@@ -85,7 +85,7 @@ class TestDecisions:
     def test_without_trust_every_mode_enforces(self, watched: Watched) -> None:
         guard = watched.guard(mode="report")
         waiting = Guard(guard.settings, clock=watched.site.clock, hooks=())
-        waiting.report_to(watched.ledger)
+        waiting.report_to(watched.process_counts)
         waiting.decide(connection_of(http_scope(over_tls(good_client()))))
 
         assert watched.collect("mtls.decisions") == {decision("trust_unavailable"): 1}
@@ -200,7 +200,7 @@ class TestRefresh:
         settings = watched.site.settings()
         watched.site.root.unlink()
         guard = Guard(settings, clock=watched.site.clock, hooks=())
-        guard.report_to(watched.ledger)
+        guard.report_to(watched.process_counts)
         guard.refresh()
 
         assert watched.collect("mtls.refresh") == {labels(source="files", result="failure"): 1}
@@ -227,7 +227,7 @@ class TestAPI:
     def test_pins_from_the_api(self, watched: Watched, api: GenesysAPI) -> None:
         api.add(PINNED)
         guard = digicert(watched.site, api)
-        guard.report_to(watched.ledger)
+        guard.report_to(watched.process_counts)
         guard.refresh()
         http(guard, over_tls(PINNED))
 
@@ -243,7 +243,7 @@ class TestAPI:
 
     def test_an_api_that_fails_is_its_own_failure(self, watched: Watched, api: GenesysAPI) -> None:
         guard = digicert(watched.site, api)
-        guard.report_to(watched.ledger)
+        guard.report_to(watched.process_counts)
         api.answer_next(*[HTTPFailure(FailureKind.UNREACHABLE, "down")] * 20)
         guard.refresh()
 
@@ -257,7 +257,7 @@ class TestExpiry:
     def test_a_start_that_failed_and_healed_tells_too(self, watched: Watched) -> None:
         guard = Guard(watched.site.settings(), clock=watched.site.clock, hooks=())
         watched.site.guards.append(guard)
-        guard.report_to(watched.ledger)
+        guard.report_to(watched.process_counts)
         watched.site.root.unlink()
         with pytest.raises(TrustError):
             guard.start()
@@ -294,14 +294,14 @@ class TestExpiry:
 
     def test_a_guard_that_was_never_started_tells_nothing(self, watched: Watched) -> None:
         guard = Guard(watched.site.settings(), clock=watched.site.clock, hooks=())
-        guard.report_to(watched.ledger)
+        guard.report_to(watched.process_counts)
 
         assert watched.all("mtls.trust.expires") == {}
 
     def test_of_several_guards_the_one_that_is_worst_off_counts(self, watched: Watched) -> None:
         watched.guard()
         other = Guard(watched.site.settings(), clock=lambda: NOW + DAY, hooks=())
-        other.report_to(watched.ledger)
+        other.report_to(watched.process_counts)
         watched.site.guards.append(other)
         other.start()
         left = (regional_ca().certificate.not_valid_after_utc - NOW).total_seconds()
@@ -332,14 +332,14 @@ class TestSeveralGuards:
 
         assert watched.collect("mtls.decisions") == {accepted(): 5}
         assert watched.collect("mtls.refresh") == {labels(source="files", result="success"): 5}
-        assert len(watched.ledger._accounts) == 2
+        assert len(watched.process_counts._parts) == 2
 
     def test_while_one_thread_cleans_up_another_only_adds(self, watched: Watched) -> None:
         guard = watched.guard()
-        with watched.ledger._closing:
-            guard.report_to(watched.ledger)
+        with watched.process_counts._closing:
+            guard.report_to(watched.process_counts)
 
-        assert len(watched.ledger._accounts) == 2
+        assert len(watched.process_counts._parts) == 2
 
     def test_instruments_are_registered_once_in_a_process(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         made: list[ProcessCounts] = []
@@ -352,14 +352,16 @@ class TestSeveralGuards:
 
         wanted = site.settings()
         monkeypatch.setattr(telemetry, "_registered", {})
-        monkeypatch.setattr("mtls_middleware.observing.otel.Metrics", lambda ledger, _: made.append(ledger))
+        monkeypatch.setattr(
+            "mtls_middleware.observing.otel.Metrics", lambda process_counts, _: made.append(process_counts)
+        )
         threads = [Thread(target=make) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-        assert made == [telemetry.LEDGER]
+        assert made == [telemetry.PROCESS_COUNTS]
 
 
 HOSTILE = st.text(max_size=60)

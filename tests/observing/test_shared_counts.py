@@ -26,9 +26,9 @@ from mtls_middleware.observing.shared_counts import (
     MAX_COUNTS_BYTES,
     PLACES,
     SHARE_SECONDS,
+    PlaceCounts,
     Scope,
     SharedCounts,
-    Tally,
     read_counts,
     summed,
 )
@@ -46,16 +46,16 @@ class Process:
         self.counted: Counter[Decided] = Counter()
         self.seconds = 0.0
         self.now = now
-        self.tallies = SharedCounts(
+        self.shared = SharedCounts(
             lambda: store(folder), lambda: dict(self.counted), clock=lambda: self.now, seconds=lambda: self.seconds
         )
-        self.tallies.begin()
+        self.shared.begin()
 
     def count(self, decided: Decided, number: int) -> None:
         self.counted[decided] += number
 
     def share(self, *, flush: bool = False) -> None:
-        self.tallies.share(flush=flush)
+        self.shared.share(flush=flush)
 
 
 def store(folder: Path) -> FolderStore:
@@ -93,7 +93,7 @@ def test_each_process_has_a_place_of_its_own(tmp_path: Path) -> None:
 def test_the_next_process_counts_on_in_the_place_that_is_free(tmp_path: Path) -> None:
     first = Process(tmp_path)
     first.count(MISSING, 3)
-    first.tallies.leave()
+    first.shared.leave()
     second = Process(tmp_path)
     second.count(MISSING, 4)
     second.share()
@@ -105,14 +105,14 @@ def test_the_next_process_counts_on_in_the_place_that_is_free(tmp_path: Path) ->
 def test_who_left_and_goes_on_is_not_counted_twice(tmp_path: Path) -> None:
     process = Process(tmp_path)
     process.count(MISSING, 3)
-    process.tallies.leave()
+    process.shared.leave()
     process.count(MISSING, 1)
-    process.tallies.leave()
+    process.shared.leave()
 
     assert numbers(tmp_path) == {MISSING: 4}
 
 
-def test_a_place_is_free_when_nobody_holds_its_tallies(tmp_path: Path) -> None:
+def test_a_place_is_free_when_nobody_holds_its_counts(tmp_path: Path) -> None:
     process = Process(tmp_path)
     process.count(MISSING, 3)
     process.share()
@@ -236,7 +236,7 @@ def test_who_asks_sees_its_own_numbers_of_this_moment(tmp_path: Path) -> None:
     one.share()
     one.count(MISSING, 3)
 
-    assert one.tallies.counts().numbers == {MISSING: 5}
+    assert one.shared.counts().numbers == {MISSING: 5}
 
 
 def test_it_tells_since_when_and_by_how_many(tmp_path: Path) -> None:
@@ -288,8 +288,8 @@ def test_a_folder_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     process.count(MISSING, 1)
     process.share(flush=True)
 
-    assert not process.tallies.counts().numbers
-    assert process.tallies.counts().problems
+    assert not process.shared.counts().numbers
+    assert process.shared.counts().problems
 
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
@@ -380,9 +380,9 @@ def test_sums_stay_within_their_bounds() -> None:
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["version", "since", "numbers", "x"]), inner),
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_a_tally_or_none(content: bytes) -> None:
-    tally = Tally.from_bytes(content)
+    written = PlaceCounts.from_bytes(content)
 
-    assert tally is None or Tally.from_bytes(tally.to_bytes()) == tally
+    assert written is None or PlaceCounts.from_bytes(written.to_bytes()) == written
 
 
 @given(content=st.binary(max_size=300))
@@ -392,7 +392,7 @@ def test_any_bytes_in_a_file_raise_nothing(content: bytes) -> None:
         folder = Path(name)
         process = Process(folder)
         process.share()
-        process.tallies.leave()
+        process.shared.leave()
         (path,) = (folder / "state").glob("*/tally/*")
         path.write_bytes(content)
         process.count(MISSING, 1)
@@ -417,9 +417,9 @@ def test_any_bytes_in_a_file_raise_nothing(content: bytes) -> None:
     )
 )
 def test_what_is_written_comes_back(counted: dict[Decided, int]) -> None:
-    tally = Tally(since=NOW, numbers=counted)
+    written = PlaceCounts(since=NOW, numbers=counted)
 
-    assert Tally.from_bytes(tally.to_bytes()) == tally
+    assert PlaceCounts.from_bytes(written.to_bytes()) == written
 
 
 def test_every_series_fits() -> None:
@@ -430,5 +430,5 @@ def test_every_series_fits() -> None:
         for cached in (True, False)
     }
 
-    assert len(Tally(since=NOW, numbers=rows).to_bytes()) * 4 < MAX_COUNTS_BYTES
+    assert len(PlaceCounts(since=NOW, numbers=rows).to_bytes()) * 4 < MAX_COUNTS_BYTES
     assert PLACES == 64

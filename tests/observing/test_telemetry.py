@@ -116,8 +116,8 @@ def test_a_guard_from_settings_has_a_limited_log_and_marks_spans(site: Site) -> 
 
 
 def test_a_silent_guard_tells_nobody_and_stands_in_no_metric(site: Site) -> None:
-    before = len(telemetry.LEDGER._accounts)
+    before = len(telemetry.PROCESS_COUNTS._parts)
     guard = Guard.silent(site.settings(), clock=site.clock)
 
     assert guard._announcer._hooks == ()
-    assert len(telemetry.LEDGER._accounts) == before
+    assert len(telemetry.PROCESS_COUNTS._parts) == before
