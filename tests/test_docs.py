@@ -14,6 +14,7 @@ from mtls_middleware import ConfigurationError, Reason, Settings
 from mtls_middleware._core.response import refusal
 from mtls_middleware._core.sources.presets import NAMES
 from mtls_middleware.settings.keywords import VARIABLES
+from tests.claims import runs_through
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +49,7 @@ def test_the_mistake_in_the_readme_is_told_as_shown() -> None:
 def test_the_settings_in_the_readme_are_accepted(number: int) -> None:
     given = "\n".join(fences("README.md", "ini")[: number + 1])
 
-    Settings.from_env(dict(line.split("=", 1) for line in given.split()))
+    runs_through(Settings.from_env, dict(line.split("=", 1) for line in given.split()))
 
 
 @pytest.mark.parametrize("code", fences("README.md", "python")[:2], ids=["asgi", "wsgi"])
@@ -59,7 +60,7 @@ def test_the_code_in_the_readme_runs(code: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("MTLS_REGIONS", "us-east-1")
     monkeypatch.setenv("MTLS_TRUST", str(RegionalCA().write(tmp_path)))
 
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    runs_through(exec, compile(code, "README.md", "exec"), {"__name__": "readme"})
 
 
 def test_the_code_in_the_readme_answers_in_report_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

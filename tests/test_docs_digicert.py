@@ -10,6 +10,7 @@ from mtls_middleware._trust.genesys.client import POLL_SECONDS
 from mtls_middleware._trust.genesys.failure import PERMISSION, FailureReason
 from mtls_middleware._trust.genesys.known import GRACE
 from mtls_middleware._trust.schedule import FIRST_RETRY, LONGEST_RETRY
+from tests.claims import runs_through
 
 PAGE = (Path(__file__).parents[1] / "docs" / "digicert.md").read_text(encoding="utf-8")
 TEXT = " ".join(PAGE.split())
@@ -21,12 +22,12 @@ def fences(language: str) -> list[str]:
 
 @pytest.mark.parametrize("given", fences("ini"), ids=["api", "files"])
 def test_the_settings_are_accepted(given: str) -> None:
-    Settings.from_env(dict(line.split("=", 1) for line in given.split()))
+    runs_through(Settings.from_env, dict(line.split("=", 1) for line in given.split()))
 
 
 def test_the_code_runs() -> None:
     (code,) = fences("python")
-    exec(compile(code, "digicert.md", "exec"), {"__name__": "digicert"})
+    runs_through(exec, compile(code, "digicert.md", "exec"), {"__name__": "digicert"})
 
 
 def test_every_reason_of_a_failure_is_told() -> None:

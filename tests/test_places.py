@@ -84,29 +84,34 @@ REASON = (
 )
 
 
+def holds_everywhere(places: Sequence[Place], name: str) -> None:
+    found = missing(places, name)
+    assert not found, "\n".join([f"{name} is not yet written in", *found])
+
+
 def missing(places: Sequence[Place], name: str) -> list[str]:
     return [f"{place.file}: {place.add}" for place in places if not place.names(name)]
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_everywhere(name: str) -> None:
-    assert missing(PRESET, name) == []
+    holds_everywhere(PRESET, name)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_configuration_is_everywhere(name: str) -> None:
-    assert missing(RUN_CONFIGURATION if TABLE[name].run else CONFIGURATION, name) == []
+    holds_everywhere(RUN_CONFIGURATION if TABLE[name].run else CONFIGURATION, name)
 
 
 @pytest.mark.parametrize("name", [name for name in VARIABLES if not name.endswith("_FILE")])
 def test_a_setting_is_everywhere(name: str) -> None:
-    assert missing(SETTING if name in MEANINGS else (*SETTING, ATTRIBUTE), name) == []
+    holds_everywhere(SETTING if name in MEANINGS else (*SETTING, ATTRIBUTE), name)
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_is_everywhere(reason: Reason) -> None:
     places = [place for place in REASON if reason is not Reason.INTERNAL_ERROR or place.file != "docs/testing.md"]
-    assert missing(places, reason) == []
+    holds_everywhere(places, reason)
 
 
 ALL: dict[str, Sequence[Place]] = {

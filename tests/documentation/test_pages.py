@@ -10,6 +10,7 @@ import pytest
 
 from mtls_middleware import Reason
 from mtls_middleware.settings.keywords import VARIABLES, is_injected
+from tests.claims import runs_through
 from tests.documentation.commands import problem
 from tests.documentation.pages import DOCS, ROOT, Heading, names, page
 
@@ -120,7 +121,7 @@ def test_the_python_of_every_page_is_run_by_a_test_that_names_the_page(name: str
 def test_all_python_can_be_read(name: str) -> None:
     for fence in page(name).fences:
         if fence.language == "python":
-            ast.parse(fence.content)
+            runs_through(ast.parse, fence.content)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -135,7 +135,10 @@ def test_trusted_proxies_are_networks(written: str, expected: str) -> None:
 
 def test_what_kubernetes_injects_for_a_service_called_mtls_is_ignored() -> None:
     injected = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_443_TCP", "PORT_443_TCP_ADDR")
-    Settings.from_env({**ONE_REGION, **{f"MTLS_{name}": "x" for name in injected}})
+
+    settings = Settings.from_env({**ONE_REGION, **{f"MTLS_{name}": "x" for name in injected}})
+
+    assert settings == Settings.from_env(ONE_REGION)
 
 
 def test_no_variable_looks_like_what_kubernetes_injects() -> None:

@@ -20,6 +20,7 @@ from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page.document import REFRESH_SECONDS
 from mtls_middleware.status_page.steps import SOON_DAYS, steps_of
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
+from tests.claims import runs_through
 from tests.status_page.scenes import ACCEPTED, counted, document, loaded, view
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,7 +40,7 @@ def one_line(text: str) -> str:
 def test_each_command_is_one_that_there_is(command: str) -> None:
     verb, *arguments = shlex.split(command)
 
-    get_group(command_line).commands[verb].make_context(verb, arguments)
+    runs_through(get_group(command_line).commands[verb].make_context, verb, arguments)
 
 
 def test_the_application_in_status_md_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mtls_middleware.testing import ClientCertificate, RegionalCA
+from tests.claims import runs_through
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_the_key_does_not_show(client: ClientCertificate) -> None:
 
 
 def test_a_tls_stack_loads_its_files(client: ClientCertificate, tmp_path: Path) -> None:
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(*client.write(tmp_path))
+    runs_through(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain, *client.write(tmp_path))
 
 
 def test_its_files_can_be_named(client: ClientCertificate, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mtls_middleware.cli.attack.paths import path_attacks
 from mtls_middleware.cli.attack.verdict import Verdict
 from mtls_middleware.cli.doctor.finding import Check
 from mtls_middleware.cli.extras import INTERRUPTED
+from tests.claims import runs_through
 
 PAGE = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
 DOCTOR = get_group(app).commands["doctor"]
@@ -48,7 +49,7 @@ def test_each_exit_status_is_documented() -> None:
 
 @pytest.mark.parametrize("command", re.findall(r"^\$ mtls-middleware doctor ?(.*)$", PAGE, re.MULTILINE))
 def test_each_command_is_one_that_it_takes(command: str) -> None:
-    DOCTOR.make_context("doctor", shlex.split(command))
+    runs_through(DOCTOR.make_context, "doctor", shlex.split(command))
 
 
 def test_each_option_is_documented() -> None:

@@ -534,8 +534,8 @@ def holds_or_refuses(data: bytes) -> None:
         found = parsed(data)
     except InputError:
         return
-    found.is_signed_by(CA.certificate)
-    found.covers(good_client().certificate, is_ca=False)
+    assert found.is_signed_by(CA.certificate) in {True, False}
+    assert found.covers(good_client().certificate, is_ca=False) in {True, False}
 
 
 @given(st.binary(max_size=200))
