@@ -57,8 +57,7 @@ RUN_CONFIGURATION = (
 )
 
 SETTING = (
-    Place(file="mtls_middleware/settings/reader.py", form='"{upper}"', add="the variable, in VARIABLES"),
-    Place(file="mtls_middleware/settings/keywords.py", form="    {lower}: ", add="the keyword and its type"),
+    Place(file="mtls_middleware/settings/keywords.py", form="    {lower}: ", add="the keyword, type and default"),
     Place(file="tests/settings", form="{upper}", add="good values in test_good.py, bad ones in test_bad.py"),
     Place(file="docs/settings.md", form="`MTLS_{upper}`", add="a row: default and meaning"),
 )
@@ -74,12 +73,11 @@ REASON = (
     Place(file="mtls_middleware/_core/decision.py", form='"{lower}"', add="its name, at its place in the order"),
     Place(file="mtls_middleware/_core", form="Reason.{upper}", add="the step that raises it"),
     Place(file="mtls_middleware/advice.py", form="Reason.{upper}", add="what happened, and what to do"),
-    Place(file="mtls_middleware/status_page/steps.py", form="Reason.{upper}", add="one sentence for the status page"),
     Place(file="mtls_middleware/testing/refusals.py", form="Reason.{upper}", add="a caller who gets it, in RECIPES"),
     Place(file="tests/core/test_response.py", form='"{lower}": (', add="its status, in STATUS"),
     Place(file="tests/documentation/steps.py", form="Reason.{upper}", add="the step of the picture that it belongs to"),
+    Place(file="docs/architecture.md", form="`{lower}`", add="its name, in the table of the gate's steps"),
     Place(file="docs/operations.md", form="\n### {lower}\n", add="an entry for whoever is paged"),
-    Place(file="docs/refusals.md", form="`{lower}`", add="a row: status, what happened, what to do"),
     Place(file="docs/testing.md", form="\n| `{lower}` |", add="a row: a caller that gets it"),
 )
 
