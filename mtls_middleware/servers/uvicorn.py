@@ -9,7 +9,7 @@ own class. It speaks HTTP/1.1 and WebSocket too, `ZttpProtocol` nothing else. Bo
 needs Python 3.12, beside uvicorn 0.52 or later.
 
 All of them close a connection on which a request head takes more than 30 s. For another bound make a
-subclass with another ``head_timeout``.
+subclass with another ``head_timeout``. `HttpToolsProtocol` also closes one on which more than 128 requests wait.
 """
 
 import asyncio
@@ -22,6 +22,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol as _UvicornH11Protocol
 
 from mtls_middleware.servers.head_deadline import HeadDeadline
 from mtls_middleware.servers.scope import peer_of, tls_extension, with_connection_facts
+
+PIPELINED = 128
+"""Requests that may wait behind the one that is answered; hardly any client sends a second one."""
 
 
 class _TellsConnectionFacts(HeadDeadline):
@@ -55,6 +58,8 @@ if find_spec("httptools") is not None:
 
         The parser gives trailers to the same callback as headers, and uvicorn 0.54 appends them to the list that the
         application already has: a caller could add a certificate header behind the back of a proxy.
+        uvicorn also reads on after each answer, however many requests wait: a stranger who reads no answers could fill
+        the memory, with 30 bytes for each request of 3 kB.
         """
 
         _headers_are_complete = False
@@ -70,9 +75,12 @@ if find_spec("httptools") is not None:
                 super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
-            """Let no header in after this one."""
+            """Let no header in after this one, and no request in behind too many."""
             self._headers_are_complete = True
-            super().on_headers_complete()
+            if len(self.pipeline) < PIPELINED:
+                super().on_headers_complete()
+            else:
+                self.transport.abort()
 
 
 if find_spec("zttp") is not None and find_spec("uvicorn.protocols.http.auto_zttp_impl") is not None:

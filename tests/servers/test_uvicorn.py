@@ -13,7 +13,7 @@ from uvicorn.importer import import_from_string
 from uvicorn.server import ServerState
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
-from mtls_middleware.servers.uvicorn import H11Protocol, HttpToolsProtocol
+from mtls_middleware.servers.uvicorn import PIPELINED, H11Protocol, HttpToolsProtocol
 
 Protocol = type[H11Protocol] | type[HttpToolsProtocol]
 
@@ -36,6 +36,9 @@ class Wire(asyncio.Transport):
         self.written += bytes(data)
 
     def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
         self.closed = True
 
     def is_closing(self) -> bool:
@@ -220,3 +223,34 @@ def test_uvicorns_own_httptools_protocol_takes_trailers_for_headers() -> None:
 def test_the_classes_can_be_named_on_the_command_line() -> None:
     for protocol in (H11Protocol, HttpToolsProtocol):
         assert import_from_string(f"mtls_middleware.servers.uvicorn:{protocol.__name__}") is protocol
+
+
+def test_requests_that_nobody_reads_the_answers_of_end_the_connection() -> None:
+    """uvicorn reads on after each answer, and here a request is answered for each hundred that come."""
+
+    async def run() -> None:
+        conversation = Conversation(HttpToolsProtocol, Wire())
+        protocol: Any = conversation.protocol
+        waiting: list[int] = []
+        for _ in range(20):
+            protocol.data_received(GET % (b"", b"1") * 100)
+            await conversation.settle()
+            waiting.append(len(protocol.pipeline))
+        assert max(waiting) <= PIPELINED
+        assert conversation.wire.closed
+        conversation.protocol.connection_lost(None)
+
+    asyncio.run(run())
+
+
+def test_as_many_requests_at_once_as_may_wait_are_answered() -> None:
+    async def run() -> None:
+        conversation = Conversation(HttpToolsProtocol, Wire())
+        await conversation.hear(GET % (b"", b"1") * PIPELINED)
+        for _ in range(PIPELINED):
+            await conversation.settle()
+        assert not conversation.wire.closed
+        assert conversation.wire.written.count(b"HTTP/1.1 200 OK") == PIPELINED
+        conversation.protocol.connection_lost(None)
+
+    asyncio.run(run())
