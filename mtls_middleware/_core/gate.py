@@ -3,9 +3,11 @@
 It is total. Whatever goes wrong on the way, foreseen or not, ends in a refusal.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+
+from cryptography import x509
 
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
@@ -23,11 +25,14 @@ from mtls_middleware._core.decision import (
 )
 from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
-from mtls_middleware._core.revocation import Revocation, RevocationMode, check, unchecked
+from mtls_middleware._core.revocation import NotGoodError, Revocation, RevocationMode, check, unchecked
 from mtls_middleware._core.sources.presented import Presented, Source
 from mtls_middleware._core.trust import TrustSnapshot, Verdict
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.members import require_members
+
+CHAINS_TRIED = 4
+"""Of one caller; each further one leaves out a certificate that was revoked in the one before."""
 
 
 class Mode(StrEnum):
@@ -162,8 +167,7 @@ class Gate:
             raise undecodable
         chain = parse_chain(ders)
         try:
-            verified, identity = self._identify(chain, snapshot, now)
-            known = self._require_unrevoked(verified, snapshot, now)
+            verified, identity, known = self._find_good(chain, snapshot, now)
         except RejectionError as rejection:
             rejection.evidence = evidence_of(chain)
             raise
@@ -175,13 +179,46 @@ class Gate:
             chain=verified.certificates,
         )
 
-    def _identify(
+    def _find_good(
         self, chain: PresentedChain, snapshot: TrustSnapshot, now: datetime
+    ) -> tuple[VerifiedChain, ClientIdentity, Revocation]:
+        """Find a chain without a revoked certificate: a CA may have several, and the caller presents them in any order.
+
+        Where there is none, the refusal of the first chain stands.
+        """
+        first: RejectionError | None = None
+        without: frozenset[x509.Certificate] = frozenset()
+        for _ in range(CHAINS_TRIED):
+            try:
+                verified, identity = self._identify(chain, snapshot, now, without)
+            except RejectionError as rejection:
+                raise (first or rejection) from rejection
+            try:
+                return verified, identity, self._require_unrevoked(verified, snapshot, now)
+            except NotGoodError as rejection:
+                first = first or rejection
+                avoidable = rejection.certificates & frozenset(verified.certificates[1:-1])
+                if avoidable != rejection.certificates:
+                    raise first from rejection  # the leaf is in every chain
+                without |= avoidable
+        assert first is not None  # noqa: S101 - each of the tries ended in a refusal
+        raise first
+
+    def _identify(
+        self,
+        chain: PresentedChain,
+        snapshot: TrustSnapshot,
+        now: datetime,
+        without: frozenset[x509.Certificate],
     ) -> tuple[VerifiedChain, ClientIdentity]:
         """Try each authority; of several refusals, tell the one that came furthest."""
+        if without:
+            chain = replace(chain, intermediates=_others(chain.intermediates, without))
         furthest = RejectionError(Reason.ISSUER_UNTRUSTED, "no authority is configured")
         for trust in snapshot.trusts:
             verified: VerifiedChain | None = None
+            if without:
+                trust = replace(trust, intermediates=_others(trust.intermediates, without))  # noqa: PLW2901 - less of it
             try:
                 verified = chains.verify(chain, trust, now)
                 return verified, policy.identify(verified, trust, self.source.name)
@@ -200,7 +237,7 @@ class Gate:
             rejection.chain = chain.certificates
             raise
         if known.state is RevocationState.UNKNOWN and self.revocation is RevocationMode.REQUIRE:
-            raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why, chain=chain.certificates)
+            raise NotGoodError(Reason.REVOCATION_UNKNOWN, known.why, known.unknown, chain.certificates)
         return known
 
     def _require_size(self, size: int) -> None:
@@ -240,6 +277,12 @@ class Gate:
             error=error,
             chain=rejection.chain,
         )
+
+
+def _others(
+    certificates: tuple[x509.Certificate, ...], without: frozenset[x509.Certificate]
+) -> tuple[x509.Certificate, ...]:
+    return tuple(one for one in certificates if one not in without)
 
 
 def _why_unavailable(snapshot: TrustSnapshot | None, now: datetime) -> str:

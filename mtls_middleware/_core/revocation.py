@@ -35,6 +35,7 @@ class Revocation:
         state: whether every certificate below the anchor is known to be good.
         not_before: start of the life of this knowledge, and of the chain.
         not_after: end of it.
+        unknown: the certificates of which nothing is known.
         missing: says for each certificate of which nothing is known why that is so.
     """
 
@@ -42,6 +43,7 @@ class Revocation:
     not_before: datetime
     not_after: datetime
     missing: tuple[Callable[[], str], ...] = field(default=(), compare=False)
+    unknown: tuple[x509.Certificate, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         require_members(self, state=RevocationState)
@@ -52,26 +54,33 @@ class Revocation:
         return "; ".join(say() for say in self.missing)
 
 
-class RevokedError(RejectionError):
-    """``certificate_revoked``.
+class NotGoodError(RejectionError):
+    """``certificate_revoked`` or ``revocation_unknown``.
 
     Attributes:
-        certificate: which one of the chain was revoked.
+        certificates: those of the chain that are revoked, or of which nothing is known.
     """
 
-    def __init__(self, certificate: x509.Certificate, detail: str) -> None:
-        super().__init__(Reason.CERTIFICATE_REVOKED, detail)
-        self.certificate = certificate
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        certificates: Iterable[x509.Certificate],
+        chain: tuple[x509.Certificate, ...] = (),
+    ) -> None:
+        super().__init__(reason, detail, chain=chain)
+        self.certificates = frozenset(certificates)
 
 
 def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
     """Ask for the leaf, and for each intermediate below the anchor.
 
     Raises:
-        RevokedError: a CRL names it. To revoke, a CRL of its issuer needs a signature; to confirm that it is good, it
+        NotGoodError: a CRL names it. To revoke, a CRL of its issuer needs a signature; to confirm that it is good, it
             also needs to be complete for it, and fresh.
     """
     missing: list[Callable[[], str]] = []
+    unknown: list[x509.Certificate] = []
     begins = [chain.not_before]
     ends = [chain.not_after]
     for index, (certificate, issuer) in enumerate(pairwise(chain.certificates)):
@@ -81,7 +90,8 @@ def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
         # 2. Does one of them name it? Whatever that one cannot confirm, and whatever others say, that is final.
         for one in in_force:
             if certificate.serial_number in one.serial_numbers:
-                raise RevokedError(certificate, _revoked(certificate, one, is_ca=index > 0))
+                detail = _revoked(certificate, one, is_ca=index > 0)
+                raise NotGoodError(Reason.CERTIFICATE_REVOKED, detail, [certificate])
         # 3. Is one of them complete for it, and fresh? Then it is good until that one ends (RFC 5280 §6.3.3 b, c).
         fresh = [
             (one.next_update, one.this_update)
@@ -93,6 +103,7 @@ def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
             begins.append(begin)
             ends.append(end)
         else:
+            unknown.append(certificate)
             missing.append(partial(_why_unknown, certificate, issuer, lists, now, is_ca=index > 0))
         # 4. A CRL that is here early counts from its time on, so what was found without it ends there.
         ends += [one.this_update for one in signed if not one.is_usable(now)]
@@ -101,6 +112,7 @@ def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
         not_before=max(begins),
         not_after=min(ends),
         missing=tuple(missing),
+        unknown=tuple(unknown),
     )
 
 
