@@ -1,6 +1,7 @@
 """What all tests share: property tests that repeat, the record for docs/matrix.md, and logging that is restored."""
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,9 @@ NEW_LOGGER: tuple[int, list[logging.Handler], bool, bool] = (logging.NOTSET, [],
 
 def pytest_configure(config: pytest.Config) -> None:
     matrix.configure(config)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell does this to what it runs in the background; our servers would inherit it, and never be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,24 @@ The goals, and what a quiet machine gives, stand in docs/performance.md. Here a 
 such as a fast path that never finds anything (5 to 8 times), or a verdict that is not kept (100 times).
 """
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
 
 from mtls_middleware.testing import KeyKind
 from tests.benchmarks import cold, growth, hot, light
 
 ATTEMPTS = 3
+
+
+@pytest.fixture(autouse=True)
+def untraced() -> Iterator[None]:
+    """Stop coverage meanwhile: it would slow down our code, and not that of others beside it."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(trace)
 
 
 def test_a_repeated_call_costs_what_trusted_host_costs() -> None:
