@@ -257,7 +257,7 @@ def _made(kind: int, number: int | None, hours: int, names: bool) -> RevocationL
 def test_some_crl_of_each_part_is_in_force_whatever_the_order(issued: list[tuple[int, int | None, int, bool]]) -> None:
     crls = [_made(*one) for one in issued]
     in_force = set(_in_force(crls))
-    assert all(set(_in_force(order)) == in_force for order in permutations(crls))
+    assert [order for order in permutations(crls) if set(_in_force(order)) != in_force] == []
     assert {one.part for one in crls if not one.limit} <= {one.part for one in in_force}
 
 
