@@ -21,7 +21,7 @@ DRAWINGS = ("docs/architecture.md",)
 
 INDEX = "docs/README.md"
 
-RUNS_CODE = ("exec(", "write_text(")
+RUNS_CODE = ("exec(", "runs_through(exec", "write_text(")
 """How a test runs the Python of a page: at once, or in a file of its own."""
 
 TESTS = {
