@@ -1,4 +1,4 @@
-"""The ASGI door: translates between ASGI and the guard, and holds no logic of its own."""
+"""The ASGI adapter: translates between ASGI and the guard, and holds no logic of its own."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -130,7 +130,7 @@ class MTLSMiddleware:
 
 
 def _guard_of(settings: "Settings | None") -> "Guard":
-    """Make a guard. What judges and refreshes is imported here: it takes longer than all that the door itself needs."""
+    """Make a guard. What judges and refreshes is imported here: it takes longer than the rest of this module."""
     from mtls_middleware.guard import Guard  # noqa: PLC0415 - see above
     from mtls_middleware.settings import Settings  # noqa: PLC0415
 

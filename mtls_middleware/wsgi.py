@@ -1,4 +1,4 @@
-"""The WSGI door: translates between WSGI (PEP 3333) and the guard, and holds no logic of its own."""
+"""The WSGI adapter: translates between WSGI (PEP 3333) and the guard, and holds no logic of its own."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
