@@ -32,7 +32,7 @@ from mtls_middleware.settings import SecretSetting, Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """Hold all secrets of a guard, as they were read at its start.
+    """All secrets of a guard, as they were read at its start.
 
     Attributes:
         proxy: what the proxy adds.

@@ -35,7 +35,7 @@ def utc_now() -> datetime:
 
 
 class Guard:
-    """Judge calls by one configuration. Several applications may share a guard; threads and forks may too.
+    """The judge of calls by one configuration. Applications, threads and forks may share a guard.
 
     What it does not check: who in the region called. The certificate proves the region; a caller secret proves more.
 

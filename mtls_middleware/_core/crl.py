@@ -45,7 +45,7 @@ class Limit(StrEnum):
 
 
 class Scope(StrEnum):
-    """Say of which certificates a list tells (RFC 5280 §5.2.5)."""
+    """The kind of certificates that a CRL covers (RFC 5280 §5.2.5)."""
 
     ALL = "all"
     CALLERS = "callers"
@@ -56,7 +56,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListSignature:
-    """Hold what it takes to check a list's signature against a key, at a cost that does not depend on its length.
+    """The signature of a CRL, ready to be checked against a key at a cost that does not depend on the CRL's length.
 
     Attributes:
         scheme: padding of RSA, or ECDSA.
@@ -86,7 +86,7 @@ class ListSignature:
 
 
 class SerialNumbers:
-    """Hold numbers; `in` asks for one."""
+    """A set of serial numbers."""
 
     __slots__ = ("_buckets", "_count")
 
@@ -121,7 +121,7 @@ class SerialNumbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationList:
-    """Hold one list. Who signed it is not known before `is_signed_by`. Two lists of the same bytes are equal.
+    """One CRL. Who signed it is not known before `is_signed_by`. Two CRLs of the same bytes are equal.
 
     Attributes:
         fingerprint_sha256: of its DER, lower-case hex.
@@ -232,7 +232,7 @@ class RevocationList:
 
 
 class CRLSet:
-    """Hold the lists of one moment. They never change; which CA signed which is found out once, and remembered.
+    """The CRLs of one moment, by the CA that signed them. They never change.
 
     Attributes:
         lists: all of them.
@@ -298,7 +298,7 @@ def _subject_key_identifier(issuer: x509.Certificate) -> bytes | None:
 
 
 class Collector:
-    """Take in numbers one by one; each step costs the same, however many there are.
+    """A collector of serial numbers. Each step costs the same, however many there are.
 
     Attributes:
         buckets: what `SerialNumbers` is made of.

@@ -13,7 +13,7 @@ from mtls_middleware.members import require_members
 
 
 class Reason(StrEnum):
-    """Name why a call was refused, in the order in which reasons are looked for: the first that applies is told.
+    """The reason of a refusal. The order is that of the checks: the first reason that applies counts.
 
     The names are stable: they stand in responses, logs and metrics.
     """
@@ -48,7 +48,7 @@ _ORDER = {reason: place for place, reason in enumerate(Reason)}
 
 
 class Disposition(StrEnum):
-    """Say what becomes of a rejected call."""
+    """What happens to a rejected call."""
 
     REFUSED = "refused"
     """Answer with the refusal; the application never sees the call."""
@@ -59,7 +59,7 @@ class Disposition(StrEnum):
 
 
 class RevocationState(StrEnum):
-    """Say what is known of the revocation of an accepted chain."""
+    """The revocation state of an accepted chain."""
 
     GOOD = "good"
     """A fresh list tells of each certificate below the anchor, and names none."""
@@ -88,7 +88,7 @@ def _from_pickle(kind: "type[Accepted | Rejected]", values: dict[str, Any]) -> "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted(_Decision):
-    """Let the call through as `identity`.
+    """The decision to let a call through as `identity`.
 
     Attributes:
         identity: who called.
@@ -118,7 +118,7 @@ class Accepted(_Decision):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Show an operator which certificate was refused. All of it is unbelieved text from a caller."""
+    """The refused certificate, for operators. All of it is unbelieved text from a caller."""
 
     fingerprint_sha256: str
     subject: str
@@ -129,7 +129,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected(_Decision):
-    """Say why the call may not pass.
+    """The decision to refuse a call, and the reason.
 
     Attributes:
         reason: what the caller is told.

@@ -47,7 +47,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """Judge requests by a configuration. Trust and time come with each call.
+    """The decision about a request, by one configuration. Trust and time come with each call.
 
     Attributes:
         source: where the certificate comes from.

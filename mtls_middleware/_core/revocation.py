@@ -17,7 +17,7 @@ from mtls_middleware.members import require_members
 
 
 class RevocationMode(StrEnum):
-    """Say what becomes of certificates of which no fresh revocation list tells."""
+    """What happens to certificates that no fresh CRL covers."""
 
     REQUIRE = "require"
     """Refuse them until one does."""
@@ -29,7 +29,7 @@ class RevocationMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Say what the lists tell of a chain, and how long that holds. A revoked chain is a `RejectionError` instead.
+    """What the CRLs say about a chain, and for how long. A revoked chain is a `RejectionError` instead.
 
     Attributes:
         state: whether every certificate below the anchor is known to be good.

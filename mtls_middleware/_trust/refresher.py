@@ -28,7 +28,7 @@ _log = logging.getLogger("mtls_middleware.trust")
 
 
 class Refresher:
-    """Call `refresh` on a daemon thread. What it raises is logged, and never ends the thread.
+    """A daemon thread that calls `refresh`. An exception is logged, and never ends the thread.
 
     The thread keeps no reference between two ticks: a refresher that nobody holds ends by itself.
     """

@@ -75,7 +75,7 @@ app.command()(demo)
 
 
 class Parser(StrEnum):
-    """Name what parses HTTP."""
+    """The implementation that parses HTTP."""
 
     AUTO = "auto"
     H11 = "h11"

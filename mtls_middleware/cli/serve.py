@@ -25,7 +25,7 @@ _CLASSES = {"h11": "H11Protocol", "httptools": "HttpToolsProtocol"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """Say where and how to listen; the attributes are the options of the verb."""
+    """The options of the server: where and how to listen."""
 
     host: str
     port: int
@@ -64,7 +64,7 @@ class BoundedProtocol:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTLS:
-    """Make the TLS context in each worker: workers are new processes, so this travels, and a context cannot.
+    """The parameters of a TLS context. Workers are new processes, so these are pickled, and a context cannot be.
 
     Attributes:
         certificate: PEM of the server's certificate and its chain.

@@ -22,7 +22,7 @@ _HIGHEST_PORT = 65_535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Say where to listen."""
+    """The address to listen on."""
 
     host: str
     port: int

@@ -146,7 +146,7 @@ def _nothing() -> None:
 
 
 class Counters(Generic[Key]):
-    """Count by key. Raising an `itertools.count` is one step of the interpreter: nothing is lost or locked."""
+    """Counters by key. Raising an `itertools.count` is one step of the interpreter: nothing is lost or locked."""
 
     __slots__ = ("_by_key",)
 

@@ -13,7 +13,7 @@ from mtls_middleware.members import require_members
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAccepted:
-    """Tell that a call was accepted.
+    """An accepted call.
 
     Attributes:
         identity: who called.
@@ -26,7 +26,7 @@ class CallAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRejected:
-    """Tell that a call to a protected path was rejected. All texts are unbelieved.
+    """A rejected call to a protected path. All texts are unbelieved.
 
     Attributes:
         rejected: the reason, the detail and the certificate.
@@ -45,7 +45,7 @@ class CallRejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustReplaced:
-    """Tell that new trust is in force.
+    """New trust in force.
 
     Attributes:
         version: of the snapshot.
@@ -64,7 +64,7 @@ class TrustReplaced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshFailed:
-    """Tell that trust could not be refreshed; what was in force stays in force.
+    """A refresh of trust that failed; what was in force stays in force.
 
     Attributes:
         problems: one sentence each.
@@ -74,7 +74,7 @@ class RefreshFailed:
 
 
 class Severity(StrEnum):
-    """Say how loud a notice is."""
+    """The severity of a notice."""
 
     INFO = "info"
     WARNING = "warning"
@@ -83,7 +83,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Tell an operator something that is not about a single call."""
+    """A message to operators that is not about a single call."""
 
     severity: Severity
     text: str
@@ -103,7 +103,7 @@ NOBODY = "none"
 
 
 class Decided(NamedTuple):
-    """Say as what a decision counts. Each part is one of a closed set: nothing in it is a caller's text.
+    """The metric key of a decision. Each part is one of a closed set: nothing in it is a caller's text.
 
     Attributes:
         reason: of the refusal, or ``accepted``.
@@ -144,7 +144,7 @@ def by_reason(totals: DecisionCounts) -> dict[str, int]:
 
 
 class RefreshSource(StrEnum):
-    """Name what trust is refreshed from."""
+    """A source that trust is refreshed from."""
 
     FILES = "files"
     API = "api"
@@ -152,14 +152,14 @@ class RefreshSource(StrEnum):
 
 
 class RefreshResult(StrEnum):
-    """Say whether a source was good when trust was refreshed; what failed keeps its last good."""
+    """The result of refreshing a source; a source that failed keeps its last good answer."""
 
     SUCCESS = "success"
     FAILURE = "failure"
 
 
 class Refreshed(NamedTuple):
-    """Say as what a refresh counts, once for each source."""
+    """The metric key of a refresh, once for each source."""
 
     source: RefreshSource
     result: RefreshResult

@@ -24,7 +24,7 @@ class ExpiryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expiry:
-    """Tell when callers of one region will be refused unless somebody, or the certificates API, does something.
+    """The moment from which callers of one region are refused, unless somebody, or the certificates API, acts.
 
     Attributes:
         kind: what expires.

@@ -73,14 +73,14 @@ def log(event: Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """Tell how many lines were not written, and in how many seconds. There is one at least."""
+    """The number of lines that were not written, at least one, and in how many seconds."""
 
     number: int
     seconds: float
 
 
 class Limiter:
-    """Let some lines through, and count the others. No thread ever waits for another, and nothing is counted twice."""
+    """A limit on log lines; the others are counted. No thread ever waits for another, and nothing is counted twice."""
 
     def __init__(
         self, *, burst: int = BURST, per_second: float = PER_SECOND, summary_seconds: float = SUMMARY_SECONDS
@@ -138,7 +138,7 @@ class Limiter:
 
 
 class LimitedLog(Hook):
-    """Write events as `log` does, but of a flood of refusals only some, and how many more there were.
+    """A hook that logs events as `log` does, but of a flood of refusals only some, and how many more there were.
 
     Each reason has its own limit, so that a flood of one hides no other. What is not a refusal is always written.
     """

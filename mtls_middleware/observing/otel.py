@@ -30,7 +30,7 @@ EXPIRES = "mtls.trust.expires"
 
 
 class Spans(Hook):
-    """Write the certificate onto the span that is current when a call is judged, where one is recorded."""
+    """A hook that writes the certificate onto the current span, where one is recorded."""
 
     @property
     def enabled(self) -> bool:
@@ -74,7 +74,7 @@ def _attributes(evidence: Evidence) -> dict[str, str]:
 
 
 class Metrics:
-    """Answer who collects: nothing is counted twice, and no call waits for it."""
+    """The metrics for a collector: nothing is counted twice, and no call waits for it."""
 
     def __init__(self, counts: ProcessCounts, meter: Meter) -> None:
         """Register each instrument, once for all guards of the process."""

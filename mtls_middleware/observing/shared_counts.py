@@ -47,7 +47,7 @@ LARGEST = 2**63 - 1
 
 
 class Scope(StrEnum):
-    """Say whose decisions are counted."""
+    """Whose decisions are counted."""
 
     MACHINE = "machine"
     """Of every process that shares the state folder."""
@@ -59,7 +59,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Tell how often each decision was made on protected paths.
+    """How often each decision was made on protected paths.
 
     Attributes:
         numbers: by decision.
@@ -79,7 +79,7 @@ class Counts:
 
 
 class SharedCounts:
-    """Share what one guard counts, and read what all count. Nothing here is called while a request waits."""
+    """The counts that one guard shares, and those of all. Nothing here is called while a request waits."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from mtls_middleware.observing.expiry import Expiry, expirations
 
 
 class TrustState(StrEnum):
-    """Say in which state trust is."""
+    """The state of trust."""
 
     MISSING = "missing"
     """Nothing was ever loaded: every protected call is refused."""
@@ -26,7 +26,7 @@ class TrustState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionStatus:
-    """Describe what callers of one region, or of ``custom``, are judged by.
+    """The trust in callers of one region, or of ``custom``.
 
     Attributes:
         name: AWS region name, or the authority's.
@@ -47,7 +47,7 @@ class RegionStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CRLStatus:
-    """Describe one place of revocation lists.
+    """One source of CRLs.
 
     Attributes:
         origin: address or path.
@@ -72,7 +72,7 @@ class CRLStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIStatus:
-    """Describe what the certificates API of one region has told.
+    """The state of one region's certificates API.
 
     Attributes:
         region: AWS region name.
@@ -91,7 +91,7 @@ class APIStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Describe a guard at one moment.
+    """A guard at one moment.
 
     Attributes:
         life: of trust as a whole.

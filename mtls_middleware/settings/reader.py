@@ -99,7 +99,7 @@ def _from_pickle(prefix: str, values: dict[str, Given], secrets: tuple[str, ...]
 
 
 class Reader:
-    """Hold the operator's values, and the problems found so far."""
+    """The operator's values, and the problems found so far."""
 
     def __init__(self, values: Mapping[str, Given], prefix: str) -> None:
         self.prefix = prefix

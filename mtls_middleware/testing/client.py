@@ -14,7 +14,7 @@ from mtls_middleware.testing.refusals import change_for
 
 
 class MTLSTestClient:
-    """Call an application as Genesys Cloud does, in memory: a client of Starlette, Flask, Django or httpx2, with more.
+    """A test client that calls an application as Genesys Cloud does, in memory. It wraps the framework's own client.
 
     All that the framework's own client has, this one has too: ``get``, ``post``, ``websocket_connect`` and so on. A
     method that changes the caller returns another client, and leaves this one as it is.

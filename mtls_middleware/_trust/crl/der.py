@@ -35,7 +35,7 @@ _QUANTUM = 4
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """Say where an element stands in its bytes.
+    """The position of an element in its bytes.
 
     Attributes:
         tag: its identifier octet.

@@ -35,7 +35,7 @@ _Place = tuple[object, object]
 
 
 class KnownCRLs:
-    """Hold lists. One thread at a time."""
+    """The CRLs that are known. Not for several threads at once."""
 
     def __init__(self) -> None:
         self._signed: dict[_Place, RevocationList] = {}
@@ -141,7 +141,7 @@ def _age(one: RevocationList) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptCRL:
-    """Hold a list as another process, or an earlier one, found it.
+    """A CRL as another process, or an earlier one, stored it.
 
     Attributes:
         key: of its entry in the store.
@@ -173,7 +173,7 @@ def _identity(content: bytes) -> object:
 
 
 class CRLStore:
-    """Put lists and certificates into a store, and see what others put there."""
+    """The CRLs and chains in a store, also those of other processes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -32,7 +32,7 @@ Trusts = Sequence[AuthorityTrust]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CRLView:
-    """Describe one place, and the list that came from it last.
+    """One source of CRLs, and the last CRL from it.
 
     Attributes:
         origin: address or path.
@@ -50,7 +50,7 @@ class CRLView:
 
 
 class Revocations:
-    """Know which certificates are revoked.
+    """All CRLs: where they come from, which are due, and which are held.
 
     `learn`, `due`, `views` and `problems` may be called from any thread; the others from one at a time, aside.
     """

@@ -75,7 +75,7 @@ def parse_list(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
-    """Say where the parts of a list stand.
+    """The positions of the parts of a CRL.
 
     Attributes:
         signed_begin: of the signed part.

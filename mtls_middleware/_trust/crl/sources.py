@@ -33,7 +33,7 @@ Chain = tuple[x509.Certificate, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """Remember where the list that tells of a certificate is published.
+    """A certificate, and the addresses at which its CRL is published.
 
     Attributes:
         addresses: alternatives; each is http or https. Empty where none of those that it names can be used.
@@ -53,7 +53,7 @@ class Learned:
 
 
 class CRLSource:
-    """Ask one place, again and again.
+    """One source of CRLs, asked again and again.
 
     Attributes:
         places: addresses, any of which will do; or the one path.
@@ -116,7 +116,7 @@ class CRLSource:
 
 
 class LearnedAddresses:
-    """Hold a few for each anchor. Threads share it."""
+    """The learned addresses, a few for each anchor. Threads share it."""
 
     def __init__(self) -> None:
         self._by_anchor: dict[x509.Certificate, OrderedDict[tuple[str, ...], Learned]] = {}

@@ -238,7 +238,7 @@ def default_root() -> x509.Certificate:
 
 
 class OtherRegionError(InputError):
-    """Say that a file is named after a region that is not configured."""
+    """A file that is named after a region that is not configured."""
 
     def __init__(self, region: str, possible: tuple[Binding, ...]) -> None:
         self.region = region

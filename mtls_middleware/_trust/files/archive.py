@@ -53,7 +53,7 @@ _BROKEN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Hold one file of a zip.
+    """One file of a zip.
 
     Attributes:
         name: as written in the zip, unbelieved.

@@ -19,7 +19,7 @@ from mtls_middleware.identity import Authority
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustSources:
-    """Say where trust comes from.
+    """The files and pins that trust comes from.
 
     Attributes:
         authorities: configured ones.
@@ -42,7 +42,7 @@ class TrustSources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedTrust:
-    """Hold what was read.
+    """Trust as it was loaded.
 
     Attributes:
         trusts: one for each configured authority, in their order.
@@ -55,7 +55,7 @@ class LoadedTrust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFiles:
-    """Hold what was read of the operator's files.
+    """The content of the operator's files.
 
     Attributes:
         anchors: all of them.

@@ -46,7 +46,7 @@ _CURES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Hold a certificate and where it was.
+    """A certificate, and where it was found.
 
     Attributes:
         certificate: readable, and otherwise unbelieved.

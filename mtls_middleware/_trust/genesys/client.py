@@ -56,7 +56,7 @@ DEFAULT_PAUSE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Hold what one poll brought.
+    """The answer to one poll.
 
     Attributes:
         region: AWS region name.
@@ -83,7 +83,7 @@ class _Gathered:
 
 
 class CertificatesAPI:
-    """Ask the certificates API of one region, with a token of an OAuth client. Not for several threads at once."""
+    """A client of one region's certificates API, with the token of an OAuth client. Not for several threads at once."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ _IN_BETWEEN = "a captive portal or a proxy answers in its place: let this machin
 
 
 class FailureReason(StrEnum):
-    """Say what is wrong: stable names for logs and tools."""
+    """The reason of a failure: stable names for logs and tools."""
 
     CREDENTIALS = "credentials"
     PERMISSION = "permission"
@@ -44,7 +44,7 @@ class FailureReason(StrEnum):
 
 
 class GenesysFailure(Exception):  # noqa: N818 - not an error of ours: the last good answer stays in force
-    """Say why a region's certificates API gave no answer, and what to do.
+    """A failure of a region's certificates API, and what to do.
 
     Attributes:
         reason: what is wrong.

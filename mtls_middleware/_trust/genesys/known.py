@@ -36,7 +36,7 @@ MOST_LINKS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCertificate:
-    """Remember one certificate of the API.
+    """One certificate of the API.
 
     Attributes:
         listed: as it was listed last.
@@ -56,7 +56,7 @@ class KnownCertificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCertificates:
-    """Remember the certificates of one region.
+    """The certificates of one region, over several polls.
 
     Attributes:
         region: AWS region name.

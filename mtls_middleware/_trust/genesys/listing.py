@@ -27,7 +27,7 @@ _CLIENT = "client"
 
 
 class CertificateStatus(StrEnum):
-    """Say whether Genesys calls with a certificate already."""
+    """The status of a certificate: whether Genesys calls with it already."""
 
     CURRENT = "current"
     UPCOMING = "upcoming"
@@ -35,7 +35,7 @@ class CertificateStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedCertificate:
-    """Hold a client certificate of a region, as the API lists it.
+    """A client certificate of a region, as the API lists it.
 
     Attributes:
         authority: ``digicert`` or ``genesys``.
@@ -62,7 +62,7 @@ class ListedCertificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Hold one page of a listing.
+    """One page of a listing.
 
     Attributes:
         certificates: those that were understood.

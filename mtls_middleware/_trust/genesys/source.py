@@ -15,14 +15,14 @@ from mtls_middleware.display import displayed
 
 
 class API(Protocol):
-    """Ask the certificates API of one region: a `CertificatesAPI`."""
+    """The certificates API of one region: a `CertificatesAPI`, or a double of it in tests."""
 
     def poll(self) -> Answer:
         """Return what it lists, or raise `GenesysFailure`."""
 
 
 class APISource:
-    """Know what one region's API has told. Not for several threads at once, but for `known` and `problem`.
+    """One region's API as a source of trust. Not for several threads at once, but for `known` and `problem`.
 
     Attributes:
         known: its certificates so far.

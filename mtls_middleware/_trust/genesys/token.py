@@ -30,7 +30,7 @@ Send = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """Hold a token.
+    """An access token.
 
     Attributes:
         authorization: value of the header that carries it.
@@ -42,7 +42,7 @@ class Token:
 
 
 class Tokens:
-    """Hand out one token as long as it serves, then the next."""
+    """The tokens of one OAuth client: one as long as it is accepted, then the next."""
 
     def __init__(
         self, region: Region, client_id: str, client_secrets: tuple[str, ...], clock: Callable[[], datetime]

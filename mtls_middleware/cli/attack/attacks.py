@@ -9,7 +9,7 @@ from mtls_middleware.cli.wire.message import Body, Headers, Message, Version
 
 
 class Weakness(StrEnum):
-    """Name what an attack would show to be wrong. Each has a cure of its own."""
+    """A weakness that an attack can show. Each has a fix of its own."""
 
     COPY = "copy"
     """The proxy passes the caller's own copies on."""
@@ -35,7 +35,7 @@ class Weakness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """Describe one attack.
+    """One attack.
 
     Attributes:
         name: stable; stands in the application's log as the correlation id ``doctor-<name>``.

@@ -48,7 +48,7 @@ _COMPARED = Judgement(verdict=Verdict.REFUSED, meaning="the baseline for the com
 
 @dataclass(slots=True)
 class Campaign:
-    """Hold what was seen so far.
+    """The attacks so far, and their results.
 
     Attributes:
         plan: what is attacked.

@@ -117,7 +117,7 @@ def first_notes(plan: Plan, bare: Heard, baseline: Heard) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Tell what became of one request.
+    """The result of one request.
 
     Attributes:
         name: stable.
@@ -138,7 +138,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Tell what has to be mended.
+    """Something to be fixed.
 
     Attributes:
         weakness: what is wrong.
@@ -198,7 +198,7 @@ def _most_telling(rows: list[Row]) -> tuple[Forgery, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Hold all that was seen.
+    """All results.
 
     Attributes:
         sources: what the application was taken to read.

@@ -11,7 +11,7 @@ SECRET = "<MTLS_PROXY_SECRET>"  # noqa: S105 - a place, not a secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Write how a proxy sets a header, unconditionally.
+    """The line by which a proxy sets a header, unconditionally.
 
     Attributes:
         line: the directive, with places for name and value.

@@ -28,7 +28,7 @@ _NO_CERTIFICATE = "AAAA"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Name what the application reads.
+    """The source that the application reads.
 
     Attributes:
         name: of ``MTLS_SOURCE``.
@@ -43,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgery:
-    """Hold forged headers.
+    """Forged headers.
 
     Attributes:
         source: whose they are.
@@ -140,7 +140,7 @@ def first_readable(paths: Iterable[Path]) -> tuple[Path, x509.Certificate] | Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Say what is attacked, and with what.
+    """The target of an attack, and its means.
 
     Attributes:
         target: the deployed boundary.

@@ -23,7 +23,7 @@ _UNABLE = frozenset({Reason.TRUST_UNAVAILABLE, Reason.INTERNAL_ERROR})
 
 
 class Verdict(StrEnum):
-    """Name what became of an attack, from good to bad."""
+    """The result of an attack, from good to bad."""
 
     REFUSED = "refused"
     UNCLEAR = "unclear"
@@ -45,7 +45,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """Hold what an answer says.
+    """The content of an answer.
 
     Attributes:
         status: of HTTP; None where there was no answer.
@@ -90,7 +90,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Tell what became of an attack.
+    """The judgement on one attack.
 
     Attributes:
         verdict: in a word.

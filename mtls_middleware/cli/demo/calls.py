@@ -17,7 +17,7 @@ HEALTH = "/health"
 
 
 class Way(StrEnum):
-    """Name how a call reaches the app."""
+    """The way in which a call reaches the app."""
 
     TLS = "over TLS"
     HOP = "through a proxy hop"
@@ -25,7 +25,7 @@ class Way(StrEnum):
 
 
 class Place(StrEnum):
-    """Name where a call ended."""
+    """The place where a call ended."""
 
     HANDSHAKE = "TLS handshake"
     GATE = "gate"
@@ -35,7 +35,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Describe one call.
+    """One call.
 
     Attributes:
         title: what is sent, in a person's words.
@@ -58,7 +58,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Tell what became of a call.
+    """The result of a call.
 
     Attributes:
         call: the call.

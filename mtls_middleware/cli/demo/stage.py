@@ -40,20 +40,20 @@ _QUIET = ("mtls_middleware", "uvicorn", "uvicorn.error", "asyncio")
 
 
 class Lookup(BaseModel):
-    """Take what the data action sends."""
+    """The input of the data action."""
 
     phone: str
 
 
 class Customer(BaseModel):
-    """Answer what the data action wants to know."""
+    """The output of the data action."""
 
     name: str
     region_of_caller: str
 
 
 class Service:
-    """Hold the app, and how often its protected handler was reached."""
+    """The app, and how often its protected handler was called."""
 
     def __init__(self, guard: Guard) -> None:
         self.reached = 0
@@ -72,7 +72,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Hold what runs.
+    """The running servers.
 
     Attributes:
         clients: certificates by the name of who presents them.
@@ -159,7 +159,7 @@ def _guard(running: ExitStack, settings: Settings) -> Guard:
 
 
 class ServerDidNotStartError(Exception):
-    """Say that the embedded server never listened."""
+    """An embedded server that never listened."""
 
 
 @contextmanager
@@ -197,7 +197,7 @@ def serving(app: ASGIApp, context: ssl.SSLContext | None = None) -> Iterator[int
 
 
 class HandshakeRefusals(logging.Handler):
-    """Keep the newest line about a refused handshake."""
+    """The newest log line about a refused handshake."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """Hold one file.
+    """One file.
 
     Attributes:
         name: in the folder.
@@ -130,7 +130,7 @@ was made, and certificates after a year. Make everything anew with
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Describe one caller.
+    """One caller.
 
     Attributes:
         name: of its files, and what `call --as` takes.

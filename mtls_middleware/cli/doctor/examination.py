@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Hold what is looked at beside the settings.
+    """The surroundings that are examined beside the settings.
 
     Attributes:
         environ: variables.

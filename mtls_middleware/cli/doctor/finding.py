@@ -15,7 +15,7 @@ _LABEL = 13
 
 
 class Severity(StrEnum):
-    """Say how bad a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -29,7 +29,7 @@ class Severity(StrEnum):
 
 
 class Topic(StrEnum):
-    """Name what is looked at, in the order in which it is told."""
+    """A topic of the examination, in the order of the output."""
 
     SETTINGS = "settings"
     FILES = "files"
@@ -44,7 +44,7 @@ class Topic(StrEnum):
 
 
 class Check(StrEnum):
-    """Name what is checked. The names are stable: scripts look for them."""
+    """A check. The names are stable: scripts look for them."""
 
     SETTINGS_VALID = "settings-valid"
     SETTINGS_SECRET = "settings-secret"  # noqa: S105 - a name
@@ -81,7 +81,7 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Tell what one check showed.
+    """The result of one check.
 
     Attributes:
         topic: what was looked at.
@@ -100,7 +100,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Make findings about one topic.
+    """A factory of findings about one topic.
 
     Attributes:
         topic: of them.

@@ -41,7 +41,7 @@ _ABOUT_CLOCK = About(Topic.CLOCK)
 
 @dataclass(frozen=True, slots=True)
 class ReadOnlyStore:
-    """Read what another store keeps, and keep nothing.
+    """A view of another store that writes nothing.
 
     Attributes:
         store: the other one.
@@ -115,7 +115,7 @@ def _answered(region: str, answer: Answer) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Tell how far two clocks are apart.
+    """The difference between two clocks.
 
     Attributes:
         host: whose clock it is compared with.

@@ -15,7 +15,7 @@ VersionOf = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Describe one server.
+    """One server.
 
     Attributes:
         package: on the package index.

@@ -40,7 +40,7 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """Hold what could be read of the configuration.
+    """The readable part of the configuration.
 
     Attributes:
         settings: None where they are wrong.

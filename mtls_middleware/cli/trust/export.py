@@ -32,7 +32,7 @@ _OURS = {b"CERTIFICATE", b"TRUSTED CERTIFICATE", b"X509 CRL"}
 
 
 class Format(StrEnum):
-    """Name who is to read it."""
+    """The format of an export."""
 
     PEM = "pem"
     """Whoever reads PEM: each certificate has a comment, which TLS libraries pass over."""
@@ -91,7 +91,7 @@ def _subject(certificate: x509.Certificate) -> str:
 
 
 class NotOursError(Exception):
-    """Say that a file holds something else than what is exported."""
+    """A file that holds something else than an export."""
 
 
 def require_ours(path: Path) -> None:
