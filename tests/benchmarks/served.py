@@ -207,14 +207,14 @@ def _flooded(place: Place, rounds: int) -> Table:
 def _flood(port: int, headers: Mapping[str, str]) -> Iterator[None]:
     """Send bad certificates until the block ends."""
     load = Load(host=HOST, port=port, path=ORDER, requests=10**9, callers=1, headers=headers, status=403)
-    process = subprocess.Popen(_command(load), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-        if process.poll() is not None:
-            raise RuntimeError("the flood ended before its time")
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    with subprocess.Popen(_command(load), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+            if process.poll() is not None:
+                raise RuntimeError("the flood ended before its time")
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
 
 
 def _ask(load: Load) -> tuple[float, float]:

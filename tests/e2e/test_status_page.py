@@ -176,7 +176,10 @@ def chromium(profile: Path, *options: str) -> str:
     quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
     alone = ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
     command = [CHROMIUM, *quiet, *alone, f"--user-data-dir={profile}", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    print(done.stderr)  # noqa: T201 - pytest shows it where the test failed
+    assert done.returncode == 0
+    return done.stdout
 
 
 @needs_chromium
