@@ -145,7 +145,7 @@ def test_a_refresh_says_what_it_brought(region: Region, monkeypatch: pytest.Monk
 
 
 def test_what_is_not_kept_is_told(region: Region) -> None:
-    assert "not kept\n  MTLS_STATE=off" in region.run("trust", "refresh").stdout
+    assert "not kept\n  there is no state folder" in region.run("trust", "refresh").stdout
 
 
 def test_state_that_cannot_be_written_is_told(region: Region) -> None:

@@ -17,7 +17,7 @@ def run_forget_crl(origin: str) -> int:
     """Forget what is kept of the CRL from an address or file, and return the exit status."""
     settings = Settings.from_env()
     if settings.state is None:
-        sys.stderr.write("MTLS_STATE=off: nothing is kept, so restart the application's workers instead.\n")
+        sys.stderr.write("There is no state folder, so nothing is kept: restart the application's workers instead.\n")
         return WRONG
     store = store_of(settings, Secrets.read(settings, []))
     kept = CRLStore(store)
