@@ -109,7 +109,8 @@ def test_what_is_piped_is_plain_and_tells_what_to_do(url: str, folder: Path) -> 
 
     assert "\x1b" not in ended.stdout
     assert "Refused with 403 Forbidden: certificate_missing." in ended.stdout
-    assert "what to do   an ordinary visitor" in ended.stdout
+    assert "means        The call has no certificate: an ordinary visitor" in ended.stdout
+    assert "what to do   For visitors, nothing." in ended.stdout
 
 
 GZIPPED = gzip.compress(b'{"a": 1}')
