@@ -17,7 +17,7 @@ from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.http import OpenSession
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.asking import Asker
-from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
 from mtls_middleware._trust.genesys.client import CertificatesAPI

@@ -198,7 +198,7 @@ class Guard:
             mode=str(self._settings.mode),
             source=self._settings.source,
             decisions=by_reason(self._decisions.totals()),
-            requires_lists=self._settings.revocation is RevocationMode.REQUIRE,
+            requires_crls=self._settings.revocation is RevocationMode.REQUIRE,
             **self._trust.facts(),
         )
 

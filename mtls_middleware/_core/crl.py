@@ -55,7 +55,7 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListSignature:
+class CRLSignature:
     """The signature of a CRL, ready to be checked against a key at a cost that does not depend on the CRL's length.
 
     Attributes:
@@ -120,7 +120,7 @@ class SerialNumbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevocationList:
+class CRL:
     """One CRL. Who signed it is not known before `is_signed_by`. Two CRLs of the same bytes are equal.
 
     Attributes:
@@ -153,7 +153,7 @@ class RevocationList:
     limit: Limit = field(compare=False)
     variant: bytes = field(compare=False, repr=False)
     serial_numbers: SerialNumbers = field(compare=False, repr=False)
-    signature: ListSignature = field(compare=False, repr=False)
+    signature: CRLSignature = field(compare=False, repr=False)
     origin: str = field(compare=False)
 
     def __post_init__(self) -> None:
@@ -169,18 +169,18 @@ class RevocationList:
         """Return its number, or else its date, for messages."""
         return f"CRL {self.number}" if self.number is not None else f"the CRL of {self.this_update:%Y-%m-%d %H:%M:%SZ}"
 
-    def is_older_than(self, other: "RevocationList") -> bool:
+    def is_older_than(self, other: "CRL") -> bool:
         """Return whether another CRL of the same part was issued after it; where one has no number, the dates decide.
 
         RFC 5280 §5.2.3: with a later thisUpdate, the number is not lower. So whichever goes back is older.
         """
         return self.goes_back_to(other) or self.this_update < other.this_update
 
-    def goes_back_to(self, other: "RevocationList") -> bool:
+    def goes_back_to(self, other: "CRL") -> bool:
         """Return whether its number is lower than another's: an old CRL, or a CA that was restored from a backup."""
         return self.number is not None and other.number is not None and self.number < other.number
 
-    def supersedes(self, other: "RevocationList") -> bool:
+    def supersedes(self, other: "CRL") -> bool:
         """Return whether a complete CRL makes a limited one of the same certificates void, because it is newer.
 
         A delta and its base share their numbers (RFC 5280 §5.2.3), and one with the delta's number has what the delta
@@ -211,7 +211,7 @@ class RevocationList:
         return self.addresses is None or not self.addresses.isdisjoint(crl_addresses(certificate))
 
     def is_signed_by(self, issuer: x509.Certificate) -> bool:
-        """Return whether this CA signed it, and may sign lists (RFC 5280 §6.3.3 f, g).
+        """Return whether this CA signed it, and may sign crls (RFC 5280 §6.3.3 f, g).
 
         Args:
             issuer: a believed CA; whether it is valid is not looked at.
@@ -219,7 +219,7 @@ class RevocationList:
         return (
             issuer.subject == self.issuer
             and self._means(issuer)
-            and _may_sign_lists(issuer)
+            and _may_sign_crls(issuer)
             and self.signature.is_by(issuer.public_key())
         )
 
@@ -235,26 +235,26 @@ class CRLSet:
     """The CRLs of one moment, by the CA that signed them. They never change.
 
     Attributes:
-        lists: all of them.
+        crls: all of them.
         issuers: CAs that were known when this was built.
     """
 
-    def __init__(self, lists: Iterable[RevocationList] = (), issuers: Iterable[x509.Certificate] = ()) -> None:
-        """Index lists.
+    def __init__(self, crls: Iterable[CRL] = (), issuers: Iterable[x509.Certificate] = ()) -> None:
+        """Index crls.
 
         Args:
-            lists: of any issuer, in any state, also several of one.
+            crls: of any issuer, in any state, also several of one.
             issuers: CAs whose signatures are checked now. Other CAs, which callers bring, are checked when they come.
         """
-        self.lists = tuple(dict.fromkeys(lists))
+        self.crls = tuple(dict.fromkeys(crls))
         self.issuers = tuple(dict.fromkeys(issuers))
-        self._by_name: defaultdict[x509.Name, list[RevocationList]] = defaultdict(list)
-        for one in self.lists:
+        self._by_name: defaultdict[x509.Name, list[CRL]] = defaultdict(list)
+        for one in self.crls:
             self._by_name[one.issuer].append(one)
         self._known = {issuer: self._signed_by(issuer) for issuer in self.issuers}
-        self._met: dict[x509.Certificate, tuple[RevocationList, ...]] = {}
+        self._met: dict[x509.Certificate, tuple[CRL, ...]] = {}
 
-    def of(self, issuer: x509.Certificate) -> tuple[RevocationList, ...]:
+    def of(self, issuer: x509.Certificate) -> tuple[CRL, ...]:
         """Return the lists that this CA signed, in any state."""
         found = self._known.get(issuer)
         if found is None:
@@ -267,21 +267,21 @@ class CRLSet:
 
     def is_same(self, other: "CRLSet") -> bool:
         """Return whether both tell the same of the same CAs."""
-        return (self.lists, self.issuers) == (other.lists, other.issuers)
+        return (self.crls, self.issuers) == (other.crls, other.issuers)
 
-    def named(self, issuer: x509.Name) -> tuple[RevocationList, ...]:
+    def named(self, issuer: x509.Name) -> tuple[CRL, ...]:
         """Return the lists that bear a CA's name, whoever signed them."""
         return tuple(self._by_name.get(issuer, ()))
 
-    def _signed_by(self, issuer: x509.Certificate) -> tuple[RevocationList, ...]:
+    def _signed_by(self, issuer: x509.Certificate) -> tuple[CRL, ...]:
         return tuple(one for one in self.named(issuer.subject) if one.is_signed_by(issuer))
 
     def __len__(self) -> int:
-        """Return the number of lists."""
-        return len(self.lists)
+        """Return the number of crls."""
+        return len(self.crls)
 
 
-def _may_sign_lists(issuer: x509.Certificate) -> bool:
+def _may_sign_crls(issuer: x509.Certificate) -> bool:
     try:
         return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
     except x509.ExtensionNotFound:

@@ -232,7 +232,7 @@ class Gate:
         if self.revocation is RevocationMode.OFF:
             return unchecked(chain)
         try:
-            known = check(chain, snapshot.lists, now)
+            known = check(chain, snapshot.crls, now)
         except RejectionError as rejection:
             rejection.chain = chain.certificates
             raise

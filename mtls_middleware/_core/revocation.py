@@ -11,7 +11,7 @@ from itertools import pairwise
 from cryptography import x509
 
 from mtls_middleware._core.certificate import VerifiedChain
-from mtls_middleware._core.crl import CRLSet, RevocationList
+from mtls_middleware._core.crl import CRL, CRLSet
 from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware.members import require_members
 
@@ -72,7 +72,7 @@ class NotGoodError(RejectionError):
         self.certificates = frozenset(certificates)
 
 
-def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
+def check(chain: VerifiedChain, crls: CRLSet, now: datetime) -> Revocation:
     """Ask for the leaf, and for each intermediate below the anchor.
 
     Raises:
@@ -85,7 +85,7 @@ def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
     ends = [chain.not_after]
     for index, (certificate, issuer) in enumerate(pairwise(chain.certificates)):
         # 1. Which CRLs did its issuer sign, and which of them are replaced?
-        signed = lists.of(issuer)
+        signed = crls.of(issuer)
         in_force = _in_force(one for one in signed if one.is_usable(now))
         # 2. Does one of them name it? Whatever that one cannot confirm, and whatever others say, that is final.
         for one in in_force:
@@ -104,7 +104,7 @@ def check(chain: VerifiedChain, lists: CRLSet, now: datetime) -> Revocation:
             ends.append(end)
         else:
             unknown.append(certificate)
-            missing.append(partial(_why_unknown, certificate, issuer, lists, now, is_ca=index > 0))
+            missing.append(partial(_why_unknown, certificate, issuer, crls, now, is_ca=index > 0))
         # 4. A CRL that is here early counts from its time on, so what was found without it ends there.
         ends += [one.this_update for one in signed if not one.is_usable(now)]
     return Revocation(
@@ -121,14 +121,14 @@ def unchecked(chain: VerifiedChain) -> Revocation:
     return Revocation(state=RevocationState.OFF, not_before=chain.not_before, not_after=chain.not_after)
 
 
-def _in_force(crls: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
+def _in_force(crls: Iterable[CRL]) -> tuple[CRL, ...]:
     """Leave out each CRL of a CA that a newer one replaces, whether or not the newer one is fresh.
 
     A CRL is replaced by a newer one of the same part: the same addresses, scope, reasons and base. A limited one is
     void, too, when a newer complete one of the same addresses and scope is there. Nothing limited replaces a complete
     one, and one address never answers for another.
     """
-    parts: defaultdict[object, list[RevocationList]] = defaultdict(list)
+    parts: defaultdict[object, list[CRL]] = defaultdict(list)
     for one in crls:
         parts[one.part].append(one)
     newest = [one for part in parts.values() for one in _newest(part)]
@@ -136,7 +136,7 @@ def _in_force(crls: Iterable[RevocationList]) -> tuple[RevocationList, ...]:
     return tuple(one for one in newest if not any(other.supersedes(one) for other in complete))
 
 
-def _newest(part: list[RevocationList]) -> list[RevocationList]:
+def _newest(part: list[CRL]) -> list[CRL]:
     """Return the newest CRL of one part; several where they are equally new, so that each may revoke.
 
     Numbers order those that have one, dates the others, and dates decide between the two kinds: so there is always one.
@@ -152,7 +152,7 @@ def _newest(part: list[RevocationList]) -> list[RevocationList]:
     ]
 
 
-def _revoked(certificate: x509.Certificate, one: RevocationList, *, is_ca: bool) -> str:
+def _revoked(certificate: x509.Certificate, one: CRL, *, is_ca: bool) -> str:
     whose = "an intermediate of its chain" if is_ca else "it"
     return f"{whose}, serial number {certificate.serial_number:x}, is on {one.title} from {one.origin}"
 
@@ -160,13 +160,13 @@ def _revoked(certificate: x509.Certificate, one: RevocationList, *, is_ca: bool)
 def _why_unknown(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
-    lists: CRLSet,
+    crls: CRLSet,
     now: datetime,
     *,
     is_ca: bool,
 ) -> str:
     """Name the CRL that comes nearest to what is missing."""
-    signed = lists.of(issuer)
+    signed = crls.of(issuer)
     covering = [one for one in signed if one.covers(certificate, is_ca=is_ca)]
     if covering:
         newest = max(covering, key=lambda one: one.next_update or one.this_update)
@@ -180,7 +180,7 @@ def _why_unknown(
         return f"the CRL from {limited.origin} {limited.limit}, so it cannot confirm that a certificate is good"
     if signed:
         return f"the CRL from {signed[0].origin} covers other certificates of the same CA than this one"
-    named = lists.named(issuer.subject)
+    named = crls.named(issuer.subject)
     if named:
         return f"the CRL from {named[0].origin} has the CA's name, but is not signed by it"
     return f"no CRL of {issuer.subject.rfc4514_string()} is known that covers {certificate.serial_number:x}"

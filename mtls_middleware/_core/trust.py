@@ -208,14 +208,14 @@ class TrustSnapshot:
         version: counts up from 1.
         built_at: by the guard's clock, UTC.
         trusts: one for each configured authority.
-        lists: revocation lists, of all authorities.
+        crls: revocation crls, of all authorities.
         verdicts: the cache; it can never outlive the trust it came from.
     """
 
     version: int
     built_at: datetime
     trusts: tuple[AuthorityTrust, ...]
-    lists: CRLSet = field(default_factory=CRLSet)
+    crls: CRLSet = field(default_factory=CRLSet)
     verdicts: Verdicts = field(default_factory=Verdicts)
 
     @property

@@ -14,7 +14,7 @@ from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding
 from mtls_middleware._io.store import Store
 from mtls_middleware._trust.asking import Asker, Asking, answer_rounds
-from mtls_middleware._trust.crl.lists import CRLView, Revocations
+from mtls_middleware._trust.crl.revocations import CRLView, Revocations
 from mtls_middleware._trust.files.loading import (
     LoadedTrust,
     ReadFiles,
@@ -42,15 +42,15 @@ class GatheredTrust:
 
     Attributes:
         trusts: one for each configured authority.
-        lists: CRLs.
+        crls: CRLs.
         warnings: what was left out, and why.
         problems: what failed; its last good is in here.
         complaints: what could not be kept for a restart; this process goes on without.
-        renewed: regions whose root does not verify what the certificates API lists.
+        renewed: regions whose root does not verify what the certificates API crls.
     """
 
     trusts: tuple[AuthorityTrust, ...]
-    lists: CRLSet
+    crls: CRLSet
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
     complaints: tuple[str, ...]
@@ -250,10 +250,10 @@ class Gatherer:
 
     def _gathered(self, now: datetime) -> GatheredTrust:
         loaded = self._trust(now)
-        lists = self._revocations.lists(loaded.trusts) if self._revocations is not None else CRLSet()
+        crls = self._revocations.crls(loaded.trusts) if self._revocations is not None else CRLSet()
         return GatheredTrust(
             trusts=loaded.trusts,
-            lists=lists,
+            crls=crls,
             warnings=(
                 *loaded.warnings,
                 *(warning for api in self._apis for warning in api.warnings),

@@ -202,9 +202,9 @@ class TrustService:
         """Put trust into force, if it is another, and announce what is wrong or will be."""
         current = self.snapshot
         same = current is not None and (current.trusts, self._warnings) == (trust.trusts, trust.warnings)
-        if current is None or not same or not current.lists.is_same(trust.lists):
+        if current is None or not same or not current.crls.is_same(trust.crls):
             self._warnings = trust.warnings
-            snapshot = self._current.replace(trust.trusts, now, trust.lists)
+            snapshot = self._current.replace(trust.trusts, now, trust.crls)
             self._replaced()
             self._announcer.trust_replaced(snapshot, () if same else trust.warnings)
         self._note(trust.problems, now)
@@ -232,20 +232,20 @@ class CurrentTrust:
         follow_forks(self)
 
     def replace(
-        self, trusts: Iterable[AuthorityTrust], built_at: datetime, lists: CRLSet | None = None
+        self, trusts: Iterable[AuthorityTrust], built_at: datetime, crls: CRLSet | None = None
     ) -> TrustSnapshot:
         """Make the next version current, and return it.
 
         Args:
             trusts: one for each configured authority.
             built_at: by the guard's clock, UTC.
-            lists: CRLs of all authorities; None for none.
+            crls: CRLs of all authorities; None for none.
         """
         trusts = tuple(trusts)
         with self._writing:
             version = self.snapshot.version + 1 if self.snapshot is not None else 1
             self.snapshot = snapshot = TrustSnapshot(
-                version=version, built_at=built_at, trusts=trusts, lists=CRLSet() if lists is None else lists
+                version=version, built_at=built_at, trusts=trusts, crls=CRLSet() if crls is None else crls
             )
         return snapshot
 

@@ -102,7 +102,7 @@ class Announcer:
                 version=snapshot.version,
                 anchors=len(snapshot.anchors),
                 pins=len(snapshot.pins),
-                lists=len(snapshot.lists),
+                lists=len(snapshot.crls),
                 warnings=warnings,
             )
         )

@@ -146,12 +146,12 @@ class Facts(TrustFacts):
     decisions: Mapping[str, int]
 
 
-def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_lists: bool, **facts: Unpack[Facts]) -> Status:
+def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_crls: bool, **facts: Unpack[Facts]) -> Status:
     """Describe the trust of this moment, and what a guard knows about itself."""
     regions = tuple(
         region
         for trust in (snapshot.trusts if snapshot else ())
-        for region in _regions(trust, snapshot.lists if snapshot and requires_lists else None, now)
+        for region in _regions(trust, snapshot.crls if snapshot and requires_crls else None, now)
     )
     return Status(
         life=_life(snapshot, regions, now, failed=bool(facts["problems"])),
@@ -174,7 +174,7 @@ def _life(
     return TrustState.STALE if failed else TrustState.FRESH
 
 
-def _regions(trust: AuthorityTrust, lists: CRLSet | None, now: datetime) -> Iterator[RegionStatus]:
+def _regions(trust: AuthorityTrust, crls: CRLSet | None, now: datetime) -> Iterator[RegionStatus]:
     """Describe each binding; `lists` are those without which nobody is accepted, None where they are not required."""
     pinned = [Binding(trust.authority, region) for region in dict.fromkeys(pin.region for pin in trust.pins.values())]
     for binding in trust.names or pinned:
@@ -189,13 +189,13 @@ def _regions(trust: AuthorityTrust, lists: CRLSet | None, now: datetime) -> Iter
             pins=pins,
             available=any(anchor.is_valid(now) for anchor in anchors)
             and (not shared or any(pin.is_valid(now) for pin in pins))
-            and (lists is None or _has_fresh_list(trust, anchors, lists, now)),
+            and (crls is None or _has_fresh_crl(trust, anchors, crls, now)),
         )
 
 
-def _has_fresh_list(trust: AuthorityTrust, anchors: tuple[Anchor, ...], lists: CRLSet, now: datetime) -> bool:
+def _has_fresh_crl(trust: AuthorityTrust, anchors: tuple[Anchor, ...], crls: CRLSet, now: datetime) -> bool:
     """Return whether any CA that may sign a caller has a list that counts now. Callers' own CAs are not known here."""
     issuers = (*(anchor.certificate for anchor in anchors), *trust.intermediates)
     if trust.authority is Authority.CUSTOM:
-        issuers = (*issuers, *lists.issuers)
-    return any(one.confirms(now) for issuer in issuers for one in lists.of(issuer))
+        issuers = (*issuers, *crls.issuers)
+    return any(one.confirms(now) for issuer in issuers for one in crls.of(issuer))

@@ -122,11 +122,11 @@ def steps_of(status: Status, decisions: Decisions, unread: Iterable[str] = ()) -
 
 def _problems(status: Status) -> Iterator[Step]:
     of_apis = {api.error for api in status.apis if api.error}
-    of_lists = {one.error for one in status.lists if one.error}
+    of_crls = {one.error for one in status.lists if one.error}
     for problem in status.problems:
         if problem in of_apis:
             cure = API
-        elif any(error in problem for error in of_lists):
+        elif any(error in problem for error in of_crls):
             cure = LIST
         else:
             cure = FILE

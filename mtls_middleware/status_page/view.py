@@ -158,13 +158,13 @@ def _endings(status: Status, now: datetime) -> Iterator[ShownExpiry]:
             is_soon=ending.days <= SOON_DAYS,
             renews_itself=False,
         )
-    for one_list in status.lists:
-        if one_list.next_update is not None:
+    for one_crl in status.lists:
+        if one_crl.next_update is not None:
             yield ShownExpiry(
-                what=f"the CRL of {displayed(one_list.origin)}",
-                at=one_list.next_update,
-                seconds=(one_list.next_update - now).total_seconds(),
-                is_soon=one_list.next_update <= now,
+                what=f"the CRL of {displayed(one_crl.origin)}",
+                at=one_crl.next_update,
+                seconds=(one_crl.next_update - now).total_seconds(),
+                is_soon=one_crl.next_update <= now,
                 renews_itself=True,
             )
 

@@ -50,7 +50,7 @@ def test_a_long_list_is_taken_in_without_holding_requests_up(capsys: pytest.Capt
         worker = Bench(genesys(ca), Host({A: signed}), places=(A,))
         worker.refresh()
         assert worker.verdict(good_client()) is RevocationState.GOOD
-        assert len(worker.revocations.lists([worker.trust]).lists[0].serial_numbers) == ENTRIES
+        assert len(worker.revocations.crls([worker.trust]).crls[0].serial_numbers) == ENTRIES
 
     def in_one_piece() -> None:
         found = x509.load_der_x509_crl(signed)

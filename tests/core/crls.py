@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_middleware._core.crl import CRLSet, RevocationList
+from mtls_middleware._core.crl import CRL, CRLSet
 from mtls_middleware._trust.crl import der
-from mtls_middleware._trust.crl.parsing import parse_list
+from mtls_middleware._trust.crl.parsing import parse_crl
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from mtls_middleware.testing.signing import PrivateKey, key_identifier
 from tests.core.certs import DAY, NOW
@@ -122,8 +122,8 @@ def _signature(key: PrivateKey, data: bytes) -> bytes:
             raise AssertionError
 
 
-def parsed(signed: bytes, origin: str = "list.crl") -> RevocationList:
-    return parse_list(signed, origin, pause=lambda: None)
+def parsed(signed: bytes, origin: str = "list.crl") -> CRL:
+    return parse_crl(signed, origin, pause=lambda: None)
 
 
 def lists(*signed: bytes, issuers: Iterable[RegionalCA] = ()) -> CRLSet:

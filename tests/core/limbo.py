@@ -19,7 +19,7 @@ from mtls_middleware._core.decision import Reason, RejectionError, RevocationSta
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.trust import Anchor, Binding, build_trust
 from mtls_middleware._io.files import InputError
-from mtls_middleware._trust.crl.parsing import parse_list
+from mtls_middleware._trust.crl.parsing import parse_crl
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings.values import dns_name
 
@@ -82,7 +82,7 @@ class Case:
         found = []
         for pem in self.row["crls"]:
             with suppress(InputError):
-                found.append(parse_list(pem.encode(), self.id))
+                found.append(parse_crl(pem.encode(), self.id))
         known = check(verified, CRLSet(found, verified.certificates[1:]), now)
         if known.state is not RevocationState.GOOD:
             raise RejectionError(Reason.REVOCATION_UNKNOWN, known.why)

@@ -39,7 +39,7 @@ def gate(mode: RevocationMode, callers: CallerPolicy) -> Gate:
 
 def snapshot(*signed: bytes, trust: AuthorityTrust | None = None) -> TrustSnapshot:
     known = lists(*signed, issuers=[regional_ca()])
-    return TrustSnapshot(version=1, built_at=NOW, trusts=(trust or genesys(regional_ca()),), lists=known)
+    return TrustSnapshot(version=1, built_at=NOW, trusts=(trust or genesys(regional_ca()),), crls=known)
 
 
 def decide(
@@ -204,8 +204,8 @@ def test_a_new_snapshot_forgets_what_an_old_one_accepted() -> None:
 
 def test_a_snapshot_has_no_lists_unless_told() -> None:
     held = TrustSnapshot(version=1, built_at=NOW, trusts=())
-    assert isinstance(held.lists, CRLSet)
-    assert held.lists.lists == ()
+    assert isinstance(held.crls, CRLSet)
+    assert held.crls.crls == ()
 
 
 def test_the_path_of_a_decision_stays_out_of_its_text() -> None:

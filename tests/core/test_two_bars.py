@@ -12,7 +12,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._core.crl import RevocationList
+from mtls_middleware._core.crl import CRL
 from mtls_middleware._core.decision import Reason, RevocationState
 from mtls_middleware._core.revocation import _in_force
 from tests.core.certs import DAY, NOW, SECOND, new_ca, regional_ca
@@ -242,10 +242,10 @@ KINDS: Sequence[Callable[..., bytes]] = (
     lambda names, **when: crl(CA, names, addresses=[A], **when),
 )
 ISSUED = st.tuples(st.sampled_from(range(len(KINDS))), st.none() | st.integers(1, 3), st.integers(0, 3), st.booleans())
-_MADE: dict[tuple[int, int | None, int, bool], RevocationList] = {}
+_MADE: dict[tuple[int, int | None, int, bool], CRL] = {}
 
 
-def _made(kind: int, number: int | None, hours: int, names: bool) -> RevocationList:
+def _made(kind: int, number: int | None, hours: int, names: bool) -> CRL:
     key = kind, number, hours, names
     if key not in _MADE:
         begins = NOW - timedelta(hours=hours)

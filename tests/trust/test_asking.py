@@ -16,7 +16,7 @@ from mtls_middleware._io.forks import undisturbed, waiting
 from mtls_middleware._io.http import LATEST_END, within
 from mtls_middleware._trust import asking
 from mtls_middleware._trust.asking import Asker, NotInTimeError, Question
-from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import Gatherer
 from mtls_middleware.testing import RegionalCA
@@ -146,7 +146,7 @@ class TestHanging:
         bench = Bench(genesys(CA), host=Host({ADDRESSES[0]: CA.crl([client])}), places=(ADDRESSES[0],))
         bench.refresh()
         monkeypatch.setattr(asking, "GRACE", 0.0)
-        monkeypatch.setattr("mtls_middleware._trust.crl.lists.CRL_SECONDS", 0.05)
+        monkeypatch.setattr("mtls_middleware._trust.crl.revocations.CRL_SECONDS", 0.05)
         bench.revocations._fetch = lambda _: wait(end)  # type: ignore[assignment,return-value] # it never comes back
         bench.refresh(force=True)
 
@@ -174,7 +174,7 @@ def test_the_order_of_the_answers_changes_nothing(order: tuple[int, ...]) -> Non
     bench.refresh()
 
     assert [view.held.number for view in bench.revocations.views if view.held] == [1, 2, 3]
-    assert [one.number for one in bench.revocations.lists([bench.trust]).lists] == [3]
+    assert [one.number for one in bench.revocations.crls([bench.trust]).crls] == [3]
     assert bench.revocations.problems == ()
 
 

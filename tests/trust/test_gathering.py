@@ -12,7 +12,7 @@ import pytest
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.trust import Binding
 from mtls_middleware._io.forks import waiting
-from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import FOLLOWER_WAIT, LEADER_TIMEOUT, Gatherer
 from mtls_middleware._trust.genesys.client import Answer
@@ -154,7 +154,7 @@ def test_each_failure_is_told_and_takes_nothing_away(worker: Worker) -> None:
         f"CRL {A}",
     ]
     assert [len(trust.anchors) for trust in kept.trusts] == [1]
-    assert len(kept.lists) == 1
+    assert len(kept.crls) == 1
 
 
 def test_a_file_that_is_mended_is_told_of_no_more(worker: Worker) -> None:
@@ -187,7 +187,7 @@ def test_without_revocation_nothing_is_learned(tmp_path: Path, sources: Callable
     gatherer.learn((ROOT.client(crl_url=A).certificate, ROOT.certificate))
     kept = gatherer.refresh(NOW, lambda: NOW)
 
-    assert (gatherer.crl_views, len(kept.lists)) == ((), len(CRLSet()))
+    assert (gatherer.crl_views, len(kept.crls)) == ((), len(CRLSet()))
     assert not gatherer.has_changed(NOW)
 
 

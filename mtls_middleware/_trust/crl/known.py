@@ -9,10 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.crl import RevocationList
+from mtls_middleware._core.crl import CRL
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind, Store
-from mtls_middleware._trust.crl.parsing import parse_list
+from mtls_middleware._trust.crl.parsing import parse_crl
 from mtls_middleware._trust.files import reading
 
 LISTS = 256
@@ -38,15 +38,15 @@ class KnownCRLs:
     """The CRLs that are known. Not for several threads at once."""
 
     def __init__(self) -> None:
-        self._signed: dict[_Place, RevocationList] = {}
-        self._waiting: dict[_Place, RevocationList] = {}
+        self._signed: dict[_Place, CRL] = {}
+        self._waiting: dict[_Place, CRL] = {}
 
     @property
-    def all(self) -> tuple[RevocationList, ...]:
+    def all(self) -> tuple[CRL, ...]:
         """Return every list that is held."""
         return (*self._signed.values(), *self._waiting.values())
 
-    def offer(self, one: RevocationList, issuers: Iterable[x509.Certificate]) -> None:
+    def offer(self, one: CRL, issuers: Iterable[x509.Certificate]) -> None:
         """Take a list in, unless something newer is held.
 
         Args:
@@ -94,7 +94,7 @@ class KnownCRLs:
                 continue
 
 
-def require_true(one: RevocationList, *, issuers: Iterable[x509.Certificate], may_wait: bool) -> None:
+def require_true(one: CRL, *, issuers: Iterable[x509.Certificate], may_wait: bool) -> None:
     """Refuse a list that no known CA signed.
 
     Args:
@@ -109,7 +109,7 @@ def require_true(one: RevocationList, *, issuers: Iterable[x509.Certificate], ma
         raise InputError("bears the name of a CA that is not known")
 
 
-def _signer_of(one: RevocationList, issuers: Iterable[x509.Certificate]) -> x509.Certificate | None:
+def _signer_of(one: CRL, issuers: Iterable[x509.Certificate]) -> x509.Certificate | None:
     named = [issuer for issuer in issuers if issuer.subject == one.issuer]
     signer = next((issuer for issuer in named if one.is_signed_by(issuer)), None)
     if named and signer is None:
@@ -117,7 +117,7 @@ def _signer_of(one: RevocationList, issuers: Iterable[x509.Certificate]) -> x509
     return signer
 
 
-def _hold(held: dict[_Place, RevocationList], place: _Place, one: RevocationList) -> None:
+def _hold(held: dict[_Place, CRL], place: _Place, one: CRL) -> None:
     held[place] = one
     if len(held) > LISTS:
         del held[
@@ -125,7 +125,7 @@ def _hold(held: dict[_Place, RevocationList], place: _Place, one: RevocationList
         ]
 
 
-def _other_certificate(one: RevocationList) -> int | None:
+def _other_certificate(one: CRL) -> int | None:
     """Return what distinguishes a CA's CRLs of one key: one that names a single certificate of it by its number."""
     return one.authority_serial_number if one.authority_key_identifier is None else None
 
@@ -134,7 +134,7 @@ def _key_of(issuer: x509.Certificate) -> bytes:
     return issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _age(one: RevocationList) -> str:
+def _age(one: CRL) -> str:
     number = "" if one.number is None else f"number {one.number} of "
     return f"{number}{one.this_update:%Y-%m-%d %H:%M:%SZ}"
 
@@ -158,7 +158,7 @@ class KeptCRL:
     is_new: bool
 
 
-def _part_name(one: RevocationList) -> str:
+def _part_name(one: CRL) -> str:
     part = (sorted(one.addresses or ()), str(one.scope), one.variant)
     return hashlib.sha256(repr(part).encode()).hexdigest()
 
@@ -166,7 +166,7 @@ def _part_name(one: RevocationList) -> str:
 def _identity(content: bytes) -> object:
     """Return what a kept CRL tells of; without its number and dates."""
     try:
-        found = parse_list(content, "")
+        found = parse_crl(content, "")
     except InputError:
         return content
     return found.issuer, found.part
@@ -181,7 +181,7 @@ class CRLStore:
         self._chains_kept: set[str] = set()
         self._chains_seen: set[str] = set()
 
-    def keep_list(self, origin: str, content: bytes, at: datetime, *, beside: RevocationList | None = None) -> None:
+    def keep_crl(self, origin: str, content: bytes, at: datetime, *, beside: CRL | None = None) -> None:
         """Keep a CRL that was believed, and the time at which its place was asked.
 
         Args:
@@ -194,7 +194,7 @@ class CRLStore:
         self._lists[key] = hashlib.sha256(content).digest()
         self._store.put(Kind.CRL, key, content, at)
 
-    def forget_lists(self, origin: str, at: datetime) -> tuple[str, ...]:
+    def forget_crls(self, origin: str, at: datetime) -> tuple[str, ...]:
         """Forget what is kept from a place, and the same CRLs from other places; return these places.
 
         An empty entry stays: with it, running processes do as `KnownCRLs.forget_number` does.
@@ -224,7 +224,7 @@ class CRLStore:
             if len(content) <= CHAIN_BYTES:
                 self._store.put(Kind.CERTIFICATE, key, content, at)
 
-    def lists(self) -> Iterator[KeptCRL]:
+    def crls(self) -> Iterator[KeptCRL]:
         """Return the lists that are kept."""
         for entry in self._store.entries(Kind.CRL):
             digest = hashlib.sha256(entry.content).digest()

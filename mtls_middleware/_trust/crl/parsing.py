@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from mtls_middleware._core.certificate import UNREADABLE
-from mtls_middleware._core.crl import Limit, ListSignature, RevocationList, Scope, SerialNumbers
+from mtls_middleware._core.crl import CRL, CRLSignature, Limit, Scope, SerialNumbers
 from mtls_middleware._core.signatures import HASHES
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import InputError
@@ -32,13 +32,11 @@ _FIELDS = 8
 """Of the signed part: version, algorithm, issuer, two dates, entries, extensions, and one to notice more."""
 
 
-def _believe_all(_: RevocationList) -> None:
+def _believe_all(_: CRL) -> None:
     """Look at no signature."""
 
 
-def parse_list(
-    data: bytes, origin: str, *, pause: Pause = rest, believe: Callable[[RevocationList], None] = _believe_all
-) -> RevocationList:
+def parse_crl(data: bytes, origin: str, *, pause: Pause = rest, believe: Callable[[CRL], None] = _believe_all) -> CRL:
     """Read one list, DER or PEM. Whether it is true, only `believe` looks at.
 
     Args:
@@ -123,14 +121,14 @@ def _layout(data: bytes) -> _Layout:
     )
 
 
-def _read(head: x509.CertificateRevocationList, data: bytes, layout: _Layout, origin: str) -> RevocationList:
+def _read(head: x509.CertificateRevocationList, data: bytes, layout: _Layout, origin: str) -> CRL:
     """Read everything but the entries."""
     if len(head):
         raise InputError("has its entries twice")
     said = _extensions(head.extensions)
     authority, point = said.authority, said.point
     limit = _limit(said)
-    return RevocationList(
+    return CRL(
         fingerprint_sha256=hashlib.sha256(data).hexdigest(),
         issuer=head.issuer,
         authority_key_identifier=authority.key_identifier if authority is not None else None,
@@ -214,12 +212,12 @@ def _scope(point: x509.IssuingDistributionPoint) -> Scope:
     return Scope.AUTHORITIES if point.only_contains_ca_certs else Scope.ALL
 
 
-def _signature(head: x509.CertificateRevocationList, signed: memoryview) -> ListSignature:
+def _signature(head: x509.CertificateRevocationList, signed: memoryview) -> CRLSignature:
     algorithm = head.signature_hash_algorithm
     scheme = head.signature_algorithm_parameters
     if algorithm is None or algorithm.name not in HASHES or scheme is None:
         raise InputError(f"is signed with a weak or unusual algorithm ({head.signature_algorithm_oid.dotted_string})")
-    return ListSignature(
+    return CRLSignature(
         scheme=scheme,
         digest=hashlib.new(algorithm.name, signed).digest(),
         algorithm=Prehashed(algorithm),

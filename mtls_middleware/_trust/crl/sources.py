@@ -12,8 +12,9 @@ from pathlib import Path
 from cryptography import x509
 
 from mtls_middleware._core.certificate import UNREADABLE, crl_addresses
-from mtls_middleware._core.crl import RevocationList
-from mtls_middleware._io.fetch import endpoint_of, is_followed
+from mtls_middleware._core.crl import CRL
+from mtls_middleware._io import files
+from mtls_middleware._io.fetch import CRL_BYTES, endpoint_of, is_followed
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._trust.schedule import Schedule
@@ -72,8 +73,8 @@ class CRLSource:
         self.learned = learned
         self.idle = False
         self.last_success: datetime | None = None
-        self.held: RevocationList | None = None
-        self.last: RevocationList | None = None
+        self.held: CRL | None = None
+        self.last: CRL | None = None
         self.error = ""
         self._digest = b""
 
@@ -87,11 +88,11 @@ class CRLSource:
         """Return the path; None for addresses."""
         return None if "://" in self.origin else Path(self.origin)
 
-    def parsed(self, content: bytes) -> RevocationList | None:
+    def parsed(self, content: bytes) -> CRL | None:
         """Return the last CRL if these are its bytes: reading a long one again costs."""
         return self.last if self._digest == hashlib.sha256(content).digest() else None
 
-    def take(self, one: RevocationList, content: bytes, *, only_revokes: bool = False) -> None:
+    def take(self, one: CRL, content: bytes, *, only_revokes: bool = False) -> None:
         """Remember a CRL, made from these bytes.
 
         Args:
@@ -104,7 +105,7 @@ class CRLSource:
         if not only_revokes:
             self.held = one
 
-    def succeeded(self, one: RevocationList, at: datetime) -> None:
+    def succeeded(self, one: CRL, at: datetime) -> None:
         """Plan the next question: as usual, but well before the list ends."""
         self.error, self.last_success = "", at
         self.schedule.succeeded(at, expires=one.next_update)
@@ -220,3 +221,34 @@ def _why_not_asked(point: x509.DistributionPoint) -> Iterator[str]:
                 endpoint_of(name.value)
             except InputError as error:
                 yield f"{displayed(name.value, ADDRESS_SHOWN)} {error}"
+
+
+def read_file(place: str) -> bytes:
+    path_ = Path(place)
+    if files.is_folder(path_):
+        files.list_folder(path_)  # says what is wrong with it
+    return files.read(path_, CRL_BYTES)
+
+
+def is_address(place: str) -> bool:
+    return "://" in place
+
+
+def files_of(place: str) -> tuple[str, ...]:
+    """Return the files of a folder, or the place itself."""
+    if not is_address(place) and files.is_folder(Path(place)):
+        try:
+            return tuple(map(str, files.list_folder(Path(place))))
+        except InputError:
+            pass  # it is asked as a file, and that tells
+    return (place,)
+
+
+def is_news(at: datetime, source: CRLSource, now: datetime) -> bool:
+    """Return whether another process, or an earlier one, asked later than this one."""
+    return source.last_success is None or source.last_success < at <= now
+
+
+def require_begun(found: CRL, now: datetime) -> None:
+    if not found.is_usable(now):
+        raise InputError(f"begins at {found.this_update:%Y-%m-%d %H:%M:%SZ}: not usable yet; is the clock right?")

@@ -13,7 +13,7 @@ from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import Problems, subject_of
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.known import LOWER_NUMBER
-from mtls_middleware._trust.crl.lists import CRLView
+from mtls_middleware._trust.crl.revocations import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.advice import new_root, unsigned_in_api
@@ -95,7 +95,7 @@ def tell_regions(settings: Settings) -> Iterator[Finding]:
 
 def tell_roots(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
     """Tell how long roots and pins live, and whether a root seems to be renewed."""
-    snapshot = TrustSnapshot(version=1, built_at=now, trusts=kept.trusts, lists=kept.lists)
+    snapshot = TrustSnapshot(version=1, built_at=now, trusts=kept.trusts, crls=kept.crls)
     last = min(WARNING_DAYS)
     for expiry in expirations(snapshot, now):
         seen, _, fix = expiry.text.partition(": ")

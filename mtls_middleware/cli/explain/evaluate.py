@@ -191,7 +191,7 @@ def _why_unknown(
                 not_before=decision.not_before,
                 not_after=decision.not_after,
             )
-            return check(verified, snapshot.lists, now).why
+            return check(verified, snapshot.crls, now).why
         case _:
             return ""
 

@@ -245,7 +245,7 @@ def _seen(evidence: Evidence, evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _crls(evaluation: Evaluation) -> Iterator[str]:
-    crls = CRLSet() if evaluation.snapshot is None else evaluation.snapshot.lists
+    crls = CRLSet() if evaluation.snapshot is None else evaluation.snapshot.crls
     for index, (certificate, issuer) in enumerate(pairwise(evaluation.decision.chain)):
         fresh = (one for one in crls.of(issuer) if one.confirms(evaluation.now))
         for one in (one for one in fresh if one.covers(certificate, is_ca=index > 0)):

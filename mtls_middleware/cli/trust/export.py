@@ -60,20 +60,20 @@ def bundle(snapshot: TrustSnapshot, form: Format, now: datetime) -> str:
 
 
 def crls_of(settings: Settings, snapshot: TrustSnapshot) -> str:
-    """Return the revocation lists in force as PEM, one behind the other.
+    """Return the revocation crls in force as PEM, one behind the other.
 
     Their bytes are where they were read from: files of the operator, and the state.
     """
     contents = [entry.content for entry in store_of(settings, Secrets.read(settings, [])).entries(Kind.CRL)]
     contents += [Path(place).read_bytes() for place in settings.crl_urls if "://" not in place]
-    in_force = {one.fingerprint_sha256 for one in snapshot.lists.lists}
+    in_force = {one.fingerprint_sha256 for one in snapshot.crls.crls}
     ders = {}
     for content in contents:
         with suppress(InputError):  # not what is in force, then
             der = content_of(content, lambda: None)
             ders[fingerprint(der)] = der
-    lists = (x509.load_der_x509_crl(der) for digest, der in ders.items() if digest in in_force)
-    return "".join(one.public_bytes(Encoding.PEM).decode("ascii") for one in lists)
+    crls = (x509.load_der_x509_crl(der) for digest, der in ders.items() if digest in in_force)
+    return "".join(one.public_bytes(Encoding.PEM).decode("ascii") for one in crls)
 
 
 def _block(certificate: x509.Certificate, comment: str, form: Format) -> str:

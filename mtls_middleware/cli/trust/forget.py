@@ -21,7 +21,7 @@ def run_forget_crl(origin: str) -> int:
         return WRONG
     store = store_of(settings, Secrets.read(settings, []))
     kept = CRLStore(store)
-    forgotten = kept.forget_lists(origin, utc_now())
+    forgotten = kept.forget_crls(origin, utc_now())
     if store.problems:
         sys.stderr.write("".join(f"{displayed(problem, 1_024)}\n" for problem in store.problems))
         return FAILED

@@ -11,7 +11,7 @@ from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Entry, Kind, NoStore
 from mtls_middleware._trust.asking import Asker, answer_rounds
-from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware.testing import ClientCertificate
 from tests.core.certs import NOW, presented
 
@@ -102,6 +102,6 @@ class Bench:
         """Return what a snapshot of this moment says."""
         chain = chains.verify(presented(client), self.trust, self.now)
         try:
-            return check(chain, self.revocations.lists([self.trust]), self.now).state
+            return check(chain, self.revocations.crls([self.trust]), self.now).state
         except RejectionError as rejection:
             return rejection.reason

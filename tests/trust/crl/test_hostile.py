@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware._core.crl import RevocationList
+from mtls_middleware._core.crl import CRL
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.crl import der
 from mtls_middleware._trust.crl import entries as entries_of
 from mtls_middleware._trust.crl import parsing as parser
-from mtls_middleware._trust.crl.parsing import parse_list
+from mtls_middleware._trust.crl.parsing import parse_crl
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import genesys, new_ca, regional_ca
 from tests.core.crls import crl, edited, with_entries
@@ -127,7 +127,7 @@ def test_a_hostile_list_is_refused_after_few_steps_and_within_a_few_copies(make:
 
     def read() -> None:
         with pytest.raises(InputError):
-            parse_list(data, A, pause=lambda: None)
+            parse_crl(data, A, pause=lambda: None)
 
     assert _peak(read) < COPIES * max(len(data), SIZE)
     assert len(looked_at) < STEPS
@@ -149,12 +149,12 @@ READ: Mapping[str, Callable[[int], Iterable[bytes]]] = {
 @pytest.mark.parametrize("make", READ.values(), ids=READ.keys())
 def test_a_long_list_of_odd_entries_is_read_within_a_few_copies(make: Callable[[int], Iterable[bytes]]) -> None:
     data = with_entries(CA, b"".join(make(SIZE)))
-    assert _peak(lambda: parse_list(data, A, pause=lambda: None)) < COPIES * len(data)
+    assert _peak(lambda: parse_crl(data, A, pause=lambda: None)) < COPIES * len(data)
 
 
 def test_no_list_holds_more_entries_than_the_shortest_ones_that_fit() -> None:
     with pytest.raises(InputError, match="without a date"):
-        parse_list(with_entries(CA, _sequence(b"\2\1\1", b"\x17\x0a261101000Z")), A)
+        parse_crl(with_entries(CA, _sequence(b"\2\1\1", b"\x17\x0a261101000Z")), A)
     assert CRL_BYTES // len(SHORTEST) < 1_200_000
 
 
@@ -217,8 +217,8 @@ def test_a_forged_list_that_was_kept_is_not_read_either(entries_read: list[int])
 
 
 def test_what_is_believed_is_shown_with_its_signature_and_without_entries() -> None:
-    shown: list[RevocationList] = []
-    found = parse_list(crl(CA, [7]), A, believe=shown.append)
+    shown: list[CRL] = []
+    found = parse_crl(crl(CA, [7]), A, believe=shown.append)
     assert shown[0].is_signed_by(CA.certificate)
     assert len(shown[0].serial_numbers) == 0
     assert shown[0] == found

@@ -36,13 +36,13 @@ def test_what_comes_from_a_learned_address_revokes_and_replaces_nothing(make: Ma
     worker = Bench(genesys(CA), Host({A: crl(CA, [other])}))
     worker.learn(CLIENT)
     worker.refresh()
-    before = worker.revocations.lists([worker.trust])
+    before = worker.revocations.crls([worker.trust])
     assert (worker.verdict(CLIENT), worker.verdict(other)) == (GOOD, REVOKED)
 
     worker.host.lists[A] = make([CLIENT])
     worker.refresh(force=True)
     assert (worker.verdict(CLIENT), worker.verdict(other)) == (REVOKED, REVOKED)
-    assert not worker.revocations.lists([worker.trust]).is_same(before)  # so cached verdicts end
+    assert not worker.revocations.crls([worker.trust]).is_same(before)  # so cached verdicts end
     (problem,) = worker.revocations.problems
     assert "it can revoke, but cannot confirm that a certificate is good; number 1" in problem
 
@@ -96,7 +96,7 @@ def test_a_complete_crl_makes_room() -> None:
     worker.host.lists[A] = crl(CA, number=2)
     worker.refresh(force=True)
     assert worker.verdict(CLIENT) is GOOD
-    assert len(worker.revocations.lists([worker.trust])) == 1
+    assert len(worker.revocations.crls([worker.trust])) == 1
 
 
 def test_without_numbers_the_date_orders() -> None:
@@ -138,7 +138,7 @@ def test_a_number_that_goes_back_is_a_problem_with_what_to_do() -> None:
 
 def test_a_running_worker_accepts_the_lower_number_once_it_is_forgotten() -> None:
     worker = _restored()
-    assert CRLStore(worker.memory).forget_lists(A, NOW) == (A,)
+    assert CRLStore(worker.memory).forget_crls(A, NOW) == (A,)
     worker.host.lists[A] = None
     worker.refresh()
     assert worker.verdict(CLIENT) is REVOKED  # until the new one comes
@@ -153,7 +153,7 @@ def test_a_running_worker_accepts_the_lower_number_once_it_is_forgotten() -> Non
 def test_what_is_forgotten_is_asked_for_at_once_and_an_older_one_stays_refused() -> None:
     worker = _restored()
     worker.host.asked.clear()
-    CRLStore(worker.memory).forget_lists(A, NOW)
+    CRLStore(worker.memory).forget_crls(A, NOW)
     worker.host.lists[A] = crl(CA, number=3, begins=NOW - 2 * HOUR)
     worker.refresh()
     assert worker.host.asked == [A]
@@ -164,11 +164,11 @@ def test_what_is_forgotten_is_asked_for_at_once_and_an_older_one_stays_refused()
 def test_the_same_crl_from_another_place_is_forgotten_too() -> None:
     worker = _restored()
     store = CRLStore(worker.memory)
-    store.keep_list(B, crl(CA, [CLIENT], number=7), NOW)
-    store.keep_list("other", crl(CA, addresses=["http://x.example/"]), NOW)
-    assert set(store.forget_lists(A, NOW)) == {A, B}
+    store.keep_crl(B, crl(CA, [CLIENT], number=7), NOW)
+    store.keep_crl("other", crl(CA, addresses=["http://x.example/"]), NOW)
+    assert set(store.forget_crls(A, NOW)) == {A, B}
     assert store.origins() == ("other",)
-    assert store.forget_lists(A, NOW) == ()
+    assert store.forget_crls(A, NOW) == ()
 
 
 # --- certificates without a usable address ------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from mtls_middleware._trust.crl import der
 from mtls_middleware._trust.crl import der as crl_der
 from mtls_middleware._trust.crl import entries as entries_of
 from mtls_middleware._trust.crl.entries import EXTENSIONS_KNOWN, SLICE_ENTRIES
-from mtls_middleware._trust.crl.parsing import HEAD_BYTES, parse_list
+from mtls_middleware._trust.crl.parsing import HEAD_BYTES, parse_crl
 from mtls_middleware.testing import KeyKind, RegionalCA
 from mtls_middleware.testing.signing import name_of
 from tests.core.certs import NOW, good_client, new_ca, regional_ca
@@ -168,14 +168,14 @@ def test_cryptography_reads_the_same_numbers() -> None:
 def test_many_entries_are_read_in_slices() -> None:
     rests: list[None] = []
     numbers = range(1, 3 * SLICE_ENTRIES + 2)
-    found = parse_list(crl(CA, numbers), "x", pause=lambda: rests.append(None))
+    found = parse_crl(crl(CA, numbers), "x", pause=lambda: rests.append(None))
     assert len(rests) == 3
     assert len(found.serial_numbers) == len(numbers)
     assert [number for number in numbers if number not in found.serial_numbers] == []
 
 
 def test_by_default_it_rests_between_slices() -> None:
-    assert parse_list(crl(CA, range(1, SLICE_ENTRIES + 1)), "x").number == 1
+    assert parse_crl(crl(CA, range(1, SLICE_ENTRIES + 1)), "x").number == 1
     assert forks.REST_SECONDS > 0
 
 

@@ -12,7 +12,7 @@ from mtls_middleware._io import forks
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.known import LISTS, KnownCRLs
-from mtls_middleware._trust.crl.lists import Revocations
+from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.crl.sources import ADDRESSES_AN_ANCHOR, LearnedAddresses
 from mtls_middleware._trust.schedule import FIRST_RETRY
 from mtls_middleware.testing import ClientCertificate, RegionalCA
@@ -464,10 +464,10 @@ def test_a_forged_list_that_waited_is_dropped_when_its_ca_is_known() -> None:
     forged = crl(lower, [client], number=9, key=new_ca().private_key)
     worker = Bench(custom(CA), Host({A: forged, B: crl(lower)}), places=(A,))
     worker.refresh()
-    assert len(worker.revocations.lists([worker.trust])) == 1
+    assert len(worker.revocations.crls([worker.trust])) == 1
     worker.learn(client)
     worker.refresh()
-    (left,) = worker.revocations.lists([worker.trust]).lists
+    (left,) = worker.revocations.crls([worker.trust]).crls
     assert left.origin == B
 
 
@@ -515,9 +515,9 @@ def test_workers_that_find_nothing_new_in_the_store_read_it_once() -> None:
     worker = bench(a=crl(CA))
     worker.learn(CLIENT)
     worker.refresh()
-    before = worker.revocations.lists([worker.trust])
+    before = worker.revocations.crls([worker.trust])
     worker.refresh()
-    assert worker.revocations.lists([worker.trust]) is before
+    assert worker.revocations.crls([worker.trust]) is before
 
 
 def test_a_kept_certificate_is_verified_before_it_is_believed() -> None:
@@ -578,7 +578,7 @@ def test_no_store_is_needed() -> None:
     host = Host({A: crl(CA)})
     revocations = Revocations(places=[A], fetch=host)
     refresh(revocations, genesys(CA), NOW)
-    assert len(revocations.lists([genesys(CA)])) == 1
+    assert len(revocations.crls([genesys(CA)])) == 1
 
 
 # --- what is handed over ------------------------------------------------------------------------------------------
@@ -588,19 +588,19 @@ def test_the_lists_are_the_same_object_for_as_long_as_nothing_changes() -> None:
     worker = bench(a=crl(CA))
     worker.learn(CLIENT)
     worker.refresh()
-    first = worker.revocations.lists([worker.trust])
+    first = worker.revocations.crls([worker.trust])
     worker.refresh(force=True)
-    assert worker.revocations.lists([worker.trust]) is first
+    assert worker.revocations.crls([worker.trust]) is first
     worker.host.lists[A] = crl(CA, number=2)
     worker.refresh(force=True)
-    assert worker.revocations.lists([worker.trust]) is not first
+    assert worker.revocations.crls([worker.trust]) is not first
 
 
 def test_new_anchors_make_new_lists() -> None:
     worker = bench(A, a=crl(CA))
     worker.refresh()
-    first = worker.revocations.lists([worker.trust])
-    assert worker.revocations.lists([genesys(CA, new_ca())]) is not first
+    first = worker.revocations.crls([worker.trust])
+    assert worker.revocations.crls([genesys(CA, new_ca())]) is not first
 
 
 def test_configured_intermediates_are_known_cas() -> None:
@@ -609,7 +609,7 @@ def test_configured_intermediates_are_known_cas() -> None:
     trust = digicert(CA, pins=[pin(client)], intermediates=client.chain)
     worker = Bench(trust, Host({A: crl(lower)}), places=(A,))
     worker.refresh()
-    assert lower.certificate in worker.revocations.lists([trust]).issuers
+    assert lower.certificate in worker.revocations.crls([trust]).issuers
 
 
 def test_each_place_that_is_asked_is_described() -> None:

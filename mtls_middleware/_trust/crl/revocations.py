@@ -13,19 +13,28 @@ from cryptography import x509
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import parse_chain
-from mtls_middleware._core.crl import CRLSet, RevocationList
+from mtls_middleware._core.crl import CRL, CRLSet
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io import files
-from mtls_middleware._io.fetch import CRL_BYTES, CRL_SECONDS
+from mtls_middleware._io.fetch import CRL_SECONDS
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.asking import Asking, Question
 from mtls_middleware._trust.crl.known import CRLStore, KnownCRLs, require_true
-from mtls_middleware._trust.crl.parsing import parse_list
-from mtls_middleware._trust.crl.sources import CRLSource, Learned, LearnedAddresses
+from mtls_middleware._trust.crl.parsing import parse_crl
+from mtls_middleware._trust.crl.problems import is_covered, problem_of, shortcoming_of, warnings_of
+from mtls_middleware._trust.crl.sources import (
+    CRLSource,
+    Learned,
+    LearnedAddresses,
+    files_of,
+    is_address,
+    is_news,
+    read_file,
+    require_begun,
+)
 from mtls_middleware._trust.schedule import Draw, Schedule
-from mtls_middleware.display import displayed
 
 Trusts = Sequence[AuthorityTrust]
 
@@ -43,7 +52,7 @@ class CRLView:
     """
 
     origin: str
-    held: RevocationList | None
+    held: CRL | None
     last_success: datetime | None
     error: str
     is_learned: bool
@@ -148,7 +157,7 @@ class Revocations:
             if source.learned is None:
                 continue
             self._store.keep_chain(source.learned.path, now)
-            source.idle = _is_told_by(configured, source.learned)
+            source.idle = is_covered(configured, source.learned)
             if not source.idle and (force or source.schedule.is_due(now)):
                 due.append(source)
         for learned in self._learned.unusable:
@@ -178,16 +187,16 @@ class Revocations:
             return True
         return False
 
-    def lists(self, trusts: Trusts) -> CRLSet:
+    def crls(self, trusts: Trusts) -> CRLSet:
         """Return the lists for a snapshot: the same object for as long as nothing changes."""
         self._know(trusts)
-        if (set(self._known.all), self._issuers) != (set(self._current.lists), self._current.issuers):
+        if (set(self._known.all), self._issuers) != (set(self._current.crls), self._current.issuers):
             self._current = CRLSet(self._known.all, self._issuers)
         return self._current
 
     def files_view(self) -> Hashable:
         """Return what would change if a file of MTLS_CRL_URLS did. It costs one stat a file."""
-        return files.view(Path(place) for place in self._places if not _is_address(place))
+        return files.view(Path(place) for place in self._places if not is_address(place))
 
     # --- on any thread --------------------------------------------------------------------------------------------
 
@@ -206,7 +215,7 @@ class Revocations:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for each place that does not give a good list."""
-        return tuple(_problem(source) for source in self._sources.copy().values() if source.error and not source.idle)
+        return tuple(problem_of(source) for source in self._sources.copy().values() if source.error and not source.idle)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -241,7 +250,7 @@ class Revocations:
 
     def _warn(self, now: datetime) -> None:
         configured = [source for source in self._sources.values() if source.learned is None]
-        self._warnings = tuple(dict.fromkeys(_warnings_of(configured, self._learned.unusable, now)))
+        self._warnings = tuple(dict.fromkeys(warnings_of(configured, self._learned.unusable, now)))
 
     def _know(self, trusts: Trusts) -> None:
         anchors = [anchor.certificate for trust in trusts for anchor in trust.anchors]
@@ -254,7 +263,7 @@ class Revocations:
     def _planned(self, now: datetime) -> Iterator[tuple[tuple[str, ...], CRLSource]]:
         """Go through the places to ask: the operator's first, each as it was left, or new and due."""
         known = self._sources
-        for place in chain.from_iterable(map(_files_of, self._places)):
+        for place in chain.from_iterable(map(files_of, self._places)):
             source = known.get((place,))
             if source is None or source.learned is not None:
                 source = CRLSource(places=(place,), schedule=self._schedule(now))
@@ -277,7 +286,7 @@ class Revocations:
 
     def _merge(self, now: datetime) -> None:
         """Take in the lists that were kept. A bad one is nobody's problem: its place will be asked."""
-        for kept in self._store.lists():
+        for kept in self._store.crls():
             source = next((one for one in self._sources.values() if kept.origin in one.places), None)
             if kept.is_new and not kept.content:
                 self._known.forget_number(kept.origin)
@@ -288,7 +297,7 @@ class Revocations:
                 continue
             if kept.is_new:
                 try:
-                    found = parse_list(kept.content, kept.origin, believe=self._believing(source))
+                    found = parse_crl(kept.content, kept.origin, believe=self._believing(source))
                     if not found.is_usable(now):  # as long as the clock is wrong
                         self._store.show_again(kept)
                         continue
@@ -301,7 +310,7 @@ class Revocations:
                 source is not None
                 and kept.key == kept.origin
                 and source.held is not None
-                and _is_news(kept.at, source, now)
+                and is_news(kept.at, source, now)
             ):
                 source.succeeded(source.held, min(kept.at, now))
 
@@ -318,16 +327,16 @@ class Revocations:
         errors = []
         for place in source.places:
             try:
-                content = (yield place) if _is_address(place) else _read(place)
-                found = source.parsed(content) or parse_list(content, place, believe=self._believing(source))
-                _require_begun(found, now)
+                content = (yield place) if is_address(place) else read_file(place)
+                found = source.parsed(content) or parse_crl(content, place, believe=self._believing(source))
+                require_begun(found, now)
                 self._known.offer(found, self._issuers)
             except InputError as error:
                 errors.append(f"{place}: {error}")
                 continue
-            shortcoming = _shortcoming(found, source)
+            shortcoming = shortcoming_of(found, source)
             source.take(found, content, only_revokes=bool(shortcoming) and source.learned is not None)
-            self._store.keep_list(place, content, now, beside=found if shortcoming else None)
+            self._store.keep_crl(place, content, now, beside=found if shortcoming else None)
             if shortcoming and source.learned is not None:
                 errors.append(f"{place}: {shortcoming}")
             elif found.next_update is not None and not found.is_fresh(now):
@@ -337,17 +346,10 @@ class Revocations:
                 return
         source.failed("; ".join(errors), now)
 
-    def _believing(self, source: CRLSource | None) -> Callable[[RevocationList], None]:
+    def _believing(self, source: CRLSource | None) -> Callable[[CRL], None]:
         """Return what a list has to pass before its entries are read; only the operator's may be a later CA's."""
         may_wait = source is None or source.learned is None
         return partial(require_true, issuers=self._issuers, may_wait=may_wait)
-
-
-def _read(place: str) -> bytes:
-    path_ = Path(place)
-    if files.is_folder(path_):
-        files.list_folder(path_)  # says what is wrong with it
-    return files.read(path_, CRL_BYTES)
 
 
 def _continue(step: Generator[str, bytes, None], found: object) -> str | None:
@@ -358,75 +360,3 @@ def _continue(step: Generator[str, bytes, None], found: object) -> str | None:
         return step.throw(found if isinstance(found, InputError) else InputError(f"cannot be fetched: {found}"))
     except StopIteration:
         return None
-
-
-def _is_address(place: str) -> bool:
-    return "://" in place
-
-
-def _files_of(place: str) -> tuple[str, ...]:
-    """Return the files of a folder, or the place itself."""
-    if not _is_address(place) and files.is_folder(Path(place)):
-        try:
-            return tuple(map(str, files.list_folder(Path(place))))
-        except InputError:
-            pass  # it is asked as a file, and that tells
-    return (place,)
-
-
-def _is_news(at: datetime, source: CRLSource, now: datetime) -> bool:
-    """Return whether another process, or an earlier one, asked later than this one."""
-    return source.last_success is None or source.last_success < at <= now
-
-
-def _require_begun(found: RevocationList, now: datetime) -> None:
-    if not found.is_usable(now):
-        raise InputError(f"begins at {found.this_update:%Y-%m-%d %H:%M:%SZ}: not usable yet; is the clock right?")
-
-
-def _shortcoming(found: RevocationList, source: CRLSource) -> str:
-    """Return why a CRL can only revoke; empty where it can also confirm that a certificate is good."""
-    limit = _limit(found, source)
-    return f"{limit}: it can revoke, but cannot confirm that a certificate is good" if limit else ""
-
-
-def _limit(found: RevocationList, source: CRLSource) -> str:
-    if found.limit:
-        return str(found.limit)
-    if found.next_update is None:
-        return "has no nextUpdate"
-    if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.places):
-        return "is bound to other addresses than this one"  # a swap would hide what the right one names
-    return ""
-
-
-def _is_told_by(configured: Iterable[CRLSource], learned: Learned) -> bool:
-    """Return whether a list of the operator's tells of this certificate, so that nobody else need be asked."""
-    lists = (source.held for source in configured if source.held is not None)
-    return any(
-        one.next_update is not None
-        and one.covers(learned.certificate, is_ca=learned.is_ca)
-        and one.is_signed_by(learned.issuer)
-        for one in lists
-    )
-
-
-def _problem(source: CRLSource) -> str:
-    held = source.held
-    if held is None:
-        return f"CRL {source.error}; none{' that can' if source.last is not None else ''} is known from there"
-    number = "the last" if held.number is None else f"number {held.number}"
-    until = "" if held.next_update is None else f" until {held.next_update:%Y-%m-%d %H:%M:%SZ},"
-    return f"CRL {source.error}; {number},{until} stays"
-
-
-def _warnings_of(configured: Sequence[CRLSource], unusable: Iterable[Learned], now: datetime) -> Iterator[str]:
-    """Go through what an operator can do better: CRLs that can only revoke, and certificates whose CRL nobody finds."""
-    for source in configured:
-        shortcoming = _shortcoming(source.held, source) if source.held is not None else ""
-        if shortcoming:
-            yield f"CRL {source.origin}: {shortcoming}"
-    for learned in unusable:
-        if now <= learned.certificate.not_valid_after_utc and not _is_told_by(configured, learned):
-            issuer = displayed(learned.issuer.subject.rfc4514_string())
-            yield f"no CRL is fetched for a certificate of {issuer}: {learned.unusable}; name its CRL in MTLS_CRL_URLS"
