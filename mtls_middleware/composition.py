@@ -179,7 +179,7 @@ def gatherer_of(
             CertificatesAPI(
                 region,
                 client_id,
-                *secrets.clients.get(region.aws_region, ()),
+                *secrets.clients[region.aws_region],
                 open_session=open_session,
                 clock=clock,
             ),
@@ -188,6 +188,7 @@ def gatherer_of(
             now=now,
         )
         for region, client_id in _clients(settings)
+        if secrets.clients.get(region.aws_region)  # else it could not be read, and that is a problem of its own
     ]
     revocations = None
     if settings.revocation is not RevocationMode.OFF:

@@ -22,6 +22,7 @@ from tests.doors.site import (
     DAY,
     NGINX,
     NGINX_BOTH,
+    NGINX_PEER,
     NOW,
     SECRET,
     Clock,
@@ -357,6 +358,14 @@ class TestRefreshWithoutStart:
         assert call(guard, case).verdict == "caller_secret_mismatch"
         assert call(guard, case.without("x-mtls-proxy-secret")).verdict == "source_untrusted"
         assert call(guard, case.with_headers(("X-Caller-Secret", CALLER_SECRET))).verdict == "accepted"
+
+    def test_lesson_every_secret_that_cannot_be_read_is_named_at_once_also_of_the_api(self, site: Site) -> None:
+        names = ("PROXY_SECRET", "CALLER_SECRET", "STATE_SECRET", "GENESYS_CLIENT_SECRET")
+        files = {f"MTLS_{name}_FILE": str(site.folder / "absent") for name in names}
+        guard = site.new_guard({**NGINX_PEER, "MTLS_GENESYS_CLIENT_ID": "an-id", **files})
+        with pytest.raises(ConfigurationError) as raised:
+            guard.start()
+        assert {problem.partition(":")[0] for problem in raised.value.problems} == set(files)
 
     @pytest.mark.parametrize("secret", ["PROXY_SECRET", "CALLER_SECRET"])
     def test_after_a_start_without_secret_nobody_gets_in(self, site: Site, secret: str) -> None:
