@@ -66,6 +66,12 @@ async def answering(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+@pytest.fixture(autouse=True)
+def own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test the lines of a flood of its own: the limit belongs to the process, and other tests use it up."""
+    monkeypatch.setattr(head_deadline, "_LIMITER", Limiter())
+
+
 @dataclass(kw_only=True)
 class Served:
     """Serve one protocol class, and connect to it."""
