@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 
@@ -40,6 +41,10 @@ class World:
         return self.changed
 
 
+_STAY: set[threading.Thread] = set()
+"""Threads that did not end: waiting for each of them before each test would take minutes."""
+
+
 @pytest.fixture(autouse=True)
 def _alone() -> None:
     """Wait for the threads of guards that other tests left behind: a child of this process would run them too."""
@@ -47,8 +52,11 @@ def _alone() -> None:
     for follower in tuple(forks._followers):
         if isinstance(follower, Refresher):
             follower.close()
+    end = time.monotonic() + 2 * POLL_SECONDS  # one whose refresher is gone notices that at its next tick
     for thread in threads():
-        thread.join(2 * POLL_SECONDS)  # one whose refresher is gone notices that at its next tick
+        if thread not in _STAY:
+            thread.join(max(0.0, end - time.monotonic()))
+    _STAY.update(threads())
 
 
 @pytest.fixture
