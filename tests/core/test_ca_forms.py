@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from cryptography.x509.verification import PolicyBuilder, Store
 
+from mtls_middleware._core import extensions
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, build_trust
@@ -93,8 +95,8 @@ Chain = Callable[[], list[Made]]
 def chain(root: list[Extension], leaf: list[Extension], *between: list[Extension]) -> Chain:
     def build() -> list[Made]:
         found = [make("Root", *root)]
-        for extensions in between:
-            found.append(make("Between", *extensions, issuer=found[-1]))
+        for asked in between:
+            found.append(make("Between", *asked, issuer=found[-1]))
         return [*found, make(NAME, *leaf, issuer=found[-1])]
 
     return build
@@ -161,3 +163,13 @@ def test_a_form_that_rfc_5280_allows_is_accepted(made: Chain) -> None:
 @pytest.mark.parametrize("made", BAD.values(), ids=BAD.keys())
 def test_what_rfc_5280_asks_for_is_asked_for(made: Chain) -> None:
     assert judged(made()) is Reason.ISSUER_UNTRUSTED
+
+
+def test_the_policy_itself_refuses_what_is_refused_before_it_is_asked() -> None:
+    """The engine, and the check of purposes, come first today; the policy does not rely on that."""
+    root, leaf = make("Root", CA).certificate, make(NAME).certificate
+    policy = PolicyBuilder().store(Store([root])).build_client_verifier().policy
+    with pytest.raises(ValueError, match="no CA"):
+        extensions._require_ca(policy, leaf, x509.BasicConstraints(ca=False, path_length=None))
+    with pytest.raises(ValueError, match="clientAuth"):
+        extensions._require_client(policy, leaf, x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))

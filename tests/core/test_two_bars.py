@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware._core.crl import CRL
 from mtls_middleware._core.decision import Reason, RevocationState
-from mtls_middleware._core.revocation import _in_force
+from mtls_middleware._core.revocation import _in_force, check
 from tests.core.certs import DAY, NOW, SECOND, new_ca, regional_ca
 from tests.core.crls import HOUR, Revoked, crl, edited, entry, lists, parsed
 from tests.core.test_revocation import A, B, at, chain_of, found, verdict
@@ -271,3 +271,18 @@ def test_what_only_revokes_never_makes_anything_good(issued: list[tuple[int, int
     alone = type(alone)(complete, [CA.certificate])
     if verdict(chain, alone) is not GOOD:
         assert verdict(chain, known) is not GOOD
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (without_end, "has no nextUpdate, so it cannot confirm that a certificate is good"),
+        (
+            lambda names: crl(CA, names, extensions=DELTA),
+            "is a delta CRL, so it cannot confirm that a certificate is good",
+        ),
+    ],
+    ids=["without nextUpdate", "delta"],
+)
+def test_an_operator_reads_why_a_crl_confirms_nothing(make: Make, words: str) -> None:
+    assert words in check(chain_of(CLIENT), lists(make([])), NOW).why
