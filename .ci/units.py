@@ -17,8 +17,8 @@ from report import MISSING_PACKAGE
 from venvs import DISTRIBUTION, Environment
 
 JOBS = 2
-SECONDS = 900.0
-"""After which a run of the tests hangs. One takes 5 to 8 minutes: from 3.12 on with the silent peers of zttp."""
+SECONDS = 480.0
+"""How long one run of the tests may take."""
 MINORS = range(11, 30)
 """Minor versions of Python 3 that are looked for, the oldest supported one first."""
 APART = ("tests/e2e", "tests/benchmarks")
