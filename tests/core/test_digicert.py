@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, build_trust
-from mtls_middleware._trust.files.anchors import default_root
+from mtls_middleware._trust.files.digicert_root import default_root
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import RegionalCA
 from tests.core.certs import NOW, reason

@@ -1,14 +1,9 @@
-"""Anchors from MTLS_TRUST: every certificate there must be a CA, and vouches for what it is bound to.
-
-A binding is the only possible one, or what a prefix or the file's name says. It is never guessed. The public root for
-`digicert` comes from certifi.
-"""
+"""Anchors from MTLS_TRUST: every certificate there must be a CA, and vouches for what it is bound to."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 from cryptography import x509
@@ -18,42 +13,13 @@ from mtls_middleware._core.chain import CURVES, RSA_BITS
 from mtls_middleware._core.trust import Anchor, Binding, Bound
 from mtls_middleware._io import files
 from mtls_middleware._io.files import InputError, Problems, subject_of
+from mtls_middleware._trust.files.binding import OtherRegionError, bind, require_possible
+from mtls_middleware._trust.files.digicert_root import ORIGIN, default_root
 from mtls_middleware._trust.files.reading import Found, is_ca, is_self_issued, read_certificates
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
-from mtls_middleware.regions import find
 
 _DIGICERT = Binding(Authority.DIGICERT)
-
-SHA256 = "7d05ebb682339f8c9451ee094eebfefa7953a114edb2f44949452fab7d2fc185"
-"""DigiCert Assured ID Root G2, https://www.digicert.com/kb/digicert-root-certificates.htm."""
-
-ORIGIN = "mtls-middleware"
-
-_PEM = b"""\
------BEGIN CERTIFICATE-----
-MIIDljCCAn6gAwIBAgIQC5McOtY5Z+pnI7/Dr5r0SzANBgkqhkiG9w0BAQsFADBl
-MQswCQYDVQQGEwJVUzEVMBMGA1UEChMMRGlnaUNlcnQgSW5jMRkwFwYDVQQLExB3
-d3cuZGlnaWNlcnQuY29tMSQwIgYDVQQDExtEaWdpQ2VydCBBc3N1cmVkIElEIFJv
-b3QgRzIwHhcNMTMwODAxMTIwMDAwWhcNMzgwMTE1MTIwMDAwWjBlMQswCQYDVQQG
-EwJVUzEVMBMGA1UEChMMRGlnaUNlcnQgSW5jMRkwFwYDVQQLExB3d3cuZGlnaWNl
-cnQuY29tMSQwIgYDVQQDExtEaWdpQ2VydCBBc3N1cmVkIElEIFJvb3QgRzIwggEi
-MA0GCSqGSIb3DQEBAQUAA4IBDwAwggEKAoIBAQDZ5ygvUj82ckmIkzTz+GoeMVSA
-n61UQbVH35ao1K+ALbkKz3X9iaV9JPrjIgwrvJUXCzO/GU1BBpAAvQxNEP4Htecc
-biJVMWWXvdMX0h5i89vqbFCMP4QMls+3ywPgym2hFEwbid3tALBSfK+RbLE4E9Hp
-EgjAALAcKxHad3A2m67OeYfcgnDmCXRwVWmvo2ifv922ebPynXApVfSr/5Vh88lA
-bx3RvpO704gqu52/clpWcTs/1PPRCv4o76Pu2ZmvA9OPYLfykqGxvYmJHzDNw6Yu
-YjOuFgJ3RFrngQo8p0Quebg/BLxcoIfhG69Rjs3sLPr4/m3wOnyqi+RnlTGNAgMB
-AAGjQjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgGGMB0GA1UdDgQW
-BBTOw0q5mVXyuNtgv6l+vVa1lzan1jANBgkqhkiG9w0BAQsFAAOCAQEAyqVVjOPI
-QW5pJ6d1Ee88hjZv0p3GeDgdaZaikmkuOGybfQTUiaWxMTeKySHMq2zNixya1r9I
-0jJmwYrA8y8678Dj1JGG0VDjA9tzd29KOVPt3ibHtX2vK0LRdWLjSisCx1BL4Gni
-lmwORGYQRI+tBev4eaymG+g3NJ1TyWGqolKvSnAWhsI6yLETcDbYz+70CjTVW0z9
-B5yiutkBclzzTcHdDrEcDcRjvq30FPuJ7KJBDkzMyFdA0G4Dqs0MjomZmWzwPDCv
-ON9vvKO+KSAnq3T/EyJ43pdSVR6DtVQgA+6uwE9W3jfMw3+qBCe703e4YtsXfJwo
-IhNzbM8m9Yop5w==
------END CERTIFICATE-----
-"""
 
 
 @dataclass(slots=True)
@@ -229,74 +195,3 @@ def anchor_weakness(certificate: x509.Certificate) -> str | None:
     except x509.ExtensionNotFound:
         return None
     return None if key_usage.key_cert_sign else "has a key usage without keyCertSign"
-
-
-@cache
-def default_root() -> x509.Certificate:
-    """Return the root; each process reads it once."""
-    return x509.load_pem_x509_certificate(_PEM)
-
-
-class OtherRegionError(InputError):
-    """A file that is named after a region that is not configured."""
-
-    def __init__(self, region: str, possible: tuple[Binding, ...]) -> None:
-        self.region = region
-        super().__init__(
-            f"is named after {region}, which is not among MTLS_REGIONS: add the region, "
-            f"or write {_prefixes(possible)} in front of the path if the file is for that"
-        )
-
-
-def possible_bindings(authorities: Iterable[Authority], regions: Iterable[str]) -> tuple[Binding, ...]:
-    """Return everything that a root could vouch for in this configuration."""
-    regions = tuple(regions)
-    bindings: list[Binding] = []
-    for authority in authorities:
-        if authority is Authority.GENESYS:
-            bindings += (Binding(authority, region) for region in regions)
-        else:
-            bindings.append(Binding(authority))
-    return tuple(bindings)
-
-
-def bind(path: Path, possible: tuple[Binding, ...]) -> Binding:
-    """Return what a file stands for by its stem, which may be a zip label or an AWS region name.
-
-    Raises:
-        Elsewhere: named after a region that is not configured. A root of one region under another is a mistake.
-        Unusable: several bindings are possible, and the name does not choose.
-    """
-    region = _region_of(path.stem)
-    if region is not None and any(binding.authority is Authority.GENESYS for binding in possible):
-        binding = Binding(Authority.GENESYS, region)
-        if binding in possible:
-            return binding
-        raise OtherRegionError(region, possible)
-    if len(possible) == 1:
-        return possible[0]
-    raise InputError(f"does not say by its name what it vouches for: write {_prefixes(possible)} in front of the path")
-
-
-def require_possible(binding: Binding, possible: tuple[Binding, ...]) -> Binding:
-    """Return a binding that the operator wrote.
-
-    Raises:
-        Unusable: nothing is configured that it could serve.
-    """
-    if binding not in possible:
-        missing = "MTLS_REGIONS" if binding.authority is Authority.GENESYS else "MTLS_AUTHORITIES"
-        raise InputError(f"is bound to {binding}, which is not among {missing}: add it there or remove the file")
-    return binding
-
-
-def _region_of(stem: str) -> str | None:
-    region = find(stem)
-    if region is None or stem.casefold() == region.domain.casefold():
-        return None
-    return region.aws_region
-
-
-def _prefixes(possible: tuple[Binding, ...]) -> str:
-    *others, last = (f"{binding}=" for binding in possible)
-    return f"{', '.join(others)} or {last}" if others else last

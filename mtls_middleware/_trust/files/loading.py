@@ -10,7 +10,8 @@ from cryptography import x509
 from mtls_middleware._core.trust import AuthorityTrust, Binding, Bound, Pin, build_trust
 from mtls_middleware._io import files
 from mtls_middleware._io.files import Problems
-from mtls_middleware._trust.files.anchors import Anchors, possible_bindings, read_anchors
+from mtls_middleware._trust.files.anchors import Anchors, read_anchors
+from mtls_middleware._trust.files.binding import possible_bindings
 from mtls_middleware._trust.files.pins import Pins, read_pins, require_valid_pins
 from mtls_middleware._trust.genesys.known import KnownCertificates
 from mtls_middleware.errors import TrustError

@@ -6,7 +6,7 @@ import pytest
 
 from mtls_middleware._core.trust import Binding
 from mtls_middleware._io.files import InputError
-from mtls_middleware._trust.files.anchors import OtherRegionError, bind, possible_bindings, require_possible
+from mtls_middleware._trust.files.binding import OtherRegionError, bind, possible_bindings, require_possible
 from mtls_middleware.identity import Authority
 
 US = Binding(Authority.GENESYS, "us-east-1")
