@@ -1,4 +1,4 @@
-"""What an entry of MTLS_TRUST is bound to: the only possible binding, or what a prefix or a name says; never guessed."""
+"""What an entry of MTLS_TRUST is bound to: the only possible binding, or what a prefix or a name says. No guesses."""
 
 from collections.abc import Iterable
 from pathlib import Path
