@@ -51,7 +51,7 @@ class MTLSMiddleware:
         self._guard = guard
         self._closes_guard = guard is None
         self._error: MTLSError | None = None
-        self._told = False
+        self._is_announced = False
         try:
             if self._guard is None:
                 self._guard = _guard_of(settings)
@@ -81,8 +81,8 @@ class MTLSMiddleware:
         connection = connection_of(scope)
         if root_path := _root_path(self.app):
             connection = replace(connection, root_path=root_path)
-        if self._error is not None and not self._told:
-            self._told = True  # a server without lifespan told nobody
+        if self._error is not None and not self._is_announced:
+            self._is_announced = True  # a server without lifespan told nobody
             LOGGER.error("%s", self._error)
         if self._guard is None:
             # The settings are unknown, and so is which paths are exempt: nothing passes.

@@ -73,7 +73,7 @@ def never_right(setting: SecretSetting | None) -> Secret | None:
 def gate_of(settings: Settings, *, proxy_secret: Secret | None, caller_secret: Secret | None, mode: Mode) -> Gate:
     """Return what judges by `settings`, with secrets that were read."""
     return Gate(
-        source=source_of(settings.source, settings.shape, settings.xfcc_elements),
+        source=source_of(settings.source, settings.header_names, settings.xfcc_elements),
         boundary=Boundary(
             networks=settings.trusted_proxies,
             unix_socket=settings.trusts_unix_socket,
@@ -193,7 +193,7 @@ def gatherer_of(
     revocations = None
     if settings.revocation is not RevocationMode.OFF:
         fetcher = Fetcher(address_policy(settings), open_session=open_session)
-        revocations = Revocations(places=settings.crl_urls, fetch=fetcher, store=store, interval=interval)
+        revocations = Revocations(origins=settings.crl_urls, fetch=fetcher, store=store, interval=interval)
     if apis or revocations is not None:
         prepare()  # here, before there is a thread that would do it while a server forks
     return Gatherer(trust_sources(settings), store=store, apis=apis, revocations=revocations, asker=asker)
@@ -230,7 +230,7 @@ def _purpose(settings: Settings) -> str:
 
 def address_policy(settings: Settings) -> AddressPolicy:
     """Return where CRLs may be fetched from."""
-    addresses = [place for place in settings.crl_urls if "://" in place]
+    addresses = [origin for origin in settings.crl_urls if "://" in origin]
     return AddressPolicy(networks=settings.crl_networks, listed=addresses)
 
 

@@ -134,7 +134,7 @@ class Guard:
         """
         self._closed = False
         self._trust.start()
-        if self._settings.shape is not None:
+        if self._settings.header_names is not None:
             self._announcer.trailers()
 
     def refresh(self) -> Status:

@@ -154,8 +154,8 @@ def optional_caller(call: Call) -> ClientIdentity | None:
 
 def _result(call: Call) -> Mapping[str, object]:
     """Return the scope or environ in which the middleware left its result."""
-    places = (getattr(call, name, None) for name in ("scope", "environ", "env", "META"))
-    found = next((place for place in (*places, call) if isinstance(place, Mapping)), None)
+    holders = (getattr(call, name, None) for name in ("scope", "environ", "env", "META"))
+    found = next((holder for holder in (*holders, call) if isinstance(holder, Mapping)), None)
     if found is None:
         raise TypeError(f"a {type(call).__name__} is no request, ASGI scope or WSGI environ")
     scope = found.get(_A2WSGI_SCOPE)

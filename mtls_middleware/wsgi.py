@@ -136,7 +136,7 @@ def _tls(environ: "WSGIEnvironment", scope: Mapping[str, Any]) -> Mapping[str, A
             return {"client_cert_chain": presented_der(socket)}
     text = _own(environ, "SSL_CLIENT_CERT") or _own(environ, "HTTPS_CC")
     if text:
-        intermediates = (_own(environ, f"SSL_CLIENT_CERT_CHAIN_{place}") for place in range(CHAIN_KEYS))
+        intermediates = (_own(environ, f"SSL_CLIENT_CERT_CHAIN_{index}") for index in range(CHAIN_KEYS))
         verified = _own(environ, "SSL_CLIENT_VERIFY")
         return {
             "client_cert_chain": [text, *filter(None, intermediates)],

@@ -9,7 +9,7 @@ from hmac import compare_digest
 
 from mtls_middleware._core.connection import Connection, Fields, Interface, canonical
 from mtls_middleware._core.decision import Reason, RejectionError
-from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import Encoding, HeaderNames
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -93,30 +93,30 @@ class Boundary:
         """Return the names of all headers that are read and hidden, in canonical form."""
         return frozenset({self.secret.header} if self.secret else ())
 
-    def check(self, connection: Connection, fields: Fields, shape: HeaderShape | None) -> None:
+    def check(self, connection: Connection, fields: Fields, header_names: HeaderNames | None) -> None:
         """Refuse a request whose headers somebody else than the proxy may have written.
 
         Args:
             connection: the request.
             fields: its headers.
-            shape: the headers in which the certificate comes; None where it comes in no header.
+            header_names: the headers in which the certificate comes; None where it comes in no header.
 
         Raises:
             Rejection: ``source_untrusted``.
         """
-        self._refuse_doubles(connection, fields, shape)
-        if shape is None:
+        self._refuse_doubles(connection, fields, header_names)
+        if header_names is None:
             return
         if connection.trailers_are_headers and _is_chunked(connection):
             raise _untrusted(TRAILERS_ARE_HEADERS)
-        if any(fields[name].is_present for name in shape.headers):
-            self._require_known_spellings(connection, shape)
+        if any(fields[name].is_present for name in header_names.headers):
+            self._require_known_spellings(connection, header_names)
             self._require_proxy(connection, fields)
 
-    def _refuse_doubles(self, connection: Connection, fields: Fields, shape: HeaderShape | None) -> None:
-        certificates = shape.certificates if shape else ()
+    def _refuse_doubles(self, connection: Connection, fields: Fields, header_names: HeaderNames | None) -> None:
+        certificates = header_names.certificates if header_names else ()
         secrets = (self.secret.header,) if self.secret else ()
-        markers = tuple(marker.header for marker in shape.markers) if shape else ()
+        markers = tuple(marker.header for marker in header_names.markers) if header_names else ()
         for name in (*certificates, *secrets, *markers):
             if fields[name].has_other_spelling:
                 raise _untrusted(f"{name} came in another spelling too")
@@ -124,20 +124,20 @@ class Boundary:
             if len(fields[name].values) > 1:
                 raise _untrusted(f"{name} came twice")
         if connection.interface is Interface.WSGI:
-            self._refuse_joined(fields, shape)
+            self._refuse_joined(fields, header_names)
 
-    def _refuse_joined(self, fields: Fields, shape: HeaderShape | None) -> None:
+    def _refuse_joined(self, fields: Fields, header_names: HeaderNames | None) -> None:
         """Find the doubles of WSGI, where a server joins the copies of a header with a comma, or keeps one of them."""
         secret = self.secret and fields[self.secret.header].single
         if self.secret and secret and b"," in secret and not self.secret.matches(secret):
             raise _untrusted(f"{self.secret.header} came twice")
-        if shape is not None and shape.encoding not in _LISTS:
-            lists = shape.chain if shape.encoding is Encoding.RFC9440 else ()
-            for name in shape.certificates:
+        if header_names is not None and header_names.encoding not in _LISTS:
+            lists = header_names.chain if header_names.encoding is Encoding.RFC9440 else ()
+            for name in header_names.certificates:
                 if name not in lists and b"," in b"".join(fields[name].values):
                     raise _untrusted(f"{name} came twice")
 
-    def _require_known_spellings(self, connection: Connection, shape: HeaderShape) -> None:
+    def _require_known_spellings(self, connection: Connection, header_names: HeaderNames) -> None:
         """In WSGI ``X_Client_Cert`` may have become the environ key of ``X-Client-Cert``, and nobody sees it there."""
         if connection.interface is not Interface.WSGI or self.drops_underscores:
             return
@@ -145,7 +145,9 @@ class Boundary:
         if any(name in software for name in _PREFERS_UNDERSCORES):
             believed = False
         else:
-            believed = shape.has_marker or connection.drops_underscores or software.startswith(_DROPS_UNDERSCORES)
+            believed = (
+                header_names.has_marker or connection.drops_underscores or software.startswith(_DROPS_UNDERSCORES)
+            )
         if not believed:
             raise _untrusted(
                 f"the WSGI server {connection.server_software or 'without a name'!r} takes '_' and '-' in header names "
@@ -212,8 +214,8 @@ def _is_chunked(connection: Connection) -> bool:
 
 def _stands_in_forwarded(host: object, connection: Connection) -> bool:
     address = parse_address(host)
-    for place, entry in enumerate(_forwarded(connection)):
-        if place >= FORWARDED_ENTRIES:
+    for index, entry in enumerate(_forwarded(connection)):
+        if index >= FORWARDED_ENTRIES:
             return True
         if entry == host or (address is not None and parse_address(_without_port(entry)) == address):
             return True

@@ -40,11 +40,11 @@ class Reason(StrEnum):
 
     @property
     def order(self) -> int:
-        """Return the place in the order of reasons, from 0."""
+        """Return the index in the order of reasons, from 0."""
         return _ORDER[self]
 
 
-_ORDER = {reason: place for place, reason in enumerate(Reason)}
+_ORDER = {reason: index for index, reason in enumerate(Reason)}
 
 
 class Disposition(StrEnum):

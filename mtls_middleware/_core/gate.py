@@ -77,11 +77,11 @@ class Gate:
     def __post_init__(self) -> None:
         """Work out once what the configuration alone decides: each request needs it."""
         require_members(self, mode=Mode, revocation=RevocationMode)
-        shape = self.source.shape
-        headers = self.boundary.headers | (shape.headers if shape is not None else frozenset())
+        header_names = self.source.header_names
+        headers = self.boundary.headers | (header_names.headers if header_names is not None else frozenset())
         object.__setattr__(self, "hidden", frozenset(map(canonical, headers | self.callers.hidden)))
         object.__setattr__(self, "_headers", headers | self.callers.headers)
-        object.__setattr__(self, "_certificates", shape.certificates if shape is not None else ())
+        object.__setattr__(self, "_certificates", header_names.certificates if header_names is not None else ())
 
     def decide(self, connection: Connection, snapshot: TrustSnapshot | None, now: datetime) -> Decision:
         """Judge one request.
@@ -114,7 +114,7 @@ class Gate:
             raise RejectionError(Reason.TRUST_UNAVAILABLE, _why_unavailable(snapshot, now))
         # 2. May the headers be believed?
         fields = collect(connection, self._headers)
-        self.boundary.check(connection, fields, self.source.shape)
+        self.boundary.check(connection, fields, self.source.header_names)
         # 3. Is there a certificate, and does it fit?
         self._require_size(sum(len(value) for name in self._certificates for value in fields[name].values))
         try:

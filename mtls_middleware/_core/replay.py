@@ -20,7 +20,7 @@ from mtls_middleware._core.connection import Transport, canonical, may_make_head
 from mtls_middleware._core.decision import Accepted
 from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.layout import Header, Layout, layout_of
-from mtls_middleware._core.scope import evidence_of, path_of, peer_of
+from mtls_middleware._core.scope import headers_and_extensions_of, path_of, peer_of
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.tls import TLSSource
 from mtls_middleware._core.trust import TrustSnapshot
@@ -94,15 +94,15 @@ class Replay:
         """
         self._version = snapshot.version if snapshot is not None else None
         self._clock = clock
-        shape = gate.source.shape
-        self._is_tls = shape is None
+        header_names = gate.source.header_names
+        self._is_tls = header_names is None
         # The gate reads the peer only where headers are to be believed, and only where peers are restricted.
-        self._asks_peer = shape is not None and bool(gate.boundary.networks or gate.boundary.unix_socket)
+        self._asks_peer = header_names is not None and bool(gate.boundary.networks or gate.boundary.unix_socket)
         # Without a source of headers the gate asks for no proxy secret; it refuses two of them by their names alone.
-        secrets = [*filter(None, (gate.callers.secret, gate.boundary.secret if shape is not None else None))]
+        secrets = [*filter(None, (gate.callers.secret, gate.boundary.secret if header_names is not None else None))]
         self._secrets = {canonical(secret.header): secret for secret in secrets}
         # Of all other headers the gate reads the names alone, and these are compared.
-        judged = frozenset(map(canonical, (*(shape.headers if shape else ()), *gate.callers.headers)))
+        judged = frozenset(map(canonical, (*(header_names.headers if header_names else ()), *gate.callers.headers)))
         self._judged = (judged | (_FORWARDED if self._asks_peer else frozenset())) - self._secrets.keys()
         self._hidden = gate.hidden
         # Without any of these the gate reads no header.
@@ -125,7 +125,7 @@ class Replay:
             scope: of an http or websocket request, in ASGI; what is returned shares no dict with it.
         """
         try:
-            headers, extensions = evidence_of(scope)
+            headers, extensions = headers_and_extensions_of(scope)
             if type(headers) is not list:  # what can be read only once is left to the full way
                 return None
             # 1. What do the headers mean, and do they hold the secrets?
@@ -213,7 +213,7 @@ class Replay:
         if not self._is_usable or not accepted.protected or accepted.version != self._version:
             return
         try:
-            headers, extensions = evidence_of(scope)
+            headers, extensions = headers_and_extensions_of(scope)
             if type(headers) is not list:
                 return
             layout = layout_of(headers, judged=self._judged, secrets=self._secrets, hidden=self._hidden)

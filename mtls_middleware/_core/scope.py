@@ -15,7 +15,7 @@ from mtls_middleware._core.connection import (
 )
 
 
-def evidence_of(scope: Mapping[str, Any]) -> tuple[Any, Any]:
+def headers_and_extensions_of(scope: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return ``headers`` and ``extensions``: they may hold a certificate, and what is asked for beside it."""
     return scope.get("headers"), scope.get("extensions")
 
@@ -37,7 +37,7 @@ def path_of(scope: Mapping[str, Any]) -> tuple[Any, Any, Any]:
 
 def connection_of(scope: Mapping[str, Any]) -> Connection:
     """Return all that the gate may look at of an http or websocket request."""
-    headers, extensions = evidence_of(scope)
+    headers, extensions = headers_and_extensions_of(scope)
     client, transport = peer_of(scope)
     path, raw_path, root_path = path_of(scope)
     tls = extensions.get("tls") if isinstance(extensions, Mapping) else None

@@ -114,7 +114,7 @@ class Fetcher:
             raise InputError(f"cannot be fetched: {displayed(failure.detail)}") from failure
 
     def _follow(self, session: http.Session, address: str) -> bytes:
-        place = self._require_allowed(address)
+        endpoint = self._require_allowed(address)
         for _ in range(REDIRECTS + 1):
             response = session.request("GET", address, headers=_HEADERS, body_bytes=self._body_bytes)
             if response.status == _OK:
@@ -122,16 +122,16 @@ class Fetcher:
             if response.status not in _REDIRECTIONS:
                 raise InputError(f"answers with status {response.status}")
             address = _next(address, response)
-            if self._require_allowed(address).scheme != place.scheme:
+            if self._require_allowed(address).scheme != endpoint.scheme:
                 raise InputError("leads to another scheme")
         raise InputError(f"leads from one address to the next, more than {REDIRECTS} times")
 
     def _require_allowed(self, address: str) -> Endpoint:
         """Check an address before anything is sent; where no proxy stands between, `resolve` goes on from here."""
-        place = endpoint_of(address)
+        endpoint = endpoint_of(address)
         if self._proxy_of(address) is not None:
-            self._policy.require_name(place)
-        return place
+            self._policy.require_name(endpoint)
+        return endpoint
 
 
 def _next(address: str, response: http.Response) -> str:
@@ -199,7 +199,9 @@ class AddressPolicy:
             resolver: returns the addresses of a host.
         """
         self._networks = tuple(networks)
-        self._hosts = frozenset((place.host, place.port) for place in map(endpoint_of, filter(is_followed, listed)))
+        self._hosts = frozenset(
+            (endpoint.host, endpoint.port) for endpoint in map(endpoint_of, filter(is_followed, listed))
+        )
         self._resolver = resolver
 
     def resolve(self, host: str, port: int) -> tuple[str, ...]:
@@ -217,18 +219,18 @@ class AddressPolicy:
             raise InputError(f"leads to {', '.join(found[:2])}, which is not public: MTLS_CRL_NETWORKS can allow it")
         return allowed
 
-    def require_name(self, place: Endpoint) -> None:
+    def require_name(self, endpoint: Endpoint) -> None:
         """Check what can be checked where a proxy resolves the name: an address that is written out.
 
         Raises:
             Unusable: it is not public.
         """
-        if (place.host, place.port) in self._hosts:
+        if (endpoint.host, endpoint.port) in self._hosts:
             return
         try:
-            written = ip_address(place.host.partition("%")[0])
+            written = ip_address(endpoint.host.partition("%")[0])
         except ValueError:
-            if place.host in _OWN_NAMES or place.host.endswith(_OWN_DOMAINS):
+            if endpoint.host in _OWN_NAMES or endpoint.host.endswith(_OWN_DOMAINS):
                 raise InputError("leads to this machine") from None
             return
         if not self._allows(written):

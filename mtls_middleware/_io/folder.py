@@ -133,15 +133,15 @@ class FolderStore:
         line, _, content = _content_of(path).partition(b"\n")
         if len(line) > LINE_BYTES:
             raise InputError("is no entry")
-        told = parse_object(line)
-        key, at = told.get("key"), told.get("at")
-        if told.get("version") != VERSION or told.get("kind") != kind or not isinstance(key, str):
+        payload = parse_object(line)
+        key, at = payload.get("key"), payload.get("at")
+        if payload.get("version") != VERSION or payload.get("kind") != kind or not isinstance(key, str):
             raise InputError("is no entry of this version")
-        if path.name != _name(key) or told.get("sha256") != hashlib.sha256(content).hexdigest():
+        if path.name != _name(key) or payload.get("sha256") != hashlib.sha256(content).hexdigest():
             raise InputError("is damaged")
         moment = _moment(at)
         if kind is Kind.API:
-            mac = told.get("hmac")
+            mac = payload.get("hmac")
             right = [self._mac(key, str(at), content, one) for one in self._keys]
             if not isinstance(mac, str) or not any(hmac.compare_digest(mac.encode(), one.encode()) for one in right):
                 raise InputError("was not written with MTLS_STATE_SECRET, or was tampered with")
@@ -149,7 +149,7 @@ class FolderStore:
 
     def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:
         moment = at.isoformat()
-        told: dict[str, object] = {
+        payload: dict[str, object] = {
             "version": VERSION,
             "kind": str(kind),
             "key": key,
@@ -157,8 +157,8 @@ class FolderStore:
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         if kind is Kind.API:
-            told["hmac"] = self._mac(key, moment, content, self._keys[0])
-        return json.dumps(told).encode("ascii") + b"\n"
+            payload["hmac"] = self._mac(key, moment, content, self._keys[0])
+        return json.dumps(payload).encode("ascii") + b"\n"
 
     def _mac(self, key: str, at: str, content: bytes, secret: bytes) -> str:
         digest = hashlib.sha256(content).digest()
@@ -216,9 +216,9 @@ def _prune(folder: Path, now: float) -> None:
             while that clock was wrong: nothing else looks old beside it, and it makes room first.
     """
     ages = sorted(((written <= now, written, path) for written, path in _ages(folder)), reverse=True)
-    for place, (_, written, path) in enumerate(ages):
+    for index, (_, written, path) in enumerate(ages):
         is_left = path.suffix != _SUFFIX and now - written > _WRITING_SECONDS
-        if is_left or place >= MAX_ENTRIES or now - written > KEPT_FOR.total_seconds():
+        if is_left or index >= MAX_ENTRIES or now - written > KEPT_FOR.total_seconds():
             path.unlink(missing_ok=True)
 
 

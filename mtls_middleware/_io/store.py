@@ -21,7 +21,7 @@ class Kind(StrEnum):
     API = "api"
     """The key is the region; only a store that can authenticate what it keeps keeps these."""
     TALLY = "tally"
-    """The key is a process's place; in a folder of their own, so that no worker takes them for news of trust."""
+    """The key is a process's slot; in a folder of their own, so that no worker takes them for news of trust."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,12 +107,12 @@ class Gatherer:
 
     @property
     def crl_views(self) -> tuple[CRLView, ...]:
-        """Return a view of each place that CRLs come from."""
+        """Return a view of each origin that CRLs come from."""
         return self._revocations.views if self._revocations is not None else ()
 
     @property
     def crl_statuses(self) -> tuple[CRLStatus, ...]:
-        """Return the status of each place that CRLs come from."""
+        """Return the status of each origin that CRLs come from."""
         return tuple(
             CRLStatus(
                 origin=view.origin,

@@ -67,7 +67,7 @@ def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the results
     exactly the expected result.
     """
     with extra("demo"):
-        from mtls_middleware.cli.demo.verb import run_demo  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.demo.demo import run_demo  # noqa: PLC0415 - an optional extra
     sys.exit(run_demo(as_json=json))
 
 
@@ -156,7 +156,7 @@ def doctor(options: DoctorOptions) -> None:
     `mtls-middleware doctor --url https://actions.example.com/actions/lookup --source nginx`
     """
     with extra("cli"):
-        from mtls_middleware.cli.doctor.verb import run_doctor  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.doctor.doctor import run_doctor  # noqa: PLC0415 - an optional extra
     sys.exit(run_doctor(options))
 
 
@@ -281,7 +281,7 @@ def dev_ca(
     Anybody who can read a key in DIR can pretend to be that region: never trust this root in another deployment.
     """
     with extra("cli"):
-        from mtls_middleware.cli.dev_ca.verb import run_dev_ca  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.dev_ca.dev_ca import run_dev_ca  # noqa: PLC0415 - an optional extra
     sys.exit(run_dev_ca(folder, region=region, force=force))
 
 
@@ -304,7 +304,7 @@ def call(options: CallOptions) -> None:
     `mtls-middleware call https://actions.example.com/actions/lookup --cert own.pem --key own.key --header @secret`
     """
     with extra("cli"):
-        from mtls_middleware.cli.call.verb import run_call  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.call.call import run_call  # noqa: PLC0415 - an optional extra
     sys.exit(run_call(options))
 
 
@@ -366,7 +366,7 @@ def show(*, json: Annotated[bool, typer.Option("--json", help="Print the result 
     The exit status is 1 if callers of some region could not be accepted now.
     """
     with extra("cli"):
-        from mtls_middleware.cli.trust.verb import run_show  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.trust.show import run_show  # noqa: PLC0415 - an optional extra
     sys.exit(run_show(as_json=json))
 
 
@@ -378,7 +378,7 @@ def refresh(*, json: Annotated[bool, typer.Option("--json", help="Print the resu
     something failed; the last good trust stays.
     """
     with extra("cli"):
-        from mtls_middleware.cli.trust.verb import run_refresh  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.trust.refresh import run_refresh  # noqa: PLC0415 - an optional extra
     sys.exit(run_refresh(as_json=json))
 
 
@@ -392,7 +392,7 @@ def forget_crl(origin: Annotated[str, typer.Argument(help="Address or file of th
     `mtls-middleware trust forget-crl http://crl.example.com/ca.crl`
     """
     with extra("cli"):
-        from mtls_middleware.cli.trust.forget import run_forget_crl  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.trust.refresh import run_forget_crl  # noqa: PLC0415 - an optional extra
     sys.exit(run_forget_crl(origin))
 
 
@@ -415,8 +415,7 @@ def export(
     `mtls-middleware trust export --format aws-alb --output bundle.pem --crl revoked.pem`
     """
     with extra("cli"):
-        from mtls_middleware.cli.trust.export import Format  # noqa: PLC0415 - an optional extra
-        from mtls_middleware.cli.trust.verb import run_export  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.trust.export import Format, run_export  # noqa: PLC0415 - an optional extra
     if form not in set(Format):
         raise typer.BadParameter(f"{form!r} is none of {', '.join(Format)}", param_hint="--format")
     sys.exit(run_export(Format(form), output, crl, force=force))

@@ -83,9 +83,9 @@ def environment(name: str, parameters: Parameters, text: str) -> tuple[str, ...]
         parameters: of it.
         text: of it; where its comments hold settings, they are the whole of them.
     """
-    told = tuple(_SETTING.findall(text))
-    if told:
-        return told
+    names = tuple(_SETTING.findall(text))
+    if names:
+        return names
     return (
         f"MTLS_REGIONS={_region(parameters.trust)}",
         f"MTLS_TRUST={parameters.trust}",

@@ -58,9 +58,9 @@ def _show_all(regions: Sequence[Region], console: Console) -> None:
     rows = [_HEADINGS, *(tuple(cell or UNKNOWN for cell in _cells(region)) for region in regions)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     is_wide = sum(widths) + len(_GAP) * (len(widths) - 1) <= console.width
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         *cells, name = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        style = "" if place else "bold"
+        style = "" if index else "bold"
         if is_wide:
             line(console, _GAP.join((*cells, name)).rstrip(), style)
         else:  # on a line of its own a long name can be copied

@@ -97,7 +97,7 @@ def run_server(application: str, listening: Listening, tls: ServerTLS | None, *,
         ConfigurationError: before anything listens.
     """
     settings = Settings.from_env()
-    if settings.shape is None and tls is None:
+    if settings.header_names is None and tls is None:
         problem = (
             f"MTLS_SOURCE is {settings.source}, so this server ends TLS itself: give --ssl-certfile and --ssl-keyfile; "
             "behind a proxy that ends TLS, set MTLS_SOURCE to its name"

@@ -60,8 +60,8 @@ def log(event: Event) -> None:
         case TrustReplaced():
             for warning in event.warnings:
                 LOGGER.warning("%s", displayed(warning, 1024))
-            told = (event.version, event.anchors, event.pins, event.lists)
-            LOGGER.info("trust version %d is in force: anchors=%d pins=%d lists=%d", *told)
+            args = (event.version, event.anchors, event.pins, event.lists)
+            LOGGER.info("trust version %d is in force: anchors=%d pins=%d lists=%d", *args)
         case RefreshFailed():
             for problem in event.problems:
                 LOGGER.error("trust was not refreshed, the last good one stays: %s", displayed(problem, 1024))
@@ -93,7 +93,7 @@ class Limiter:
         self._since: deque[float] = deque(maxlen=1)
         self._telling = Lock()
         self._looks = 0
-        self._told = 0
+        self._reported = 0
 
     def admits(self, now: float) -> bool:
         """Return whether a line may be written, or count it as held back.
@@ -131,7 +131,7 @@ class Limiter:
             self._since.clear()
             total = next(self._held_back) - self._looks
             self._looks += 1  # looking at a count raises it
-            number, self._told = total - self._told, total
+            number, self._reported = total - self._reported, total
         finally:
             self._telling.release()
         return HeldBack(number, now - since) if number else None

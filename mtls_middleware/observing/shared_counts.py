@@ -26,7 +26,7 @@ from mtls_middleware.identity import Authority
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, Decided, DecisionCounts
 from mtls_middleware.regions import table
 
-PLACES = MAX_ENTRIES
+SLOTS = MAX_ENTRIES
 """Processes, or guards in them, that can share what they count at one time."""
 
 SHARE_SECONDS = 10.0
@@ -129,7 +129,7 @@ class SharedCounts:
             self._sharing.release()
 
     def leave(self) -> None:
-        """Write what was counted, and leave the place to another; `share` takes one again."""
+        """Write what was counted, and leave the slot to another; `share` takes one again."""
         self.share(flush=True)
         with self._sharing:
             if self._lock is not None:
@@ -145,7 +145,7 @@ class SharedCounts:
         return read_counts(self._open_store(), self._clock())
 
     def after_fork(self) -> None:
-        """Count from nothing in a place of its own: until the fork, the parent has counted."""
+        """Count from nothing in a slot of its own: until the fork, the parent has counted."""
         pid = os.getpid()
         if pid not in self._begun and self._begun.setdefault(pid, mine := object()) is mine:
             self._sharing = Lock()
@@ -155,65 +155,65 @@ class SharedCounts:
         self._counted_elsewhere = counted_elsewhere
         self._lock: FolderLock | None = None
         self._store: FolderStore | None = None
-        self._place = ""
-        self._before = PlaceCounts(since=self._since)
+        self._slot = ""
+        self._before = SlotCounts(since=self._since)
         self._written: DecisionCounts | None = None
-        self._tried = self._told = float("-inf")
+        self._tried = self._written_at = float("-inf")
 
     def _share(self, open_store: Callable[[], FolderStore], *, flush: bool) -> None:
         seconds = self._seconds()
         own = Counter(self._totals())
         own.subtract(self._counted_elsewhere)
-        is_new, is_old = own != self._written, seconds - self._told >= ALIVE_SECONDS
+        is_new, is_old = own != self._written, seconds - self._written_at >= ALIVE_SECONDS
         if not (flush and is_new) and (seconds - self._tried < SHARE_SECONDS or not (is_new or is_old)):
             return
         self._tried = seconds
         if self._store is None:
             store = open_store()
-            if not self._take_place(store):
+            if not self._take_slot(store):
                 return
             self._store = store
-        written = PlaceCounts(since=self._before.since, numbers=summed(self._before.numbers, own))
-        self._store.put(Kind.TALLY, self._place, written.to_bytes(), self._clock())
-        self._written, self._told = own, seconds
+        written = SlotCounts(since=self._before.since, numbers=summed(self._before.numbers, own))
+        self._store.put(Kind.TALLY, self._slot, written.to_bytes(), self._clock())
+        self._written, self._written_at = own, seconds
 
-    def _take_place(self, store: FolderStore) -> bool:
-        """Take the first place that no process has; who is refused asks again later."""
+    def _take_slot(self, store: FolderStore) -> bool:
+        """Take the first slot that no process has; who is refused asks again later."""
         with store.refreshing() as is_mine:
             if not is_mine:
                 return False
             kept = {entry.key: entry for entry in store.entries(Kind.TALLY)}
-            for place in _PLACES:
+            for slot in _SLOTS:
                 try:
-                    lock = store.lock(place)
+                    lock = store.lock(slot)
                     taken = lock.take()
                 except (OSError, InputError):
                     return False
                 if taken is Taken.OURS:
-                    self._lock, self._place = lock, place
+                    self._lock, self._slot = lock, slot
                     finalize(self, lock.release).atexit = False  # a guard that nobody closed, and nobody holds
-                    self._before = _counts_of(kept.get(place)) or PlaceCounts(since=self._clock())
+                    self._before = _counts_of(kept.get(slot)) or SlotCounts(since=self._clock())
                     return True
         return False
 
 
 def read_counts(store: FolderStore, now: datetime) -> Counts:
-    """Return the sum of what all processes have written. What cannot be read is left out, and told."""
-    entries = [entry for entry in store.entries(Kind.TALLY) if entry.key in _PLACES]
-    told = [(entry, written) for entry in entries if (written := _counts_of(entry)) is not None]
-    bad = len(entries) - len(told)
+    """Return the sum of what all processes have written. What cannot be read is left out, and is a problem."""
+    entries = [entry for entry in store.entries(Kind.TALLY) if entry.key in _SLOTS]
+    found = [(entry, counts) for entry in entries if (counts := _counts_of(entry)) is not None]
+    bad = len(entries) - len(found)
     spoiled = (f"counts of {bad} {'process' if bad == 1 else 'processes'} are damaged, or of another version",)
     return Counts(
-        numbers=summed(*(written.numbers for _, written in told)),
+        numbers=summed(*(counts.numbers for _, counts in found)),
         scope=Scope.MACHINE,
-        since=min((written.since for _, written in told), default=None),
-        written_at=max((entry.at for entry, _ in told), default=None),
-        processes=sum(abs(now - entry.at) <= ALIVE for entry, _ in told),
+        since=min((counts.since for _, counts in found), default=None),
+        written_at=max((entry.at for entry, _ in found), default=None),
+        processes=sum(abs(now - entry.at) <= ALIVE for entry, _ in found),
         problems=(*store.problems, *(spoiled if bad else ())),
     )
 
 
-_PLACES = tuple(f"process-{number:02}" for number in range(PLACES))
+_SLOTS = tuple(f"process-{number:02}" for number in range(SLOTS))
 _all: "WeakSet[SharedCounts]" = WeakSet()
 
 
@@ -225,8 +225,8 @@ def _share_last() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceCounts:
-    """What was counted in one place."""
+class SlotCounts:
+    """What was counted in one slot."""
 
     since: datetime
     numbers: DecisionCounts = field(default_factory=dict)
@@ -237,15 +237,15 @@ class PlaceCounts:
         return json.dumps({"version": VERSION, "since": self.since.isoformat(), "numbers": rows}).encode("ascii")
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "PlaceCounts | None":
+    def from_bytes(cls, data: bytes) -> "SlotCounts | None":
         """Read what `to_bytes` wrote; None where it is anything else."""
         try:
-            told = parse_object(data) if len(data) <= MAX_COUNTS_BYTES else {}
-            since = _moment(told.get("since"))
+            payload = parse_object(data) if len(data) <= MAX_COUNTS_BYTES else {}
+            since = _moment(payload.get("since"))
         except (InputError, ValueError, OverflowError):
             return None
-        rows = told.get("numbers")
-        if since is None or type(told.get("version")) is not int or told["version"] != VERSION:
+        rows = payload.get("numbers")
+        if since is None or type(payload.get("version")) is not int or payload["version"] != VERSION:
             return None
         if not isinstance(rows, list):
             return None
@@ -253,8 +253,8 @@ class PlaceCounts:
         return cls(since=since, numbers=numbers) if len(numbers) == len(rows) else None
 
 
-def _counts_of(entry: Entry | None) -> PlaceCounts | None:
-    return PlaceCounts.from_bytes(entry.content) if entry is not None else None
+def _counts_of(entry: Entry | None) -> SlotCounts | None:
+    return SlotCounts.from_bytes(entry.content) if entry is not None else None
 
 
 def summed(*parts: DecisionCounts) -> dict[Decided, int]:

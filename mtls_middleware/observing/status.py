@@ -55,9 +55,9 @@ class CRLStatus:
         entries: certificates that it revokes.
         this_update: when it was issued, UTC.
         next_update: when it becomes stale, UTC.
-        last_success: when the place last gave a good one, UTC.
+        last_success: when the origin last gave a good one, UTC.
         error: why the last attempt failed; empty where it did not.
-        is_learned: a certificate named the place, not the operator.
+        is_learned: a certificate named the origin, not the operator.
     """
 
     origin: str
@@ -104,7 +104,7 @@ class Status:
         problems: why the last refresh failed; empty where it did not.
         warnings: what was left out of the trust in force, and why.
         lists: where revocation lists come from.
-        apis: what the certificates API of each region has told.
+        apis: of each region that is asked.
         coming: upcoming expiries, soonest first.
         decisions: how often each reason, or ``accepted``, was decided on protected paths.
         verdicts: certificates whose verdict is kept.

@@ -13,7 +13,7 @@ from mtls_middleware.proxy_config.parameters import Parameters
 
 __all__ = ["TABLE", "Parameters", "Template", "render"]
 
-_PLACE = re.compile(r"\{\{ (\w+) \}\}")
+_PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
 _WITH_CRL, _WITHOUT_CRL = (
     re.compile(rf"^ *\{{\{{{mark} crl \}}\}}\n(.*?)^ *\{{\{{/ crl \}}\}}\n", re.DOTALL | re.MULTILINE)
     for mark in ("#", r"\^")
@@ -39,4 +39,4 @@ def render(name: str, parameters: Parameters) -> str:
     kept, left_out = (_WITHOUT_CRL, _WITH_CRL) if parameters.crl is None else (_WITH_CRL, _WITHOUT_CRL)
     text = kept.sub(r"\1", left_out.sub("", text))
     values = parameters.values()
-    return _PLACE.sub(lambda place: values[place[1]], text)
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], text)

@@ -11,7 +11,7 @@ SECRET_LENGTH = 16
 """Characters that a secret has at least, as in ``MTLS_PROXY_SECRET``."""
 
 # Nothing that any of the languages would take for syntax: no blank, quote, brace, '$', '%', '#' or ';'.
-_SHAPES: Mapping[str, tuple[re.Pattern[str], str]] = {
+_PATTERNS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "server_name": (re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"), "a host name"),
     "address": (re.compile(r"[0-9.]+"), "an IPv4 address"),
     "port": (re.compile(r"[1-9][0-9]{0,4}"), "a port"),
@@ -68,12 +68,12 @@ class Parameters:
     def values(self) -> Mapping[str, str]:
         """Return each text by its name in the templates."""
         host, _, port = self.application.rpartition(":")
-        named = {name: str(getattr(self, name)) for name in _SHAPES}
+        named = {name: str(getattr(self, name)) for name in _PATTERNS}
         return {**named, "application_host": host, "application_port": port}
 
     def _problems(self) -> Iterator[str]:
-        for name, (shape, meaning) in _SHAPES.items():
+        for name, (pattern, meaning) in _PATTERNS.items():
             value = getattr(self, name)
-            if value is not None and not shape.fullmatch(str(value)):
+            if value is not None and not pattern.fullmatch(str(value)):
                 shown = "" if name == "secret" else f" {value!r}"
                 yield f"{name}{shown} is not {meaning}"

@@ -31,5 +31,5 @@ class BuiltinSSLAdapter(builtin.BuiltinSSLAdapter):
         pems = (ssl.DER_cert_to_PEM_cert(der) for der in chain)
         return {
             **super().get_environ(sock),  # type: ignore[no-untyped-call]  # as the stub has it
-            **{f"SSL_CLIENT_CERT_CHAIN_{place}": pem for place, pem in enumerate(pems)},
+            **{f"SSL_CLIENT_CERT_CHAIN_{index}": pem for index, pem in enumerate(pems)},
         }

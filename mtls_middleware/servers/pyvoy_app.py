@@ -26,10 +26,10 @@ _CERTIFICATES = 128
 """How many are handed over, at most. The gate has the limit that operators set."""
 
 
-def telling(app: ASGIApp) -> ASGIApp:
+def with_presented(app: ASGIApp) -> ASGIApp:
     """Wrap an application, so that each scope tells the real peer and the TLS extension."""
 
-    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+    async def with_facts(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
             await app(scope, receive, send)
             return
@@ -43,7 +43,7 @@ def telling(app: ASGIApp) -> ASGIApp:
         downstream = {**scope, "headers": [field for field in headers if field[0].lower() != HEADER]}
         await with_connection_facts(app, Transport(peer=(str(host), int(port))), tls)(downstream, receive, send)
 
-    return told
+    return with_facts
 
 
 def _presented(values: Iterable[bytes]) -> dict[str, Any]:
@@ -68,4 +68,4 @@ def __getattr__(name: str) -> ASGIApp:
     """Make the application when the server asks for it."""
     if name != "application":
         raise AttributeError(name)
-    return telling(_named(os.environ[APPLICATION_VARIABLE]))
+    return with_presented(_named(os.environ[APPLICATION_VARIABLE]))

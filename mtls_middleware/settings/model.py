@@ -11,7 +11,7 @@ from platformdirs import user_cache_path
 from mtls_middleware._core.boundary import Network
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.revocation import RevocationMode
-from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import Encoding, HeaderNames
 from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
@@ -20,7 +20,7 @@ from mtls_middleware.settings.authorities import read_authorities
 from mtls_middleware.settings.keywords import SIGNATURE, VARIABLES, SettingsKeywords
 from mtls_middleware.settings.reader import DEFAULT_PREFIX, Origin, Reader
 from mtls_middleware.settings.secrets import SecretSetting, read_secret
-from mtls_middleware.settings.sources import header_shape, require_distinct, source_name
+from mtls_middleware.settings.sources import header_names_of, require_distinct, source_name
 
 UNIX = "unix"
 OFF = "off"
@@ -44,7 +44,7 @@ class Settings:
         genesys_client_id: of the OAuth client of each AWS region name that has one.
         genesys_client_secret: theirs.
         source: the name of the source.
-        shape: its headers; None where it reads none.
+        header_names: its headers; None where it reads none.
         xfcc_elements: exactly how many elements Envoy's header has.
         trusted_proxies: networks of the direct peers that may speak for a client.
         trusts_unix_socket: whether a peer on a unix socket may.
@@ -80,7 +80,7 @@ class Settings:
     genesys_client_id: Mapping[str, str]
     genesys_client_secret: SecretSetting | None
     source: str
-    shape: HeaderShape | None
+    header_names: HeaderNames | None
     xfcc_elements: int
     trusted_proxies: tuple[Network, ...]
     trusts_unix_socket: bool
@@ -190,26 +190,28 @@ def _from_origin(kind: type[Settings], origin: Origin) -> Settings:
 def _parse(reader: Reader) -> dict[str, Any]:
     whom = read_authorities(reader)
     source = reader.one("SOURCE", source_name)
-    shape = header_shape(reader, source)
+    header_names = header_names_of(reader, source)
     proxy_secret = read_secret(reader, "PROXY_SECRET", _header(reader, "PROXY_SECRET_HEADER"))
     caller_secret = read_secret(reader, "CALLER_SECRET", _header(reader, "CALLER_SECRET_HEADER"))
     organization_header = _header(reader, "ORGANIZATION_HEADER")
     organization_ids = frozenset(reader.each("ORGANIZATION_IDS", values.organization_id))
     networks = reader.each("TRUSTED_PROXIES", _proxy)
-    if shape is not None and not (any(map(reader.is_set, ("PROXY_SECRET", "PROXY_SECRET_FILE", "TRUSTED_PROXIES")))):
+    if header_names is not None and not (
+        any(map(reader.is_set, ("PROXY_SECRET", "PROXY_SECRET_FILE", "TRUSTED_PROXIES")))
+    ):
         reader.say(
             "SOURCE",
             f"'{source}' needs {reader.prefix}PROXY_SECRET or {reader.prefix}TRUSTED_PROXIES: certificates are public, "
             "so a header by itself proves nothing",
         )
     _require_distinct_headers(
-        reader, shape, proxy_secret, caller_secret, organization_header if organization_ids else ""
+        reader, header_names, proxy_secret, caller_secret, organization_header if organization_ids else ""
     )
     return {
         **whom,
         "source": source,
-        "shape": shape,
-        "xfcc_elements": _xfcc_elements(reader, shape),
+        "header_names": header_names,
+        "xfcc_elements": _xfcc_elements(reader, header_names),
         "trusted_proxies": tuple(network for network in networks if not isinstance(network, str)),
         "trusts_unix_socket": UNIX in networks,
         "proxy_secret": proxy_secret,
@@ -246,9 +248,9 @@ def _exempt(text: str) -> str:
     return prefix
 
 
-def _xfcc_elements(reader: Reader, shape: HeaderShape | None) -> int | None:
+def _xfcc_elements(reader: Reader, header_names: HeaderNames | None) -> int | None:
     elements = reader.one("XFCC_ELEMENTS", values.whole_number(1, 16))
-    if elements != 1 and (shape is None or shape.encoding is not Encoding.XFCC):
+    if elements != 1 and (header_names is None or header_names.encoding is not Encoding.XFCC):
         reader.say("XFCC_ELEMENTS", "has a meaning only for the encoding xfcc")
     return elements
 
@@ -264,16 +266,16 @@ def _state(reader: Reader) -> Path | None:
 
 def _require_distinct_headers(
     reader: Reader,
-    shape: HeaderShape | None,
+    header_names: HeaderNames | None,
     proxy_secret: SecretSetting | None,
     caller_secret: SecretSetting | None,
     organization_header: str,
 ) -> None:
     roles: list[tuple[str, str]] = []
-    if shape is not None:
-        roles.append((shape.certificate, "HEADER"))
-        roles += [(header, "CHAIN_HEADER") for header in shape.chain]
-        roles += [(marker.header, "VERIFY_HEADER") for marker in shape.markers]
+    if header_names is not None:
+        roles.append((header_names.certificate, "HEADER"))
+        roles += [(header, "CHAIN_HEADER") for header in header_names.chain]
+        roles += [(marker.header, "VERIFY_HEADER") for marker in header_names.markers]
     if proxy_secret is not None:
         roles.append((proxy_secret.header, "PROXY_SECRET_HEADER"))
     if caller_secret is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mtls_middleware._core.connection import canonical
-from mtls_middleware._core.sources.presets import CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderShape, Marker
+from mtls_middleware._core.sources.presets import CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderNames, Marker
 from mtls_middleware.settings.reader import Reader
 from mtls_middleware.settings.values import choice, header_name, visible_text
 
@@ -44,7 +44,7 @@ def source_name(text: str) -> str:
     return text.lower()
 
 
-def header_shape(reader: Reader, source: str | None) -> HeaderShape | None:
+def header_names_of(reader: Reader, source: str | None) -> HeaderNames | None:
     """Return the headers of the configured source; None where it reads none."""
     preset = PRESETS.get(source or TLS)
     if source is None or (preset is None and source != CUSTOM):
@@ -56,11 +56,11 @@ def header_shape(reader: Reader, source: str | None) -> HeaderShape | None:
         for name in ("HEADER", "HEADER_ENCODING"):
             if not reader.is_set(name):
                 reader.say(name, f"is required for {reader.prefix}SOURCE={CUSTOM}")
-        shape = HeaderShape(certificate=header or "X-Client-Cert", encoding=encoding or Encoding.URL_PEM)
+        header_names = HeaderNames(certificate=header or "X-Client-Cert", encoding=encoding or Encoding.URL_PEM)
     else:
-        shape = replace(preset, certificate=header or preset.certificate, encoding=encoding or preset.encoding)
-    shape = replace(shape, bundled=shape.bundled or shape.encoding in _SELF_CONTAINED)
-    return _with_markers(reader, source, _with_chain(reader, shape))
+        header_names = replace(preset, certificate=header or preset.certificate, encoding=encoding or preset.encoding)
+    header_names = replace(header_names, bundled=header_names.bundled or header_names.encoding in _SELF_CONTAINED)
+    return _with_markers(reader, source, _with_chain(reader, header_names))
 
 
 def require_distinct(reader: Reader, roles: Iterable[tuple[str, str]]) -> None:
@@ -86,21 +86,21 @@ def _refuse_overrides(reader: Reader, source: str | None) -> None:
             reader.say(name, f"has no meaning here, because {reader.prefix}SOURCE={source} reads no header")
 
 
-def _with_chain(reader: Reader, shape: HeaderShape) -> HeaderShape:
+def _with_chain(reader: Reader, header_names: HeaderNames) -> HeaderNames:
     chain = reader.one("CHAIN_HEADER", header_name)
     if chain is None:
-        return shape
-    if shape.bundled:
-        reader.say("CHAIN_HEADER", f"has no meaning here, because {shape.certificate} holds the chain itself")
-    return replace(shape, chain=(chain,))
+        return header_names
+    if header_names.bundled:
+        reader.say("CHAIN_HEADER", f"has no meaning here, because {header_names.certificate} holds the chain itself")
+    return replace(header_names, chain=(chain,))
 
 
-def _with_markers(reader: Reader, source: str, shape: HeaderShape) -> HeaderShape:
+def _with_markers(reader: Reader, source: str, header_names: HeaderNames) -> HeaderNames:
     header = reader.one("VERIFY_HEADER", header_name)
     value = reader.one("VERIFY_VALUE", visible_text)
     if not (reader.is_set("VERIFY_HEADER") or reader.is_set("VERIFY_VALUE")):
-        return shape
-    lender = shape.markers[0] if len(shape.markers) == 1 else None
+        return header_names
+    lender = header_names.markers[0] if len(header_names.markers) == 1 else None
     header = header or (lender.header if lender else None)
     value = value or (lender.value if lender else None)
     if header is None and not reader.is_set("VERIFY_HEADER"):
@@ -112,5 +112,5 @@ def _with_markers(reader: Reader, source: str, shape: HeaderShape) -> HeaderShap
             "VERIFY_VALUE", f"is required beside {reader.prefix}VERIFY_HEADER, for {source} has no single marker"
         )
     if header is None or value is None:
-        return shape
-    return replace(shape, markers=(Marker(header=header, value=value),))
+        return header_names
+    return replace(header_names, markers=(Marker(header=header, value=value),))

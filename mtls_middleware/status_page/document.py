@@ -100,7 +100,7 @@ def _text(name: str) -> str:
 def _grouped(fingerprint: str) -> str:
     """Return the beginning of a fingerprint, in groups that an eye can compare."""
     digits = fingerprint[:SHORT_FINGERPRINT]
-    return " ".join(digits[place : place + 4] for place in range(0, len(digits), 4)) + " …"
+    return " ".join(digits[index : index + 4] for index in range(0, len(digits), 4)) + " …"
 
 
 _FILTERS: dict[str, Any] = {

@@ -164,12 +164,12 @@ def _mode(status: Status, decisions: Decisions) -> Iterator[Step]:
 
 
 def _refusals(row: Refusals) -> Step:
-    told = []
+    parts = []
     if row.refused:
-        told.append(f"{plural(row.refused, 'call', 'calls')} refused")
+        parts.append(f"{plural(row.refused, 'call', 'calls')} refused")
     if row.would_be_refused:
-        told.append(f"{plural(row.would_be_refused, 'call', 'calls')} would have been refused")
-    return Step(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(told)}", cure=ADVICE[row.reason].fix)
+        parts.append(f"{plural(row.would_be_refused, 'call', 'calls')} would have been refused")
+    return Step(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(parts)}", cure=ADVICE[row.reason].fix)
 
 
 def decisions_of(counts: Counts) -> Decisions:

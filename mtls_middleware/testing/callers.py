@@ -91,7 +91,7 @@ def arrival(caller: Caller, settings: Settings | None) -> Arrival:
     presentation = present(
         caller.source,
         caller.certificate,
-        shape=own.shape if own else None,
+        header_names=own.header_names if own else None,
         complaint=caller.complaint,
         xfcc_elements=own.xfcc_elements if own else 1,
     )

@@ -183,7 +183,7 @@ def _inner(layer: object) -> Iterator[object]:
 
 
 def _required(function: Callable[..., Any]) -> int:
-    """Return how many arguments a call must give by their place."""
+    """Return how many arguments a call must give by position."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -62,8 +62,8 @@ class Preparation:
     def close(self) -> None:
         """Stop the threads of guards that only this test had."""
         for app in self._prepared:
-            for place, guard in guards(app).items():
-                if guard is not None and place not in self._kept:
+            for key, guard in guards(app).items():
+                if guard is not None and key not in self._kept:
                     guard.close()
 
     def _tear_down(self, app: object) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, NAMES, PRESETS, TLS, Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, NAMES, PRESETS, TLS, Encoding, HeaderNames
 from mtls_middleware.testing.encodings import ENCODERS, Encoder, url_pem
 from mtls_middleware.testing.leaves import ClientCertificate
 
@@ -85,7 +85,7 @@ def present(
     source: str,
     client: ClientCertificate | None,
     *,
-    shape: HeaderShape | None = None,
+    header_names: HeaderNames | None = None,
     complaint: bool = False,
     xfcc_elements: int = 1,
 ) -> Presentation:
@@ -94,7 +94,7 @@ def present(
     Args:
         source: a value of ``MTLS_SOURCE``.
         client: None for a caller without a certificate.
-        shape: headers other than the source's own, as `Settings.shape`; ``custom`` has none of its own.
+        header_names: headers other than the source's own, as `Settings.header_names`; ``custom`` has none of its own.
         complaint: the server or proxy says that its own verification failed.
         xfcc_elements: how many elements Envoy's header gets.
 
@@ -110,18 +110,18 @@ def present(
             raise ValueError(f"{source} has no marker: it serves no call whose verification failed")
         return Presentation(event=aws_event(client))
     own = PRESETS.get(source)
-    shape = shape or own
-    if shape is None:
-        raise ValueError(f"{source} has no headers of its own: give the shape, such as Settings.from_env().shape")
-    if complaint and not shape.markers:
+    header_names = header_names or own
+    if header_names is None:
+        raise ValueError(f"{source} has no headers of its own: give `header_names`, as in `Settings`")
+    if complaint and not header_names.markers:
         raise ValueError(f"{source} has no marker: it says nothing of its own verification")
-    unverified = _UNVERIFIED.get(source) if own and own.markers == shape.markers else None
-    unverified = unverified or _as_nginx(shape)
+    unverified = _UNVERIFIED.get(source) if own and own.markers == header_names.markers else None
+    unverified = unverified or _as_nginx(header_names)
     headers = [
-        *_certificates(source, shape, client, unverified, xfcc_elements),
-        *_markers(shape, client, unverified, complaint=complaint),
+        *_certificates(source, header_names, client, unverified, xfcc_elements),
+        *_markers(header_names, client, unverified, complaint=complaint),
     ]
-    return Presentation(headers=tuple(headers), replaced=shape.headers)
+    return Presentation(headers=tuple(headers), replaced=header_names.headers)
 
 
 def nginx(client: ClientCertificate | None, *, verify: str | None = None) -> Headers:
@@ -177,30 +177,37 @@ def aws_event(client: ClientCertificate | None) -> Mapping[str, Any]:
     return {"version": "2.0", "requestContext": {**context, "authentication": {"clientCert": described}}}
 
 
-def _as_nginx(shape: HeaderShape) -> _Unverified:
-    number = len(shape.markers)
+def _as_nginx(header_names: HeaderNames) -> _Unverified:
+    number = len(header_names.markers)
     return _Unverified(missing=("NONE",) * number, failed=(_FAILED,) * number)
 
 
 def _certificates(
-    source: str, shape: HeaderShape, client: ClientCertificate | None, unverified: _Unverified, xfcc_elements: int
+    source: str,
+    header_names: HeaderNames,
+    client: ClientCertificate | None,
+    unverified: _Unverified,
+    xfcc_elements: int,
 ) -> Headers:
     if client is None:
-        values = [(shape.certificate, unverified.certificate), *((name, unverified.chain) for name in shape.chain)]
+        values = [
+            (header_names.certificate, unverified.certificate),
+            *((name, unverified.chain) for name in header_names.chain),
+        ]
         return [(name, value) for name, value in values if value is not None]
-    encode = _ENCODERS.get((source, shape.encoding), ENCODERS[shape.encoding])
-    if shape.encoding is Encoding.XFCC:
-        return [(shape.certificate, _xfcc(source, encode(client, *client.chain), xfcc_elements))]
-    if shape.bundled:
-        return [(shape.certificate, encode(client, *client.chain))]
-    headers = [(shape.certificate, encode(client))]
-    if len(shape.chain) == 1:
-        headers += [(shape.chain[0], encode(*client.chain))] if client.chain else []
+    encode = _ENCODERS.get((source, header_names.encoding), ENCODERS[header_names.encoding])
+    if header_names.encoding is Encoding.XFCC:
+        return [(header_names.certificate, _xfcc(source, encode(client, *client.chain), xfcc_elements))]
+    if header_names.bundled:
+        return [(header_names.certificate, encode(client, *client.chain))]
+    headers = [(header_names.certificate, encode(client))]
+    if len(header_names.chain) == 1:
+        headers += [(header_names.chain[0], encode(*client.chain))] if client.chain else []
     else:
-        headers += [(name, encode(link)) for name, link in zip(shape.chain, client.chain, strict=False)]
+        headers += [(name, encode(link)) for name, link in zip(header_names.chain, client.chain, strict=False)]
     sent = {name for name, _ in headers}
     if unverified.chain is not None:
-        headers += [(name, unverified.chain) for name in shape.chain if name not in sent]
+        headers += [(name, unverified.chain) for name in header_names.chain if name not in sent]
     return headers
 
 
@@ -211,11 +218,11 @@ def _xfcc(source: str, element: str, elements: int) -> str:
 
 
 def _markers(
-    shape: HeaderShape, client: ClientCertificate | None, unverified: _Unverified, *, complaint: bool
+    header_names: HeaderNames, client: ClientCertificate | None, unverified: _Unverified, *, complaint: bool
 ) -> Headers:
-    values: Sequence[str] = [marker.value for marker in shape.markers]
+    values: Sequence[str] = [marker.value for marker in header_names.markers]
     if client is None:
         values = unverified.missing
     elif complaint:
         values = unverified.failed
-    return list(zip((marker.header for marker in shape.markers), values, strict=True))
+    return list(zip((marker.header for marker in header_names.markers), values, strict=True))

@@ -49,14 +49,16 @@ RECIPES: Mapping[Reason, Recipe] = MappingProxyType(
         Reason.SOURCE_UNTRUSTED: Recipe(
             change=lambda caller, _: replace(caller, proxy_secret=GUESSED, peer="192.0.2.66"),
             needs="a source that reads headers, such as MTLS_SOURCE=nginx",
-            possible=lambda settings: settings.shape is not None,
+            possible=lambda settings: settings.header_names is not None,
         ),
         Reason.CERTIFICATE_TOO_LARGE: Recipe(change=_with(other_sans=_many_names())),
         Reason.CERTIFICATE_MISSING: Recipe(change=lambda caller, _: replace(caller, certificate=None)),
         Reason.PROXY_VERIFICATION_FAILED: Recipe(
             change=lambda caller, _: replace(caller, complaint=True),
             needs="a source with a marker, such as MTLS_SOURCE=nginx, or tls",
-            possible=lambda settings: settings.source == "tls" or bool(settings.shape and settings.shape.markers),
+            possible=lambda settings: (
+                settings.source == "tls" or bool(settings.header_names and settings.header_names.markers)
+            ),
         ),
         Reason.CERTIFICATE_MALFORMED: Recipe(change=_with(serial_number=0)),
         Reason.ISSUER_UNTRUSTED: Recipe(change=_with(stranger=True)),

@@ -47,7 +47,7 @@ def test_a_long_list_is_taken_in_without_holding_requests_up(capsys: pytest.Capt
     signed = list_of(ca, ENTRIES)
 
     def in_slices() -> None:
-        worker = Bench(genesys(ca), Host({A: signed}), places=(A,))
+        worker = Bench(genesys(ca), Host({A: signed}), origins=(A,))
         worker.refresh()
         assert worker.verdict(good_client()) is RevocationState.GOOD
         assert len(worker.revocations.crls([worker.trust]).crls[0].serial_numbers) == ENTRIES

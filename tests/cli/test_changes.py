@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware.cli.trust.verb import changes
+from mtls_middleware.cli.trust.refresh import changes
 from mtls_middleware.guard import Guard
 from mtls_middleware.observing.status import APIStatus, CRLStatus, Status
 from mtls_middleware.settings import Settings

@@ -161,7 +161,7 @@ def test_a_wrong_configuration_ends_with_its_message(
 
 
 def test_what_is_broken_in_ourselves_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mtls_middleware.cli.demo.verb", None)
+    monkeypatch.setitem(sys.modules, "mtls_middleware.cli.demo.demo", None)
     monkeypatch.setattr(sys, "argv", ["mtls-middleware", "demo"])
 
     with pytest.raises(ModuleNotFoundError):

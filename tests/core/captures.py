@@ -18,7 +18,7 @@ from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presented import Source
-from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, PRESETS, Encoding, HeaderShape, Marker
+from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, PRESETS, Encoding, HeaderNames, Marker
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, TrustSnapshot, build_trust
 from mtls_middleware.identity import Authority
 
@@ -126,8 +126,8 @@ class Capture:
         return source_of("captured", self._shape(), elements)
 
     def fields(self) -> Fields:
-        shape = self.source().shape
-        return collect(self.connection(), shape.headers if shape else frozenset())
+        header_names = self.source().header_names
+        return collect(self.connection(), header_names.headers if header_names else frozenset())
 
     def gate(self) -> Gate:
         """Return a gate that believes the captured proxy."""
@@ -140,7 +140,7 @@ class Capture:
             max_chain=5,
         )
 
-    def _shape(self) -> HeaderShape:
+    def _shape(self) -> HeaderNames:
         captured = self.row["format"]
         encoding = _ENCODINGS[captured["kind"]]
         preset = PRESETS[_PRESETS[self.row["proxy"]]]
@@ -149,7 +149,7 @@ class Capture:
         if captured["cert"].lower() == preset.certificate.lower():
             return replace(preset, encoding=encoding)
         success = "0" if self.row["proxy"] == "haproxy" else "SUCCESS"
-        return HeaderShape(
+        return HeaderNames(
             certificate=captured["cert"],
             encoding=encoding,
             chain=(captured["chain"],) if "chain" in captured else (),

@@ -13,7 +13,7 @@ from mtls_middleware._core.connection import collect
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented, Source
-from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import Encoding, HeaderNames
 from mtls_middleware._core.sources.tls import AWSEventSource, TLSSource
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, build_trust
 from mtls_middleware.identity import Authority
@@ -75,8 +75,8 @@ def _decoded(source: Source, presented: Presented) -> tuple[bytes, ...]:
 
 
 def _header_source(encoding: Encoding, *, bundled: bool, elements: int = 1) -> HeaderSource:
-    shape = HeaderShape(certificate="X-Cert", encoding=encoding, chain=("X-Chain",), bundled=bundled)
-    return HeaderSource(name="custom", shape=shape, xfcc_elements=elements)
+    header_names = HeaderNames(certificate="X-Cert", encoding=encoding, chain=("X-Chain",), bundled=bundled)
+    return HeaderSource(name="custom", header_names=header_names, xfcc_elements=elements)
 
 
 @pytest.mark.parametrize("encoding", Encoding)

@@ -15,7 +15,7 @@ from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented
-from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import Encoding, HeaderNames
 from mtls_middleware._core.sources.tls import TLSSource
 from tests.core.certs import custom, genesys, good_client, new_ca, outcome, presented, reason, regional_ca
 from tests.core.requests import request
@@ -86,8 +86,8 @@ HOSTILE_TEXTS: dict[str, tuple[Encoding, Callable[[int], bytes]]] = {
 
 
 def _decode(encoding: Encoding, text: bytes) -> object:
-    shape = HeaderShape(certificate="X-Cert", encoding=encoding, bundled=True)
-    source = HeaderSource(name="custom", shape=shape)
+    header_names = HeaderNames(certificate="X-Cert", encoding=encoding, bundled=True)
+    source = HeaderSource(name="custom", header_names=header_names)
     return outcome(lambda: parse_chain(source.decode(Presented(parts=(text,)), LIMIT)))
 
 

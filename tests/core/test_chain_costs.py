@@ -17,7 +17,7 @@ from mtls_middleware._core.elements import has_too_many_elements
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented
 from mtls_middleware._core.sources.presets import Encoding as Form
-from mtls_middleware._core.sources.presets import HeaderShape
+from mtls_middleware._core.sources.presets import HeaderNames
 from mtls_middleware.testing import KeyKind
 from mtls_middleware.testing.signing import PrivateKey, authority_builder, generate, key_identifier, name_of, sign
 from tests.core.certs import DAY, NOW, custom, good_client, outcome, reason, regional_ca
@@ -213,7 +213,9 @@ def test_the_constraints_of_a_strangers_ca_are_not_looked_at(make: Callable[[], 
 
 @pytest.mark.parametrize(("encoding", "make"), HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS.keys())
 def test_a_hostile_header_costs_sixty_times_as_much_at_most(encoding: Form, make: Callable[[int], bytes]) -> None:
-    source = HeaderSource(name="custom", shape=HeaderShape(certificate="X-Cert", encoding=encoding, bundled=True))
+    source = HeaderSource(
+        name="custom", header_names=HeaderNames(certificate="X-Cert", encoding=encoding, bundled=True)
+    )
     text = make(HEADER_BYTES)
     decode = _fastest(lambda: outcome(lambda: source.decode(Presented(parts=(text,)), 5)))
     assert decode < BOUND * _seconds([_leaf()])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mtls_middleware import ConfigurationError, Settings
-from mtls_middleware._core.sources.presets import PRESETS, HeaderShape
+from mtls_middleware._core.sources.presets import PRESETS, HeaderNames
 from mtls_middleware.regions import Certainty, table
 from mtls_middleware.settings.keywords import VARIABLES
 from mtls_middleware.settings.reader import DEFAULT_PREFIX
@@ -116,18 +116,18 @@ def _variables() -> Iterator[tuple[str, ...]]:
 
 
 def _sources() -> Iterator[tuple[str, ...]]:
-    for name, shape in PRESETS.items():
-        yield code(name), code(shape.certificate), code(shape.encoding), _chain(shape), _markers(shape)
+    for name, names in PRESETS.items():
+        yield code(name), code(names.certificate), code(names.encoding), _chain(names), _markers(names)
 
 
-def _chain(shape: HeaderShape) -> str:
-    return ", ".join(map(code, shape.chain)) or ("in it" if shape.bundled else "")
+def _chain(header_names: HeaderNames) -> str:
+    return ", ".join(map(code, header_names.chain)) or ("in it" if header_names.bundled else "")
 
 
-def _markers(shape: HeaderShape) -> str:
+def _markers(header_names: HeaderNames) -> str:
     return ", ".join(
         f"`{marker.header}` = `{marker.value}`" if marker.always_set else f"(`{marker.header}`)"
-        for marker in shape.markers
+        for marker in header_names.markers
     )
 
 

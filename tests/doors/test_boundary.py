@@ -278,7 +278,7 @@ class TestOurServerAdapter:
 
 def test_where_nothing_is_configured_nobody_is_believed() -> None:
     """Settings do not come so far; the boundary holds all the same."""
-    shape = PRESETS["nginx"]
+    header_names = PRESETS["nginx"]
     connection = Connection(
         interface=Interface.ASGI,
         path="/",
@@ -288,7 +288,7 @@ def test_where_nothing_is_configured_nobody_is_believed() -> None:
         client=PROXY,
     )
     with pytest.raises(RejectionError, match="neither trusted proxies nor a proxy secret"):
-        Boundary().check(connection, collect(connection, shape.headers), shape)
+        Boundary().check(connection, collect(connection, header_names.headers), header_names)
 
 
 class TestSecret:
@@ -357,8 +357,8 @@ class TestTwinsAndDoubles:
     @pytest.mark.parametrize("source", ["rfc9440", "haproxy", "gcp", "cloud-foundry", "apache"])
     def test_lesson_4_two_chains(self, site: Site, source: str) -> None:
         settings = site.settings({**NGINX, "MTLS_SOURCE": source})
-        assert settings.shape is not None
-        chain = (settings.shape.chain[0], byte_sequences(good_client()))
+        assert settings.header_names is not None
+        chain = (settings.header_names.chain[0], byte_sequences(good_client()))
         case = Case(headers=(chain, chain, SECRET_HEADER))
         for door in (http, websocket):
             assert door(site.guard(NGINX, source=source), case).verdict == "source_untrusted"

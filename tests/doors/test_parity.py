@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderShape, Marker
+from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderNames, Marker
 from mtls_middleware.testing import ClientCertificate, present, tls_extension
 from tests.doors.doors import Case, call
 from tests.doors.site import (
@@ -49,8 +49,8 @@ def _environ(source: str) -> dict[str, str]:
 
 def _presented(source: str, client: ClientCertificate) -> tuple[tuple[str, str], ...]:
     markers = (Marker(header="X-Mine-Says", value="yes"),)
-    own = HeaderShape(certificate="X-Mine", encoding=Encoding.B64_PEM, markers=markers)
-    return present(source, client, shape=own if source == CUSTOM else None).headers
+    own = HeaderNames(certificate="X-Mine", encoding=Encoding.B64_PEM, markers=markers)
+    return present(source, client, header_names=own if source == CUSTOM else None).headers
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -82,9 +82,9 @@ class TestEachSource:
     def test_lesson_5_a_marker_that_is_stripped_on_the_way_is_missed(self, site: Site, source: str) -> None:
         guard = site.guard(_environ(source))
         headers = (*_presented(source, good_client()), SECRET_HEADER)
-        shape = site.settings(_environ(source)).shape
-        assert shape is not None
-        for marker in shape.markers:
+        header_names = site.settings(_environ(source)).header_names
+        assert header_names is not None
+        for marker in header_names.markers:
             stripped = Case(headers=headers).without(marker.header.lower())
             expected = "proxy_verification_failed" if marker.always_set else "accepted"
             assert call(guard, stripped).verdict == expected
@@ -92,9 +92,9 @@ class TestEachSource:
     def test_lesson_4_a_marker_that_came_twice_says_nothing(self, site: Site, source: str) -> None:
         guard = site.guard(_environ(source))
         headers = (*_presented(source, good_client()), SECRET_HEADER)
-        shape = site.settings(_environ(source)).shape
-        assert shape is not None
-        for marker in shape.markers:
+        header_names = site.settings(_environ(source)).header_names
+        assert header_names is not None
+        for marker in header_names.markers:
             doubled = Case(headers=headers).with_headers((marker.header, marker.value or "x"))
             assert call(guard, doubled).verdict == "proxy_verification_failed"
 

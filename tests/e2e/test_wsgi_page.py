@@ -60,7 +60,7 @@ def test_the_page_says_which_server_is_believed(name: str) -> None:
 def test_the_page_names_the_sources_with_a_marker() -> None:
     (named,) = re.findall(r"the sources (`.*?) have one", TEXT, re.DOTALL)
 
-    assert set(re.findall(r"`(.*?)`", named)) == {name for name, shape in PRESETS.items() if shape.has_marker}
+    assert set(re.findall(r"`(.*?)`", named)) == {name for name, names in PRESETS.items() if names.has_marker}
 
 
 def test_the_page_says_what_long_chains_need() -> None:

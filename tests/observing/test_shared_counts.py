@@ -24,11 +24,11 @@ from mtls_middleware.observing.shared_counts import (
     ALIVE_SECONDS,
     LARGEST,
     MAX_COUNTS_BYTES,
-    PLACES,
     SHARE_SECONDS,
-    PlaceCounts,
+    SLOTS,
     Scope,
     SharedCounts,
+    SlotCounts,
     read_counts,
     summed,
 )
@@ -260,7 +260,7 @@ def test_without_a_folder_only_a_guard_that_judges_knows(writes: bool, scope: Sc
 
 
 def test_who_finds_no_free_place_shares_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_counts, "_PLACES", ("process-00",))
+    monkeypatch.setattr(shared_counts, "_SLOTS", ("process-00",))
     one, other = Process(tmp_path), Process(tmp_path)
     one.count(MISSING, 1)
     other.count(MISSING, 2)
@@ -380,9 +380,9 @@ def test_sums_stay_within_their_bounds() -> None:
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["version", "since", "numbers", "x"]), inner),
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_a_tally_or_none(content: bytes) -> None:
-    written = PlaceCounts.from_bytes(content)
+    written = SlotCounts.from_bytes(content)
 
-    assert written is None or PlaceCounts.from_bytes(written.to_bytes()) == written
+    assert written is None or SlotCounts.from_bytes(written.to_bytes()) == written
 
 
 @given(content=st.binary(max_size=300))
@@ -417,9 +417,9 @@ def test_any_bytes_in_a_file_raise_nothing(content: bytes) -> None:
     )
 )
 def test_what_is_written_comes_back(counted: dict[Decided, int]) -> None:
-    written = PlaceCounts(since=NOW, numbers=counted)
+    written = SlotCounts(since=NOW, numbers=counted)
 
-    assert PlaceCounts.from_bytes(written.to_bytes()) == written
+    assert SlotCounts.from_bytes(written.to_bytes()) == written
 
 
 def test_every_series_fits() -> None:
@@ -430,5 +430,5 @@ def test_every_series_fits() -> None:
         for cached in (True, False)
     }
 
-    assert len(PlaceCounts(since=NOW, numbers=rows).to_bytes()) * 4 < MAX_COUNTS_BYTES
-    assert PLACES == 64
+    assert len(SlotCounts(since=NOW, numbers=rows).to_bytes()) * 4 < MAX_COUNTS_BYTES
+    assert SLOTS == 64

@@ -195,10 +195,10 @@ def test_a_revocation_list_stands_there_only_where_it_was_asked_for(name: str) -
 
 @pytest.mark.parametrize(("name", "headers"), SETS.items(), ids=SETS)
 def test_the_headers_that_are_set_are_those_that_are_read(name: str, headers: list[str]) -> None:
-    shape = Settings.from_env(settings_in(render(name, GIVEN))).shape
+    header_names = Settings.from_env(settings_in(render(name, GIVEN))).header_names
 
-    assert shape is not None
-    assert shape.headers == set(headers)
+    assert header_names is not None
+    assert header_names.headers == set(headers)
     assert [header for header in headers if not re.search(rf"[\"' ]{header}[\"':\n]", code(render(name, GIVEN)))] == []
 
 
@@ -366,7 +366,7 @@ def test_the_api_of_aws_has_no_way_in_without_a_certificate() -> None:
     assert there["aws_apigatewayv2_api.data_actions"]["disable_execute_api_endpoint"] is True
     (asked,) = there["aws_apigatewayv2_domain_name.data_actions"]["mutual_tls_authentication"]
     assert asked["truststore_uri"].startswith('"s3://${aws_s3_object.root.bucket}/')
-    assert Settings.from_env(settings_in(render("aws-api-gateway", GIVEN))).shape is None
+    assert Settings.from_env(settings_in(render("aws-api-gateway", GIVEN))).header_names is None
 
 
 def test_cloudfront_requires_a_certificate_and_speaks_no_http3() -> None:
@@ -419,10 +419,12 @@ def test_cloudflare_refuses_the_unverified_the_revoked_and_names_with_an_undersc
 
 
 def test_behind_cloudflare_verified_is_not_enough() -> None:
-    shape = Settings.from_env(settings_in(render("cloudflare", GIVEN))).shape
+    header_names = Settings.from_env(settings_in(render("cloudflare", GIVEN))).header_names
 
-    assert shape is not None
-    assert [(marker.header, marker.value) for marker in shape.markers] == [("X-Client-Cert-Verified", "true-false")]
+    assert header_names is not None
+    assert [(marker.header, marker.value) for marker in header_names.markers] == [
+        ("X-Client-Cert-Verified", "true-false")
+    ]
     assert "cert_verified" in render("cloudflare", GIVEN)
     assert "cert_revoked" in render("cloudflare", GIVEN)
 

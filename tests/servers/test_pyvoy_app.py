@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
 from mtls_middleware.servers import pyvoy_app
-from mtls_middleware.servers.pyvoy_app import HEADER, telling
+from mtls_middleware.servers.pyvoy_app import HEADER, with_presented
 from mtls_middleware.testing import RegionalCA
 from mtls_middleware.testing.encodings import xfcc_element
 
@@ -31,7 +31,7 @@ def told(scope: Scope) -> Scope:
         seen.append(scope)
 
     async def serve() -> None:
-        await telling(app)(scope, nothing, nowhere)
+        await with_presented(app)(scope, nothing, nowhere)
 
     asyncio.run(serve())
     return seen[0]

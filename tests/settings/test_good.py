@@ -31,7 +31,7 @@ EU = Binding(Authority.GENESYS, "eu-west-1")
 def test_the_defaults() -> None:
     settings = Settings.from_env(ONE_REGION)
     assert settings.authorities == (Authority.GENESYS,)
-    assert (settings.source, settings.shape, settings.xfcc_elements) == ("tls", None, 1)
+    assert (settings.source, settings.header_names, settings.xfcc_elements) == ("tls", None, 1)
     assert (settings.protect, settings.exempt) == (("/",), ())
     assert (settings.mode, settings.revocation) == (Mode.ENFORCE, RevocationMode.CHECK)
     assert (settings.refresh_seconds, settings.max_header_bytes, settings.max_chain) == (3600, 32768, 5)
@@ -95,28 +95,28 @@ def test_a_pin_is_hex_as_any_tool_prints_it(written: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_taken_as_it_is(name: str) -> None:
-    assert Settings.from_env({**NGINX, "MTLS_SOURCE": name}).shape == PRESETS[name]
+    assert Settings.from_env({**NGINX, "MTLS_SOURCE": name}).header_names == PRESETS[name]
 
 
 def test_a_preset_lends_the_missing_half_of_its_only_marker() -> None:
-    shape = Settings.from_env({**NGINX, "MTLS_VERIFY_VALUE": "OK"}).shape
-    assert shape is not None
-    assert shape.markers == (Marker(header="X-SSL-Client-Verify", value="OK"),)
+    header_names = Settings.from_env({**NGINX, "MTLS_VERIFY_VALUE": "OK"}).header_names
+    assert header_names is not None
+    assert header_names.markers == (Marker(header="X-SSL-Client-Verify", value="OK"),)
 
 
 def test_a_marker_replaces_all_of_a_preset() -> None:
-    shape = Settings.from_env(
+    header_names = Settings.from_env(
         {**NGINX, "MTLS_SOURCE": "haproxy", "MTLS_VERIFY_HEADER": "X-Ok", "MTLS_VERIFY_VALUE": "1"}
-    ).shape
-    assert shape is not None
-    assert shape.markers == (Marker(header="X-Ok", value="1"),)
+    ).header_names
+    assert header_names is not None
+    assert header_names.markers == (Marker(header="X-Ok", value="1"),)
 
 
 @pytest.mark.parametrize("encoding", Encoding)
 def test_the_custom_header_holds_the_chain_in_two_encodings_only(encoding: Encoding) -> None:
-    shape = Settings.from_env({**CUSTOM_SOURCE, "MTLS_HEADER_ENCODING": encoding}).shape
-    assert shape is not None
-    assert shape.bundled is (encoding in {Encoding.XFCC, Encoding.B64_DER_LIST})
+    header_names = Settings.from_env({**CUSTOM_SOURCE, "MTLS_HEADER_ENCODING": encoding}).header_names
+    assert header_names is not None
+    assert header_names.bundled is (encoding in {Encoding.XFCC, Encoding.B64_DER_LIST})
 
 
 @pytest.mark.parametrize(

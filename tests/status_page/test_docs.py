@@ -15,7 +15,7 @@ from mtls_middleware.cli.app import app as command_line
 from mtls_middleware.cli.extras import WRONG
 from mtls_middleware.cli.status import NOT_FRESH
 from mtls_middleware.observing.counting import DecisionSeries
-from mtls_middleware.observing.shared_counts import PLACES, SHARE_SECONDS
+from mtls_middleware.observing.shared_counts import SHARE_SECONDS, SLOTS
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page.document import REFRESH_SECONDS
 from mtls_middleware.status_page.steps import SOON_DAYS, steps_of
@@ -75,7 +75,7 @@ def test_the_numbers_in_status_md_are_those_of_the_code() -> None:
     assert f"in its last {SHARE_SECONDS:.0f} seconds" in text
     assert timedelta(days=90) == KEPT_FOR
     assert "not changed for 90 days are removed" in text
-    assert f"At most {PLACES} processes" in text
+    assert f"At most {SLOTS} processes" in text
     assert f"each expiry within {SOON_DAYS} days" in text
     assert f"again every {REFRESH_SECONDS} seconds" in text
     assert f"0 if trust is fresh, {NOT_FRESH} if it is missing, stale or expired, and {WRONG} if a setting" in text

@@ -70,7 +70,7 @@ def test_three_silent_hosts_do_not_delay_a_fourth() -> None:
                 raise InputError("the fourth was not asked")
             return contents[address]
 
-    bench = Bench(genesys(CA), host=Hosts(), places=tuple(ADDRESSES))
+    bench = Bench(genesys(CA), host=Hosts(), origins=tuple(ADDRESSES))
     bench.refresh()
 
     assert bench.revocations.problems == ()
@@ -143,7 +143,7 @@ class TestHanging:
         self, monkeypatch: pytest.MonkeyPatch, end: threading.Event
     ) -> None:
         client = CA.client()
-        bench = Bench(genesys(CA), host=Host({ADDRESSES[0]: CA.crl([client])}), places=(ADDRESSES[0],))
+        bench = Bench(genesys(CA), host=Host({ADDRESSES[0]: CA.crl([client])}), origins=(ADDRESSES[0],))
         bench.refresh()
         monkeypatch.setattr(asking, "GRACE", 0.0)
         monkeypatch.setattr("mtls_middleware._trust.crl.revocations.CRL_SECONDS", 0.05)
@@ -170,7 +170,7 @@ def test_the_order_of_the_answers_changes_nothing(order: tuple[int, ...]) -> Non
             turns[place + 1].set()
             return crls[ADDRESSES.index(address)]
 
-    bench = Bench(genesys(CA), host=Hosts(), places=tuple(ADDRESSES[:3]))
+    bench = Bench(genesys(CA), host=Hosts(), origins=tuple(ADDRESSES[:3]))
     bench.refresh()
 
     assert [view.held.number for view in bench.revocations.views if view.held] == [1, 2, 3]
@@ -199,7 +199,7 @@ class TestForks:
         gatherer = Gatherer(
             sources(CA.write(tmp_path / "US-East-1.pem")),
             store=Bench(genesys(CA)).memory,
-            revocations=Revocations(places=ADDRESSES[:1], fetch=fetch),
+            revocations=Revocations(origins=ADDRESSES[:1], fetch=fetch),
         )
         gatherer.load(NOW)
 

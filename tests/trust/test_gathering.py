@@ -94,7 +94,7 @@ def worker(tmp_path: Path, sources: Callable[..., TrustSources]) -> Worker:
     file = ROOT.write(tmp_path / "US-East-1.pem")
     store, api, host = Machine(), API(), Host({A: ROOT.crl()})
     source = APISource("us-east-1", api, store, interval=3600, now=NOW, draw=lambda _, high: high)
-    revocations = Revocations(places=[A], fetch=host, store=store, draw=lambda _, __: 1.0)
+    revocations = Revocations(origins=[A], fetch=host, store=store, draw=lambda _, __: 1.0)
     names = {Binding(Authority.GENESYS, "us-east-1"): frozenset({ROOT.cert_name})}
     gatherer = Gatherer(sources(file, names=names), store=store, apis=[source], revocations=revocations)
     gatherer.load(NOW)

@@ -1,19 +1,19 @@
-"""Where a client certificate can come from: one file for each shape, and a table of the proxies that use them."""
+"""Where a client certificate can come from: headers, TLS, an event; and a table of the proxies that use them."""
 
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Source
-from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, HeaderShape
+from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, HeaderNames
 from mtls_middleware._core.sources.tls import AWSEventSource, TLSSource
 
 
-def source_of(name: str, shape: HeaderShape | None, xfcc_elements: int) -> Source:
+def source_of(name: str, header_names: HeaderNames | None, xfcc_elements: int) -> Source:
     """Return the one source that is configured.
 
     Args:
         name: the value of ``MTLS_SOURCE``.
-        shape: its headers; None where it reads none.
+        header_names: its headers; None where it reads none.
         xfcc_elements: how many elements Envoy's header must have.
     """
-    if shape is not None:
-        return HeaderSource(name=name, shape=shape, xfcc_elements=xfcc_elements)
+    if header_names is not None:
+        return HeaderSource(name=name, header_names=header_names, xfcc_elements=xfcc_elements)
     return AWSEventSource() if name == AWS_API_GATEWAY else TLSSource()

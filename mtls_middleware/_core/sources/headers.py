@@ -6,7 +6,7 @@ from mtls_middleware._core.connection import Connection, Field, Fields
 from mtls_middleware._core.sources import decoders
 from mtls_middleware._core.sources.decoders import unquoted
 from mtls_middleware._core.sources.presented import Presented, malformed
-from mtls_middleware._core.sources.presets import Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import Encoding, HeaderNames
 from mtls_middleware._core.sources.xfcc import xfcc_certificates
 
 _NONE = (b"", b'""', b"(null)", b"-", b"::")
@@ -19,12 +19,12 @@ class HeaderSource:
     """The headers that a proxy wrote. Whether they are believed is decided elsewhere (``boundary``)."""
 
     name: str
-    shape: HeaderShape
+    header_names: HeaderNames
     xfcc_elements: int = 1
 
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
         """Return the raw header values; None in each way in which a proxy says "none"."""
-        values = [_value(fields[name]) for name in self.shape.certificates]
+        values = [_value(fields[name]) for name in self.header_names.certificates]
         if not values[0]:
             return None
         return Presented(parts=tuple(values))
@@ -32,7 +32,7 @@ class HeaderSource:
     def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:
         """Return the DER certificates, the leaf first."""
         leaf, *chain = presented.parts
-        ders = self._several(leaf, limit) if self.shape.bundled else (self._one(leaf),)
+        ders = self._several(leaf, limit) if self.header_names.bundled else (self._one(leaf),)
         for value in filter(None, chain):
             if len(ders) > limit:
                 break
@@ -41,11 +41,11 @@ class HeaderSource:
 
     def why_missing(self, connection: Connection) -> str:  # noqa: ARG002 - protocol
         """Return the name of the header."""
-        return f"{self.shape.certificate} is absent or says that there is none"
+        return f"{self.header_names.certificate} is absent or says that there is none"
 
     def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return which marker does not say success."""
-        for marker in self.shape.markers:
+        for marker in self.header_names.markers:
             field = fields[marker.header]
             if not field.is_present and not marker.always_set:
                 continue
@@ -55,7 +55,7 @@ class HeaderSource:
         return None
 
     def _one(self, value: bytes) -> bytes:
-        match self.shape.encoding:
+        match self.header_names.encoding:
             case Encoding.RFC9440:
                 return decoders.rfc9440_item(value)
             case Encoding.B64_DER:
@@ -67,7 +67,7 @@ class HeaderSource:
         return ders[0]
 
     def _several(self, value: bytes, limit: int) -> tuple[bytes, ...]:
-        match self.shape.encoding:
+        match self.header_names.encoding:
             case Encoding.URL_PEM:
                 return decoders.pem_certificates(unquoted(value), limit)
             case Encoding.PEM_SPACES:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from mtls_middleware._core.connection import Connection, Fields
 from mtls_middleware._core.decision import Reason, RejectionError
-from mtls_middleware._core.sources.presets import HeaderShape
+from mtls_middleware._core.sources.presets import HeaderNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Source(Protocol):
         """Return the name of the row in the contract's table, such as ``nginx``."""
 
     @property
-    def shape(self) -> HeaderShape | None:
+    def header_names(self) -> HeaderNames | None:
         """Return the headers that are read; None where the certificate comes in none."""
 
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:

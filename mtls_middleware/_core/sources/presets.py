@@ -40,7 +40,7 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderShape:
+class HeaderNames:
     """The headers of one kind of proxy.
 
     Attributes:
@@ -77,23 +77,23 @@ def _verified(header: str, value: str = "SUCCESS") -> tuple[Marker, ...]:
     return (Marker(header=header, value=value),)
 
 
-_ENVOY = HeaderShape(certificate="X-Forwarded-Client-Cert", encoding=Encoding.XFCC, bundled=True)
+_ENVOY = HeaderNames(certificate="X-Forwarded-Client-Cert", encoding=Encoding.XFCC, bundled=True)
 
-PRESETS: Mapping[str, HeaderShape] = MappingProxyType(
+PRESETS: Mapping[str, HeaderNames] = MappingProxyType(
     {
-        "nginx": HeaderShape(
+        "nginx": HeaderNames(
             certificate="X-SSL-Client-Cert", encoding=Encoding.URL_PEM, markers=_verified("X-SSL-Client-Verify")
         ),
-        "ingress-nginx": HeaderShape(
+        "ingress-nginx": HeaderNames(
             certificate="ssl-client-cert", encoding=Encoding.URL_PEM, markers=_verified("ssl-client-verify")
         ),
-        "apache": HeaderShape(
+        "apache": HeaderNames(
             certificate="X-SSL-Client-Cert",
             encoding=Encoding.PEM_SPACES,
-            chain=tuple(f"X-SSL-Client-Cert-Chain-{place}" for place in range(4)),
+            chain=tuple(f"X-SSL-Client-Cert-Chain-{index}" for index in range(4)),
             markers=_verified("X-SSL-Client-Verify"),
         ),
-        "haproxy": HeaderShape(
+        "haproxy": HeaderNames(
             certificate="X-SSL-Client-Cert",
             encoding=Encoding.B64_DER,
             chain=("X-SSL-Client-Chain-DER",),
@@ -102,19 +102,19 @@ PRESETS: Mapping[str, HeaderShape] = MappingProxyType(
         ),
         "envoy": _ENVOY,
         "azure-container-apps": _ENVOY,
-        "traefik": HeaderShape(certificate="X-Forwarded-Tls-Client-Cert", encoding=Encoding.B64_DER_LIST, bundled=True),
-        "caddy": HeaderShape(certificate="X-SSL-Client-Cert", encoding=Encoding.B64_DER),
-        "kong": HeaderShape(certificate="X-Client-Cert", encoding=Encoding.URL_PEM),
-        "aws-alb": HeaderShape(certificate="X-Amzn-Mtls-Clientcert-Leaf", encoding=Encoding.URL_PEM),
-        "aws-alb-passthrough": HeaderShape(
+        "traefik": HeaderNames(certificate="X-Forwarded-Tls-Client-Cert", encoding=Encoding.B64_DER_LIST, bundled=True),
+        "caddy": HeaderNames(certificate="X-SSL-Client-Cert", encoding=Encoding.B64_DER),
+        "kong": HeaderNames(certificate="X-Client-Cert", encoding=Encoding.URL_PEM),
+        "aws-alb": HeaderNames(certificate="X-Amzn-Mtls-Clientcert-Leaf", encoding=Encoding.URL_PEM),
+        "aws-alb-passthrough": HeaderNames(
             certificate="X-Amzn-Mtls-Clientcert", encoding=Encoding.URL_PEM, bundled=True
         ),
-        "cloudfront": HeaderShape(
+        "cloudfront": HeaderNames(
             certificate="CloudFront-Viewer-Cert-Pem",
             encoding=Encoding.URL_PEM,
             markers=_verified("CloudFront-Viewer-Cert-Present", "1"),
         ),
-        "gcp": HeaderShape(
+        "gcp": HeaderNames(
             certificate="X-Client-Cert-Leaf",
             encoding=Encoding.RFC9440,
             chain=("X-Client-Cert-Chain",),
@@ -124,11 +124,11 @@ PRESETS: Mapping[str, HeaderShape] = MappingProxyType(
                 Marker(header="X-Client-Cert-Error", value="", always_set=False),
             ),
         ),
-        "azure-app-service": HeaderShape(certificate="X-ARR-ClientCert", encoding=Encoding.B64_DER),
-        "azure-application-gateway": HeaderShape(
+        "azure-app-service": HeaderNames(certificate="X-ARR-ClientCert", encoding=Encoding.B64_DER),
+        "azure-application-gateway": HeaderNames(
             certificate="X-Client-Cert", encoding=Encoding.URL_PEM, markers=_verified("X-Client-Cert-Verification")
         ),
-        "cloudflare": HeaderShape(
+        "cloudflare": HeaderNames(
             certificate="Cf-Client-Cert-Der-Base64",
             encoding=Encoding.B64_DER,
             # "Verified" is true for a revoked certificate too.
@@ -138,10 +138,10 @@ PRESETS: Mapping[str, HeaderShape] = MappingProxyType(
                 *_verified("Cf-Cert-Revoked", "false"),
             ),
         ),
-        "cloud-foundry": HeaderShape(
+        "cloud-foundry": HeaderNames(
             certificate="X-Forwarded-Client-Cert", encoding=Encoding.B64_DER, chain=("X-Forwarded-Client-Chain",)
         ),
-        "rfc9440": HeaderShape(certificate="Client-Cert", encoding=Encoding.RFC9440, chain=("Client-Cert-Chain",)),
+        "rfc9440": HeaderNames(certificate="Client-Cert", encoding=Encoding.RFC9440, chain=("Client-Cert-Chain",)),
     }
 )
 """Every source that is a set of headers, `CUSTOM` apart."""

@@ -25,7 +25,7 @@ _DER = 2
 _CANNOT_TELL = (AttributeError, OSError, ValueError)
 """What CPython raises where there is no certificate, no handshake, or no connection any more."""
 
-_PLACES = ("identity", "authentication")
+_CONTEXT_KEYS = ("identity", "authentication")
 """REST API and payload 1.0; HTTP API's payload 2.0."""
 
 
@@ -39,7 +39,7 @@ class TLSSource:
         return TLS
 
     @property
-    def shape(self) -> None:
+    def header_names(self) -> None:
         """Return nothing: no header is read."""
 
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
@@ -126,7 +126,7 @@ class AWSEventSource:
         return AWS_API_GATEWAY
 
     @property
-    def shape(self) -> None:
+    def header_names(self) -> None:
         """Return nothing: no header is read."""
 
     def read(self, connection: Connection, fields: Fields, limit: int) -> Presented | None:  # noqa: ARG002 - protocol
@@ -134,8 +134,8 @@ class AWSEventSource:
         context = _mapping(connection.event).get("requestContext")
         certificates = [
             text
-            for place in _PLACES
-            if (text := _mapping(_mapping(_mapping(context).get(place)).get("clientCert")).get("clientCertPem"))
+            for key in _CONTEXT_KEYS
+            if (text := _mapping(_mapping(_mapping(context).get(key)).get("clientCert")).get("clientCertPem"))
         ]
         if not certificates:
             return None

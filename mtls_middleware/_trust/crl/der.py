@@ -39,9 +39,9 @@ class Element:
 
     Attributes:
         tag: its identifier octet.
-        begin: place of that octet.
-        content: place of the first octet behind the length.
-        end: place behind the last octet.
+        begin: index of that octet.
+        content: index of the first octet behind the length.
+        end: index behind the last octet.
     """
 
     tag: int
@@ -51,7 +51,7 @@ class Element:
 
 
 def element(data: bytes, begin: int, limit: int) -> Element:
-    """Find the element that begins at a place.
+    """Find the element that begins at an index.
 
     Raises:
         InputError: it is cut off, or not DER.

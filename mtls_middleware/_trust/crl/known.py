@@ -30,7 +30,7 @@ CHAIN_BYTES = 131_072
 """PEM of one chain that is kept; four RSA-4096 certificates take 9,000. What a longer one teaches comes with calls."""
 
 
-_Place = tuple[object, object]
+_Key = tuple[object, object]
 """A CA, or where a CRL came from, and the part that the CRL covers."""
 
 
@@ -38,8 +38,8 @@ class KnownCRLs:
     """The CRLs that are known. Not for several threads at once."""
 
     def __init__(self) -> None:
-        self._signed: dict[_Place, CRL] = {}
-        self._waiting: dict[_Place, CRL] = {}
+        self._signed: dict[_Key, CRL] = {}
+        self._waiting: dict[_Key, CRL] = {}
 
     @property
     def all(self) -> tuple[CRL, ...]:
@@ -68,20 +68,20 @@ class KnownCRLs:
                 raise InputError(f"is older than what is known: {ages}")
             raise InputError(f"{LOWER_NUMBER}: {ages}; {_FORGET.format(held.origin)}")
         _hold(self._signed, (ca, one.part), one)
-        for place, other in [*self._signed.items()]:
-            if place[0] == ca and one.supersedes(other):
-                del self._signed[place]
+        for key, other in [*self._signed.items()]:
+            if key[0] == ca and one.supersedes(other):
+                del self._signed[key]
 
     def forget_number(self, origin: str) -> None:
-        """Let a CRL with a lower number replace the ones from a place, if its date is later. Until then they stay.
+        """Let a CRL with a lower number replace the ones from an origin, if its date is later. Until then they stay.
 
         Args:
             origin: address or path.
         """
         for crls in (self._signed, self._waiting):
-            for place, one in crls.items():
+            for key, one in crls.items():
                 if one.origin == origin:
-                    crls[place] = replace(one, number=None)
+                    crls[key] = replace(one, number=None)
 
     def review(self, issuers: Iterable[x509.Certificate]) -> None:
         """Look again at lists that wait, now that other CAs are known. What turns out forged or old is dropped."""
@@ -117,8 +117,8 @@ def _signer_of(one: CRL, issuers: Iterable[x509.Certificate]) -> x509.Certificat
     return signer
 
 
-def _hold(held: dict[_Place, CRL], place: _Place, one: CRL) -> None:
-    held[place] = one
+def _hold(held: dict[_Key, CRL], key: _Key, one: CRL) -> None:
+    held[key] = one
     if len(held) > LISTS:
         del held[
             min(held, key=lambda other: (not held[other].limit, held[other].next_update or held[other].this_update))
@@ -182,7 +182,7 @@ class CRLStore:
         self._chains_seen: set[str] = set()
 
     def keep_crl(self, origin: str, content: bytes, at: datetime, *, beside: CRL | None = None) -> None:
-        """Keep a CRL that was believed, and the time at which its place was asked.
+        """Keep a CRL that was believed, and the time at which its origin was asked.
 
         Args:
             origin: where it came from.
@@ -195,7 +195,7 @@ class CRLStore:
         self._store.put(Kind.CRL, key, content, at)
 
     def forget_crls(self, origin: str, at: datetime) -> tuple[str, ...]:
-        """Forget what is kept from a place, and the same CRLs from other places; return these places.
+        """Forget what is kept from an origin, and the same CRLs from other origins; return these origins.
 
         An empty entry stays: with it, running processes do as `KnownCRLs.forget_number` does.
 
@@ -211,7 +211,7 @@ class CRLStore:
         return tuple(dict.fromkeys(key.partition(_BESIDE)[0] for key in found))
 
     def origins(self) -> tuple[str, ...]:
-        """Return the places from which CRLs are kept."""
+        """Return the origins from which CRLs are kept."""
         entries = self._store.entries(Kind.CRL)
         return tuple(dict.fromkeys(entry.key.partition(_BESIDE)[0] for entry in entries if entry.content))
 

@@ -100,7 +100,7 @@ def _layout(data: bytes) -> _Layout:
         raise InputError("is DER, but not a CRL")
     signed, algorithm, signature = parts
     fields = [*islice(der.elements(data, signed.content, signed.end), _FIELDS)]
-    dates = [place for place, field in enumerate(fields) if field.tag in _TIMES]
+    dates = [index for index, field in enumerate(fields) if field.tag in _TIMES]
     if not dates:
         raise InputError("is DER, but not a CRL")
     entries = next((field for field in fields[dates[-1] + 1 :][:1] if field.tag == der.SEQUENCE), None)

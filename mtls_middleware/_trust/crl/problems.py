@@ -19,7 +19,7 @@ def _limit(found: CRL, source: CRLSource) -> str:
         return str(found.limit)
     if found.next_update is None:
         return "has no nextUpdate"
-    if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.places):
+    if source.learned is not None and found.addresses is not None and found.addresses.isdisjoint(source.origins):
         return "is bound to other addresses than this one"  # a swap would hide what the right one names
     return ""
 

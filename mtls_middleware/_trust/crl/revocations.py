@@ -67,7 +67,7 @@ class Revocations:
     def __init__(
         self,
         *,
-        places: Sequence[str] = (),
+        origins: Sequence[str] = (),
         fetch: Callable[[str], bytes],
         store: Store | None = None,
         interval: float = 3600.0,
@@ -77,14 +77,14 @@ class Revocations:
         """Prepare; nothing is read before `recall` or `ask_configured`.
 
         Args:
-            places: of MTLS_CRL_URLS: addresses, files and folders.
+            origins: of MTLS_CRL_URLS: addresses, files and folders.
             fetch: returns what is behind an address, or raises `InputError`: a `Fetcher`.
             store: where last good lists are kept; None for nowhere.
-            interval: seconds between two questions to the same place.
+            interval: seconds between two questions to the same origin.
             draw: for jitter.
             wake: called on the thread of a request when there is a new address to ask; it must not wait.
         """
-        self._places = tuple(places)
+        self._origins = tuple(origins)
         self._fetch = fetch
         self._store = CRLStore(store or NoStore())
         self._interval = timedelta(seconds=interval)
@@ -121,7 +121,7 @@ class Revocations:
         self._warn(now)
 
     def ask_configured(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
-        """Ask the operator's places that are due. What fails keeps the last good CRL; see `problems`.
+        """Ask the operator's origins that are due. What fails keeps the last good CRL; see `problems`.
 
         Args:
             trusts: of this moment: they say which CAs are known.
@@ -156,12 +156,12 @@ class Revocations:
         for source in self._sources.values():
             if source.learned is None:
                 continue
-            self._store.keep_chain(source.learned.path, now)
+            self._store.keep_chain(source.learned.chain, now)
             source.idle = is_covered(configured, source.learned)
             if not source.idle and (force or source.schedule.is_due(now)):
                 due.append(source)
         for learned in self._learned.unusable:
-            self._store.keep_chain(learned.path, now)
+            self._store.keep_chain(learned.chain, now)
         yield from self._ask(due, now)
         self._warn(now)
 
@@ -196,7 +196,7 @@ class Revocations:
 
     def files_view(self) -> Hashable:
         """Return what would change if a file of MTLS_CRL_URLS did. It costs one stat a file."""
-        return files.view(Path(place) for place in self._places if not is_address(place))
+        return files.view(Path(origin) for origin in self._origins if not is_address(origin))
 
     # --- on any thread --------------------------------------------------------------------------------------------
 
@@ -214,7 +214,7 @@ class Revocations:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return one sentence for each place that does not give a good list."""
+        """Return one sentence for each origin that does not give a good list."""
         return tuple(problem_of(source) for source in self._sources.copy().values() if source.error and not source.idle)
 
     @property
@@ -224,7 +224,7 @@ class Revocations:
 
     @property
     def views(self) -> tuple[CRLView, ...]:
-        """Describe each place that is asked."""
+        """Describe each origin that is asked."""
         return tuple(
             CRLView(
                 origin=source.origin,
@@ -240,7 +240,7 @@ class Revocations:
     # --- the steps of a refresh -----------------------------------------------------------------------------------
 
     def _prepare(self, trusts: Trusts, now: datetime) -> None:
-        """Bring CAs, places and lists up to what is known in this process and in others."""
+        """Bring CAs, origins and lists up to what is known in this process and in others."""
         for name, ders in self._store.chains():
             if self.learn_unverified(ders, trusts, now):  # else trust, or the clock, may be another the next time
                 self._store.learned(name)
@@ -256,38 +256,38 @@ class Revocations:
         anchors = [anchor.certificate for trust in trusts for anchor in trust.anchors]
         self._learned.keep_only(frozenset(anchors))
         intermediates = (certificate for trust in trusts for certificate in trust.intermediates)
-        learned = (certificate for one in self._learned.all for certificate in one.path[1:])
+        learned = (certificate for one in self._learned.all for certificate in one.chain[1:])
         self._issuers = tuple(dict.fromkeys(chain(anchors, intermediates, learned)))
         self._known.review(self._issuers)
 
     def _planned(self, now: datetime) -> Iterator[tuple[tuple[str, ...], CRLSource]]:
-        """Go through the places to ask: the operator's first, each as it was left, or new and due."""
+        """Go through the origins to ask: the operator's first, each as it was left, or new and due."""
         known = self._sources
-        for place in chain.from_iterable(map(files_of, self._places)):
-            source = known.get((place,))
+        for origin in chain.from_iterable(map(files_of, self._origins)):
+            source = known.get((origin,))
             if source is None or source.learned is not None:
-                source = CRLSource(places=(place,), schedule=self._schedule(now))
-            yield source.places, source
+                source = CRLSource(origins=(origin,), schedule=self._schedule(now))
+            yield source.origins, source
         for learned in self._learned.all:
             if not self._is_asked(learned, now):
                 continue
             source = known.get(learned.addresses)
             if source is None:
-                source = CRLSource(places=learned.addresses, schedule=self._schedule(now), learned=learned)
-            yield source.places, source
+                source = CRLSource(origins=learned.addresses, schedule=self._schedule(now), learned=learned)
+            yield source.origins, source
 
     def _schedule(self, now: datetime) -> Schedule:
         return Schedule(interval=self._interval, now=now, draw=self._draw)
 
     def _is_asked(self, learned: Learned, now: datetime) -> bool:
-        """Return whether the network is asked: not for the operator's places, nor for what only the past named."""
-        is_configured = any(address in self._places for address in learned.addresses)
+        """Return whether the network is asked: not for the operator's origins, nor for what only the past named."""
+        is_configured = any(address in self._origins for address in learned.addresses)
         return not is_configured and now <= learned.certificate.not_valid_after_utc
 
     def _merge(self, now: datetime) -> None:
-        """Take in the lists that were kept. A bad one is nobody's problem: its place will be asked."""
+        """Take in the lists that were kept. A bad one is nobody's problem: its origin will be asked."""
         for kept in self._store.crls():
-            source = next((one for one in self._sources.values() if kept.origin in one.places), None)
+            source = next((one for one in self._sources.values() if kept.origin in one.origins), None)
             if kept.is_new and not kept.content:
                 self._known.forget_number(kept.origin)
                 if source is not None:
@@ -317,30 +317,30 @@ class Revocations:
     def _ask(self, sources: Iterable[CRLSource], now: datetime) -> Asking:
         """Ask the next address of each source in each round; results are taken in the order of the sources."""
         steps = [(step, next(step, None)) for step in (self._steps(source, now) for source in sources)]
-        while any(place is not None for _, place in steps):
-            asked = [(step, place) for step, place in steps if place is not None]
-            found = yield {place: Question(partial(self._fetch, place), CRL_SECONDS) for _, place in asked}
-            steps = [(step, _continue(step, found[place])) for step, place in asked]
+        while any(origin is not None for _, origin in steps):
+            asked = [(step, origin) for step, origin in steps if origin is not None]
+            found = yield {origin: Question(partial(self._fetch, origin), CRL_SECONDS) for _, origin in asked}
+            steps = [(step, _continue(step, found[origin])) for step, origin in asked]
 
     def _steps(self, source: CRLSource, now: datetime) -> Generator[str, bytes, None]:
         """Ask for one address after the other, and be sent its content, until a fresh CRL comes."""
         errors = []
-        for place in source.places:
+        for origin in source.origins:
             try:
-                content = (yield place) if is_address(place) else read_file(place)
-                found = source.parsed(content) or parse_crl(content, place, believe=self._believing(source))
+                content = (yield origin) if is_address(origin) else read_file(origin)
+                found = source.parsed(content) or parse_crl(content, origin, believe=self._believing(source))
                 require_begun(found, now)
                 self._known.offer(found, self._issuers)
             except InputError as error:
-                errors.append(f"{place}: {error}")
+                errors.append(f"{origin}: {error}")
                 continue
             shortcoming = shortcoming_of(found, source)
             source.take(found, content, only_revokes=bool(shortcoming) and source.learned is not None)
-            self._store.keep_crl(place, content, now, beside=found if shortcoming else None)
+            self._store.keep_crl(origin, content, now, beside=found if shortcoming else None)
             if shortcoming and source.learned is not None:
-                errors.append(f"{place}: {shortcoming}")
+                errors.append(f"{origin}: {shortcoming}")
             elif found.next_update is not None and not found.is_fresh(now):
-                errors.append(f"{place}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
+                errors.append(f"{origin}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
             else:
                 source.succeeded(found, now)
                 return

@@ -1,4 +1,4 @@
-"""The places that CRLs come from: configured, or learned from certificates that passed everything else."""
+"""The origins that CRLs come from: configured, or learned from certificates that passed everything else."""
 
 import hashlib
 import threading
@@ -49,7 +49,7 @@ class Learned:
     certificate: x509.Certificate
     issuer: x509.Certificate
     is_ca: bool
-    path: Chain
+    chain: Chain
     unusable: str = ""
 
 
@@ -57,18 +57,18 @@ class CRLSource:
     """One source of CRLs, asked again and again.
 
     Attributes:
-        places: addresses, any of which will do; or the one path.
+        origins: addresses, any of which will do; or the one path.
         schedule: when to ask next.
         learned: where the addresses come from; None where the operator wrote them down.
         idle: a list of the operator's tells of the same, so nobody is asked.
         last_success: when a list came that was taken, UTC; None before the first.
-        held: that CRL; of a learned place, the last one that can confirm that a certificate is good.
+        held: that CRL; of a learned origin, the last one that can confirm that a certificate is good.
         last: the last one that its CA signed; it may only revoke.
         error: why the last attempt failed; empty where it did not.
     """
 
-    def __init__(self, *, places: tuple[str, ...], schedule: Schedule, learned: Learned | None = None) -> None:
-        self.places = places
+    def __init__(self, *, origins: tuple[str, ...], schedule: Schedule, learned: Learned | None = None) -> None:
+        self.origins = origins
         self.schedule = schedule
         self.learned = learned
         self.idle = False
@@ -80,8 +80,8 @@ class CRLSource:
 
     @property
     def origin(self) -> str:
-        """Return the first place, for messages."""
-        return self.places[0]
+        """Return the first origin, for messages."""
+        return self.origins[0]
 
     @property
     def path(self) -> Path | None:
@@ -125,16 +125,16 @@ class LearnedAddresses:
         self._lock = threading.Lock()
         follow_forks(self)
 
-    def learn(self, path: Chain) -> tuple[Learned, ...]:
+    def learn(self, chain: Chain) -> tuple[Learned, ...]:
         """Take the addresses out of a chain that was verified in everything but revocation; return the new ones."""
         new = []
-        for learned in _read(path):
+        for learned in _read(chain):
             if learned.unusable:
                 with self._lock:
-                    _remember(self._unusable.setdefault(path[-1], OrderedDict()), learned)
+                    _remember(self._unusable.setdefault(chain[-1], OrderedDict()), learned)
                 continue
             with self._lock:
-                known = self._by_anchor.setdefault(path[-1], OrderedDict())
+                known = self._by_anchor.setdefault(chain[-1], OrderedDict())
                 if learned.addresses not in known:
                     new.append(learned)
                 known[learned.addresses] = learned
@@ -174,9 +174,9 @@ def _remember(known: OrderedDict[str, Learned], learned: Learned) -> None:
         known.popitem(last=False)
 
 
-def _read(path: Chain) -> list[Learned]:
+def _read(chain: Chain) -> list[Learned]:
     found = []
-    for index, (certificate, issuer) in enumerate(pairwise(path)):
+    for index, (certificate, issuer) in enumerate(pairwise(chain)):
         addresses = tuple(filter(is_followed, crl_addresses(certificate)))[:ADDRESSES_AN_ANCHOR]
         unusable = "" if addresses else _why_unusable(certificate)
         if addresses or unusable:
@@ -186,7 +186,7 @@ def _read(path: Chain) -> list[Learned]:
                     certificate=certificate,
                     issuer=issuer,
                     is_ca=index > 0,
-                    path=path,
+                    chain=chain,
                     unusable=unusable,
                 )
             )
@@ -223,25 +223,25 @@ def _why_not_asked(point: x509.DistributionPoint) -> Iterator[str]:
                 yield f"{displayed(name.value, ADDRESS_SHOWN)} {error}"
 
 
-def read_file(place: str) -> bytes:
-    path_ = Path(place)
+def read_file(origin: str) -> bytes:
+    path_ = Path(origin)
     if files.is_folder(path_):
         files.list_folder(path_)  # says what is wrong with it
     return files.read(path_, CRL_BYTES)
 
 
-def is_address(place: str) -> bool:
-    return "://" in place
+def is_address(origin: str) -> bool:
+    return "://" in origin
 
 
-def files_of(place: str) -> tuple[str, ...]:
-    """Return the files of a folder, or the place itself."""
-    if not is_address(place) and files.is_folder(Path(place)):
+def files_of(origin: str) -> tuple[str, ...]:
+    """Return the files of a folder, or the origin itself."""
+    if not is_address(origin) and files.is_folder(Path(origin)):
         try:
-            return tuple(map(str, files.list_folder(Path(place))))
+            return tuple(map(str, files.list_folder(Path(origin))))
         except InputError:
             pass  # it is asked as a file, and that tells
-    return (place,)
+    return (origin,)
 
 
 def is_news(at: datetime, source: CRLSource, now: datetime) -> bool:

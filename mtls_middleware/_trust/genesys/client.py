@@ -189,8 +189,8 @@ class CertificatesAPI:
             response = session.request(method, f"https://{host}{target}", headers=headers, content=content)
         except HTTPFailure as failure:
             raise no_answer(host, failure) from failure
-        told = (method, host, displayed(target), response.status, correlation_id_of(response) or "none")
-        _log.info("%s https://%s%s was answered with %d (ININ-Correlation-Id %s).", *told)
+        args = (method, host, displayed(target), response.status, correlation_id_of(response) or "none")
+        _log.info("%s https://%s%s was answered with %d (ININ-Correlation-Id %s).", *args)
         self._pace.note(response, self._clock())
         require_answer(host, response)
         return response

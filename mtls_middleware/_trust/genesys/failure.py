@@ -67,8 +67,8 @@ class GenesysFailure(Exception):  # noqa: N818 - not an error of ours: the last 
         self.next_step = next_step
         self.correlation_id = correlation_id
         self.not_before: datetime | None = None
-        told = f" (ININ-Correlation-Id {correlation_id})" if correlation_id else ""
-        super().__init__(f"{text}{told}: {next_step}")
+        reference = f" (ININ-Correlation-Id {correlation_id})" if correlation_id else ""
+        super().__init__(f"{text}{reference}: {next_step}")
 
 
 def correlation_id_of(response: Response) -> str | None:

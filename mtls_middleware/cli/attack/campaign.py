@@ -200,8 +200,8 @@ def _attack_directly(campaign: Campaign, direct: Target, forgeries: list[Forgery
         heard = _attack(campaign, replace(DIRECT[0], name=name, title=title), forgery, bare, bare=True, target=direct)
         if heard.reason is not Reason.CERTIFICATE_MISSING:
             read.append(forgery.source.name)
-    told = f"the headers of {', '.join(read)}" if read else "no certificate header at all"
-    campaign.notes.append(f"Past the proxy it shows that the application reads {told}.")
+    what = f"the headers of {', '.join(read)}" if read else "no certificate header at all"
+    campaign.notes.append(f"Past the proxy it shows that the application reads {what}.")
 
 
 def _attack(

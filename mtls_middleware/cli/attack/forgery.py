@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderNames
 from mtls_middleware.cli.wire.message import Header, Headers, Target
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
@@ -32,12 +32,12 @@ class Source:
 
     Attributes:
         name: of ``MTLS_SOURCE``.
-        shape: its headers.
+        header_names: its headers.
         elements: of ``X-Forwarded-Client-Cert``.
     """
 
     name: str
-    shape: HeaderShape
+    header_names: HeaderNames
     elements: int = 1
 
 
@@ -72,14 +72,14 @@ class Forgery:
 
 def forge(source: Source, certificate: x509.Certificate | None, secret_header: str) -> Forgery:
     """Return what the proxy would send for a certificate; for None, for something that is no certificate."""
-    shape = source.shape
-    value = _NO_CERTIFICATE if certificate is None else ENCODERS[shape.encoding](certificate)
-    if shape.encoding is Encoding.XFCC:
+    header_names = source.header_names
+    value = _NO_CERTIFICATE if certificate is None else ENCODERS[header_names.encoding](certificate)
+    if header_names.encoding is Encoding.XFCC:
         value = ",".join([value] * source.elements)
     return Forgery(
         source=source,
-        certificate=(shape.certificate, value),
-        markers=tuple((marker.header, marker.value) for marker in shape.markers if marker.always_set),
+        certificate=(header_names.certificate, value),
+        markers=tuple((marker.header, marker.value) for marker in header_names.markers if marker.always_set),
         secret_header=secret_header,
     )
 
@@ -91,16 +91,16 @@ def forge_everything(sources: Iterable[Source], secret_header: str) -> Forgery:
         for name, value in forge(source, None, secret_header).perfect:
             headers.setdefault(name.lower(), (name, value))
     first, *others = headers.values()
-    shape = HeaderShape(certificate=first[0], encoding=Encoding.URL_PEM)
-    everything = Source(name=EVERYTHING, shape=shape)
+    header_names = HeaderNames(certificate=first[0], encoding=Encoding.URL_PEM)
+    everything = Source(name=EVERYTHING, header_names=header_names)
     return Forgery(source=everything, certificate=first, markers=tuple(others), secret_header=secret_header)
 
 
 def known_sources() -> tuple[Source, ...]:
     """Return every preset; of those with the same headers, the first."""
-    distinct: dict[HeaderShape, Source] = {}
-    for name, shape in PRESETS.items():
-        distinct.setdefault(shape, Source(name=name, shape=shape))
+    distinct: dict[HeaderNames, Source] = {}
+    for name, header_names in PRESETS.items():
+        distinct.setdefault(header_names, Source(name=name, header_names=header_names))
     return tuple(distinct.values())
 
 

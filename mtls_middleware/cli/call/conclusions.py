@@ -145,8 +145,8 @@ def _of_failure(seen: Exchange) -> Meaning:
         case http.client.HTTPException():
             text = f"what came back is not HTTP: {type(error).__name__}"
         case _:
-            told = getattr(error, "strerror", None) or str(error)
-            text = f"{step} failed: {displayed(told)}"
+            cause = getattr(error, "strerror", None) or str(error)
+            text = f"{step} failed: {displayed(cause)}"
     return Meaning(is_success=False, text=text)
 
 

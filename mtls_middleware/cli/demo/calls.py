@@ -24,8 +24,8 @@ class Way(StrEnum):
     PAST_HOP = "past the proxy"
 
 
-class Place(StrEnum):
-    """The place where a call ended."""
+class EndedAt(StrEnum):
+    """Where a call ended."""
 
     HANDSHAKE = "TLS handshake"
     GATE = "gate"
@@ -50,7 +50,7 @@ class Call:
     title: str
     way: Way
     client: str | None
-    must: Place
+    must: EndedAt
     reason: str = ""
     forged: bool = False
     path: str = PATH
@@ -62,14 +62,14 @@ class Outcome:
 
     Attributes:
         call: the call.
-        place: where it ended.
+        ended_at: where it ended.
         status: of the HTTP answer; None where there was none.
         reason: the gate's, or OpenSSL's in words.
         code: what is compared with what must be: the gate's reason, or OpenSSL's verify code.
     """
 
     call: Call
-    place: Place
+    ended_at: EndedAt
     status: int | None
     reason: str
     code: str
@@ -77,57 +77,65 @@ class Outcome:
     @property
     def is_right(self) -> bool:
         """Return whether the call ended exactly as it must."""
-        return (self.place, self.code) == (self.call.must, self.call.reason)
+        return (self.ended_at, self.code) == (self.call.must, self.call.reason)
 
 
 CALLS = (
-    Call(title="the region's certificate", way=Way.TLS, client="good", must=Place.HANDLER),
-    Call(title="no certificate", way=Way.TLS, client=None, must=Place.GATE, reason="certificate_missing"),
-    Call(title="a stranger's certificate", way=Way.TLS, client="stranger", must=Place.HANDSHAKE, reason="20"),
-    Call(title="an expired certificate", way=Way.TLS, client="expired", must=Place.HANDSHAKE, reason="10"),
+    Call(title="the region's certificate", way=Way.TLS, client="good", must=EndedAt.HANDLER),
+    Call(title="no certificate", way=Way.TLS, client=None, must=EndedAt.GATE, reason="certificate_missing"),
+    Call(title="a stranger's certificate", way=Way.TLS, client="stranger", must=EndedAt.HANDSHAKE, reason="20"),
+    Call(title="an expired certificate", way=Way.TLS, client="expired", must=EndedAt.HANDSHAKE, reason="10"),
     Call(
         title="another region's name",
         way=Way.TLS,
         client="other region",
-        must=Place.GATE,
+        must=EndedAt.GATE,
         reason="region_mismatch",
     ),
-    Call(title="a certificate for servers only", way=Way.TLS, client="server only", must=Place.HANDSHAKE, reason="26"),
+    Call(
+        title="a certificate for servers only", way=Way.TLS, client="server only", must=EndedAt.HANDSHAKE, reason="26"
+    ),
     Call(
         title="a spoofed header",
         way=Way.TLS,
         client=None,
-        must=Place.GATE,
+        must=EndedAt.GATE,
         reason="certificate_missing",
         forged=True,
     ),
-    Call(title="a health check, no certificate", way=Way.TLS, client=None, must=Place.OPEN, path=HEALTH),
-    Call(title="the region's certificate", way=Way.HOP, client="good", must=Place.HANDLER),
-    Call(title="no certificate", way=Way.HOP, client=None, must=Place.GATE, reason="certificate_missing"),
-    Call(title="a stranger's certificate", way=Way.HOP, client="stranger", must=Place.GATE, reason="issuer_untrusted"),
-    Call(title="an expired certificate", way=Way.HOP, client="expired", must=Place.GATE, reason="certificate_expired"),
-    Call(title="another region's name", way=Way.HOP, client="other region", must=Place.GATE, reason="region_mismatch"),
+    Call(title="a health check, no certificate", way=Way.TLS, client=None, must=EndedAt.OPEN, path=HEALTH),
+    Call(title="the region's certificate", way=Way.HOP, client="good", must=EndedAt.HANDLER),
+    Call(title="no certificate", way=Way.HOP, client=None, must=EndedAt.GATE, reason="certificate_missing"),
+    Call(
+        title="a stranger's certificate", way=Way.HOP, client="stranger", must=EndedAt.GATE, reason="issuer_untrusted"
+    ),
+    Call(
+        title="an expired certificate", way=Way.HOP, client="expired", must=EndedAt.GATE, reason="certificate_expired"
+    ),
+    Call(
+        title="another region's name", way=Way.HOP, client="other region", must=EndedAt.GATE, reason="region_mismatch"
+    ),
     Call(
         title="a certificate for servers only",
         way=Way.HOP,
         client="server only",
-        must=Place.GATE,
+        must=EndedAt.GATE,
         reason="purpose_mismatch",
     ),
     Call(
         title="a spoofed header",
         way=Way.HOP,
         client=None,
-        must=Place.GATE,
+        must=EndedAt.GATE,
         reason="certificate_missing",
         forged=True,
     ),
-    Call(title="a health check, no certificate", way=Way.HOP, client=None, must=Place.OPEN, path=HEALTH),
+    Call(title="a health check, no certificate", way=Way.HOP, client=None, must=EndedAt.OPEN, path=HEALTH),
     Call(
         title="a spoofed header, past the proxy",
         way=Way.PAST_HOP,
         client=None,
-        must=Place.GATE,
+        must=EndedAt.GATE,
         reason="source_untrusted",
         forged=True,
     ),
@@ -155,11 +163,11 @@ def _make(call: Call, stage: Stage, refusals: HandshakeRefusals, *, correlation_
         answer = _send(base, call.path, headers, context)
     except httpx2.TransportError:
         code, words = refusals.last()
-        return Outcome(call=call, place=Place.HANDSHAKE, status=None, reason=words, code=code)
+        return Outcome(call=call, ended_at=EndedAt.HANDSHAKE, status=None, reason=words, code=code)
     reached = stage.services[base].reached > before
-    place = Place.HANDLER if reached else Place.OPEN if answer.is_success else Place.GATE
+    ended_at = EndedAt.HANDLER if reached else EndedAt.OPEN if answer.is_success else EndedAt.GATE
     reason = "" if answer.is_success else str(answer.json().get("reason"))
-    return Outcome(call=call, place=place, status=answer.status_code, reason=reason, code=reason)
+    return Outcome(call=call, ended_at=ended_at, status=answer.status_code, reason=reason, code=reason)
 
 
 def _headers(correlation_id: str) -> dict[str, str]:

@@ -160,7 +160,7 @@ def tell_clock(differences: list[Difference] | None) -> Finding:
 def _urls(settings: Settings) -> Iterator[str]:
     regions = [find(name) for name in settings.regions]
     hosts = [f"https://{region.login_host}/" for region in regions if region is not None]
-    hosts += [place for place in settings.crl_urls if "://" in place]
+    hosts += [origin for origin in settings.crl_urls if "://" in origin]
     yield from dict.fromkeys(hosts[:HOSTS])
 
 
@@ -170,10 +170,10 @@ def _ask(url: str, settings: Settings, clock: Callable[[], datetime], open_sessi
         response = session.request("HEAD", url)
         after = clock()
     try:
-        told = parsedate_to_datetime(response.headers.get("date", ""))
+        served = parsedate_to_datetime(response.headers.get("date", ""))
     except ValueError:
         return None
-    told = told.replace(tzinfo=told.tzinfo or UTC)
+    served = served.replace(tzinfo=served.tzinfo or UTC)
     middle = before + (after - before) / 2
     # A date is cut to its second, so half of one is added.
-    return Difference(host=urlsplit(url).hostname or url, seconds=(middle - told).total_seconds() - 0.5)
+    return Difference(host=urlsplit(url).hostname or url, seconds=(middle - served).total_seconds() - 0.5)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from mtls_middleware._core.sources.presets import TLS, HeaderShape
+from mtls_middleware._core.sources.presets import TLS, HeaderNames
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.settings import Settings
 
@@ -95,45 +95,47 @@ def installed_version(package: str) -> str | None:
 
 def tell_servers(settings: Settings, version_of: VersionOf = installed_version) -> Iterator[Finding]:
     """Tell what each installed server needs. Which of them runs the application cannot be seen from here."""
-    found = [(server, told) for server in SERVERS if (told := version_of(server.package)) is not None]
+    found = [(server, version) for server in SERVERS if (version := version_of(server.package)) is not None]
     if not found:
         yield _ABOUT.not_checked(
             Check.SERVER_LINE, "no server that is known is installed here", "see docs/servers.md for what yours needs"
         )
-    for server, told in found:
+    for server, version in found:
         if settings.source == TLS:
-            yield from _tls(server, told)
-        elif settings.shape is not None:
-            yield from _long_headers(server, told, settings.source, settings.shape)
-    if settings.shape is not None:
-        yield from _spelling(tuple(found), settings, settings.shape)
-    if settings.shape is not None and version_of("uvicorn") and version_of("httptools"):
+            yield from _tls(server, version)
+        elif settings.header_names is not None:
+            yield from _long_headers(server, version, settings.source, settings.header_names)
+    if settings.header_names is not None:
+        yield from _spelling(tuple(found), settings, settings.header_names)
+    if settings.header_names is not None and version_of("uvicorn") and version_of("httptools"):
         yield _ABOUT.warning(
             Check.SERVER_TRAILERS,
             "uvicorn's own httptools protocol makes headers of trailers, so chunked calls are refused on it, and data "
             "actions send chunked",
             "start uvicorn with --http mtls_middleware.servers.uvicorn:HttpToolsProtocol, or with --http h11",
         )
-    elif settings.shape is not None and version_of("uvicorn"):
+    elif settings.header_names is not None and version_of("uvicorn"):
         yield _ABOUT.ok(Check.SERVER_TRAILERS, "uvicorn parses with h11, which keeps trailers apart")
 
 
-def _tls(server: Server, told: str) -> Iterator[Finding]:
+def _tls(server: Server, version: str) -> Iterator[Finding]:
     if server.line:
         note = f"; {server.note}" if server.note else ""
-        yield _ABOUT.ok(Check.SERVER_LINE, f"{server.package} {told}: {server.line}{note}")
+        yield _ABOUT.ok(Check.SERVER_LINE, f"{server.package} {version}: {server.line}{note}")
     else:
         yield _ABOUT.warning(
             Check.SERVER_LINE,
-            f"{server.package} {told} passes on no certificate, and has no place for an adapter",
+            f"{server.package} {version} passes on no certificate, and has no place for an adapter",
             "if it runs the application, let a proxy end TLS in front of it, and set MTLS_SOURCE: "
             "mtls-middleware proxy-config",
         )
 
 
-def _spelling(found: tuple[tuple[Server, str], ...], settings: Settings, shape: HeaderShape) -> Iterator[Finding]:
+def _spelling(
+    found: tuple[tuple[Server, str], ...], settings: Settings, header_names: HeaderNames
+) -> Iterator[Finding]:
     """Tell which servers are believed, were they to serve WSGI; ASGI keeps the spellings apart."""
-    believing = {ALWAYS, WITH_MARKER} if shape.has_marker else {ALWAYS}
+    believing = {ALWAYS, WITH_MARKER} if header_names.has_marker else {ALWAYS}
     if settings.proxy_drops_underscores:
         believing = {ALWAYS, WITH_MARKER, NEVER}
     believed = [server.package for server, _ in found if server.believes in believing]
@@ -151,11 +153,11 @@ def _spelling(found: tuple[tuple[Server, str], ...], settings: Settings, shape: 
         )
 
 
-def _long_headers(server: Server, told: str, source: str, shape: HeaderShape) -> Iterator[Finding]:
+def _long_headers(server: Server, version: str, source: str, header_names: HeaderNames) -> Iterator[Finding]:
     if not server.long_headers:
         return
-    shown = f"{server.package} {told}"
-    if shape.chain or shape.bundled:
+    shown = f"{server.package} {version}"
+    if header_names.chain or header_names.bundled:
         yield _ABOUT.warning(
             Check.SERVER_LONG_HEADERS,
             f"{shown}: the header of a long chain is too long, {server.most}",

@@ -170,14 +170,14 @@ def _mode(path: Path) -> int | None:
 
 def tell_proxy(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Tell whether the boundary that is configured can hold."""
-    if settings.shape is None:
+    if settings.header_names is None:
         yield from _without_headers(settings)
         return
     yield from _networks(settings)
     yield from _secret(settings)
     yield from _forwarded(settings, environ)
-    if settings.shape.has_marker:
-        markers = ", ".join(marker.header for marker in settings.shape.markers if marker.always_set)
+    if settings.header_names.has_marker:
+        markers = ", ".join(marker.header for marker in settings.header_names.markers if marker.always_set)
         yield _ABOUT_PROXY.ok(Check.PROXY_MARKER, f"{settings.source} must set {displayed(markers)} on every request")
     else:
         yield _ABOUT_PROXY.ok(

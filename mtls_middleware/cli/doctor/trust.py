@@ -258,7 +258,7 @@ def tell_revocation(
     """Tell what is known of revocation.
 
     Args:
-        views: one for each place of lists.
+        views: one for each origin of CRLs.
         mode: of MTLS_REVOCATION.
         now: aware, UTC.
         offline: nobody was asked.

@@ -13,7 +13,7 @@ from mtls_middleware._core.connection import Connection, Interface, collect
 from mtls_middleware._core.decision import Accepted, Decision, RejectionError, RevocationState
 from mtls_middleware._core.revocation import check
 from mtls_middleware._core.sources import source_of
-from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderNames
 from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._io.files import InputError, NotACertificateError
 from mtls_middleware._trust.files import reading
@@ -198,8 +198,8 @@ def _why_unknown(
 
 def _presented(connection: Connection, settings: Settings) -> PresentedChain | None:
     """Read the certificates, to show them; if they cannot be read, the decision says why."""
-    source = source_of(settings.source, settings.shape, settings.xfcc_elements)
-    fields = collect(connection, source.shape.headers if source.shape is not None else frozenset())
+    source = source_of(settings.source, settings.header_names, settings.xfcc_elements)
+    fields = collect(connection, source.header_names.headers if source.header_names is not None else frozenset())
     try:
         read = source.read(connection, fields, settings.max_chain)
         return None if read is None else parse_chain(source.decode(read, settings.max_chain))
@@ -208,24 +208,24 @@ def _presented(connection: Connection, settings: Settings) -> PresentedChain | N
 
 
 def _connection(given: Given, settings: Settings) -> Connection:
-    shape = settings.shape
+    header_names = settings.header_names
     return Connection(
         interface=Interface.ASGI,
         path="/",
         raw_path=b"/",
         root_path="",
-        headers=() if shape is None else _headers(given.header or b"", shape, settings),
+        headers=() if header_names is None else _headers(given.header or b"", header_names, settings),
         client=("192.0.2.1", 443),
         tls={"client_cert_chain": tuple(map(_pem, given.ders))},
     )
 
 
-def _headers(value: bytes, shape: HeaderShape, settings: Settings) -> tuple[tuple[bytes, bytes], ...]:
+def _headers(value: bytes, header_names: HeaderNames, settings: Settings) -> tuple[tuple[bytes, bytes], ...]:
     """Return what a proxy sends whose own verification succeeded."""
-    markers = {marker.header: marker.value.encode() for marker in shape.markers if marker.always_set}
+    markers = {marker.header: marker.value.encode() for marker in header_names.markers if marker.always_set}
     secret = settings.proxy_secret
     proof = {} if secret is None else {secret.header: _BOUNDARY.encode()}
-    sent = {shape.certificate: value} | markers | proof
+    sent = {header_names.certificate: value} | markers | proof
     return tuple((name.lower().encode("ascii"), content) for name, content in sent.items())
 
 

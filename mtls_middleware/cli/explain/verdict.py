@@ -130,9 +130,9 @@ def _refusal(refused: Rejected, steps: Sequence[Step], console: Console) -> None
     status = refusal(refused.reason, None).status
     console.print(Text(f"Refused with {status.value} {status.phrase}: {refused.reason}.", style="bold red"))
     advice = ADVICE[refused.reason]
-    is_told = any(step.outcome is Outcome.FAILED for step in steps)
+    is_shown = any(step.outcome is Outcome.FAILED for step in steps)
     for label, text in (
-        ("because", "" if is_told else displayed(refused.detail)),
+        ("because", "" if is_shown else displayed(refused.detail)),
         ("means", advice.happened),
         ("what to do", advice.fix),
     ):

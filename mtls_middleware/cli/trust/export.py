@@ -1,9 +1,11 @@
-"""Anchors and CRLs in the forms that proxies read, and a file that is replaced as a whole."""
+"""The command ``trust export``: anchors and CRLs in the forms that proxies read."""
 
 import os
 import re
 import stat
+import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
@@ -17,8 +19,11 @@ from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.der import content_of
+from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.trust.show import FAILED
 from mtls_middleware.composition import Secrets, store_of
 from mtls_middleware.display import displayed
+from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.settings import Settings
 
 EVERYBODY = 0o644
@@ -47,6 +52,49 @@ _HEADS = {
 }
 
 
+def run_export(form: Format, output: Path | None, crl: Path | None, *, force: bool) -> int:
+    """Write anchors, and lists if they are wanted, and return the exit status.
+
+    Args:
+        form: who is to read it.
+        output: a file for the anchors; None for standard output.
+        crl: a file for the revocation lists; None for none.
+        force: also replace a file that holds something else.
+    """
+    settings = Settings.from_env()
+    guard = Guard.silent(settings)
+    guard.load()
+    snapshot, now = guard.snapshot, utc_now()
+    text = bundle(snapshot, form, now) if snapshot is not None else ""
+    if not text:
+        sys.stderr.write("There is no anchor to export: all have expired.\n")
+        return FAILED
+    lists = ""
+    if crl is not None and snapshot is not None:
+        lists = crls_of(settings, snapshot)
+        if not lists:
+            sys.stderr.write("No CRL is known yet: run mtls-middleware trust refresh.\n")
+            return FAILED
+    try:
+        _write_all({output: text, crl: lists} if output is not None else {crl: lists}, force=force)
+    except (OSError, NotOursError) as error:
+        sys.stderr.write(f"cannot be written: {displayed(str(error), 1_024)}\n")
+        return WRONG
+    if output is None:
+        sys.stdout.write(text)
+    return 0
+
+
+def _write_all(contents: Mapping[Path | None, str], *, force: bool) -> None:
+    """Look at every file before the first one is replaced."""
+    wanted = {path: text for path, text in contents.items() if path is not None}
+    if not force:
+        for path in wanted:
+            require_ours(path)
+    for path, text in wanted.items():
+        write(text, path)
+
+
 def bundle(snapshot: TrustSnapshot, form: Format, now: datetime) -> str:
     """Return the anchors that are valid now, or will be, and configured intermediates."""
     anchors = [anchor for anchor in snapshot.anchors if anchor.not_after >= now]
@@ -65,7 +113,7 @@ def crls_of(settings: Settings, snapshot: TrustSnapshot) -> str:
     Their bytes are where they were read from: files of the operator, and the state.
     """
     contents = [entry.content for entry in store_of(settings, Secrets.read(settings, [])).entries(Kind.CRL)]
-    contents += [Path(place).read_bytes() for place in settings.crl_urls if "://" not in place]
+    contents += [Path(origin).read_bytes() for origin in settings.crl_urls if "://" not in origin]
     in_force = {one.fingerprint_sha256 for one in snapshot.crls.crls}
     ders = {}
     for content in contents:

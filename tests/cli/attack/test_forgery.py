@@ -10,7 +10,7 @@ from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.connection import Connection, collect
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.sources.headers import HeaderSource
-from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderNames
 from mtls_middleware.cli.attack.forgery import (
     Forgery,
     Source,
@@ -30,7 +30,7 @@ SECRET_HEADER = "X-MTLS-Proxy-Secret"
 SHAPES = {
     **PRESETS,
     **{
-        f"custom {encoding}": HeaderShape(
+        f"custom {encoding}": HeaderNames(
             certificate="X-C", encoding=encoding, bundled=encoding in {Encoding.XFCC, Encoding.B64_DER_LIST}
         )
         for encoding in Encoding
@@ -43,9 +43,11 @@ def connection(forgery: Forgery) -> Connection:
 
 
 def read(forgery: Forgery) -> tuple[bytes, ...]:
-    source = HeaderSource(name=forgery.source.name, shape=forgery.source.shape, xfcc_elements=forgery.source.elements)
+    source = HeaderSource(
+        name=forgery.source.name, header_names=forgery.source.header_names, xfcc_elements=forgery.source.elements
+    )
     call = connection(forgery)
-    fields = collect(call, source.shape.headers)
+    fields = collect(call, source.header_names.headers)
     assert source.upstream_failure(call, fields) is None
     presented = source.read(call, fields, 5)
     assert presented is not None
@@ -56,7 +58,7 @@ def read(forgery: Forgery) -> tuple[bytes, ...]:
 @pytest.mark.parametrize("name", SHAPES)
 def test_what_is_forged_for_a_source_is_what_the_source_reads(name: str, elements: int) -> None:
     certificate = stranger()
-    source = Source(name=name, shape=SHAPES[name], elements=elements)
+    source = Source(name=name, header_names=SHAPES[name], elements=elements)
 
     forgery = forge(source, certificate, SECRET_HEADER)
 
@@ -65,7 +67,7 @@ def test_what_is_forged_for_a_source_is_what_the_source_reads(name: str, element
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_what_is_no_certificate_is_malformed_for_each_source(name: str) -> None:
-    forgery = forge(Source(name=name, shape=SHAPES[name]), None, SECRET_HEADER)
+    forgery = forge(Source(name=name, header_names=SHAPES[name]), None, SECRET_HEADER)
 
     with pytest.raises(RejectionError) as rejection:
         parse_chain(read(forgery))
@@ -81,7 +83,7 @@ def test_everything_holds_each_header_once() -> None:
 
     names = [name.lower() for name, _ in everything.perfect]
     assert len(names) == len(set(names))
-    assert {shape.certificate.lower() for shape in PRESETS.values()} <= set(names)
+    assert {header_names.certificate.lower() for header_names in PRESETS.values()} <= set(names)
 
 
 @pytest.mark.parametrize("form", ["pem", "der"])

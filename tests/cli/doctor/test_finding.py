@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mtls_middleware.cli.doctor import verb
+from mtls_middleware.cli.doctor import doctor
 from mtls_middleware.cli.doctor.finding import Check, Finding, Severity, Topic, conclusion, show_findings
 from tests.cli.doctor.deployment import Deployment
 
@@ -63,7 +63,7 @@ def test_the_last_line_tells_what_matters(severities: tuple[Severity, ...], word
 def test_for_a_script_it_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environ = {**Deployment(folder=tmp_path).environ, "MTLS_TRUST": "/nowhere/us-east-1.pem"}
 
-    assert verb.run_examination(offline=True, as_json=True, environ=environ) == 1
+    assert doctor.run_examination(offline=True, as_json=True, environ=environ) == 1
 
     told = json.loads(capsys.readouterr().out)
     assert told["status"] == 1
@@ -72,6 +72,6 @@ def test_for_a_script_it_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_sound_deployment_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verb.run_examination(offline=True, as_json=False, environ=Deployment(folder=tmp_path).environ) == 0
+    assert doctor.run_examination(offline=True, as_json=False, environ=Deployment(folder=tmp_path).environ) == 0
 
     assert "us-east-1.pem vouches for us-east-1: 1 root" in " ".join(capsys.readouterr().out.split())

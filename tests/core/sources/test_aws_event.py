@@ -18,8 +18,8 @@ PEM = good_client().pem
 OTHER = regional_ca().pem
 
 
-def _event(**places: Any) -> dict[str, Any]:
-    return {"requestContext": {place: {"clientCert": {"clientCertPem": text}} for place, text in places.items()}}
+def _event(**contexts: Any) -> dict[str, Any]:
+    return {"requestContext": {key: {"clientCert": {"clientCertPem": text}} for key, text in contexts.items()}}
 
 
 def _read(event: Any) -> Presented | None:
@@ -102,4 +102,4 @@ def test_the_gateway_has_no_complaint() -> None:
 
 def test_the_source_reads_no_header() -> None:
     assert source_of("aws-api-gateway", None, 1) == SOURCE
-    assert (SOURCE.name, SOURCE.shape) == ("aws-api-gateway", None)
+    assert (SOURCE.name, SOURCE.header_names) == ("aws-api-gateway", None)

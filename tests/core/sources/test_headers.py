@@ -9,7 +9,7 @@ from mtls_middleware._core.connection import Fields, collect
 from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presented import Presented
-from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderShape, Marker
+from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderNames, Marker
 from tests.core.certs import good_client, regional_ca
 from tests.core.encoders import ENCODERS, xfcc
 from tests.core.requests import request
@@ -21,11 +21,11 @@ DERS = (LEAF, OTHER)
 
 
 def _source(name: str) -> HeaderSource:
-    return HeaderSource(name=name, shape=PRESETS[name])
+    return HeaderSource(name=name, header_names=PRESETS[name])
 
 
 def _fields(source: HeaderSource, headers: dict[str, bytes]) -> Fields:
-    return collect(request(*((name.encode(), value) for name, value in headers.items())), source.shape.headers)
+    return collect(request(*((name.encode(), value) for name, value in headers.items())), source.header_names.headers)
 
 
 def _read(source: HeaderSource, headers: dict[str, bytes]) -> Presented | None:
@@ -89,10 +89,10 @@ ENCODINGS = [encoding for encoding in Encoding if encoding is not Encoding.XFCC]
 
 
 def _shaped(encoding: Encoding, *, bundled: bool = False, chain: bool = False) -> HeaderSource:
-    shape = HeaderShape(
+    header_names = HeaderNames(
         certificate="X-Cert", encoding=encoding, chain=("X-Chain-0", "X-Chain-1") if chain else (), bundled=bundled
     )
-    return HeaderSource(name="custom", shape=shape)
+    return HeaderSource(name="custom", header_names=header_names)
 
 
 def _parts(*values: str) -> Presented:
@@ -149,7 +149,7 @@ def test_xfcc_holds_everything_itself() -> None:
 
 def test_the_number_of_xfcc_elements_is_that_of_the_settings() -> None:
     element = xfcc(DERS)
-    source = HeaderSource(name="envoy", shape=PRESETS["envoy"], xfcc_elements=2)
+    source = HeaderSource(name="envoy", header_names=PRESETS["envoy"], xfcc_elements=2)
     assert source.decode(_parts(f"{element},{element}"), LIMIT)[0] == LEAF
 
 
@@ -184,7 +184,7 @@ def test_googles_error_may_be_absent() -> None:
 def test_a_marker_behind_one_that_may_be_absent_counts() -> None:
     markers = (Marker(header="X-Error", value="", always_set=False), Marker(header="X-Verify", value="1"))
     source = HeaderSource(
-        name="custom", shape=HeaderShape(certificate="X-Cert", encoding=Encoding.B64_DER, markers=markers)
+        name="custom", header_names=HeaderNames(certificate="X-Cert", encoding=Encoding.B64_DER, markers=markers)
     )
     assert source.upstream_failure(request(), _fields(source, {})) is not None
 
@@ -242,7 +242,7 @@ def test_a_marker_that_is_absent_is_a_complaint(name: str, header: str) -> None:
 def test_a_marker_that_came_twice_is_a_complaint(name: str, header: str) -> None:
     source = _source(name)
     headers = [(other.encode(), value) for other, value in CONTENT[name].items()]
-    fields = collect(request(*headers, (header.encode(), CONTENT[name][header])), source.shape.headers)
+    fields = collect(request(*headers, (header.encode(), CONTENT[name][header])), source.header_names.headers)
     assert source.upstream_failure(request(), fields) is not None
 
 
@@ -253,6 +253,6 @@ def test_a_complaint_says_what_came() -> None:
 
 
 def test_a_header_whose_own_name_has_an_underscore_is_not_its_own_twin() -> None:
-    shape = HeaderShape(certificate="SSL_CLIENT_CERT", encoding=Encoding.B64_DER)
+    header_names = HeaderNames(certificate="SSL_CLIENT_CERT", encoding=Encoding.B64_DER)
     connection = request((b"ssl_client_cert", b"x"))
-    assert collect(connection, shape.headers)["SSL_CLIENT_CERT"].single == b"x"
+    assert collect(connection, header_names.headers)["SSL_CLIENT_CERT"].single == b"x"

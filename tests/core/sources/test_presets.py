@@ -4,7 +4,7 @@ import pytest
 
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.headers import HeaderSource
-from mtls_middleware._core.sources.presets import NAMES, PRESETS, Encoding, HeaderShape, Marker
+from mtls_middleware._core.sources.presets import NAMES, PRESETS, Encoding, HeaderNames, Marker
 
 Row = tuple[str, str, tuple[str, ...], dict[str, str]]
 
@@ -57,9 +57,9 @@ BUNDLED = {"envoy", "azure-container-apps", "traefik", "aws-alb-passthrough"}
 """Proxies that write the chain into the header of the certificate."""
 
 
-def _row(shape: HeaderShape) -> Row:
-    markers = {marker.header: marker.value for marker in shape.markers}
-    return shape.certificate, str(shape.encoding), shape.chain, markers
+def _row(header_names: HeaderNames) -> Row:
+    markers = {marker.header: marker.value for marker in header_names.markers}
+    return header_names.certificate, str(header_names.encoding), header_names.chain, markers
 
 
 def test_each_preset_is_in_both_tables() -> None:
@@ -76,19 +76,19 @@ def test_the_sources_are_the_presets_and_three_more() -> None:
 
 
 def test_the_header_holds_the_chain_where_the_contract_says_in_it() -> None:
-    bundled = {name for name, shape in PRESETS.items() if shape.bundled}
+    bundled = {name for name, names in PRESETS.items() if names.bundled}
     assert bundled == BUNDLED, f"if the chain is in the certificate's header, add the proxy to BUNDLED in {FILE}"
 
 
 def test_only_googles_error_may_be_absent() -> None:
-    optional = {marker.header for shape in PRESETS.values() for marker in shape.markers if not marker.always_set}
+    optional = {marker.header for names in PRESETS.values() for marker in names.markers if not marker.always_set}
     assert optional == {"X-Client-Cert-Error"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_makes_a_source_of_headers(name: str) -> None:
     source = source_of(name, PRESETS[name], 1)
-    assert source == HeaderSource(name=name, shape=PRESETS[name], xfcc_elements=1)
+    assert source == HeaderSource(name=name, header_names=PRESETS[name], xfcc_elements=1)
 
 
 def test_a_source_names_every_header_that_it_reads() -> None:
@@ -109,4 +109,4 @@ def test_a_source_names_every_header_that_it_reads() -> None:
     ],
 )
 def test_a_marker_counts_if_the_proxy_always_sets_it(markers: tuple[Marker, ...], *, has: bool) -> None:
-    assert HeaderShape(certificate="X-Cert", encoding=Encoding.B64_DER, markers=markers).has_marker is has
+    assert HeaderNames(certificate="X-Cert", encoding=Encoding.B64_DER, markers=markers).has_marker is has

@@ -153,4 +153,4 @@ def test_no_error_is_no_complaint(extension: dict[str, Any] | None) -> None:
 
 def test_the_source_reads_no_header() -> None:
     assert source_of("tls", None, 1) == SOURCE
-    assert (SOURCE.name, SOURCE.shape) == ("tls", None)
+    assert (SOURCE.name, SOURCE.header_names) == ("tls", None)

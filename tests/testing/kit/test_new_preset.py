@@ -6,14 +6,14 @@ import pytest
 
 from mtls_middleware import ConfigurationError, Settings
 from mtls_middleware._core.sources import presets
-from mtls_middleware._core.sources.presets import Encoding, HeaderShape, Marker
+from mtls_middleware._core.sources.presets import Encoding, HeaderNames, Marker
 from mtls_middleware.cli.attack.forgery import known_sources
 from mtls_middleware.testing import present
 from mtls_middleware.testing.plugin import DataActionClient
 from tests.documentation import settings_page
 
 NAME = "acme-gateway"
-SHAPE = HeaderShape(
+SHAPE = HeaderNames(
     certificate="X-Acme-Cert",
     encoding=Encoding.B64_DER,
     markers=(Marker(header="X-Acme-Verify", value="ok"),),
@@ -62,7 +62,7 @@ def test_its_headers_cannot_be_those_of_anything_else() -> None:
 
 
 def test_doctor_forges_it() -> None:
-    assert {source.name: source.shape for source in known_sources()}[NAME] == SHAPE
+    assert {source.name: source.header_names for source in known_sources()}[NAME] == SHAPE
 
 
 def test_the_reference_has_a_row() -> None:

@@ -8,17 +8,20 @@ import pytest
 from mtls_middleware import Reason
 from mtls_middleware._core.connection import Connection, Interface, collect
 from mtls_middleware._core.sources import source_of
-from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderShape
+from mtls_middleware._core.sources.presets import AWS_API_GATEWAY, CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderNames
 from mtls_middleware.testing import ClientCertificate, RegionalCA, present
 from mtls_middleware.testing.plugin import DataActionClient
 
 SERVICES = ["fastapi_service:app", "flask_service:app"]
-COMPLAIN = [TLS, *(name for name, shape in PRESETS.items() if shape.markers)]
+COMPLAIN = [TLS, *(name for name, names in PRESETS.items() if names.markers)]
 SILENT = [name for name in NAMES if name not in {CUSTOM, *COMPLAIN}]
-LEAF_ONLY = {*(name for name, shape in PRESETS.items() if not shape.chain and not shape.bundled), AWS_API_GATEWAY}
+LEAF_ONLY = {
+    *(name for name, names in PRESETS.items() if not names.chain and not names.bundled),
+    AWS_API_GATEWAY,
+}
 
 SHAPES = [
-    HeaderShape(certificate="X-Own", encoding=encoding, bundled=encoding in {Encoding.XFCC, Encoding.B64_DER_LIST})
+    HeaderNames(certificate="X-Own", encoding=encoding, bundled=encoding in {Encoding.XFCC, Encoding.B64_DER_LIST})
     for encoding in Encoding
 ]
 
@@ -104,9 +107,9 @@ class TestChains:
     def test_some_proxies_hand_over_the_leaf_alone(self, source: str, chained: ClientCertificate) -> None:
         assert read(source, PRESETS.get(source), chained) == (chained.der,)
 
-    @pytest.mark.parametrize("shape", SHAPES, ids=[shape.encoding for shape in SHAPES])
-    def test_every_encoding_can_be_described(self, shape: HeaderShape, chained: ClientCertificate) -> None:
-        assert read(CUSTOM, shape, chained)[0] == chained.der
+    @pytest.mark.parametrize("header_names", SHAPES, ids=[header_names.encoding for header_names in SHAPES])
+    def test_every_encoding_can_be_described(self, header_names: HeaderNames, chained: ClientCertificate) -> None:
+        assert read(CUSTOM, header_names, chained)[0] == chained.der
 
 
 @pytest.mark.parametrize("source", ["nginks", ""])
@@ -136,9 +139,9 @@ def ders(client: ClientCertificate) -> tuple[bytes, ...]:
     )
 
 
-def read(name: str, shape: HeaderShape | None, client: ClientCertificate) -> tuple[bytes, ...]:
+def read(name: str, header_names: HeaderNames | None, client: ClientCertificate) -> tuple[bytes, ...]:
     """Return what the package's own source makes of a presentation."""
-    presentation = present(name, client, shape=shape)
+    presentation = present(name, client, header_names=header_names)
     connection = Connection(
         interface=Interface.ASGI,
         path="/",
@@ -149,8 +152,8 @@ def read(name: str, shape: HeaderShape | None, client: ClientCertificate) -> tup
         tls=presentation.tls,
         event=presentation.event,
     )
-    source = source_of(name, shape, 1)
-    fields = collect(connection, shape.headers if shape else frozenset())
+    source = source_of(name, header_names, 1)
+    fields = collect(connection, header_names.headers if header_names else frozenset())
     found = source.read(connection, fields, 5)
     assert found is not None
     assert source.upstream_failure(connection, fields) is None

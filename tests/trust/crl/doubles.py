@@ -64,13 +64,13 @@ class Bench:
     trust: AuthorityTrust
     host: Host = field(default_factory=Host)
     memory: Memory = field(default_factory=Memory)
-    places: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     now: datetime = NOW
     woken: int = 0
 
     def __post_init__(self) -> None:
         self.revocations = Revocations(
-            places=self.places,
+            origins=self.origins,
             fetch=self.host,
             store=self.memory,
             interval=INTERVAL,

@@ -55,7 +55,7 @@ def test_what_comes_from_a_learned_address_revokes_and_replaces_nothing(make: Ma
 def test_what_comes_from_the_operator_revokes_too(make: Make, tmp_path: Path) -> None:
     file = tmp_path / "region.crl"
     file.write_bytes(make([CLIENT]))
-    worker = Bench(genesys(CA), places=(str(file),))
+    worker = Bench(genesys(CA), origins=(str(file),))
     worker.recall()
     assert worker.verdict(CLIENT) is REVOKED
     assert worker.verdict(CA.client(crl_url=A)) is UNKNOWN
@@ -64,7 +64,7 @@ def test_what_comes_from_the_operator_revokes_too(make: Make, tmp_path: Path) ->
 
 def test_a_crl_of_the_operators_that_can_only_revoke_is_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "region.crl"
-    worker = Bench(genesys(CA), places=(str(file),))
+    worker = Bench(genesys(CA), origins=(str(file),))
     for content, why in (
         (crl(CA, extensions=DELTA), "is a delta CRL"),
         (edited(CA, crl(CA), lambda fields: [*fields[:4], *fields[5:]]), "has no nextUpdate"),
@@ -81,7 +81,7 @@ def test_a_crl_of_the_operators_that_can_only_revoke_is_a_warning(tmp_path: Path
 def test_a_crl_of_the_operators_that_can_only_revoke_leaves_the_rest_to_the_network(tmp_path: Path) -> None:
     file = tmp_path / "region.crl"
     file.write_bytes(crl(CA, extensions=DELTA))
-    worker = Bench(genesys(CA), Host({A: crl(CA)}), places=(str(file),))
+    worker = Bench(genesys(CA), Host({A: crl(CA)}), origins=(str(file),))
     worker.learn(CLIENT)
     worker.refresh()
     assert worker.host.asked == [A]
@@ -236,7 +236,7 @@ def test_one_usable_address_is_enough() -> None:
 def test_a_crl_of_the_operators_answers_for_it(tmp_path: Path) -> None:
     file = tmp_path / "region.crl"
     file.write_bytes(crl(CA))
-    worker = Bench(genesys(CA), places=(str(file),))
+    worker = Bench(genesys(CA), origins=(str(file),))
     worker.learn(_client(_uri("ldap://crl.example/cn")))
     worker.refresh()
     assert worker.revocations.warnings == ()

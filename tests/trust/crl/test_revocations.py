@@ -38,7 +38,7 @@ def at(*points: tuple[str, ...], ca: RegionalCA = CA) -> ClientCertificate:
 def bench(*places: str, **lists: bytes | None) -> Bench:
     """Return a worker and a host with lists under the addresses `A` and `B`."""
     known = {"a": A, "b": B}
-    return Bench(genesys(CA), Host({known[name]: content for name, content in lists.items()}), places=places)
+    return Bench(genesys(CA), Host({known[name]: content for name, content in lists.items()}), origins=places)
 
 
 # --- learning -----------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def test_what_was_learned_below_an_anchor_that_is_gone_is_forgotten() -> None:
 def test_an_intermediates_address_is_learned_too() -> None:
     lower = CA.intermediate()
     client = lower.client(crl_url=A)
-    worker = Bench(custom(CA), Host({A: crl(lower), B: crl(CA)}), places=(B,))
+    worker = Bench(custom(CA), Host({A: crl(lower), B: crl(CA)}), origins=(B,))
     worker.learn(client)
     worker.refresh()
     assert worker.verdict(client) is GOOD
@@ -428,7 +428,7 @@ def test_each_file_of_a_folder_is_a_list_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a.crl").write_bytes(crl(CA))
     (tmp_path / "b.crl").write_bytes(crl(lower))
     (tmp_path / "notes.txt").write_bytes(b"notes")
-    worker = Bench(custom(CA), places=(str(tmp_path),))
+    worker = Bench(custom(CA), origins=(str(tmp_path),))
     worker.recall()
     assert worker.verdict(lower.client()) is GOOD
     assert len(worker.revocations.problems) == 1
@@ -453,7 +453,7 @@ def test_a_list_larger_than_other_files_is_read(tmp_path: Path) -> None:
 def test_a_list_of_a_callers_own_ca_waits_for_the_caller() -> None:
     lower = CA.intermediate()
     client = lower.client()
-    worker = Bench(custom(CA), Host({A: crl(lower, [client]), B: crl(CA)}), places=(A, B))
+    worker = Bench(custom(CA), Host({A: crl(lower, [client]), B: crl(CA)}), origins=(A, B))
     worker.refresh()
     assert worker.verdict(client) is REVOKED
 
@@ -462,7 +462,7 @@ def test_a_forged_list_that_waited_is_dropped_when_its_ca_is_known() -> None:
     lower = CA.intermediate()
     client = lower.client(crl_url=B)
     forged = crl(lower, [client], number=9, key=new_ca().private_key)
-    worker = Bench(custom(CA), Host({A: forged, B: crl(lower)}), places=(A,))
+    worker = Bench(custom(CA), Host({A: forged, B: crl(lower)}), origins=(A,))
     worker.refresh()
     assert len(worker.revocations.crls([worker.trust])) == 1
     worker.learn(client)
@@ -576,7 +576,7 @@ def test_a_list_in_the_store_from_a_place_that_nobody_asks_any_more_still_counts
 
 def test_no_store_is_needed() -> None:
     host = Host({A: crl(CA)})
-    revocations = Revocations(places=[A], fetch=host)
+    revocations = Revocations(origins=[A], fetch=host)
     refresh(revocations, genesys(CA), NOW)
     assert len(revocations.crls([genesys(CA)])) == 1
 
@@ -607,7 +607,7 @@ def test_configured_intermediates_are_known_cas() -> None:
     lower = CA.intermediate()
     client = lower.client()
     trust = digicert(CA, pins=[pin(client)], intermediates=client.chain)
-    worker = Bench(trust, Host({A: crl(lower)}), places=(A,))
+    worker = Bench(trust, Host({A: crl(lower)}), origins=(A,))
     worker.refresh()
     assert lower.certificate in worker.revocations.crls([trust]).issuers
 

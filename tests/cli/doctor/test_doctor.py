@@ -7,7 +7,7 @@ import pytest
 
 from mtls_middleware._core.sources.presets import Encoding, Marker
 from mtls_middleware.cli.attack.forgery import known_sources
-from mtls_middleware.cli.doctor.verb import make_plan, run_doctor
+from mtls_middleware.cli.doctor.doctor import make_plan, run_doctor
 from mtls_middleware.cli.options import DoctorOptions
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
@@ -97,8 +97,8 @@ def test_what_the_environment_overrides_is_forged() -> None:
 
     (source,) = make_plan(DoctorOptions(url=URL), URL, environ).sources
 
-    assert (source.shape.certificate, source.shape.encoding) == ("X-Ours", Encoding.B64_DER)
-    assert source.shape.markers == (Marker(header="X-Ok", value="yes"),)
+    assert (source.header_names.certificate, source.header_names.encoding) == ("X-Ours", Encoding.B64_DER)
+    assert source.header_names.markers == (Marker(header="X-Ok", value="yes"),)
 
 
 def test_an_option_goes_before_the_environment() -> None:
@@ -106,7 +106,7 @@ def test_an_option_goes_before_the_environment() -> None:
 
     (source,) = make_plan(DoctorOptions(url=URL, source="caddy"), URL, environ).sources
 
-    assert source.shape.certificate == "X-SSL-Client-Cert"
+    assert source.header_names.certificate == "X-SSL-Client-Cert"
 
 
 @pytest.mark.parametrize(

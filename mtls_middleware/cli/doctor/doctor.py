@@ -19,7 +19,7 @@ from mtls_middleware.cli.wire.message import Target, method_of
 from mtls_middleware.cli.wire.tls import client_context
 from mtls_middleware.errors import ConfigurationError, MTLSError
 from mtls_middleware.settings.reader import DEFAULT_PREFIX, Reader
-from mtls_middleware.settings.sources import header_shape, source_name
+from mtls_middleware.settings.sources import header_names_of, source_name
 from mtls_middleware.settings.values import whole_number
 
 _SHAPE = ("SOURCE", "HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE", "XFCC_ELEMENTS")
@@ -109,11 +109,11 @@ def _sources(options: DoctorOptions, reader: Reader) -> tuple[Source, ...]:
     if options.all_sources or not reader.is_set("SOURCE"):
         return known_sources()
     name = reader.one("SOURCE", source_name)
-    shape = header_shape(reader, name)
+    header_names = header_names_of(reader, name)
     elements = reader.one("XFCC_ELEMENTS", whole_number(1, 16)) or 1
-    if name is None or shape is None:
+    if name is None or header_names is None:
         return known_sources()  # the certificate comes in no header, so none must be believed
-    return (Source(name=name, shape=shape, elements=elements),)
+    return (Source(name=name, header_names=header_names, elements=elements),)
 
 
 def _certificate(options: DoctorOptions, reader: Reader) -> tuple[str, x509.Certificate | None]:

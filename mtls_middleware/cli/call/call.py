@@ -61,8 +61,7 @@ def run_call(options: CallOptions) -> int:
     shown = credentials.title if target.is_tls else "none, over plain HTTP"
     correlation_id = displayed(_correlation_id(headers))
     if options.as_json:
-        told = facts(options.url, shown, correlation_id, seen, meaning, warnings)
-        print_json(told)
+        print_json(facts(options.url, shown, correlation_id, seen, meaning, warnings))
     else:
         show(f"{method} {displayed(options.url)}", shown, correlation_id, seen, meaning, warnings)
     return 0 if meaning.is_success else 1

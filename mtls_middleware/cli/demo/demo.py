@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from mtls_middleware.cli.demo.calls import Outcome, Place, Way, make_calls
+from mtls_middleware.cli.demo.calls import EndedAt, Outcome, Way, make_calls
 from mtls_middleware.cli.demo.stage import listening, staged
 from mtls_middleware.cli.page import console_for, heading, line, print_json, table
 from mtls_middleware.display import displayed
@@ -22,10 +22,10 @@ _TABLES = {
 _COLUMNS = {"the caller presents": 32, "ends at": 13, "answer": 6, "reason": 35, "": 5}
 
 _COLOURS = {
-    Place.HANDSHAKE: "yellow",
-    Place.GATE: "yellow",
-    Place.HANDLER: "green",
-    Place.OPEN: "cyan",
+    EndedAt.HANDSHAKE: "yellow",
+    EndedAt.GATE: "yellow",
+    EndedAt.HANDLER: "green",
+    EndedAt.OPEN: "cyan",
 }
 
 
@@ -51,7 +51,7 @@ def _facts(outcome: Outcome) -> dict[str, object]:
     return {
         "call": outcome.call.title,
         "way": str(outcome.call.way),
-        "ended_at": str(outcome.place),
+        "ended_at": str(outcome.ended_at),
         "status": outcome.status,
         "reason": outcome.reason,
         "as_it_must": outcome.is_right,
@@ -85,7 +85,7 @@ def _columns(console: Console) -> list[Column]:
 def _cells(outcome: Outcome) -> tuple[str | Text, ...]:
     return (
         outcome.call.title,
-        Text(outcome.place, style=_COLOURS[outcome.place]),
+        Text(outcome.ended_at, style=_COLOURS[outcome.ended_at]),
         "closed" if outcome.status is None else str(outcome.status),
         displayed(outcome.reason),
         Text("ok", style="green") if outcome.is_right else Text("WRONG", style="bold red"),

@@ -38,7 +38,7 @@ def run_dev_ca(folder: Path, *, region: str, force: bool) -> int:
         write(absolute, items, force=force)
     except OSError as error:
         raise MTLSError(f"{displayed(error.filename or str(absolute))}: {error.strerror or error}") from error
-    sys.stdout.write(_told(folder, known.aws_region, len(items)))
+    sys.stdout.write(_next_steps(folder, known.aws_region, len(items)))
     sys.stderr.write(f"{WARNING}\n")
     return 0
 
@@ -64,7 +64,7 @@ def write(folder: Path, items: tuple[Item, ...], *, force: bool) -> None:
             file.write(item.content)
 
 
-def _told(folder: Path, region: str, count: int) -> str:
+def _next_steps(folder: Path, region: str, count: int) -> str:
     """Return what to do next. Commands name the folder as it was given, unless that were a bare name for `.`."""
     named = folder if folder.parts else folder.absolute()
     exports = str(named / EXPORTS)

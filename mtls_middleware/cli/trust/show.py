@@ -1,0 +1,192 @@
+"""The command ``trust show``: the trust in force."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+
+from mtls_middleware._core.trust import Anchor, Pin
+from mtls_middleware.cli.page import console_for, counted, heading, line, print_json
+from mtls_middleware.display import displayed
+from mtls_middleware.guard import Guard, utc_now
+from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
+from mtls_middleware.settings import Settings
+
+FAILED = 1
+"""Exit status: something could not be refreshed, or callers of some region cannot be accepted now."""
+
+_STYLES = {
+    TrustState.FRESH: "bold green",
+    TrustState.STALE: "bold yellow",
+    TrustState.EXPIRED: "bold red",
+    TrustState.MISSING: "bold red",
+}
+_MEANINGS = {
+    TrustState.FRESH: "trust is in force",
+    TrustState.STALE: "the last refresh failed; the last good trust stays in use",
+    TrustState.EXPIRED: "nothing that is valid now is left: every protected call is refused",
+    TrustState.MISSING: "nothing could be loaded: every protected call is refused",
+}
+
+SHORT = 16
+"""Characters of a fingerprint: enough to tell two apart."""
+
+
+def run_show(*, as_json: bool, console: Console | None = None) -> int:
+    """Print the trust that files and state give, and return the exit status. Nobody is asked."""
+    guard = Guard.silent(Settings.from_env())
+    guard.load()
+    return _print(guard.status(), as_json=as_json, console=console)
+
+
+def _print(status: Status, *, as_json: bool, console: Console | None) -> int:
+    now = utc_now()
+    if as_json:
+        print_json(facts(status, now))
+    else:
+        show(status, now, console_for(console))
+    return exit_status(status)
+
+
+def exit_status(status: Status) -> int:
+    """Return 0 where trust is fresh and every region available."""
+    is_right = status.life is TrustState.FRESH and all(region.available for region in status.regions)
+    return 0 if is_right else FAILED
+
+
+def show(status: Status, now: datetime, console: Console) -> None:
+    """Print regions with what they are judged by, lists, certificates APIs, and what will end."""
+    show_life(status, console)
+    for region in status.regions:
+        section(console, title_of(region), _lines_of_region(region, now), warns=not region.available)
+    section(console, "CRLs", map(_list, status.lists))
+    section(console, "certificates API", map(_api, status.apis))
+    section(console, "upcoming expiries", (ending.text for ending in status.coming))
+    section(console, "warnings", status.warnings, warns=True)
+    section(console, "problems", status.problems, warns=True)
+
+
+def show_life(status: Status, console: Console) -> None:
+    """Print the state of trust."""
+    line(console, f"{status.life}: {_MEANINGS[status.life]}", _STYLES[status.life])
+
+
+def section(console: Console, title: str, lines: Iterator[str] | tuple[str, ...], *, warns: bool = False) -> None:
+    """Print lines below a title, if there are any."""
+    found = tuple(lines)
+    if found:
+        heading(console, title, "bold yellow" if warns else "bold")
+    for entry in found:
+        line(console, f"  {entry}")
+
+
+def title_of(region: RegionStatus) -> str:
+    """Return a region with its authority, and whether its callers can be accepted."""
+    return f"{region.name} ({region.authority})" + ("" if region.available else ": its callers cannot be accepted now")
+
+
+def _lines_of_region(region: RegionStatus, now: datetime) -> Iterator[str]:
+    if region.names:
+        yield f"name  {displayed(', '.join(region.names))}"
+    for anchor in region.anchors:
+        subject = displayed(anchor.certificate.subject.rfc4514_string())
+        yield f"root  {subject}, {_ends(anchor.not_after, now)}, {anchor.fingerprint_sha256[:SHORT]}, {anchor.origin}"
+    for pin in region.pins:
+        end = "expiry not known" if pin.not_after is None else _ends(pin.not_after, now)
+        begins = f", from {pin.not_before:%Y-%m-%d}" if pin.not_before is not None and pin.not_before > now else ""
+        yield f"pin   {pin.fingerprint_sha256[:SHORT]}{begins}, {end}, {pin.origin}"
+
+
+def _ends(end: datetime, now: datetime) -> str:
+    days = days_left(end, now)
+    return f"until {end:%Y-%m-%d} ({counted(days, 'day')})" if days >= 0 else f"expired {end:%Y-%m-%d}"
+
+
+def _list(one: CRLStatus) -> str:
+    trouble = f": {one.error}" if one.error else ""
+    if one.this_update is None:
+        return f"{displayed(one.origin)}: none loaded{trouble}"
+    until = "no nextUpdate" if one.next_update is None else f"until {one.next_update:%Y-%m-%d %H:%MZ}"
+    number = "no number" if one.number is None else f"number {one.number}"
+    return f"{displayed(one.origin)}: {number}, {counted(one.entries, 'entry', 'entries')}, {until}{trouble}"
+
+
+def _api(one: APIStatus) -> str:
+    trouble = f": {one.error}" if one.error else ""
+    return f"{one.region}: {counted(one.certificates, 'certificate')} known{trouble}"
+
+
+def facts(status: Status, now: datetime) -> dict[str, Any]:
+    """Return what `Guard.status` tells, without the counts of a process that judged nobody."""
+    return {
+        "life": str(status.life),
+        "regions": [_region(region, now) for region in status.regions],
+        "lists": [
+            {
+                "origin": one.origin,
+                "number": one.number,
+                "entries": one.entries,
+                "this_update": _at(one.this_update),
+                "next_update": _at(one.next_update),
+                "learned": one.is_learned,
+                "error": one.error,
+            }
+            for one in status.lists
+        ],
+        "apis": [
+            {
+                "region": one.region,
+                "certificates": one.certificates,
+                "last_success": _at(one.last_success),
+                "error": one.error,
+            }
+            for one in status.apis
+        ],
+        "coming": [
+            {"region": one.region, "at": _at(one.at), "days": one.days, "text": one.text} for one in status.coming
+        ],
+        "problems": list(status.problems),
+        "warnings": list(status.warnings),
+    }
+
+
+def days_left(end: datetime, now: datetime) -> int:
+    """Return whole days until an end; negative where it has come."""
+    return (end - now).days
+
+
+def _region(region: RegionStatus, now: datetime) -> dict[str, Any]:
+    return {
+        "name": region.name,
+        "authority": region.authority,
+        "available": region.available,
+        "certificate_names": list(region.names),
+        "anchors": [_anchor(anchor, now) for anchor in region.anchors],
+        "pins": [_pin(pin, now) for pin in region.pins],
+    }
+
+
+def _anchor(anchor: Anchor, now: datetime) -> dict[str, Any]:
+    return {
+        "subject": anchor.certificate.subject.rfc4514_string(),
+        "fingerprint_sha256": anchor.fingerprint_sha256,
+        "not_before": _at(anchor.not_before),
+        "not_after": _at(anchor.not_after),
+        "days_left": days_left(anchor.not_after, now),
+        "origin": anchor.origin,
+    }
+
+
+def _pin(pin: Pin, now: datetime) -> dict[str, Any]:
+    return {
+        "fingerprint_sha256": pin.fingerprint_sha256,
+        "not_before": _at(pin.not_before),
+        "not_after": _at(pin.not_after),
+        "days_left": None if pin.not_after is None else days_left(pin.not_after, now),
+        "origin": pin.origin,
+    }
+
+
+def _at(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
