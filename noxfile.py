@@ -70,6 +70,12 @@ def reference(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into build/site, or do with it what the argument names: `-- linkcheck`."""
+    session.run(PYTHON, "docs/site/build.py", "build/site", *session.posargs)
+
+
+@nox.session
 def ci(session: nox.Session) -> None:
     """Run everything that CI runs, in a fresh copy: 20 minutes and more."""
     session.run("bash", ".ci/run", external=True)

@@ -9,7 +9,7 @@ from os import environ
 from pathlib import Path
 
 PAGE = "docs/releasing.md"
-NOT_RUN = "Upload"
+NOT_RUN = "Publish"
 """The heading whose commands are left out."""
 KEY = "signing-key"
 SECONDS = 300.0

@@ -1,5 +1,6 @@
 """What the index and installers are told."""
 
+import re
 from configparser import ConfigParser
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -83,3 +84,18 @@ def test_the_entry_points_are_the_program_and_the_plugin(wheel: Path) -> None:
         "console_scripts": {"mtls-middleware": "mtls_middleware.__main__:main"},
         "pytest11": {"mtls_middleware": "mtls_middleware.testing.plugin"},
     }
+
+
+def test_no_link_of_the_description_needs_a_file_beside_it(wheel: Path) -> None:
+    """The page of an index shows the text alone."""
+    _, _, description = of_wheel(wheel, "METADATA").decode().partition("\n\n")
+
+    assert re.findall(r"\]\((?!https?://|#)[^)]*\)", description) == []
+    assert "](https://github.com/mtls-middleware/mtls-middleware/blob/v" in description
+
+
+@pytest.mark.parametrize("name", ["Documentation", "Source", "Changelog", "Issues", "Security"])
+def test_the_index_links_to_the_project(metadata: Message, name: str) -> None:
+    labels = [line.partition(", ")[0] for line in metadata.get_all("Project-URL", [])]
+
+    assert name in labels
