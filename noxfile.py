@@ -65,8 +65,9 @@ def lock(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Write docs/reference and docs/decision.svg from the code."""
+    """Write docs/reference, docs/refusals.md and the pictures of docs/ from the code."""
     session.run(PYTHON, "-m", "tests.documentation.reference", *session.posargs)
+    session.run(PYTHON, "-m", "tests.documentation.demo_picture")
 
 
 @nox.session

@@ -10,7 +10,7 @@ from mtls_middleware import Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.regions import table
 from mtls_middleware.settings.keywords import VARIABLES
-from tests.documentation import api_page, commands_page, settings_page
+from tests.documentation import api_page, commands_page, demo_picture, settings_page
 from tests.documentation.docstrings import parsed
 from tests.documentation.pages import DOCS, page
 from tests.documentation.reference import GENERATED, main, stale
@@ -160,3 +160,11 @@ def test_a_docstring_is_taken_apart() -> None:
 
 def test_a_bar_in_a_cell_does_not_end_it() -> None:
     assert make_table(("a",), [("x|y",)]).splitlines()[-1] == r"| x\|y |"
+
+
+def test_the_picture_of_the_demo_shows_what_the_demo_prints() -> None:
+    shown = demo_picture.words(demo_picture.PICTURE.read_text(encoding="utf-8"))
+
+    assert shown == demo_picture.words(demo_picture.text()), "run nox -s reference"
+    assert "17 of 17 calls ended exactly as they must." in shown
+    assert "http://" not in demo_picture.PICTURE.read_text(encoding="utf-8").replace("http://www.w3.org", "")

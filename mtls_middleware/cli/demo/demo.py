@@ -11,7 +11,7 @@ from mtls_middleware.cli.demo.stage import listening, staged
 from mtls_middleware.cli.page import console_for, heading, line, print_json, table
 from mtls_middleware.display import displayed
 
-TABLE_WIDTH = 107
+TABLE_WIDTH = 110
 """Columns of a table with its frame."""
 
 _TABLES = {
@@ -19,7 +19,7 @@ _TABLES = {
     "Over plain HTTP, behind a proxy that hands the certificate over in a header": (Way.HOP, Way.PAST_HOP),
 }
 
-_COLUMNS = {"the caller presents": 32, "ends at": 13, "answer": 6, "reason": 35, "": 5}
+_COLUMNS = {"the caller presents": 32, "ends at": 13, "answer": 6, "reason": 38, "": 5}
 
 _COLOURS = {
     EndedAt.HANDSHAKE: "yellow",
