@@ -92,7 +92,7 @@ def tried(name: str, probe: Callable[[Environment], None], wheel: Path, folder: 
 
 
 def core(environment: Environment) -> None:
-    """Both doors, and each verb says how to install the command line."""
+    """Both adapters, and each verb says how to install the command line."""
     python(environment, "core.py")
     for verb, (_, arguments) in VERBS.items():
         missing(environment, "cli", verb, *arguments)

@@ -23,7 +23,7 @@ MINORS = range(11, 30)
 """Minor versions of Python 3 that are looked for, the oldest supported one first."""
 APART = ("tests/e2e", "tests/benchmarks")
 LONG = (
-    "tests/doors/test_typing.py",
+    "tests/adapters/test_typing.py",
     "tests/proxy_config/test_platforms.py",
     "tests/trust/genesys/test_sdk.py",
 )

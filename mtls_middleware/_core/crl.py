@@ -44,7 +44,7 @@ class Limit(StrEnum):
     OTHER_NAME = "is bound to a name that is not an address"
 
 
-class Scope(StrEnum):
+class CRLScope(StrEnum):
     """The kind of certificates that a CRL covers (RFC 5280 §5.2.5)."""
 
     ALL = "all"
@@ -149,7 +149,7 @@ class CRL:
     this_update: datetime = field(compare=False)
     next_update: datetime | None = field(compare=False)
     addresses: frozenset[str] | None = field(compare=False)
-    scope: Scope = field(compare=False)
+    scope: CRLScope = field(compare=False)
     limit: Limit = field(compare=False)
     variant: bytes = field(compare=False, repr=False)
     serial_numbers: SerialNumbers = field(compare=False, repr=False)
@@ -157,10 +157,10 @@ class CRL:
     origin: str = field(compare=False)
 
     def __post_init__(self) -> None:
-        require_members(self, scope=Scope, limit=Limit)
+        require_members(self, scope=CRLScope, limit=Limit)
 
     @property
-    def part(self) -> tuple[frozenset[str] | None, Scope, bytes]:
+    def part(self) -> tuple[frozenset[str] | None, CRLScope, bytes]:
         """Return what it tells of: of two CRLs of one key with the same part, the newer one replaces the older."""
         return self.addresses, self.scope, self.variant
 
@@ -206,7 +206,7 @@ class CRL:
 
     def covers(self, certificate: x509.Certificate, *, is_ca: bool) -> bool:
         """Return whether it would list this certificate of its issuer, were it revoked, for whatever reason."""
-        if self.limit or self.scope is (Scope.CALLERS if is_ca else Scope.AUTHORITIES):
+        if self.limit or self.scope is (CRLScope.CALLERS if is_ca else CRLScope.AUTHORITIES):
             return False
         return self.addresses is None or not self.addresses.isdisjoint(crl_addresses(certificate))
 

@@ -1,4 +1,4 @@
-"""What a verb needs and is not installed is told with the command that installs it."""
+"""What a command needs and is not installed: the error has the line that installs it."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Say how to install what a verb needs."""
+    """Exit with the line that installs what is missing."""
     try:
         yield
     except ModuleNotFoundError as error:

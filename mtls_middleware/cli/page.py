@@ -83,17 +83,6 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def counted(number: int, noun: str, nouns: str = "") -> str:
-    """Return ``1 entry``, ``2 entries``.
-
-    Args:
-        number: how many.
-        noun: for one.
-        nouns: for more; with an ``s`` behind it where nothing is said.
-    """
-    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
-
-
 @contextmanager
 def waiting(text: str, *, console: Console | None = None, seconds: float = SILENT_SECONDS) -> Iterator[Tell]:
     """Show on a terminal what is waited for while the body runs; yield what changes the text.

@@ -1,4 +1,4 @@
-"""The verb ``proxy-config``: a configuration to standard output, and what belongs to it to standard error."""
+"""The command ``proxy-config``: a configuration to standard output, and what belongs to it to standard error."""
 
 import re
 import sys

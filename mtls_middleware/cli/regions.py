@@ -1,4 +1,4 @@
-"""The verb ``regions``: the regional table."""
+"""The command ``regions``: the regional table."""
 
 import sys
 from collections.abc import Sequence

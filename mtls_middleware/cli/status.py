@@ -1,4 +1,4 @@
-"""The verb ``status``: what the status page says, as text."""
+"""The command ``status``: what the status page says, as text."""
 
 import sys
 from datetime import UTC, datetime
@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from mtls_middleware.cli.page import console_for, counted, heading, line, table, wrapped
+from mtls_middleware.cli.page import console_for, heading, line, table, wrapped
+from mtls_middleware.display import counted
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
-from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.shared_counts import Extent
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.document import as_json as as_json_text
@@ -81,7 +82,7 @@ def show(view: View, console: Console | None = None) -> None:
 
 def _calls(view: View) -> str:
     found = view.decisions
-    if found.scope is Scope.NOTHING:
+    if found.scope is Extent.NOTHING:
         return "Not known here: MTLS_STATE is off, so this process cannot read the counts of the application."
     if found.since is None:
         return "No process that shares the state folder has written its counts yet. Running ones do within seconds."

@@ -22,6 +22,7 @@ from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
 from mtls_middleware._io.folder_lock import FolderLock, Taken
 from mtls_middleware._io.forks import follow_forks, undisturbed
 from mtls_middleware._io.store import Entry, Kind
+from mtls_middleware.display import counted
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, Decided, DecisionCounts
 from mtls_middleware.regions import table
@@ -46,7 +47,7 @@ MAX_COUNTS_BYTES = 65_536
 LARGEST = 2**63 - 1
 
 
-class Scope(StrEnum):
+class Extent(StrEnum):
     """Whose decisions are counted."""
 
     MACHINE = "machine"
@@ -71,7 +72,7 @@ class Counts:
     """
 
     numbers: DecisionCounts
-    scope: Scope
+    scope: Extent
     since: datetime | None = None
     written_at: datetime | None = None
     processes: int = 0
@@ -139,7 +140,7 @@ class SharedCounts:
     def counts(self) -> Counts:
         """Return what every process has counted, this one until now."""
         if self._open_store is None:
-            scope = Scope.PROCESS if self._writes else Scope.NOTHING
+            scope = Extent.PROCESS if self._writes else Extent.NOTHING
             return Counts(numbers=self._totals(), scope=scope, since=self._since, processes=int(self._writes))
         self.share(flush=True)
         return read_counts(self._open_store(), self._clock())
@@ -202,10 +203,10 @@ def read_counts(store: FolderStore, now: datetime) -> Counts:
     entries = [entry for entry in store.entries(Kind.TALLY) if entry.key in _SLOTS]
     found = [(entry, counts) for entry in entries if (counts := _counts_of(entry)) is not None]
     bad = len(entries) - len(found)
-    spoiled = (f"counts of {bad} {'process' if bad == 1 else 'processes'} are damaged, or of another version",)
+    spoiled = (f"counts of {counted(bad, 'process', 'processes')} are damaged, or of another version",)
     return Counts(
         numbers=summed(*(counts.numbers for _, counts in found)),
-        scope=Scope.MACHINE,
+        scope=Extent.MACHINE,
         since=min((counts.since for _, counts in found), default=None),
         written_at=max((entry.at for entry, _ in found), default=None),
         processes=sum(abs(now - entry.at) <= ALIVE for entry, _ in found),

@@ -25,14 +25,14 @@ def tell_connection_facts() -> None:
 
     Hypercorn has no setting for it; its workers take the class from their module when a connection comes in.
     """
-    vars(run)["TCPServer"] = _TellingTCPServer
+    vars(run)["TCPServer"] = _AsyncioTCPServer
     if find_spec("trio") is not None:
         from mtls_middleware.servers import hypercorn_trio  # noqa: PLC0415 - trio is not always there
 
         hypercorn_trio.tell_connection_facts()
 
 
-class _TellingTCPServer(TCPServer):
+class _AsyncioTCPServer(TCPServer):
     """Wrap the application once for each connection, after the handshake and before anything of it is read."""
 
     async def run(self) -> None:

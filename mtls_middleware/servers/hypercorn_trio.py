@@ -11,10 +11,10 @@ from mtls_middleware.servers.scope import peer_named, with_facts
 
 def tell_connection_facts() -> None:
     """Let each connection of this process, from now on, tell its facts to the application."""
-    vars(run)["TCPServer"] = _TellingTCPServer
+    vars(run)["TCPServer"] = _TrioTCPServer
 
 
-class _TellingTCPServer(TCPServer):
+class _TrioTCPServer(TCPServer):
     """Wrap the application once for each connection, after the handshake and before anything else of it is read."""
 
     async def run(self) -> None:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from math import log1p
 from typing import TYPE_CHECKING, Any
 
+from mtls_middleware.display import counted
 from mtls_middleware.status_page import texts
 from mtls_middleware.status_page.texts import DAY, HOUR, MONTH, YEAR
 from mtls_middleware.status_page.view import View
@@ -108,7 +109,7 @@ _FILTERS: dict[str, Any] = {
     "span": texts.span,
     "when": texts.when,
     "number": texts.number,
-    "plural": texts.plural,
+    "counted": counted,
     "grouped": _grouped,
 }
 

@@ -10,10 +10,11 @@ from typing import assert_never
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.advice import ADVICE
+from mtls_middleware.display import counted
 from mtls_middleware.observing.events import ACCEPTED
-from mtls_middleware.observing.shared_counts import Counts, Scope
+from mtls_middleware.observing.shared_counts import Counts, Extent
 from mtls_middleware.observing.status import Status, TrustState
-from mtls_middleware.status_page.texts import plural, sentence
+from mtls_middleware.status_page.texts import sentence
 
 SOON_DAYS = 90
 """A root is renewed by hand, with a change request."""
@@ -33,7 +34,7 @@ class Urgency(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class NextStep:
     """A problem, and what to do about it.
 
     Attributes:
@@ -92,7 +93,7 @@ class Decisions:
         by_reason: those reasons that occurred, the most frequent first.
     """
 
-    scope: Scope
+    scope: Extent
     since: datetime | None
     written_at: datetime | None
     processes: int
@@ -102,7 +103,7 @@ class Decisions:
     by_reason: tuple[Refusals, ...]
 
 
-def steps_of(status: Status, decisions: Decisions, unread: Iterable[str] = ()) -> tuple[Step, ...]:
+def steps_of(status: Status, decisions: Decisions, unread: Iterable[str] = ()) -> tuple[NextStep, ...]:
     """Return what to do, the most urgent first.
 
     Args:
@@ -114,13 +115,13 @@ def steps_of(status: Status, decisions: Decisions, unread: Iterable[str] = ()) -
         *_problems(status),
         *_soon(status),
         *_warnings(status),
-        *(Step(urgency=Urgency.NOTE, matter=sentence(text), cure="Trust is not affected.") for text in unread),
+        *(NextStep(urgency=Urgency.NOTE, matter=sentence(text), cure="Trust is not affected.") for text in unread),
         *_mode(status, decisions),
         *(_refusals(row) for row in decisions.by_reason),
     )
 
 
-def _problems(status: Status) -> Iterator[Step]:
+def _problems(status: Status) -> Iterator[NextStep]:
     of_apis = {api.error for api in status.apis if api.error}
     of_crls = {one.error for one in status.lists if one.error}
     for problem in status.problems:
@@ -130,29 +131,29 @@ def _problems(status: Status) -> Iterator[Step]:
             cure = LIST
         else:
             cure = FILE
-        yield Step(urgency=Urgency.PROBLEM, matter=sentence(problem), cure=cure)
+        yield NextStep(urgency=Urgency.PROBLEM, matter=sentence(problem), cure=cure)
     for region in status.regions:
         if not region.available:
             matter = sentence(f"no caller of {region.name} can be accepted now")
-            yield Step(urgency=Urgency.PROBLEM, matter=matter, cure=UNAVAILABLE)
+            yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=UNAVAILABLE)
 
 
-def _soon(status: Status) -> Iterator[Step]:
+def _soon(status: Status) -> Iterator[NextStep]:
     for ending in status.coming:
         if ending.days <= SOON_DAYS:
-            yield Step(urgency=Urgency.SOON, matter=sentence(ending.text), cure="")
+            yield NextStep(urgency=Urgency.SOON, matter=sentence(ending.text), cure="")
 
 
-def _warnings(status: Status) -> Iterator[Step]:
+def _warnings(status: Status) -> Iterator[NextStep]:
     for warning in status.warnings:
         cure = STATE if warning.startswith("state in ") else LEFT_OUT
-        yield Step(urgency=Urgency.WARNING, matter=sentence(warning), cure=cure)
+        yield NextStep(urgency=Urgency.WARNING, matter=sentence(warning), cure=cure)
 
 
-def _mode(status: Status, decisions: Decisions) -> Iterator[Step]:
+def _mode(status: Status, decisions: Decisions) -> Iterator[NextStep]:
     if status.mode != Mode.REPORT or status.life is TrustState.MISSING:  # until everything is loaded, calls are refused
         return
-    if decisions.scope is Scope.NOTHING:
+    if decisions.scope is Extent.NOTHING:
         cure = "See the metrics or the log of the application: this process does not know what would have been refused."
     elif decisions.would_be_refused:
         cure = "Go through the reasons below. When only strangers are left, set MTLS_MODE=enforce and restart."
@@ -160,16 +161,16 @@ def _mode(status: Status, decisions: Decisions) -> Iterator[Step]:
         cure = "No call would have been refused so far: MTLS_MODE=enforce would change nothing for these callers."
     else:
         cure = "Wait until your data actions have called: no call was judged yet."
-    yield Step(urgency=Urgency.NOTE, matter="report mode refuses no calls", cure=cure)
+    yield NextStep(urgency=Urgency.NOTE, matter="report mode refuses no calls", cure=cure)
 
 
-def _refusals(row: Refusals) -> Step:
+def _refusals(row: Refusals) -> NextStep:
     parts = []
     if row.refused:
-        parts.append(f"{plural(row.refused, 'call', 'calls')} refused")
+        parts.append(f"{counted(row.refused, 'call')} refused")
     if row.would_be_refused:
-        parts.append(f"{plural(row.would_be_refused, 'call', 'calls')} would have been refused")
-    return Step(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(parts)}", cure=ADVICE[row.reason].fix)
+        parts.append(f"{counted(row.would_be_refused, 'call')} would have been refused")
+    return NextStep(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(parts)}", cure=ADVICE[row.reason].fix)
 
 
 def decisions_of(counts: Counts) -> Decisions:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from mtls_middleware.display import displayed
+from mtls_middleware.display import counted, displayed
 
 LIMIT = 1_000
 """Characters of one sentence: it may name a file and say what would be right."""
@@ -29,7 +29,7 @@ def span(seconds: float) -> str:
     """Return how long something takes, in one unit: ``69 days``, ``2 years``."""
     for unit, least, name in _UNITS:
         if seconds >= least:
-            return plural(int(seconds // unit), name, f"{name}s")
+            return counted(int(seconds // unit), name)
     return "a moment"
 
 
@@ -47,8 +47,3 @@ def headed(text: str) -> str:
 def number(count: int) -> str:
     """Return a number that can be read."""
     return f"{count:,}"
-
-
-def plural(count: int, one: str, more: str) -> str:
-    """Return a number of things."""
-    return f"{count:,} {one if count == 1 else more}"

@@ -15,7 +15,7 @@ from mtls_middleware.display import displayed
 from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.observing.shared_counts import Counts
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
-from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, Step, decisions_of, headline, steps_of
+from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, NextStep, decisions_of, headline, steps_of
 from mtls_middleware.status_page.texts import sentence
 
 
@@ -51,7 +51,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
+class RegionView:
     """The trust in callers of one region, or of one authority."""
 
     name: str
@@ -114,10 +114,10 @@ class View:
     trust_version: int
     built_at: datetime | None
     last_refresh: datetime | None
-    steps: tuple[Step, ...]
+    steps: tuple[NextStep, ...]
     decisions: Decisions
     endings: tuple[ShownExpiry, ...]
-    regions: tuple[Region, ...]
+    regions: tuple[RegionView, ...]
     lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
     software: str
@@ -169,9 +169,9 @@ def _endings(status: Status, now: datetime) -> Iterator[ShownExpiry]:
             )
 
 
-def _region(region: RegionStatus, now: datetime) -> Region:
+def _region(region: RegionStatus, now: datetime) -> RegionView:
     known = regions.find(region.name)
-    return Region(
+    return RegionView(
         name=displayed(region.name),
         title=known.name if known is not None else "",
         authority=region.authority,

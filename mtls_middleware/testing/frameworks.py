@@ -161,7 +161,7 @@ def guards(app: object) -> dict[int, Guard | None]:
     from mtls_middleware.wsgi import MTLSWSGIMiddleware  # noqa: PLC0415 - as above
 
     return {
-        id(layer): layer._guard  # noqa: SLF001 - production code has no door to it, and should not get one for tests
+        id(layer): layer._guard  # noqa: SLF001 - production code gives no access to it, and should not get one for tests
         for layer in layers(app)
         if isinstance(layer, MTLSMiddleware | MTLSWSGIMiddleware)
     }

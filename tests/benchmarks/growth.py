@@ -95,10 +95,10 @@ def _points(sizes: tuple[int, ...], make: Callable[[Path, int], Setting], rounds
             place = Path(folder) / str(size)
             place.mkdir()
             made[size] = make(place, size)
-        doors = {size: MTLSMiddleware(silent, guard=guard) for size, (guard, _, _) in made.items()}
+        adapters = {size: MTLSMiddleware(silent, guard=guard) for size, (guard, _, _) in made.items()}
         works = {
-            str(size): partial(drive, door, [made[size][1].scope() for _ in range(BATCH)], send)
-            for size, door in doors.items()
+            str(size): partial(drive, adapter, [made[size][1].scope() for _ in range(BATCH)], send)
+            for size, adapter in adapters.items()
         }
         repeated = in_turns(rounds, lambda: works)
         first = {size: cold(guard, shown, None) for size, (guard, _, shown) in made.items()}
@@ -147,10 +147,10 @@ def _setting(site: Site, more: Mapping[str, str]) -> Setting:
 
 
 def _calls_a_second(threads: int) -> float:
-    with tempfile.TemporaryDirectory() as folder, _door(Path(folder)) as (door, call):
-        drive(door, [call.scope()], send)
+    with tempfile.TemporaryDirectory() as folder, _adapter(Path(folder)) as (adapter, call):
+        drive(adapter, [call.scope()], send)
         batches = [[call.scope() for _ in range(5_000)] for _ in range(threads)]
-        workers = [threading.Thread(target=drive, args=(door, batch, send)) for batch in batches]
+        workers = [threading.Thread(target=drive, args=(adapter, batch, send)) for batch in batches]
         begin = time.perf_counter()
         for worker in workers:
             worker.start()
@@ -160,7 +160,7 @@ def _calls_a_second(threads: int) -> float:
 
 
 @contextmanager
-def _door(folder: Path) -> Iterator[tuple[MTLSMiddleware, Call]]:
+def _adapter(folder: Path) -> Iterator[tuple[MTLSMiddleware, Call]]:
     site = Site(folder)
     call = site.calls()["header, default settings"]
     with site.guard(call.environ) as guard:

@@ -39,7 +39,7 @@ def test_more_anchors_and_longer_lists_cost_nothing() -> None:
     _within(lambda: growth.ratios(rounds=30), {"anchors": 1.5, "entries": 1.5})
 
 
-def test_importing_the_door_is_cheap() -> None:
+def test_importing_the_adapter_is_cheap() -> None:
     _within(lambda: dict(zip(("time", "memory"), light.ratios(rounds=3), strict=True)), {"time": 1.8, "memory": 1.5})
 
 

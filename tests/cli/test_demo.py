@@ -9,10 +9,10 @@ from rich.console import Console
 
 from mtls_middleware._core.decision import Accepted
 from mtls_middleware._core.gate import Gate
-from mtls_middleware.cli.demo.calls import CALLS, Call, EndedAt, Outcome, Way
+from mtls_middleware.cli.demo.calls import CALLS, Call, CallResult, EndedAt, Way
 from mtls_middleware.cli.demo.demo import run_demo, show
 
-GOOD = Outcome(call=CALLS[0], ended_at=EndedAt.HANDLER, status=200, reason="", code="")
+GOOD = CallResult(call=CALLS[0], ended_at=EndedAt.HANDLER, status=200, reason="", code="")
 
 
 def test_every_call_of_the_demo_ends_as_it_must(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,12 +59,14 @@ def test_a_gate_that_lets_strangers_in_fails_the_demo(
     "wrong",
     [
         replace(GOOD, ended_at=EndedAt.GATE, status=403, reason="internal_error", code="internal_error"),
-        Outcome(call=CALLS[2], ended_at=EndedAt.HANDSHAKE, status=None, reason="", code=""),
-        Outcome(call=CALLS[1], ended_at=EndedAt.GATE, status=403, reason="source_untrusted", code="source_untrusted"),
+        CallResult(call=CALLS[2], ended_at=EndedAt.HANDSHAKE, status=None, reason="", code=""),
+        CallResult(
+            call=CALLS[1], ended_at=EndedAt.GATE, status=403, reason="source_untrusted", code="source_untrusted"
+        ),
     ],
     ids=["refused though good", "handshake for another reason", "another reason of the gate"],
 )
-def test_what_ends_elsewhere_or_for_another_reason_is_wrong(wrong: Outcome) -> None:
+def test_what_ends_elsewhere_or_for_another_reason_is_wrong(wrong: CallResult) -> None:
     assert not wrong.is_right
 
 
@@ -73,7 +75,7 @@ def test_a_reason_is_data_and_no_markup() -> None:
     output = StringIO()
 
     show(
-        [Outcome(call=call, ended_at=EndedAt.GATE, status=403, reason="[green]ok[/x]\x1b[2J", code="")],
+        [CallResult(call=call, ended_at=EndedAt.GATE, status=403, reason="[green]ok[/x]\x1b[2J", code="")],
         Console(file=output),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Accepted, Guard, Settings, regions
-from mtls_middleware.cli.dev_ca.contents import CALLERS, Caller
+from mtls_middleware.cli.dev_ca.contents import CALLERS, DevCaller
 from mtls_middleware.cli.dev_ca.dev_ca import run_dev_ca
 from mtls_middleware.errors import MTLSError
 from tests.cli.test_main import run
@@ -27,7 +27,7 @@ def environ(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("caller", CALLERS, ids=lambda caller: caller.name)
-def test_each_caller_ends_as_the_readme_says(caller: Caller, tmp_path: Path) -> None:
+def test_each_caller_ends_as_the_readme_says(caller: DevCaller, tmp_path: Path) -> None:
     folder = made(tmp_path)
     guard = Guard.silent(Settings.from_env(environ(folder)))
     guard.refresh()

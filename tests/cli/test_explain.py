@@ -1,4 +1,4 @@
-"""The verb ``explain``: the product's own verdict, with the step where it ended."""
+"""The command ``explain``: the product's own verdict, with the step where it ended."""
 
 import base64
 import json

@@ -17,7 +17,7 @@ from mtls_middleware.cli.explain.evaluate import (
     header,
     settings_of,
 )
-from mtls_middleware.cli.explain.steps import Outcome, steps_of
+from mtls_middleware.cli.explain.steps import StepResult, steps_of
 from mtls_middleware.testing import RegionalCA
 
 PEM = RegionalCA("us-east-1").client().pem.encode()
@@ -60,4 +60,4 @@ def _require_one_end(shown: Given, environ: dict[str, str]) -> None:
     outcomes = [step.outcome for step in steps_of(evaluation)]
 
     assert not isinstance(evaluation.decision, Accepted)
-    assert outcomes.count(Outcome.FAILED) == 1
+    assert outcomes.count(StepResult.FAILED) == 1

@@ -1,4 +1,4 @@
-"""The verb ``explain`` on certificates that real callers showed, and on headers that real proxies wrote."""
+"""The command ``explain`` on certificates that real callers showed, and on headers that real proxies wrote."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The verb ``proxy-config``."""
+"""The command ``proxy-config``."""
 
 import re
 import subprocess

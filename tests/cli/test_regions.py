@@ -1,4 +1,4 @@
-"""The verb ``regions``: the table as it is."""
+"""The command ``regions``: the table as it is."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The verb ``status``: as text, as JSON, and what it hands to uvicorn; the served page is in tests/e2e."""
+"""The command ``status``: as text, as JSON, and what it hands to uvicorn; the served page is in tests/e2e."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The verb ``trust``: what is in force, what can be asked, and what proxies read."""
+"""The command ``trust``: what is in force, what can be asked, and what proxies read."""
 
 import json
 import os

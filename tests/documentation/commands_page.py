@@ -20,7 +20,7 @@ HEAD = """\
 # Commands: reference
 
 Generated from the code by `python -m tests.documentation.reference`; do not edit it. `mtls-middleware VERB --help`
-shows the same. Install the command line with `pip install 'mtls-middleware[cli]'`; if a verb needs more, it prints
+shows the same. Install the command line with `pip install 'mtls-middleware[cli]'`; if a command needs more, it prints
 the command that installs it. The exit status is 2 for a wrong command line and for wrong settings.
 
 """
@@ -95,7 +95,7 @@ def text() -> str:
     """Return the page."""
     found = list(verbs())
     index = [(f"[`{verb.name}`](#{verb.name.replace(' ', '-')})", _first_sentence(verb.help)) for verb in found]
-    return HEAD + tables.table(("verb", "what it does"), index) + "".join(map(_section, found))
+    return HEAD + tables.table(("command", "what it does"), index) + "".join(map(_section, found))
 
 
 def _section(verb: Verb) -> str:

@@ -18,7 +18,7 @@ from h2.events import DataReceived, RequestReceived, StreamEnded, TrailersReceiv
 
 from mtls_middleware.cli.wire import http2
 from mtls_middleware.cli.wire.answer import ANSWER_LIMIT, Answer, Failure, NoAnswer
-from mtls_middleware.cli.wire.exchange import Network
+from mtls_middleware.cli.wire.exchange import SocketLine
 from mtls_middleware.cli.wire.message import Body, Message, Request, Target, Version
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.processes import HOST, ROOT, START_SECONDS, free_port
@@ -63,7 +63,7 @@ def exchange(
         path="/actions",
         correlation_id="doctor-x",
     )
-    return Network(timeout=timeout).exchange(target, request, context)
+    return SocketLine(timeout=timeout).exchange(target, request, context)
 
 
 def read_head(connection: socket.socket) -> bytes:

@@ -25,7 +25,7 @@ from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.guard import utc_now
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.shared_counts import Counts, Scope
+from mtls_middleware.observing.shared_counts import Counts, Extent
 from mtls_middleware.status_page import document
 from mtls_middleware.status_page.view import view_of
 from mtls_middleware.testing import ClientCertificate, RegionalCA
@@ -274,7 +274,7 @@ def test_no_long_name_makes_it_wider(tmp_path: Path) -> None:
     guard = Guard.silent(settings)
     guard.load()
     numbers = {Decided(reason, "none", "none", mode, cached=False): 10**9 for reason in Reason for mode in Mode}
-    view = view_of(guard.status(), Counts(numbers=numbers, scope=Scope.MACHINE, since=utc_now()), utc_now())
+    view = view_of(guard.status(), Counts(numbers=numbers, scope=Extent.MACHINE, since=utc_now()), utc_now())
 
     assert needed_width(document.html(view, reloads=False, here=""), PHONE, tmp_path) == PHONE
 

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp
 
 from mtls_middleware import Guard, MTLSMiddleware
 from mtls_middleware.testing import ClientCertificate, TLSExtension
-from tests.doors.site import Site, regional_ca
+from tests.adapters.site import Site, regional_ca
 
 UNPROTECTED = {"MTLS_PROTECT": "/protected"}
 REPORT = {"MTLS_MODE": "report"}

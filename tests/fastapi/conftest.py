@@ -9,8 +9,8 @@ import pytest
 from mtls_middleware.fastapi import callers
 from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.logging import LimitedLog
-from tests.doors.conftest import HTTPTOOLS
-from tests.doors.site import Site
+from tests.adapters.conftest import HTTPTOOLS
+from tests.adapters.site import Site
 
 
 @pytest.fixture

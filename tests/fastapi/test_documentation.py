@@ -19,7 +19,7 @@ from mtls_middleware.fastapi import (
     document_mutual_tls,
 )
 from mtls_middleware.fastapi.callers import data_action_caller_or_none
-from tests.doors.site import Site
+from tests.adapters.site import Site
 from tests.fastapi.clients import UNPROTECTED, guarded
 
 REQUIRED: list[dict[str, list[str]]] = [{"mutualTLS": []}]

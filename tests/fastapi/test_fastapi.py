@@ -14,7 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from mtls_middleware import ClientIdentity, ConfigurationError
 from mtls_middleware.fastapi import DataAction, DataActionCaller, MTLSCaller, OptionalDataActionCaller
 from mtls_middleware.testing import ClientCertificate
-from tests.doors.site import NGINX, ORGANIZATION, Site, good_client, regional_ca, through_nginx
+from tests.adapters.site import NGINX, ORGANIZATION, Site, good_client, regional_ca, through_nginx
 from tests.fastapi.clients import REPORT, UNPROTECTED, calling, custom_client, custom_guard, guarded
 
 OTHER_ORGANIZATION = "11111111-2222-3333-4444-555555555555"

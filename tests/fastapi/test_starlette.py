@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mtls_middleware import Guard, MTLSMiddleware
-from tests.doors.site import Site, good_client
+from tests.adapters.site import Site, good_client
 from tests.fastapi.clients import REPORT, UNPROTECTED, calling, custom_client, custom_guard
 
 

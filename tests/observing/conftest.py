@@ -17,7 +17,7 @@ from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.logging import LimitedLog
 from mtls_middleware.observing.otel import Metrics, Spans
-from tests.doors.site import TLS, Site
+from tests.adapters.site import TLS, Site
 
 Labels = tuple[tuple[str, str], ...]
 

@@ -15,8 +15,8 @@ from mtls_middleware import Reason
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
-from tests.doors.doors import http
-from tests.doors.site import over_tls, stranger_ca
+from tests.adapters.cases import http
+from tests.adapters.site import over_tls, stranger_ca
 from tests.observing.conftest import Seconds, Watched
 from tests.observing.test_flood import rejection
 from tests.observing.test_metrics import CLOSED

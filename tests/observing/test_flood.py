@@ -13,8 +13,8 @@ from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware.observing.events import CallRejected, Notice, RefreshFailed, Severity
 from mtls_middleware.observing.logging import BURST, SUMMARY_SECONDS, LimitedLog
 from mtls_middleware.testing import tls_extension
-from tests.doors.doors import Case, http
-from tests.doors.site import NGINX, good_client, over_tls, stranger_ca, through_nginx
+from tests.adapters.cases import Case, http
+from tests.adapters.site import NGINX, good_client, over_tls, stranger_ca, through_nginx
 from tests.observing.conftest import Seconds, Watched
 
 FLOOD = 100_000

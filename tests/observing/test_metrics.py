@@ -22,8 +22,8 @@ from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
 from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, tls_extension
-from tests.doors.doors import Case, call, http, http_scope, wsgi
-from tests.doors.site import (
+from tests.adapters.cases import Case, call, http, http_scope, wsgi
+from tests.adapters.site import (
     DAY,
     NGINX,
     NOW,
@@ -34,8 +34,8 @@ from tests.doors.site import (
     stranger_ca,
     through_nginx,
 )
-from tests.doors.test_guard_trust import PINNED, digicert
-from tests.doors.test_report_mode import REFUSED
+from tests.adapters.test_guard_trust import PINNED, digicert
+from tests.adapters.test_report_mode import REFUSED
 from tests.observing.conftest import Labels, Watched, labels
 from tests.trust.sessions import api_client
 
@@ -97,7 +97,7 @@ class TestDecisions:
 
         assert watched.collect("mtls.decisions") == {accepted(): 7}
 
-    def test_acceptances_are_counted_through_every_door_and_in_report_mode(self, watched: Watched) -> None:
+    def test_acceptances_are_counted_through_every_adapter_and_in_report_mode(self, watched: Watched) -> None:
         call(watched.guard(NGINX), through_nginx(good_client()))
         call(watched.guard(mode="report"), over_tls(good_client()))
 
@@ -153,8 +153,8 @@ def _name(client: ClientCertificate) -> str:
 class TestCache:
     def test_an_acceptance_is_a_miss_once_and_then_a_hit_replayed_or_not(self, watched: Watched) -> None:
         guard = watched.guard()
-        for door in (http, http, wsgi, http, wsgi):
-            door(guard, over_tls(good_client()))
+        for adapter in (http, http, wsgi, http, wsgi):
+            adapter(guard, over_tls(good_client()))
 
         assert watched.collect("mtls.cache") == {labels(result="hit"): 4, labels(result="miss"): 1}
 

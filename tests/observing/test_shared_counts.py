@@ -26,7 +26,7 @@ from mtls_middleware.observing.shared_counts import (
     MAX_COUNTS_BYTES,
     SHARE_SECONDS,
     SLOTS,
-    Scope,
+    Extent,
     SharedCounts,
     SlotCounts,
     read_counts,
@@ -226,7 +226,7 @@ def test_nothing_is_written_before_it_begins(tmp_path: Path) -> None:
     counted.share(flush=True)
 
     assert not (tmp_path / "state").exists()
-    assert counted.counts().scope is Scope.MACHINE
+    assert counted.counts().scope is Extent.MACHINE
 
 
 def test_who_asks_sees_its_own_numbers_of_this_moment(tmp_path: Path) -> None:
@@ -249,8 +249,8 @@ def test_it_tells_since_when_and_by_how_many(tmp_path: Path) -> None:
     assert (counts.since, counts.written_at, counts.processes) == (NOW - timedelta(days=2), NOW, 1)
 
 
-@pytest.mark.parametrize(("writes", "scope"), [(True, Scope.PROCESS), (False, Scope.NOTHING)], ids=["guard", "page"])
-def test_without_a_folder_only_a_guard_that_judges_knows(writes: bool, scope: Scope) -> None:
+@pytest.mark.parametrize(("writes", "scope"), [(True, Extent.PROCESS), (False, Extent.NOTHING)], ids=["guard", "page"])
+def test_without_a_folder_only_a_guard_that_judges_knows(writes: bool, scope: Extent) -> None:
     alone = SharedCounts(None, lambda: {MISSING: 1}, clock=lambda: NOW)
     if writes:
         alone.begin()

@@ -16,18 +16,18 @@ from mtls_middleware._core.decision import Disposition, Evidence, Reason, Reject
 from mtls_middleware.observing.events import CallAccepted, CallRejected, Notice, Severity
 from mtls_middleware.observing.otel import Spans
 from mtls_middleware.testing import ClientCertificate
-from tests.doors.doors import Case, Door, http, http_scope, websocket, wsgi
-from tests.doors.site import ORGANIZATION, good_client, over_tls, regional_ca, stranger_ca
+from tests.adapters.cases import Adapter, Case, http, http_scope, websocket, wsgi
+from tests.adapters.site import ORGANIZATION, good_client, over_tls, regional_ca, stranger_ca
 from tests.observing.conftest import Watched
 
 NAMES = {"tls.client.subject", "tls.client.issuer", "tls.client.hash.sha256", "tls.client.not_after"}
 
 
-def traced(guard: Guard, case: Case, exporter: InMemorySpanExporter, door: Door = http) -> dict[str, object]:
+def traced(guard: Guard, case: Case, exporter: InMemorySpanExporter, adapter: Adapter = http) -> dict[str, object]:
     """Return the attributes of the span around one call."""
     exporter.clear()
     with trace.get_tracer("test").start_as_current_span("server"):
-        door(guard, case)
+        adapter(guard, case)
     (span,) = exporter.get_finished_spans()
     return dict(span.attributes or {})
 
@@ -42,9 +42,9 @@ def expected(client: ClientCertificate) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("door", [http, websocket, wsgi])
-def test_an_accepted_call(watched: Watched, spans: InMemorySpanExporter, door: Door) -> None:
-    assert traced(watched.guard(), over_tls(good_client()), spans, door) == expected(good_client())
+@pytest.mark.parametrize("adapter", [http, websocket, wsgi])
+def test_an_accepted_call(watched: Watched, spans: InMemorySpanExporter, adapter: Adapter) -> None:
+    assert traced(watched.guard(), over_tls(good_client()), spans, adapter) == expected(good_client())
 
 
 def test_each_replayed_call(watched: Watched, spans: InMemorySpanExporter) -> None:

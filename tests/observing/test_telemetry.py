@@ -10,8 +10,8 @@ from mtls_middleware import Guard
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.logging import LimitedLog
 from mtls_middleware.observing.otel import Spans
-from tests.doors.doors import http
-from tests.doors.site import Site, good_client, over_tls
+from tests.adapters.cases import http
+from tests.adapters.site import Site, good_client, over_tls
 
 _PROGRAM = """
 import os, sys

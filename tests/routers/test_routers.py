@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtls_middleware import Guard, Settings
-from tests.doors.site import regional_ca
+from tests.adapters.site import regional_ca
 from tests.routers.frameworks import PROTECTED
 from tests.routers.site import FRAMEWORKS, MOUNT, WITH_WEBSOCKET, Routed, routed, uvicorn
 from tests.routers.targets import targets

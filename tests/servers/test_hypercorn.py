@@ -59,8 +59,8 @@ def test_the_workers_find_our_classes() -> None:
     try:
         hypercorn.tell_connection_facts()
 
-        assert vars(asyncio_run)["TCPServer"] is hypercorn._TellingTCPServer
-        assert vars(trio_run)["TCPServer"] is hypercorn_trio._TellingTCPServer
+        assert vars(asyncio_run)["TCPServer"] is hypercorn._AsyncioTCPServer
+        assert vars(trio_run)["TCPServer"] is hypercorn_trio._TrioTCPServer
     finally:
         vars(asyncio_run)["TCPServer"], vars(trio_run)["TCPServer"] = before
 
@@ -85,7 +85,7 @@ def test_a_connection_on_asyncio_wraps_the_application(
         return
 
     monkeypatch.setattr(AsyncioTCPServer, "run", served)
-    server: Any = hypercorn._TellingTCPServer.__new__(hypercorn._TellingTCPServer)
+    server: Any = hypercorn._AsyncioTCPServer.__new__(hypercorn._AsyncioTCPServer)
     server.app, server.writer = Application(), Writer(tls_object)
 
     asyncio.run(server.run())
@@ -137,7 +137,7 @@ def serve_on_trio(monkeypatch: pytest.MonkeyPatch, stream: Any) -> Any:
         ran.append(True)
 
     monkeypatch.setattr(TrioTCPServer, "run", served)
-    server: Any = hypercorn_trio._TellingTCPServer.__new__(hypercorn_trio._TellingTCPServer)
+    server: Any = hypercorn_trio._TrioTCPServer.__new__(hypercorn_trio._TrioTCPServer)
     server.app, server.config, server.stream = Application(), Config(), stream
     trio.run(server.run)
     return server, bool(ran)

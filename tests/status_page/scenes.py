@@ -8,7 +8,7 @@ from typing import Any
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.shared_counts import Counts, Scope
+from mtls_middleware.observing.shared_counts import Counts, Extent
 from mtls_middleware.status_page.document import html
 from mtls_middleware.status_page.view import View, view_of
 from mtls_middleware.testing import RegionalCA
@@ -47,7 +47,7 @@ def loaded(folder: Path, clock: Clock | None = None, *, root: RegionalCA | None 
     return guard
 
 
-def counted(numbers: Mapping[Decided, int] | None = None, *, scope: Scope = Scope.MACHINE, **more: Any) -> Counts:
+def counted(numbers: Mapping[Decided, int] | None = None, *, scope: Extent = Extent.MACHINE, **more: Any) -> Counts:
     return Counts(numbers=numbers or {}, scope=scope, **more)
 
 

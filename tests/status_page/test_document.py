@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.shared_counts import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import html, policy, style
 from mtls_middleware.status_page.view import View
@@ -188,7 +188,7 @@ def test_refusals_alone_have_one_column(tmp_path: Path) -> None:
 
 
 def test_a_page_that_knows_no_counts_does_not_speak_of_them(calm: View) -> None:
-    decisions = replace(calm.decisions, scope=Scope.NOTHING)
+    decisions = replace(calm.decisions, scope=Extent.NOTHING)
 
     assert "No call was refused" not in document(replace(calm, decisions=decisions)).text
 
@@ -196,14 +196,14 @@ def test_a_page_that_knows_no_counts_does_not_speak_of_them(calm: View) -> None:
 @pytest.mark.parametrize(
     ("scope", "since", "words"),
     [
-        (Scope.NOTHING, None, "MTLS_STATE is off"),
-        (Scope.MACHINE, None, "has written its counts yet"),
-        (Scope.MACHINE, NOW, "by all processes that share the state folder"),
-        (Scope.PROCESS, NOW, "by this process alone"),
+        (Extent.NOTHING, None, "MTLS_STATE is off"),
+        (Extent.MACHINE, None, "has written its counts yet"),
+        (Extent.MACHINE, NOW, "by all processes that share the state folder"),
+        (Extent.PROCESS, NOW, "by this process alone"),
     ],
     ids=["unknown", "none yet", "machine", "process"],
 )
-def test_it_says_whose_calls_are_counted(calm: View, scope: Scope, since: datetime | None, words: str) -> None:
+def test_it_says_whose_calls_are_counted(calm: View, scope: Extent, since: datetime | None, words: str) -> None:
     decisions = replace(calm.decisions, scope=scope, since=since, written_at=None)
 
     assert words in document(replace(calm, decisions=decisions)).text

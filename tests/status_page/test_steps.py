@@ -9,10 +9,10 @@ import pytest
 from mtls_middleware import Reason, Status
 from mtls_middleware.advice import ADVICE
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.shared_counts import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page import steps
-from mtls_middleware.status_page.steps import Step, Urgency, decisions_of, steps_of
+from mtls_middleware.status_page.steps import NextStep, Urgency, decisions_of, steps_of
 from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded
 
 
@@ -21,7 +21,9 @@ def status(tmp_path: Path) -> Status:
     return loaded(tmp_path).status()
 
 
-def told(status: Status, numbers: dict[Decided, int] | None = None, scope: Scope = Scope.MACHINE) -> tuple[Step, ...]:
+def told(
+    status: Status, numbers: dict[Decided, int] | None = None, scope: Extent = Extent.MACHINE
+) -> tuple[NextStep, ...]:
     return steps_of(status, decisions_of(counted(numbers, scope=scope)))
 
 
@@ -33,7 +35,7 @@ def test_nothing_is_to_be_done_where_nothing_is_wrong(status: Status) -> None:
 def test_every_reason_that_occurred_is_a_step(status: Status, reason: Reason) -> None:
     (step,) = told(status, {Decided(reason, "none", "none", "enforce", cached=False): 3})
 
-    assert step == Step(urgency=Urgency.REFUSALS, matter=f"{reason}: 3 calls refused", cure=ADVICE[reason].fix)
+    assert step == NextStep(urgency=Urgency.REFUSALS, matter=f"{reason}: 3 calls refused", cure=ADVICE[reason].fix)
 
 
 def test_both_modes_of_a_reason_are_one_step(status: Status) -> None:
@@ -104,15 +106,15 @@ def test_counts_that_cannot_be_read_are_told(status: Status) -> None:
 @pytest.mark.parametrize(
     ("numbers", "scope", "words"),
     [
-        ({MISSING: 1}, Scope.MACHINE, "set MTLS_MODE=enforce"),
-        ({ACCEPTED: 1}, Scope.MACHINE, "would change nothing"),
-        ({}, Scope.MACHINE, "no call was judged yet"),
-        ({}, Scope.NOTHING, "does not know what would have been refused"),
+        ({MISSING: 1}, Extent.MACHINE, "set MTLS_MODE=enforce"),
+        ({ACCEPTED: 1}, Extent.MACHINE, "would change nothing"),
+        ({}, Extent.MACHINE, "no call was judged yet"),
+        ({}, Extent.NOTHING, "does not know what would have been refused"),
     ],
     ids=["refusals", "none", "no calls", "unknown"],
 )
 def test_report_mode_says_when_to_enforce(
-    status: Status, numbers: dict[Decided, int], scope: Scope, words: str
+    status: Status, numbers: dict[Decided, int], scope: Extent, words: str
 ) -> None:
     step = told(replace(status, mode="report"), numbers, scope)[0]
 

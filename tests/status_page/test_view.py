@@ -9,7 +9,7 @@ import pytest
 
 from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware.errors import TrustError
-from mtls_middleware.observing.shared_counts import Scope
+from mtls_middleware.observing.shared_counts import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import as_json
 from mtls_middleware.status_page.view import Phase, view_of
@@ -219,6 +219,6 @@ def test_nothing_is_written_as_json_that_has_no_form(tmp_path: Path) -> None:
         as_json(seen)
 
 
-@pytest.mark.parametrize("scope", Scope)
-def test_whose_decisions_they_are_is_told(tmp_path: Path, scope: Scope) -> None:
+@pytest.mark.parametrize("scope", Extent)
+def test_whose_decisions_they_are_is_told(tmp_path: Path, scope: Extent) -> None:
     assert view(loaded(tmp_path), counted(scope=scope)).decisions.scope is scope

@@ -15,7 +15,7 @@ from mtls_middleware._io.forks import waiting
 from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import FOLLOWER_WAIT, LEADER_TIMEOUT, Gatherer
-from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
 from mtls_middleware._trust.genesys.source import APISource
@@ -59,12 +59,12 @@ class API:
     asked: int = 0
     meet: Callable[[object], None] = lambda _: None
 
-    def poll(self) -> Answer:
+    def poll(self) -> APIResponse:
         self.asked += 1
         self.meet(self)
         if self.failure:
             raise GenesysFailure(FailureReason.SERVER, self.failure, "wait")
-        return Answer(region="us-east-1", certificates=tuple(map(_listed, self.listed)))
+        return APIResponse(region="us-east-1", certificates=tuple(map(_listed, self.listed)))
 
 
 def _listed(client: ClientCertificate) -> ListedCertificate:

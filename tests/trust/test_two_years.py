@@ -23,8 +23,8 @@ from mtls_middleware._trust import refresher
 from mtls_middleware.observing.events import Notice
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
-from tests.doors.doors import http_scope
-from tests.doors.site import Recorder, over_tls
+from tests.adapters.cases import http_scope
+from tests.adapters.site import Recorder, over_tls
 from tests.trust.genesys.region import DAY, NOW, Clock
 from tests.trust.sessions import api_client
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from mtls_middleware._core.certificate import UNREADABLE
-from mtls_middleware._core.crl import CRL, CRLSignature, Limit, Scope, SerialNumbers
+from mtls_middleware._core.crl import CRL, CRLScope, CRLSignature, Limit, SerialNumbers
 from mtls_middleware._core.signatures import HASHES
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import InputError
@@ -137,7 +137,7 @@ def _read(head: x509.CertificateRevocationList, data: bytes, layout: _Layout, or
         this_update=head.last_update_utc,
         next_update=head.next_update_utc,
         addresses=_addresses(point) if point is not None else None,
-        scope=_scope(point) if point is not None else Scope.ALL,
+        scope=_scope(point) if point is not None else CRLScope.ALL,
         limit=limit,
         variant=_variant(said) if limit else b"",
         serial_numbers=SerialNumbers.of(),
@@ -206,10 +206,10 @@ def _variant(said: _Extensions) -> bytes:
     return b"".join(part.public_bytes() for part in (said.point, said.delta) if part is not None)
 
 
-def _scope(point: x509.IssuingDistributionPoint) -> Scope:
+def _scope(point: x509.IssuingDistributionPoint) -> CRLScope:
     if point.only_contains_user_certs:
-        return Scope.CALLERS
-    return Scope.AUTHORITIES if point.only_contains_ca_certs else Scope.ALL
+        return CRLScope.CALLERS
+    return CRLScope.AUTHORITIES if point.only_contains_ca_certs else CRLScope.ALL
 
 
 def _signature(head: x509.CertificateRevocationList, signed: memoryview) -> CRLSignature:

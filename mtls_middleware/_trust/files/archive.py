@@ -52,7 +52,7 @@ _BROKEN = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ArchiveMember:
     """One file of a zip.
 
     Attributes:
@@ -69,7 +69,7 @@ def is_zip(data: bytes) -> bool:
     return data.startswith((_MAGIC, _MAGIC_EMPTY))
 
 
-def unpack(data: bytes) -> tuple[Entry, ...]:
+def unpack(data: bytes) -> tuple[ArchiveMember, ...]:
     """Return the files of a zip, without folders, macOS debris and dotfiles.
 
     Raises:
@@ -84,7 +84,7 @@ def unpack(data: bytes) -> tuple[Entry, ...]:
         raise InputError(f"is not a readable zip ({displayed(str(error))}): download it again") from error
 
 
-def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[Entry]:
+def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[ArchiveMember]:
     infos = archive.infolist()
     if len(infos) > ENTRIES:
         raise InputError(f"holds {len(infos):,} entries; at most {ENTRIES} are read")
@@ -97,7 +97,7 @@ def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[Entry]:
         total += len(content)
         if total > TOTAL_BYTES:
             raise InputError(f"inflates to more than {TOTAL_BYTES:,} bytes")
-        yield Entry(name=info.filename, data=content)
+        yield ArchiveMember(name=info.filename, data=content)
 
 
 def _require_safe(info: zipfile.ZipInfo) -> None:

@@ -93,7 +93,7 @@ def _from_zip(data: bytes, origin: str, report: Problems) -> tuple[Found, ...]:
     return () if inside.problems else tuple(found)
 
 
-def _from_entry(entry: archive.Entry, origin: str, report: Problems) -> Iterator[Found]:
+def _from_entry(entry: archive.ArchiveMember, origin: str, report: Problems) -> Iterator[Found]:
     try:
         if archive.is_zip(entry.data):
             raise NotACertificateError("is a zip inside a zip: unpack the outer one and name the inner one")  # noqa: TRY301 - as below

@@ -55,7 +55,7 @@ DEFAULT_PAUSE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class APIResponse:
     """The answer to one poll.
 
     Attributes:
@@ -108,7 +108,7 @@ class CertificatesAPI:
         self._tokens = Tokens(region, client_id, client_secrets, clock)
         self._pace = Pace()
 
-    def poll(self) -> Answer:
+    def poll(self) -> APIResponse:
         """Ask for all certificates, within `POLL_SECONDS`.
 
         Raises:
@@ -124,7 +124,7 @@ class CertificatesAPI:
             answer.failure.not_before = self._pace.paused_until
         return answer
 
-    def _gather(self, session: Session) -> Answer:
+    def _gather(self, session: Session) -> APIResponse:
         gathered = _Gathered()
         failure: GenesysFailure | None = None
         self._token(session)  # without one, no listing is worth a try
@@ -137,7 +137,7 @@ class CertificatesAPI:
                     break
         if failure is not None and not gathered.certificates:
             raise failure
-        return Answer(
+        return APIResponse(
             region=self._region.aws_region,
             certificates=by_fingerprint(gathered.certificates),
             warnings=tuple(dict.fromkeys(gathered.warnings)),

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware._core.trust import Pin
 from mtls_middleware._io.files import InputError, Object, parse_object, subject_of
 from mtls_middleware._trust.files.reading import parse_certificates
-from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
 from mtls_middleware.identity import Authority
 
@@ -68,7 +68,7 @@ class KnownCertificates:
     answered_at: datetime | None = None
     certificates: tuple[KnownCertificate, ...] = ()
 
-    def merge(self, answer: Answer, now: datetime) -> Self:
+    def merge(self, answer: APIResponse, now: datetime) -> Self:
         """Return what is known with one more answer.
 
         Raises:

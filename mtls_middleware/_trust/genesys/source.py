@@ -7,7 +7,7 @@ from typing import Protocol
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind, Store
 from mtls_middleware._trust.asking import NotInTimeError, Question
-from mtls_middleware._trust.genesys.client import POLL_SECONDS, Answer
+from mtls_middleware._trust.genesys.client import POLL_SECONDS, APIResponse
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.known import KnownCertificates, from_bytes, to_bytes
 from mtls_middleware._trust.schedule import Draw, Schedule
@@ -17,7 +17,7 @@ from mtls_middleware.display import displayed
 class API(Protocol):
     """The certificates API of one region: a `CertificatesAPI`, or a double of it in tests."""
 
-    def poll(self) -> Answer:
+    def poll(self) -> APIResponse:
         """Return what it lists, or raise `GenesysFailure`."""
 
 
@@ -46,7 +46,7 @@ class APISource:
         self.region = region
         self.known = KnownCertificates(region=region)
         self.failure: GenesysFailure | None = None
-        self.answer: Answer | None = None
+        self.answer: APIResponse | None = None
         self.warnings: tuple[str, ...] = ()
         self.last_success: datetime | None = None
         self.schedule = Schedule(interval=timedelta(seconds=interval), now=now, draw=draw)
@@ -84,7 +84,7 @@ class APISource:
             found: what the poll returned or raised.
             now: aware, UTC.
         """
-        if not isinstance(found, Answer):
+        if not isinstance(found, APIResponse):
             self.answer = None
             self._failed(_as_failure(found, self.region), now)
             return

@@ -28,9 +28,9 @@ from mtls_middleware.cli.attack.findings import (
     why_own_is_unheard,
     why_untold,
 )
-from mtls_middleware.cli.attack.forgery import Forgery, Plan, Source, forge, forge_everything, stranger
+from mtls_middleware.cli.attack.forgery import ForgedSource, Forgery, Plan, forge, forge_everything, stranger
 from mtls_middleware.cli.attack.paths import path_attacks
-from mtls_middleware.cli.attack.verdict import Heard, Judgement, Verdict, hear, judge
+from mtls_middleware.cli.attack.verdict import AttackResult, Heard, Judgement, hear, judge
 from mtls_middleware.cli.wire.answer import Answer, Failure
 from mtls_middleware.cli.wire.exchange import Line
 from mtls_middleware.cli.wire.message import Message, Request, Target
@@ -43,7 +43,7 @@ ALERT_TRIES = 4
 
 _SILENT = frozenset({Failure.TIMEOUT, Failure.UNREACHABLE})
 _NO_HTTP2 = frozenset({Failure.NOT_OFFERED, Failure.NOT_INSTALLED})
-_COMPARED = Judgement(verdict=Verdict.REFUSED, meaning="the baseline for the comparison")
+_COMPARED = Judgement(verdict=AttackResult.REFUSED, meaning="the baseline for the comparison")
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Campaign:
     plan: Plan
     line: Line
     tell: Callable[[str], None]
-    stranger: Callable[[Source], Forgery]
+    stranger: Callable[[ForgedSource], Forgery]
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     silent: int = 0
@@ -187,7 +187,7 @@ def _attack_directly(campaign: Campaign, direct: Target, forgeries: list[Forgery
         return
     if bare.reason is None:
         meaning = f"the answer is {bare.words}, and no refusal: is it the same application?"
-        judgement = Judgement(verdict=Verdict.UNCLEAR, meaning=meaning)
+        judgement = Judgement(verdict=AttackResult.UNCLEAR, meaning=meaning)
         campaign.rows.append(Row(name="direct-bare", title="past the proxy: nothing", heard=bare, judgement=judgement))
         return
     if not plan.is_broad:
@@ -220,7 +220,7 @@ def _attack(
     message = attack.message(forgery)
     heard = _send(campaign, message, attack.name, context=context, target=target)
     judgement = judge(attack, heard, baseline)
-    if judgement.verdict is Verdict.REFUSED and heard.reason is None:
+    if judgement.verdict is AttackResult.REFUSED and heard.reason is None:
         # Who refused? An application that believed a genuine certificate may dislike the request. A stranger's tells.
         again = attack.message(campaign.stranger(forgery.source))
         if plan.certificate is not None and again != message and forgery.is_genuine:
@@ -255,7 +255,7 @@ def _send(
     return hear(answer)
 
 
-def _forgery(campaign: Campaign, source: Source, baseline: Heard) -> Forgery:
+def _forgery(campaign: Campaign, source: ForgedSource, baseline: Heard) -> Forgery:
     """Return forged headers that change the answer if they are believed."""
     plan = campaign.plan
     if plan.certificate is not None and not baseline.is_let_in:
@@ -269,10 +269,10 @@ def _tempered(campaign: Campaign, attack: Attack, heard: Heard, judgement: Judge
     """Take what explains itself otherwise for what it is."""
     if attack.weakness is Weakness.FORWARDED and heard.reason is Reason.SOURCE_UNTRUSTED:
         once = next((row for row in campaign.rows if row.name == ONCE.name), None)
-        if once is not None and once.judgement.verdict is Verdict.REFUSED:
+        if once is not None and once.judgement.verdict is AttackResult.REFUSED:
             campaign.notes.append(PASSES_FORWARDED)
             meaning = "refused for the forged address; the headers did not come through"
-            return replace(judgement, verdict=Verdict.REFUSED, meaning=meaning)
+            return replace(judgement, verdict=AttackResult.REFUSED, meaning=meaning)
     if attack.weakness is Weakness.DIRECT and campaign.plan.is_broad and heard.reason is Reason.CERTIFICATE_MISSING:
-        return replace(judgement, verdict=Verdict.REFUSED, meaning="the application does not read them")
+        return replace(judgement, verdict=AttackResult.REFUSED, meaning="the application does not read them")
     return judgement

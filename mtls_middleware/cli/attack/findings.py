@@ -7,7 +7,7 @@ from mtls_middleware._core.decision import Reason
 from mtls_middleware.cli.attack.attacks import ONCE, Attack, Weakness
 from mtls_middleware.cli.attack.fixes import TITLES, cure
 from mtls_middleware.cli.attack.forgery import Forgery, Plan
-from mtls_middleware.cli.attack.verdict import Heard, Judgement, Verdict
+from mtls_middleware.cli.attack.verdict import AttackResult, Heard, Judgement
 from mtls_middleware.cli.extras import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Failure
 
@@ -137,7 +137,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class AttackFinding:
     """Something to be fixed.
 
     Attributes:
@@ -151,7 +151,7 @@ class Finding:
     rows: tuple[Row, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> AttackResult:
         """Return the worst that became of an attack."""
         return max((row.judgement.verdict for row in self.rows), key=lambda verdict: verdict.gravity)
 
@@ -171,7 +171,7 @@ class Finding:
         return tuple(line for lines, name in reversed(cures.items()) for line in (f"{name}:", *lines))
 
 
-def findings(rows: Iterable[Row]) -> list[Finding]:
+def findings(rows: Iterable[Row]) -> list[AttackFinding]:
     """Put attacks with the same cause together, the worst cause first."""
     attacked = [row for row in rows if row.attack is not None]
     copies = {row.forgery: row.judgement.verdict for row in attacked if row.name.startswith(ONCE.name)}
@@ -179,12 +179,12 @@ def findings(rows: Iterable[Row]) -> list[Finding]:
     for row in attacked:
         if row.attack is not None and row.forgery is not None and row.judgement.verdict.is_finding:
             weakness = row.attack.weakness
-            by_copies = copies.get(row.forgery, Verdict.REFUSED)
+            by_copies = copies.get(row.forgery, AttackResult.REFUSED)
             if row.attack.copies and by_copies.is_finding and row.judgement.verdict.gravity <= by_copies.gravity:
                 weakness = Weakness.DIRECT if weakness is Weakness.DIRECT else Weakness.COPY
             causes.setdefault((weakness, row.forgery.certificate[0].lower()), []).append(row)
     found = [
-        Finding(weakness=weakness, forgeries=_most_telling(members), rows=tuple(members))
+        AttackFinding(weakness=weakness, forgeries=_most_telling(members), rows=tuple(members))
         for (weakness, _), members in causes.items()
     ]
     return sorted(found, key=lambda finding: -finding.verdict.gravity)
@@ -211,7 +211,7 @@ class Report:
 
     sources: tuple[str, ...]
     rows: tuple[Row, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[AttackFinding, ...]
     notes: tuple[str, ...]
     untold: str | None
     interrupted: bool = False
@@ -224,7 +224,7 @@ class Report:
     @property
     def unclear(self) -> tuple[Row, ...]:
         """Return the rows of which nothing is known."""
-        return tuple(row for row in self.rows if row.judgement.verdict is Verdict.UNCLEAR)
+        return tuple(row for row in self.rows if row.judgement.verdict is AttackResult.UNCLEAR)
 
     @property
     def status(self) -> int:

@@ -27,7 +27,7 @@ _NO_CERTIFICATE = "AAAA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ForgedSource:
     """The source that the application reads.
 
     Attributes:
@@ -53,7 +53,7 @@ class Forgery:
         is_genuine: the certificate is one that would be accepted.
     """
 
-    source: Source
+    source: ForgedSource
     certificate: Header
     markers: Headers
     secret_header: str
@@ -70,7 +70,7 @@ class Forgery:
         return (*(name for name, _ in self.perfect), self.secret_header)
 
 
-def forge(source: Source, certificate: x509.Certificate | None, secret_header: str) -> Forgery:
+def forge(source: ForgedSource, certificate: x509.Certificate | None, secret_header: str) -> Forgery:
     """Return what the proxy would send for a certificate; for None, for something that is no certificate."""
     header_names = source.header_names
     value = _NO_CERTIFICATE if certificate is None else ENCODERS[header_names.encoding](certificate)
@@ -84,7 +84,7 @@ def forge(source: Source, certificate: x509.Certificate | None, secret_header: s
     )
 
 
-def forge_everything(sources: Iterable[Source], secret_header: str) -> Forgery:
+def forge_everything(sources: Iterable[ForgedSource], secret_header: str) -> Forgery:
     """Return the headers of all sources together, with nothing good in them: for what is refused by name alone."""
     headers: dict[str, Header] = {}
     for source in sources:
@@ -92,15 +92,15 @@ def forge_everything(sources: Iterable[Source], secret_header: str) -> Forgery:
             headers.setdefault(name.lower(), (name, value))
     first, *others = headers.values()
     header_names = HeaderNames(certificate=first[0], encoding=Encoding.URL_PEM)
-    everything = Source(name=EVERYTHING, header_names=header_names)
+    everything = ForgedSource(name=EVERYTHING, header_names=header_names)
     return Forgery(source=everything, certificate=first, markers=tuple(others), secret_header=secret_header)
 
 
-def known_sources() -> tuple[Source, ...]:
+def known_sources() -> tuple[ForgedSource, ...]:
     """Return every preset; of those with the same headers, the first."""
-    distinct: dict[HeaderNames, Source] = {}
+    distinct: dict[HeaderNames, ForgedSource] = {}
     for name, header_names in PRESETS.items():
-        distinct.setdefault(header_names, Source(name=name, header_names=header_names))
+        distinct.setdefault(header_names, ForgedSource(name=name, header_names=header_names))
     return tuple(distinct.values())
 
 
@@ -155,7 +155,7 @@ class Plan:
     """
 
     target: Target
-    sources: tuple[Source, ...]
+    sources: tuple[ForgedSource, ...]
     secret_header: str
     certificate: x509.Certificate | None = None
     origin: str = ""

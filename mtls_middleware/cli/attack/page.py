@@ -5,8 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from mtls_middleware.cli.attack.findings import Finding, Report, Row
-from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.attack.findings import AttackFinding, Report, Row
+from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.page import console_for, heading, line, table, wrapped
 from mtls_middleware.display import displayed
 
@@ -19,11 +19,11 @@ NOTE_LIMIT = 1_000
 """Characters of a note, which may name a file."""
 
 _STYLES = {
-    Verdict.REFUSED: "green",
-    Verdict.UNCLEAR: "yellow",
-    Verdict.LOCKS_OUT: "bold yellow",
-    Verdict.PASSED: "bold yellow",
-    Verdict.BELIEVED: "bold red",
+    AttackResult.REFUSED: "green",
+    AttackResult.UNCLEAR: "yellow",
+    AttackResult.LOCKS_OUT: "bold yellow",
+    AttackResult.PASSED: "bold yellow",
+    AttackResult.BELIEVED: "bold red",
 }
 
 
@@ -37,7 +37,7 @@ def show(report: Report, url: str, console: Console | None = None) -> None:
         _print_finding(number, finding, console)
     for row in report.unclear:
         line(console)
-        wrapped(console, f"unclear: {row.title}: {row.judgement.meaning}", _STYLES[Verdict.UNCLEAR])
+        wrapped(console, f"unclear: {row.title}: {row.judgement.meaning}", _STYLES[AttackResult.UNCLEAR])
     for note in report.notes:
         line(console)
         wrapped(console, f"note: {displayed(note, NOTE_LIMIT)}")
@@ -48,7 +48,7 @@ def show(report: Report, url: str, console: Console | None = None) -> None:
 def conclusion(report: Report) -> str:
     """Return the one-line conclusion."""
     attacks = report.attacks
-    believed, passed = _count(report, Verdict.BELIEVED), _count(report, Verdict.PASSED)
+    believed, passed = _count(report, AttackResult.BELIEVED), _count(report, AttackResult.PASSED)
     found = ""
     if believed or passed:
         found = f"{believed} of {len(attacks)} attacks were believed, {passed} more got past the proxy."
@@ -105,7 +105,7 @@ def _row_facts(row: Row) -> dict[str, Any]:
     }
 
 
-def _word(verdict: Verdict) -> str:
+def _word(verdict: AttackResult) -> str:
     return verdict.name.lower()
 
 
@@ -115,7 +115,7 @@ def _sources(report: Report) -> str:
 
 def _cells(row: Row) -> tuple[Text, ...]:
     verdict = row.judgement.verdict
-    compared = row.attack is None and verdict is Verdict.REFUSED
+    compared = row.attack is None and verdict is AttackResult.REFUSED
     return (
         Text(row.title, style="dim" if compared else ""),
         Text(displayed(row.heard.words)),
@@ -123,9 +123,9 @@ def _cells(row: Row) -> tuple[Text, ...]:
     )
 
 
-def _print_finding(number: int, finding: Finding, console: Console) -> None:
+def _print_finding(number: int, finding: AttackFinding, console: Console) -> None:
     heading(console, f"{number}. {finding.title}.", _STYLES[finding.verdict])
-    for verdict in (Verdict.BELIEVED, Verdict.PASSED, Verdict.LOCKS_OUT):
+    for verdict in (AttackResult.BELIEVED, AttackResult.PASSED, AttackResult.LOCKS_OUT):
         rows = [row for row in finding.rows if row.judgement.verdict is verdict]
         if rows:
             shown = "; ".join(row.title for row in rows[:MAX_SHOWN])
@@ -138,7 +138,7 @@ def _print_finding(number: int, finding: Finding, console: Console) -> None:
         line(console, f"     {step}", "bold")
 
 
-def _count(report: Report, verdict: Verdict) -> int:
+def _count(report: Report, verdict: AttackResult) -> int:
     return sum(row.judgement.verdict is verdict for row in report.attacks)
 
 

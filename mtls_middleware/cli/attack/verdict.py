@@ -22,7 +22,7 @@ _NOTHING_THERE = frozenset({404, 410})
 _UNABLE = frozenset({Reason.TRUST_UNAVAILABLE, Reason.INTERNAL_ERROR})
 
 
-class Verdict(StrEnum):
+class AttackResult(StrEnum):
     """The result of an attack, from good to bad."""
 
     REFUSED = "refused"
@@ -35,12 +35,12 @@ class Verdict(StrEnum):
     @property
     def is_finding(self) -> bool:
         """Return whether something has to be mended."""
-        return self in {Verdict.LOCKS_OUT, Verdict.PASSED, Verdict.BELIEVED}
+        return self in {AttackResult.LOCKS_OUT, AttackResult.PASSED, AttackResult.BELIEVED}
 
     @property
     def gravity(self) -> int:
         """Return the place in the order from good to bad."""
-        return list(Verdict).index(self)
+        return list(AttackResult).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +97,16 @@ class Judgement:
         meaning: in a sentence.
     """
 
-    verdict: Verdict
+    verdict: AttackResult
     meaning: str
 
 
-_BELIEVED = Judgement(verdict=Verdict.BELIEVED, meaning="the certificate was taken for the proxy's word, and judged")
-_LET_IN = Judgement(verdict=Verdict.BELIEVED, meaning="it was let in")
-_UNABLE_NOW = Judgement(verdict=Verdict.UNCLEAR, meaning="the application cannot judge at the moment")
-_BROKEN = Judgement(verdict=Verdict.UNCLEAR, meaning="something on the way is busy, or broken")
+_BELIEVED = Judgement(
+    verdict=AttackResult.BELIEVED, meaning="the certificate was taken for the proxy's word, and judged"
+)
+_LET_IN = Judgement(verdict=AttackResult.BELIEVED, meaning="it was let in")
+_UNABLE_NOW = Judgement(verdict=AttackResult.UNCLEAR, meaning="the application cannot judge at the moment")
+_BROKEN = Judgement(verdict=AttackResult.UNCLEAR, meaning="something on the way is busy, or broken")
 
 
 def hear(answer: Answer | NoAnswer) -> Heard:
@@ -132,7 +134,7 @@ def judge(attack: Attack, heard: Heard, baseline: Heard) -> Judgement:
     if heard.failure is not None:
         if heard.failure in {Failure.CLOSED, Failure.HANDSHAKE, Failure.DEMANDED}:
             return _refused("ended before the application")
-        return Judgement(verdict=Verdict.UNCLEAR, meaning=str(heard.failure))
+        return Judgement(verdict=AttackResult.UNCLEAR, meaning=str(heard.failure))
     if heard.reason is None:
         return _judge_status(attack, heard, baseline)
     if heard.reason in _UNABLE:
@@ -150,7 +152,7 @@ def _judge_reason(attack: Attack, reason: Reason) -> Judgement:
             return _refused("refused on this path too")
         case Weakness.CHUNKED, Reason.SOURCE_UNTRUSTED:
             return Judgement(
-                verdict=Verdict.LOCKS_OUT,
+                verdict=AttackResult.LOCKS_OUT,
                 meaning="the server makes headers of trailers, so every chunked call is refused",
             )
         case Weakness.HOP, _ if reason.order <= Reason.PROXY_VERIFICATION_FAILED.order:
@@ -163,7 +165,7 @@ def _judge_reason(attack: Attack, reason: Reason) -> Judgement:
             meaning = "the certificate came through the proxy; only the marker gave it away"
         case _:
             return _BELIEVED
-    return Judgement(verdict=Verdict.PASSED, meaning=meaning)
+    return Judgement(verdict=AttackResult.PASSED, meaning=meaning)
 
 
 def _judge_status(attack: Attack, heard: Heard, baseline: Heard) -> Judgement:
@@ -174,7 +176,7 @@ def _judge_status(attack: Attack, heard: Heard, baseline: Heard) -> Judgement:
         return _refused("it changed nothing for the caller's own certificate")
     if attack.weakness is Weakness.CHUNKED and _is_turned_away(status) and status != baseline.status:
         return Judgement(
-            verdict=Verdict.LOCKS_OUT, meaning="chunked requests are turned away; data actions send chunked"
+            verdict=AttackResult.LOCKS_OUT, meaning="chunked requests are turned away; data actions send chunked"
         )
     if _is_turned_away(status):
         return _refused("turned away before the application")
@@ -198,7 +200,7 @@ def _judge_direct(heard: Heard) -> Judgement:
             return _refused("who is not the proxy is not believed")
         case Reason.CERTIFICATE_MISSING:
             return Judgement(
-                verdict=Verdict.UNCLEAR,
+                verdict=AttackResult.UNCLEAR,
                 meaning="the application does not read these headers: compare --source with MTLS_SOURCE",
             )
         case reason if reason in _UNABLE:
@@ -208,7 +210,7 @@ def _judge_direct(heard: Heard) -> Judgement:
 
 
 def _refused(meaning: str) -> Judgement:
-    return Judgement(verdict=Verdict.REFUSED, meaning=meaning)
+    return Judgement(verdict=AttackResult.REFUSED, meaning=meaning)
 
 
 def _is_turned_away(status: int) -> bool:

@@ -35,7 +35,7 @@ class Credentials:
     def choose(
         cls, *, certificate: Path | None, key: Path | None, folder: Path | None, caller: str, ca: Path | None
     ) -> "Credentials":
-        """Choose by the options of the verb.
+        """Choose by the options of the command.
 
         Raises:
             MTLSError: they contradict each other.

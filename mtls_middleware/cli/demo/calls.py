@@ -57,7 +57,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CallResult:
     """The result of a call.
 
     Attributes:
@@ -142,13 +142,13 @@ CALLS = (
 )
 
 
-def make_calls(stage: Stage, refusals: HandshakeRefusals) -> Iterator[Outcome]:
+def make_calls(stage: Stage, refusals: HandshakeRefusals) -> Iterator[CallResult]:
     """Make each call on a connection of its own, and tell what became of it."""
     for number, call in enumerate(CALLS, 1):
         yield _make(call, stage, refusals, correlation_id=f"demo-{number}")
 
 
-def _make(call: Call, stage: Stage, refusals: HandshakeRefusals, *, correlation_id: str) -> Outcome:
+def _make(call: Call, stage: Stage, refusals: HandshakeRefusals, *, correlation_id: str) -> CallResult:
     client = stage.clients[call.client] if call.client else None
     headers = _headers(correlation_id) | (dict(nginx(stage.clients["good"])) if call.forged else {})
     base = stage.tls if call.way is Way.TLS else stage.http
@@ -163,11 +163,11 @@ def _make(call: Call, stage: Stage, refusals: HandshakeRefusals, *, correlation_
         answer = _send(base, call.path, headers, context)
     except httpx2.TransportError:
         code, words = refusals.last()
-        return Outcome(call=call, ended_at=EndedAt.HANDSHAKE, status=None, reason=words, code=code)
+        return CallResult(call=call, ended_at=EndedAt.HANDSHAKE, status=None, reason=words, code=code)
     reached = stage.services[base].reached > before
     ended_at = EndedAt.HANDLER if reached else EndedAt.OPEN if answer.is_success else EndedAt.GATE
     reason = "" if answer.is_success else str(answer.json().get("reason"))
-    return Outcome(call=call, ended_at=ended_at, status=answer.status_code, reason=reason, code=reason)
+    return CallResult(call=call, ended_at=ended_at, status=answer.status_code, reason=reason, code=reason)
 
 
 def _headers(correlation_id: str) -> dict[str, str]:

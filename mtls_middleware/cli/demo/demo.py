@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from mtls_middleware.cli.demo.calls import EndedAt, Outcome, Way, make_calls
+from mtls_middleware.cli.demo.calls import CallResult, EndedAt, Way, make_calls
 from mtls_middleware.cli.demo.stage import listening, staged
 from mtls_middleware.cli.page import console_for, heading, line, print_json, table
 from mtls_middleware.display import displayed
@@ -47,7 +47,7 @@ def run_demo(*, as_json: bool) -> int:
     return 0 if all(outcome.is_right for outcome in outcomes) else 1
 
 
-def _facts(outcome: Outcome) -> dict[str, object]:
+def _facts(outcome: CallResult) -> dict[str, object]:
     return {
         "call": outcome.call.title,
         "way": str(outcome.call.way),
@@ -58,7 +58,7 @@ def _facts(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def show(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
+def show(outcomes: Sequence[CallResult], console: Console | None = None) -> None:
     """Print the tables and the verdict."""
     console = console_for(console)
     heading(console, "Data action calls and their results")
@@ -82,7 +82,7 @@ def _columns(console: Console) -> list[Column]:
     return [Column(header, min_width=width if is_wide else None, overflow="fold") for header, width in _COLUMNS.items()]
 
 
-def _cells(outcome: Outcome) -> tuple[str | Text, ...]:
+def _cells(outcome: CallResult) -> tuple[str | Text, ...]:
     return (
         outcome.call.title,
         Text(outcome.ended_at, style=_COLOURS[outcome.ended_at]),

@@ -129,7 +129,7 @@ was made, and certificates after a year. Make everything anew with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class DevCaller:
     """One caller.
 
     Attributes:
@@ -146,38 +146,38 @@ class Caller:
 
 
 CALLERS = (
-    Caller(name=GOOD, title="what the region's data actions show", ending="let in", make=lambda root: root.client()),
-    Caller(
+    DevCaller(name=GOOD, title="what the region's data actions show", ending="let in", make=lambda root: root.client()),
+    DevCaller(
         name="expired",
         title="its life ended yesterday",
         ending="ends in the TLS handshake; behind a proxy: `certificate_expired`",
         make=lambda root: root.client(expired=True),
     ),
-    Caller(
+    DevCaller(
         name="not-yet-valid",
         title="its life begins tomorrow",
         ending="ends in the TLS handshake; behind a proxy: `certificate_not_yet_valid`",
         make=lambda root: root.client(not_yet_valid=True),
     ),
-    Caller(
+    DevCaller(
         name="other-region",
         title="signed by this root, with the name of another region",
         ending="`region_mismatch`",
         make=lambda root: root.client(names=RegionalCA(_other_than(root.region)).cert_name),
     ),
-    Caller(
+    DevCaller(
         name="revoked",
         title="named by the revocation list",
         ending="`certificate_revoked`",
         make=lambda root: root.client(),
     ),
-    Caller(
+    DevCaller(
         name="server-only",
         title="made for servers, not for callers",
         ending="ends in the TLS handshake; behind a proxy: `purpose_mismatch`",
         make=lambda root: root.client(server_only=True),
     ),
-    Caller(
+    DevCaller(
         name="stranger",
         title="the right name, signed by another root",
         ending="ends in the TLS handshake; behind a proxy: `issuer_untrusted`",

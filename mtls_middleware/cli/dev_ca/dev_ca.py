@@ -1,4 +1,4 @@
-"""The verb ``dev-ca``."""
+"""The command ``dev-ca``."""
 
 import os
 import sys

@@ -8,13 +8,13 @@ from pathlib import Path
 from cryptography import x509
 
 from mtls_middleware.cli.attack.campaign import attack_boundary
-from mtls_middleware.cli.attack.forgery import Plan, Source, first_readable, known_sources, read_certificate
+from mtls_middleware.cli.attack.forgery import ForgedSource, Plan, first_readable, known_sources, read_certificate
 from mtls_middleware.cli.attack.page import facts, show
 from mtls_middleware.cli.doctor.examination import World, examine
 from mtls_middleware.cli.doctor.finding import finding_facts, show_findings, status_of
 from mtls_middleware.cli.options import DoctorOptions
 from mtls_middleware.cli.page import print_json, waiting
-from mtls_middleware.cli.wire.exchange import Network
+from mtls_middleware.cli.wire.exchange import SocketLine
 from mtls_middleware.cli.wire.message import Target, method_of
 from mtls_middleware.cli.wire.tls import client_context
 from mtls_middleware.errors import ConfigurationError, MTLSError
@@ -40,7 +40,7 @@ def run_doctor(options: DoctorOptions, environ: Mapping[str, str] | None = None)
         raise MTLSError("--offline goes without --url, which attacks over the network")
     plan = make_plan(options, options.url, os.environ if environ is None else environ)
     with waiting("attacking …") as tell:
-        report = attack_boundary(plan, Network(timeout=options.timeout), tell)
+        report = attack_boundary(plan, SocketLine(timeout=options.timeout), tell)
     if options.as_json:
         print_json(facts(report, options.url))
     else:
@@ -105,7 +105,7 @@ def _reader(options: DoctorOptions, environ: Mapping[str, str]) -> Reader:
     return Reader(given, DEFAULT_PREFIX)
 
 
-def _sources(options: DoctorOptions, reader: Reader) -> tuple[Source, ...]:
+def _sources(options: DoctorOptions, reader: Reader) -> tuple[ForgedSource, ...]:
     if options.all_sources or not reader.is_set("SOURCE"):
         return known_sources()
     name = reader.one("SOURCE", source_name)
@@ -113,7 +113,7 @@ def _sources(options: DoctorOptions, reader: Reader) -> tuple[Source, ...]:
     elements = reader.one("XFCC_ELEMENTS", whole_number(1, 16)) or 1
     if name is None or header_names is None:
         return known_sources()  # the certificate comes in no header, so none must be believed
-    return (Source(name=name, header_names=header_names, elements=elements),)
+    return (ForgedSource(name=name, header_names=header_names, elements=elements),)
 
 
 def _certificate(options: DoctorOptions, reader: Reader) -> tuple[str, x509.Certificate | None]:

@@ -9,13 +9,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from mtls_middleware.cli.page import console_for, counted, heading, line, wrapped
+from mtls_middleware.cli.page import console_for, heading, line, wrapped
+from mtls_middleware.display import counted
 
 _LABEL = 13
 
 
-class Severity(StrEnum):
-    """The severity of a finding."""
+class Grade(StrEnum):
+    """How grave a finding is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -25,7 +26,7 @@ class Severity(StrEnum):
     @property
     def gravity(self) -> int:
         """Return a number that grows with what has to be done."""
-        return (Severity.OK, Severity.NOT_CHECKED, Severity.WARNING, Severity.ERROR).index(self)
+        return (Grade.OK, Grade.NOT_CHECKED, Grade.WARNING, Grade.ERROR).index(self)
 
 
 class Topic(StrEnum):
@@ -93,7 +94,7 @@ class Finding:
 
     topic: Topic
     check: Check
-    severity: Severity
+    severity: Grade
     seen: str
     cure: str = ""
 
@@ -110,32 +111,32 @@ class About:
 
     def ok(self, check: Check, seen: str) -> Finding:
         """Tell that nothing has to be done."""
-        return Finding(topic=self.topic, check=check, severity=Severity.OK, seen=seen)
+        return Finding(topic=self.topic, check=check, severity=Grade.OK, seen=seen)
 
     def not_checked(self, check: Check, seen: str, cure: str = "") -> Finding:
         """Tell what could not be looked at, and why."""
-        return Finding(topic=self.topic, check=check, severity=Severity.NOT_CHECKED, seen=seen, cure=cure)
+        return Finding(topic=self.topic, check=check, severity=Grade.NOT_CHECKED, seen=seen, cure=cure)
 
     def warning(self, check: Check, seen: str, cure: str) -> Finding:
         """Tell what should be mended."""
-        return Finding(topic=self.topic, check=check, severity=Severity.WARNING, seen=seen, cure=cure)
+        return Finding(topic=self.topic, check=check, severity=Grade.WARNING, seen=seen, cure=cure)
 
     def error(self, check: Check, seen: str, cure: str = "") -> Finding:
         """Tell what must be mended."""
-        return Finding(topic=self.topic, check=check, severity=Severity.ERROR, seen=seen, cure=cure)
+        return Finding(topic=self.topic, check=check, severity=Grade.ERROR, seen=seen, cure=cure)
 
 
 _STYLES = {
-    Severity.OK: "green",
-    Severity.WARNING: "bold yellow",
-    Severity.ERROR: "bold red",
-    Severity.NOT_CHECKED: "cyan",
+    Grade.OK: "green",
+    Grade.WARNING: "bold yellow",
+    Grade.ERROR: "bold red",
+    Grade.NOT_CHECKED: "cyan",
 }
 _SIGNS = {
-    Severity.OK: "ok",
-    Severity.WARNING: "warning",
-    Severity.ERROR: "ERROR",
-    Severity.NOT_CHECKED: "not checked",
+    Grade.OK: "ok",
+    Grade.WARNING: "warning",
+    Grade.ERROR: "ERROR",
+    Grade.NOT_CHECKED: "not checked",
 }
 
 
@@ -148,7 +149,7 @@ def show_findings(findings: tuple[Finding, ...], console: Console | None = None)
             _print(finding, console)
     line(console)
     worst = max(findings, key=lambda finding: finding.severity.gravity).severity
-    style = "bold green" if worst in {Severity.OK, Severity.NOT_CHECKED} else _STYLES[worst]
+    style = "bold green" if worst in {Grade.OK, Grade.NOT_CHECKED} else _STYLES[worst]
     wrapped(console, conclusion(findings), style)
 
 
@@ -156,7 +157,7 @@ def conclusion(findings: tuple[Finding, ...]) -> str:
     """Return the one-line conclusion."""
     errors, warnings, unchecked = (
         sum(finding.severity is severity for finding in findings)
-        for severity in (Severity.ERROR, Severity.WARNING, Severity.NOT_CHECKED)
+        for severity in (Grade.ERROR, Grade.WARNING, Grade.NOT_CHECKED)
     )
     found = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}, {unchecked} not checked."
     if errors:
@@ -197,10 +198,10 @@ def _sections(findings: tuple[Finding, ...]) -> list[tuple[list[Topic], list[Fin
 
 
 def _is_silence(finding: Finding) -> bool:
-    return finding.severity is Severity.NOT_CHECKED
+    return finding.severity is Grade.NOT_CHECKED
 
 
-def _says(found: list[Finding]) -> list[tuple[Severity, str]]:
+def _says(found: list[Finding]) -> list[tuple[Grade, str]]:
     return [(finding.severity, finding.seen) for finding in found]
 
 
@@ -213,4 +214,4 @@ def _print(finding: Finding, console: Console) -> None:
 
 def status_of(findings: tuple[Finding, ...]) -> int:
     """Return the exit status."""
-    return int(any(finding.severity is Severity.ERROR for finding in findings))
+    return int(any(finding.severity is Grade.ERROR for finding in findings))

@@ -12,7 +12,7 @@ from mtls_middleware._io.fetch import open_session
 from mtls_middleware._io.http import OpenSession
 from mtls_middleware._io.store import Entry, Kind, Store
 from mtls_middleware._trust.asking import Asker, Question
-from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.failure import GenesysFailure
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
@@ -100,7 +100,7 @@ def _failed(region: str, failure: GenesysFailure) -> Finding:
     )
 
 
-def _answered(region: str, answer: Answer) -> Iterator[Finding]:
+def _answered(region: str, answer: APIResponse) -> Iterator[Finding]:
     listed = ", ".join(
         f"{one.authority} {one.status} until {one.leaf.not_valid_after_utc:%Y-%m-%d}" for one in answer.certificates
     )

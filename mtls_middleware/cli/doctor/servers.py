@@ -14,7 +14,7 @@ VersionOf = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class KnownServer:
     """One server.
 
     Attributes:
@@ -37,12 +37,12 @@ class Server:
 ALWAYS, WITH_MARKER, NEVER = "always", "with a marker", "never"
 
 SERVERS = (
-    Server(
+    KnownServer(
         package="uvicorn",
         line="--http mtls_middleware.servers.uvicorn:HttpToolsProtocol (or H11Protocol), or mtls-middleware serve",
         believes=WITH_MARKER,
     ),
-    Server(
+    KnownServer(
         package="hypercorn",
         line="python -m mtls_middleware.servers.hypercorn instead of hypercorn",
         believes=WITH_MARKER,
@@ -50,32 +50,32 @@ SERVERS = (
         long_headers="set h11_max_incomplete_size in its configuration file",
         note="with --quic-bind, HTTP/3 callers have no certificate and are refused",
     ),
-    Server(
+    KnownServer(
         package="gunicorn",
         line="--worker-class mtls_middleware.servers.gunicorn.ASGIWorker for ASGI; WSGI workers need nothing",
         believes=ALWAYS,
         most="8,190 bytes by default",
         long_headers="start it with --limit-request-field_size 65535",
     ),
-    Server(
+    KnownServer(
         package="daphne",
         line="python -m mtls_middleware.servers.daphne instead of daphne",
         most="16 KiB of headers in all",
         long_headers="let the proxy send the leaf alone: nothing can be set",
     ),
-    Server(
+    KnownServer(
         package="pyvoy",
         line="python -m mtls_middleware.servers.pyvoy instead of pyvoy",
         note="HTTP/3 and WebSocket callers have no certificate and are refused",
     ),
-    Server(package="granian", believes=NEVER),
-    Server(
+    KnownServer(package="granian", believes=NEVER),
+    KnownServer(
         package="cheroot",
         line="mtls_middleware.servers.cheroot.BuiltinSSLAdapter as ssl_adapter",
         believes=NEVER,
     ),
-    Server(package="waitress", believes=ALWAYS),
-    Server(
+    KnownServer(package="waitress", believes=ALWAYS),
+    KnownServer(
         package="uwsgi",
         line="--https with --lazy-apps --enable-threads --need-app",
         believes=WITH_MARKER,
@@ -118,7 +118,7 @@ def tell_servers(settings: Settings, version_of: VersionOf = installed_version) 
         yield _ABOUT.ok(Check.SERVER_TRAILERS, "uvicorn parses with h11, which keeps trailers apart")
 
 
-def _tls(server: Server, version: str) -> Iterator[Finding]:
+def _tls(server: KnownServer, version: str) -> Iterator[Finding]:
     if server.line:
         note = f"; {server.note}" if server.note else ""
         yield _ABOUT.ok(Check.SERVER_LINE, f"{server.package} {version}: {server.line}{note}")
@@ -132,7 +132,7 @@ def _tls(server: Server, version: str) -> Iterator[Finding]:
 
 
 def _spelling(
-    found: tuple[tuple[Server, str], ...], settings: Settings, header_names: HeaderNames
+    found: tuple[tuple[KnownServer, str], ...], settings: Settings, header_names: HeaderNames
 ) -> Iterator[Finding]:
     """Tell which servers are believed, were they to serve WSGI; ASGI keeps the spellings apart."""
     believing = {ALWAYS, WITH_MARKER} if header_names.has_marker else {ALWAYS}
@@ -153,7 +153,7 @@ def _spelling(
         )
 
 
-def _long_headers(server: Server, version: str, source: str, header_names: HeaderNames) -> Iterator[Finding]:
+def _long_headers(server: KnownServer, version: str, source: str, header_names: HeaderNames) -> Iterator[Finding]:
     if not server.long_headers:
         return
     shown = f"{server.package} {version}"

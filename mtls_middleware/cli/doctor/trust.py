@@ -21,7 +21,7 @@ from mtls_middleware.advice import new_root, unsigned_in_api
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.composition import trust_sources
-from mtls_middleware.display import displayed
+from mtls_middleware.display import counted, displayed
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.expiry import WARNING_DAYS, expirations
 from mtls_middleware.regions import Certainty, find
@@ -134,7 +134,7 @@ def _taken(anchors: Anchors) -> Iterator[Finding]:
         by_file[anchor.origin, str(anchor.binding)].append(anchor)
     for (origin, binding), found in by_file.items():
         ends = max(anchor.not_after for anchor in found)
-        count = "1 root" if len(found) == 1 else f"{len(found)} roots"
+        count = counted(len(found), "root")
         subjects = ", ".join(subject_of(anchor.certificate) for anchor in found)
         yield _FILES.ok(
             Check.FILES_USABLE, f"{origin} vouches for {binding}: {count}, until {ends:%Y-%m-%d}: {displayed(subjects)}"

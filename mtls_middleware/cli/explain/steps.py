@@ -15,8 +15,7 @@ from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import Accepted, Reason, Rejected, RevocationState
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.cli.explain.evaluate import Evaluation
-from mtls_middleware.cli.page import counted
-from mtls_middleware.display import displayed
+from mtls_middleware.display import counted, displayed
 from mtls_middleware.identity import Authority, ClientIdentity
 
 MAX_SHOWN = 24
@@ -29,7 +28,7 @@ _PURPOSES = {
 }
 
 
-class Outcome(StrEnum):
+class StepResult(StrEnum):
     """The result of a step."""
 
     PASSED = "ok"
@@ -50,7 +49,7 @@ class Step:
     """
 
     question: str
-    outcome: Outcome
+    outcome: StepResult
     seen: tuple[str, ...]
 
 
@@ -58,7 +57,7 @@ Evidence = Callable[[Evaluation, PresentedChain], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class StepCheck:
     """A check, and its evidence.
 
     Attributes:
@@ -169,49 +168,49 @@ def revocation(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]: 
 
 
 QUESTIONS = (
-    Question(
+    StepCheck(
         text="is there valid trust?",
         reasons=frozenset({Reason.TRUST_UNAVAILABLE}),
         passed=trust,
         failed=nothing,
     ),
-    Question(
+    StepCheck(
         text="is it small enough?",
         reasons=frozenset({Reason.CERTIFICATE_TOO_LARGE}),
         passed=size,
         failed=nothing,
     ),
-    Question(
+    StepCheck(
         text="can it be read?",
         reasons=frozenset({Reason.CERTIFICATE_MISSING, Reason.CERTIFICATE_MALFORMED}),
         passed=contents,
         failed=nothing,
     ),
-    Question(
+    StepCheck(
         text="does it chain to a trusted root?",
         reasons=frozenset({Reason.ISSUER_UNTRUSTED}),
         passed=chain_to_root,
         failed=roots,
     ),
-    Question(
+    StepCheck(
         text="is it valid now?",
         reasons=frozenset({Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_NOT_YET_VALID}),
         passed=time,
         failed=time,
     ),
-    Question(
+    StepCheck(
         text="is it made for TLS clients?",
         reasons=frozenset({Reason.PURPOSE_MISMATCH}),
         passed=purpose,
         failed=purpose,
     ),
-    Question(
+    StepCheck(
         text="whose is it?",
         reasons=frozenset({Reason.REGION_MISMATCH, Reason.NOT_PINNED}),
         passed=owner,
         failed=names,
     ),
-    Question(
+    StepCheck(
         text="is it revoked?",
         reasons=frozenset({Reason.CERTIFICATE_REVOKED, Reason.REVOCATION_UNKNOWN}),
         passed=revocation,
@@ -228,14 +227,14 @@ def steps_of(evaluation: Evaluation) -> tuple[Step, ...]:
     is_over = refused is not None and all(refused.reason not in question.reasons for question in QUESTIONS)
     for question in QUESTIONS:
         if is_over:
-            found.append(Step(question=question.text, outcome=Outcome.NOT_REACHED, seen=()))
+            found.append(Step(question=question.text, outcome=StepResult.NOT_REACHED, seen=()))
         elif refused is not None and refused.reason in question.reasons:
             seen = (displayed(refused.detail), *_seen(question.failed, evaluation))
-            found.append(Step(question=question.text, outcome=Outcome.FAILED, seen=seen))
+            found.append(Step(question=question.text, outcome=StepResult.FAILED, seen=seen))
             is_over = True
         else:
             is_noted = question.passed is revocation and bool(evaluation.why_unknown)
-            outcome = Outcome.NOTED if is_noted else Outcome.PASSED
+            outcome = StepResult.NOTED if is_noted else StepResult.PASSED
             found.append(Step(question=question.text, outcome=outcome, seen=_seen(question.passed, evaluation)))
     return tuple(found)
 

@@ -31,7 +31,7 @@ from mtls_middleware.cli.explain.evaluate import (
     header,
     settings_of,
 )
-from mtls_middleware.cli.explain.steps import Outcome, Step, steps_of
+from mtls_middleware.cli.explain.steps import Step, StepResult, steps_of
 from mtls_middleware.cli.extras import WRONG
 from mtls_middleware.cli.options import ExplainOptions
 from mtls_middleware.cli.page import console_for, waiting
@@ -41,10 +41,10 @@ REFUSED = 1
 """Exit status: the certificate would be refused."""
 
 _STYLES = {
-    Outcome.PASSED: "green",
-    Outcome.FAILED: "bold red",
-    Outcome.NOTED: "bold yellow",
-    Outcome.NOT_REACHED: "dim",
+    StepResult.PASSED: "green",
+    StepResult.FAILED: "bold red",
+    StepResult.NOTED: "bold yellow",
+    StepResult.NOT_REACHED: "dim",
 }
 _INDENT = 14
 
@@ -130,7 +130,7 @@ def _refusal(refused: Rejected, steps: Sequence[Step], console: Console) -> None
     status = refusal(refused.reason, None).status
     console.print(Text(f"Refused with {status.value} {status.phrase}: {refused.reason}.", style="bold red"))
     advice = ADVICE[refused.reason]
-    is_shown = any(step.outcome is Outcome.FAILED for step in steps)
+    is_shown = any(step.outcome is StepResult.FAILED for step in steps)
     for label, text in (
         ("because", "" if is_shown else displayed(refused.detail)),
         ("means", advice.happened),

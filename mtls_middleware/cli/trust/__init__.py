@@ -1,1 +1,1 @@
-"""The verb ``trust``: what callers are judged by, to be seen, refreshed, and handed to proxies."""
+"""The command ``trust``: what callers are judged by, to be seen, refreshed, and handed to proxies."""

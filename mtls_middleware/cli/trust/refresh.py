@@ -7,10 +7,10 @@ from rich.console import Console
 
 from mtls_middleware._trust.crl.known import CRLStore
 from mtls_middleware.cli.extras import WRONG
-from mtls_middleware.cli.page import console_for, counted, print_json, waiting
+from mtls_middleware.cli.page import console_for, print_json, waiting
 from mtls_middleware.cli.trust.show import FAILED, SHORT, exit_status, facts, section, show_life, title_of
 from mtls_middleware.composition import Secrets, store_of
-from mtls_middleware.display import displayed
+from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import RegionStatus, Status
 from mtls_middleware.settings import Settings

@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from mtls_middleware._core.trust import Anchor, Pin
-from mtls_middleware.cli.page import console_for, counted, heading, line, print_json
-from mtls_middleware.display import displayed
+from mtls_middleware.cli.page import console_for, heading, line, print_json
+from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
 from mtls_middleware.settings import Settings

@@ -27,7 +27,7 @@ class Line(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
+class SecondsLeft:
     """The seconds that are left.
 
     Attributes:
@@ -102,7 +102,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class SocketLine:
     """Real sockets.
 
     Attributes:
@@ -140,7 +140,7 @@ def call_once(
     """
     seen = Exchange()
     steps = _Steps(seen, tell, clock)
-    remaining = Deadline(end=clock() + timeout, clock=clock)
+    remaining = SecondsLeft(end=clock() + timeout, clock=clock)
     try:
         _converse(target, request, context if target.is_tls else None, remaining, steps)
     except (OSError, ValueError, http.client.HTTPException, NoAnswerError) as error:
@@ -171,7 +171,7 @@ class _Steps:
 
 
 def _converse(
-    target: Target, request: bytes | Request, context: ssl.SSLContext | None, remaining: Deadline, steps: _Steps
+    target: Target, request: bytes | Request, context: ssl.SSLContext | None, remaining: SecondsLeft, steps: _Steps
 ) -> None:
     host, port = target.address or (target.host, target.port)
     steps.begin("DNS")
@@ -190,7 +190,7 @@ def _converse(
             steps.seen.answer = converse(connection, request, remaining, steps.begin)
 
 
-def _connected(found: list[Any], remaining: Deadline, seen: Exchange) -> socket.socket:
+def _connected(found: list[Any], remaining: SecondsLeft, seen: Exchange) -> socket.socket:
     """Connect to the first address that answers."""
     problem: OSError = OSError("no address")
     for family, kind, protocol, _, address in found:

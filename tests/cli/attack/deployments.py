@@ -12,8 +12,8 @@ from mtls_middleware._core.decision import Accepted, Disposition, Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.cli.attack.campaign import attack_boundary
 from mtls_middleware.cli.attack.findings import Report
-from mtls_middleware.cli.attack.forgery import Plan, Source, known_sources
-from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.attack.forgery import ForgedSource, Plan, known_sources
+from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from mtls_middleware.cli.wire.message import Body, Header, Message, Request, Target, Version
 from mtls_middleware.testing import RegionalCA
@@ -121,7 +121,7 @@ def guarded(folder: Path, region: RegionalCA, **settings: str) -> Guard:
     return guard
 
 
-def source(name: str = "nginx") -> Source:
+def source(name: str = "nginx") -> ForgedSource:
     """Return a source by its name."""
     return next(known for known in known_sources() if known.name == name)
 
@@ -142,6 +142,6 @@ def attack(line: Deployed, **changes: object) -> Report:
     return attack_boundary(plan(**changes), line)
 
 
-def verdicts(report: Report) -> dict[str, Verdict]:
+def verdicts(report: Report) -> dict[str, AttackResult]:
     """Return the verdict on each attack by its name."""
     return {row.name: row.judgement.verdict for row in report.attacks}

@@ -26,7 +26,7 @@ from mtls_middleware.cli.attack.findings import (
     UNTOLD,
 )
 from mtls_middleware.cli.attack.forgery import known_sources
-from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.extras import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from mtls_middleware.cli.wire.message import Header, Message, Request, Target, Version
@@ -56,7 +56,7 @@ def headers_of(message: Message) -> set[str]:
 def test_a_right_proxy_is_clean(guard: Guard) -> None:
     report = attack(Deployed(guard=guard))
 
-    assert (report.status, report.findings, set(verdicts(report).values())) == (CLEAN, (), {Verdict.REFUSED})
+    assert (report.status, report.findings, set(verdicts(report).values())) == (CLEAN, (), {AttackResult.REFUSED})
 
 
 def test_fewer_than_fifty_requests_are_sent(guard: Guard) -> None:
@@ -81,8 +81,8 @@ def test_copies_that_pass_are_believed_by_the_reason_of_a_strangers_refusal(guar
     report = attack(Deployed(guard=guard, proxy=passing))
 
     assert report.status == FOUND
-    assert verdicts(report)["once"] is Verdict.BELIEVED
-    assert (report.findings[0].weakness, report.findings[0].verdict) == (Weakness.COPY, Verdict.BELIEVED)
+    assert verdicts(report)["once"] is AttackResult.BELIEVED
+    assert (report.findings[0].weakness, report.findings[0].verdict) == (Weakness.COPY, AttackResult.BELIEVED)
 
 
 def test_a_genuine_certificate_is_let_in_where_copies_pass(guard: Guard, region: RegionalCA) -> None:
@@ -91,7 +91,7 @@ def test_a_genuine_certificate_is_let_in_where_copies_pass(guard: Guard, region:
     report = attack(Deployed(guard=guard, proxy=passing), certificate=genuine, origin="FILE")
 
     once = next(row for row in report.rows if row.name == "once")
-    assert (once.heard.status, once.judgement.verdict) == (200, Verdict.BELIEVED)
+    assert (once.heard.status, once.judgement.verdict) == (200, AttackResult.BELIEVED)
     assert "The forged certificate was that of FILE." in report.notes
 
 
@@ -137,21 +137,21 @@ def no_chunks(message: Message) -> "Iterator[Header] | Answer":
     return Answer(status=411) if message.body == "chunked" else right(message)
 
 
-MISTAKES: dict[str, tuple[Proxy, Weakness, Verdict]] = {
-    "adds its own beside": (adding, Weakness.COPY, Verdict.PASSED),
-    "passes twins": (twins_pass, Weakness.TWIN, Verdict.PASSED),
-    "obeys Connection": (obeying, Weakness.HOP, Verdict.PASSED),
-    "appends to the secret": (secret_appended, Weakness.SECRET, Verdict.PASSED),
-    "makes headers of trailers": (trailers_pass, Weakness.TRAILER, Verdict.PASSED),
-    "judges one path": (one_path_only, Weakness.PATH, Verdict.BELIEVED),
-    "upgrades everybody": (upgrades, Weakness.WEBSOCKET, Verdict.BELIEVED),
-    "lets HTTP/2 by": (http2_is_open, Weakness.PATH, Verdict.BELIEVED),
-    "refuses chunks": (no_chunks, Weakness.CHUNKED, Verdict.LOCKS_OUT),
+MISTAKES: dict[str, tuple[Proxy, Weakness, AttackResult]] = {
+    "adds its own beside": (adding, Weakness.COPY, AttackResult.PASSED),
+    "passes twins": (twins_pass, Weakness.TWIN, AttackResult.PASSED),
+    "obeys Connection": (obeying, Weakness.HOP, AttackResult.PASSED),
+    "appends to the secret": (secret_appended, Weakness.SECRET, AttackResult.PASSED),
+    "makes headers of trailers": (trailers_pass, Weakness.TRAILER, AttackResult.PASSED),
+    "judges one path": (one_path_only, Weakness.PATH, AttackResult.BELIEVED),
+    "upgrades everybody": (upgrades, Weakness.WEBSOCKET, AttackResult.BELIEVED),
+    "lets HTTP/2 by": (http2_is_open, Weakness.PATH, AttackResult.BELIEVED),
+    "refuses chunks": (no_chunks, Weakness.CHUNKED, AttackResult.LOCKS_OUT),
 }
 
 
 @pytest.mark.parametrize(("proxy", "weakness", "verdict"), MISTAKES.values(), ids=MISTAKES)
-def test_each_mistake_is_found(guard: Guard, proxy: Proxy, weakness: Weakness, verdict: Verdict) -> None:
+def test_each_mistake_is_found(guard: Guard, proxy: Proxy, weakness: Weakness, verdict: AttackResult) -> None:
     report = attack(Deployed(guard=guard, proxy=proxy, http2=True))
 
     assert report.status == FOUND
@@ -171,7 +171,7 @@ def test_a_server_that_makes_headers_of_trailers_locks_callers_out(guard: Guard)
 
     assert report.status == FOUND
     assert [finding.weakness for finding in report.findings] == [Weakness.CHUNKED]
-    assert verdicts(report)["trailers"] is Verdict.REFUSED
+    assert verdicts(report)["trailers"] is AttackResult.REFUSED
 
 
 @pytest.mark.parametrize("path", ["/health", "/actions/lookup"], ids=["exempt", "report mode"])
@@ -218,7 +218,7 @@ def test_what_another_gate_lets_in_is_believed_all_the_same(guard: Guard) -> Non
 
     report = attack(Deployed(guard=guard, proxy=naive))
 
-    assert (report.status, verdicts(report)["once"]) == (FOUND, Verdict.BELIEVED)
+    assert (report.status, verdicts(report)["once"]) == (FOUND, AttackResult.BELIEVED)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_with_an_own_certificate_that_is_let_in_a_stranger_is_forged(guard: Guar
 
     report = attack(Handing(guard=guard), own=own, certificate=genuine.certificate)
 
-    assert (report.status, set(verdicts(report).values())) == (CLEAN, {Verdict.REFUSED})
+    assert (report.status, set(verdicts(report).values())) == (CLEAN, {AttackResult.REFUSED})
     assert [row.heard.status for row in report.rows[:3]] == [403, 200, 200]
     assert OWN_IS_LET_IN in report.notes
 
@@ -322,7 +322,7 @@ def test_where_strangers_are_refused_anyway_no_certificate_at_all_is_forged(guar
     report = attack(Deployed(guard=guard, proxy=everybody_is_a_stranger))
 
     once = next(row for row in report.rows if row.name == "once")
-    assert (once.heard.reason, once.judgement.verdict) == (Reason.CERTIFICATE_MALFORMED, Verdict.BELIEVED)
+    assert (once.heard.reason, once.judgement.verdict) == (Reason.CERTIFICATE_MALFORMED, AttackResult.BELIEVED)
 
 
 def test_an_application_that_dislikes_the_request_of_a_believed_certificate_is_found_out(
@@ -340,7 +340,7 @@ def test_an_application_that_dislikes_the_request_of_a_believed_certificate_is_f
     report = attack(Fussy(), certificate=genuine)  # type: ignore[arg-type]  # all that is asked for
 
     once = next(row for row in report.rows if row.name == "once")
-    assert (once.heard.reason, once.judgement.verdict) == (Reason.ISSUER_UNTRUSTED, Verdict.BELIEVED)
+    assert (once.heard.reason, once.judgement.verdict) == (Reason.ISSUER_UNTRUSTED, AttackResult.BELIEVED)
     assert "doctor-once-again" in [request.correlation_id for request in line.seen]
 
 
@@ -348,7 +348,7 @@ def test_a_forged_address_alone_is_a_note(tmp_path: Path, region: RegionalCA) ->
     with closing(guarded(tmp_path, region, proxy_secret="", trusted_proxies="127.0.0.1")) as guard:
         report = attack(Deployed(guard=guard, peer="127.0.0.1"))
 
-    assert (report.status, set(verdicts(report).values())) == (CLEAN, {Verdict.REFUSED})
+    assert (report.status, set(verdicts(report).values())) == (CLEAN, {AttackResult.REFUSED})
     assert PASSES_FORWARDED in report.notes
 
 
@@ -458,7 +458,7 @@ def test_what_a_proxy_turns_away_is_asked_again_with_a_stranger_only_where_that_
 
     again = [name.correlation_id for name in line.seen if name.correlation_id.endswith("-again")]
     assert again == ["doctor-folded-again", "doctor-trailers-again", "doctor-announced-trailers-again"]
-    assert verdicts(report)["folded"] is Verdict.REFUSED
+    assert verdicts(report)["folded"] is AttackResult.REFUSED
 
 
 def test_http3_is_told(guard: Guard) -> None:

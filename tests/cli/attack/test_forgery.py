@@ -12,8 +12,8 @@ from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.presets import PRESETS, Encoding, HeaderNames
 from mtls_middleware.cli.attack.forgery import (
+    ForgedSource,
     Forgery,
-    Source,
     first_readable,
     forge,
     forge_everything,
@@ -58,7 +58,7 @@ def read(forgery: Forgery) -> tuple[bytes, ...]:
 @pytest.mark.parametrize("name", SHAPES)
 def test_what_is_forged_for_a_source_is_what_the_source_reads(name: str, elements: int) -> None:
     certificate = stranger()
-    source = Source(name=name, header_names=SHAPES[name], elements=elements)
+    source = ForgedSource(name=name, header_names=SHAPES[name], elements=elements)
 
     forgery = forge(source, certificate, SECRET_HEADER)
 
@@ -67,7 +67,7 @@ def test_what_is_forged_for_a_source_is_what_the_source_reads(name: str, element
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_what_is_no_certificate_is_malformed_for_each_source(name: str) -> None:
-    forgery = forge(Source(name=name, header_names=SHAPES[name]), None, SECRET_HEADER)
+    forgery = forge(ForgedSource(name=name, header_names=SHAPES[name]), None, SECRET_HEADER)
 
     with pytest.raises(RejectionError) as rejection:
         parse_chain(read(forgery))

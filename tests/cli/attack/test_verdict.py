@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware import Reason
 from mtls_middleware.cli.attack.attacks import DIRECT, HEADERS, ONCE, Attack, Weakness
-from mtls_middleware.cli.attack.verdict import Heard, Verdict, hear, judge
+from mtls_middleware.cli.attack.verdict import AttackResult, Heard, hear, judge
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from tests.cli.attack.deployments import refused
 
@@ -25,63 +25,68 @@ def of(weakness: Weakness) -> Attack:
     "reason", [reason for reason in Reason if reason.order > Reason.PROXY_VERIFICATION_FAILED.order]
 )
 def test_whatever_is_judged_was_believed(reason: Reason) -> None:
-    expected = Verdict.UNCLEAR if reason is Reason.INTERNAL_ERROR else Verdict.BELIEVED
+    expected = AttackResult.UNCLEAR if reason is Reason.INTERNAL_ERROR else AttackResult.BELIEVED
 
     assert judge(ONCE, hear(refused(reason)), MISSING).verdict is expected
 
 
-CASES: dict[str, tuple[Attack, Heard, Heard, Verdict]] = {
-    "removed": (ONCE, MISSING, MISSING, Verdict.REFUSED),
-    "came through": (ONCE, Heard(status=403, reason=Reason.SOURCE_UNTRUSTED), MISSING, Verdict.PASSED),
-    "marker saved it": (ONCE, Heard(status=403, reason=Reason.PROXY_VERIFICATION_FAILED), MISSING, Verdict.PASSED),
-    "too large": (ONCE, Heard(status=431, reason=Reason.CERTIFICATE_TOO_LARGE), MISSING, Verdict.BELIEVED),
-    "too large for the server": (ONCE, Heard(status=431), MISSING, Verdict.REFUSED),
-    "let in": (ONCE, LET_IN, MISSING, Verdict.BELIEVED),
-    "reached the router": (ONCE, Heard(status=404), MISSING, Verdict.BELIEVED),
-    "wrong method behind the gate": (ONCE, Heard(status=405), MISSING, Verdict.BELIEVED),
-    "bad request": (ONCE, Heard(status=400), MISSING, Verdict.REFUSED),
-    "busy": (ONCE, Heard(status=429), MISSING, Verdict.UNCLEAR),
-    "broken": (ONCE, Heard(status=502), MISSING, Verdict.UNCLEAR),
-    "not implemented": (ONCE, Heard(status=501), MISSING, Verdict.REFUSED),
-    "hung up": (ONCE, Heard(failure=Failure.CLOSED), MISSING, Verdict.REFUSED),
-    "silent": (ONCE, Heard(failure=Failure.TIMEOUT), MISSING, Verdict.UNCLEAR),
-    "no trust": (ONCE, Heard(status=503, reason=Reason.TRUST_UNAVAILABLE), MISSING, Verdict.UNCLEAR),
-    "own certificate replaced": (ONCE, Heard(status=403, reason=Reason.ISSUER_UNTRUSTED), OWN, Verdict.BELIEVED),
-    "own certificate kept": (ONCE, OWN, OWN, Verdict.REFUSED),
-    "own certificate lost": (ONCE, MISSING, OWN, Verdict.PASSED),
-    "own certificate let in as ever": (ONCE, LET_IN, LET_IN, Verdict.REFUSED),
+CASES: dict[str, tuple[Attack, Heard, Heard, AttackResult]] = {
+    "removed": (ONCE, MISSING, MISSING, AttackResult.REFUSED),
+    "came through": (ONCE, Heard(status=403, reason=Reason.SOURCE_UNTRUSTED), MISSING, AttackResult.PASSED),
+    "marker saved it": (ONCE, Heard(status=403, reason=Reason.PROXY_VERIFICATION_FAILED), MISSING, AttackResult.PASSED),
+    "too large": (ONCE, Heard(status=431, reason=Reason.CERTIFICATE_TOO_LARGE), MISSING, AttackResult.BELIEVED),
+    "too large for the server": (ONCE, Heard(status=431), MISSING, AttackResult.REFUSED),
+    "let in": (ONCE, LET_IN, MISSING, AttackResult.BELIEVED),
+    "reached the router": (ONCE, Heard(status=404), MISSING, AttackResult.BELIEVED),
+    "wrong method behind the gate": (ONCE, Heard(status=405), MISSING, AttackResult.BELIEVED),
+    "bad request": (ONCE, Heard(status=400), MISSING, AttackResult.REFUSED),
+    "busy": (ONCE, Heard(status=429), MISSING, AttackResult.UNCLEAR),
+    "broken": (ONCE, Heard(status=502), MISSING, AttackResult.UNCLEAR),
+    "not implemented": (ONCE, Heard(status=501), MISSING, AttackResult.REFUSED),
+    "hung up": (ONCE, Heard(failure=Failure.CLOSED), MISSING, AttackResult.REFUSED),
+    "silent": (ONCE, Heard(failure=Failure.TIMEOUT), MISSING, AttackResult.UNCLEAR),
+    "no trust": (ONCE, Heard(status=503, reason=Reason.TRUST_UNAVAILABLE), MISSING, AttackResult.UNCLEAR),
+    "own certificate replaced": (ONCE, Heard(status=403, reason=Reason.ISSUER_UNTRUSTED), OWN, AttackResult.BELIEVED),
+    "own certificate kept": (ONCE, OWN, OWN, AttackResult.REFUSED),
+    "own certificate lost": (ONCE, MISSING, OWN, AttackResult.PASSED),
+    "own certificate let in as ever": (ONCE, LET_IN, LET_IN, AttackResult.REFUSED),
     "own certificate let in no more": (
         ONCE,
         Heard(status=403, reason=Reason.ISSUER_UNTRUSTED),
         LET_IN,
-        Verdict.BELIEVED,
+        AttackResult.BELIEVED,
     ),
-    "own certificate, bad request": (ONCE, Heard(status=400), LET_IN, Verdict.REFUSED),
+    "own certificate, bad request": (ONCE, Heard(status=400), LET_IN, AttackResult.REFUSED),
     "marker dropped": (
         of(Weakness.HOP),
         Heard(status=403, reason=Reason.PROXY_VERIFICATION_FAILED),
         LET_IN,
-        Verdict.PASSED,
+        AttackResult.PASSED,
     ),
-    "chunks": (of(Weakness.CHUNKED), Heard(status=403, reason=Reason.SOURCE_UNTRUSTED), MISSING, Verdict.LOCKS_OUT),
-    "no chunks": (of(Weakness.CHUNKED), Heard(status=411), MISSING, Verdict.LOCKS_OUT),
-    "upgraded": (of(Weakness.WEBSOCKET), Heard(status=101), MISSING, Verdict.BELIEVED),
-    "no upgrade": (of(Weakness.WEBSOCKET), Heard(status=426), MISSING, Verdict.REFUSED),
-    "no upgrade without certificate": (of(Weakness.WEBSOCKET), MISSING, OWN, Verdict.REFUSED),
-    "direct: refused": (DIRECT[0], Heard(status=403, reason=Reason.SOURCE_UNTRUSTED), MISSING, Verdict.REFUSED),
-    "direct: not read": (DIRECT[0], MISSING, MISSING, Verdict.UNCLEAR),
-    "direct: judged": (DIRECT[0], Heard(status=403, reason=Reason.NOT_PINNED), MISSING, Verdict.BELIEVED),
-    "direct: let in": (DIRECT[0], LET_IN, MISSING, Verdict.BELIEVED),
-    "direct: bad request": (DIRECT[0], Heard(status=400), MISSING, Verdict.REFUSED),
-    "direct: broken": (DIRECT[0], Heard(status=500), MISSING, Verdict.UNCLEAR),
-    "direct: no trust": (DIRECT[0], Heard(status=503, reason=Reason.TRUST_UNAVAILABLE), MISSING, Verdict.UNCLEAR),
-    "direct: silent": (DIRECT[0], Heard(failure=Failure.TIMEOUT), MISSING, Verdict.REFUSED),
-    "direct: hung up": (DIRECT[0], Heard(failure=Failure.CLOSED), MISSING, Verdict.REFUSED),
+    "chunks": (
+        of(Weakness.CHUNKED),
+        Heard(status=403, reason=Reason.SOURCE_UNTRUSTED),
+        MISSING,
+        AttackResult.LOCKS_OUT,
+    ),
+    "no chunks": (of(Weakness.CHUNKED), Heard(status=411), MISSING, AttackResult.LOCKS_OUT),
+    "upgraded": (of(Weakness.WEBSOCKET), Heard(status=101), MISSING, AttackResult.BELIEVED),
+    "no upgrade": (of(Weakness.WEBSOCKET), Heard(status=426), MISSING, AttackResult.REFUSED),
+    "no upgrade without certificate": (of(Weakness.WEBSOCKET), MISSING, OWN, AttackResult.REFUSED),
+    "direct: refused": (DIRECT[0], Heard(status=403, reason=Reason.SOURCE_UNTRUSTED), MISSING, AttackResult.REFUSED),
+    "direct: not read": (DIRECT[0], MISSING, MISSING, AttackResult.UNCLEAR),
+    "direct: judged": (DIRECT[0], Heard(status=403, reason=Reason.NOT_PINNED), MISSING, AttackResult.BELIEVED),
+    "direct: let in": (DIRECT[0], LET_IN, MISSING, AttackResult.BELIEVED),
+    "direct: bad request": (DIRECT[0], Heard(status=400), MISSING, AttackResult.REFUSED),
+    "direct: broken": (DIRECT[0], Heard(status=500), MISSING, AttackResult.UNCLEAR),
+    "direct: no trust": (DIRECT[0], Heard(status=503, reason=Reason.TRUST_UNAVAILABLE), MISSING, AttackResult.UNCLEAR),
+    "direct: silent": (DIRECT[0], Heard(failure=Failure.TIMEOUT), MISSING, AttackResult.REFUSED),
+    "direct: hung up": (DIRECT[0], Heard(failure=Failure.CLOSED), MISSING, AttackResult.REFUSED),
 }
 
 
 @pytest.mark.parametrize(("attack", "heard", "baseline", "verdict"), CASES.values(), ids=CASES)
-def test_an_answer_means(attack: Attack, heard: Heard, baseline: Heard, verdict: Verdict) -> None:
+def test_an_answer_means(attack: Attack, heard: Heard, baseline: Heard, verdict: AttackResult) -> None:
     assert judge(attack, heard, baseline).verdict is verdict
 
 
@@ -91,20 +96,20 @@ PATH = Attack(name="x", title="x", weakness=Weakness.PATH, message=ONCE.message)
 @pytest.mark.parametrize(
     ("heard", "verdict"),
     [
-        (Heard(status=200), Verdict.BELIEVED),
-        (Heard(status=405), Verdict.BELIEVED),
-        (Heard(status=404), Verdict.REFUSED),
-        (Heard(status=301), Verdict.REFUSED),
-        (Heard(status=400), Verdict.REFUSED),
-        (Heard(status=500), Verdict.UNCLEAR),
-        (MISSING, Verdict.REFUSED),
-        (Heard(status=403, reason=Reason.SOURCE_UNTRUSTED), Verdict.REFUSED),
+        (Heard(status=200), AttackResult.BELIEVED),
+        (Heard(status=405), AttackResult.BELIEVED),
+        (Heard(status=404), AttackResult.REFUSED),
+        (Heard(status=301), AttackResult.REFUSED),
+        (Heard(status=400), AttackResult.REFUSED),
+        (Heard(status=500), AttackResult.UNCLEAR),
+        (MISSING, AttackResult.REFUSED),
+        (Heard(status=403, reason=Reason.SOURCE_UNTRUSTED), AttackResult.REFUSED),
     ],
 )
 @pytest.mark.parametrize(
     "baseline", [MISSING, Heard(failure=Failure.DEMANDED, demands=True)], ids=["missing", "demanded"]
 )
-def test_a_path_means(heard: Heard, verdict: Verdict, baseline: Heard) -> None:
+def test_a_path_means(heard: Heard, verdict: AttackResult, baseline: Heard) -> None:
     assert judge(PATH, heard, baseline).verdict is verdict
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from mtls_middleware._io.http import Response
 from mtls_middleware.cli.doctor.examination import World, examine
-from mtls_middleware.cli.doctor.finding import Check, Finding, Severity
+from mtls_middleware.cli.doctor.finding import Check, Finding, Grade
 from mtls_middleware.guard import utc_now
 from mtls_middleware.testing import GenesysAPI, RegionalCA
 from tests.trust.sessions import answer_of, sessions
@@ -101,5 +101,5 @@ class Deployment:
         return Response(status=404, headers={}, body=b"")
 
 
-def those(findings: tuple[Finding, ...], check: Check, severity: Severity) -> list[Finding]:
+def those(findings: tuple[Finding, ...], check: Check, severity: Grade) -> list[Finding]:
     return [finding for finding in findings if (finding.check, finding.severity) == (check, severity)]

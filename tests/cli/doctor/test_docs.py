@@ -11,7 +11,7 @@ from mtls_middleware.cli.app import app
 from mtls_middleware.cli.attack.attacks import DIRECT, HEADERS, HTTP2, OVER_HTTP2, WEBSOCKET
 from mtls_middleware.cli.attack.findings import CLEAN, FOUND, UNTOLD
 from mtls_middleware.cli.attack.paths import path_attacks
-from mtls_middleware.cli.attack.verdict import Verdict
+from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.doctor.finding import Check
 from mtls_middleware.cli.extras import INTERRUPTED
 from tests.claims import runs_through
@@ -40,7 +40,7 @@ def test_each_check_is_documented_in_its_order() -> None:
 
 
 def test_each_verdict_is_documented() -> None:
-    assert {cell.strip("`") for cell in column("verdict")} == set(map(str, Verdict))
+    assert {cell.strip("`") for cell in column("verdict")} == set(map(str, AttackResult))
 
 
 def test_each_exit_status_is_documented() -> None:

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from mtls_middleware.cli.doctor import doctor
-from mtls_middleware.cli.doctor.finding import Check, Finding, Severity, Topic, conclusion, show_findings
+from mtls_middleware.cli.doctor.finding import Check, Finding, Grade, Topic, conclusion, show_findings
 from tests.cli.doctor.deployment import Deployment
 
 
-def finding(severity: Severity, topic: Topic = Topic.FILES, seen: str = "seen", cure: str = "") -> Finding:
+def finding(severity: Grade, topic: Topic = Topic.FILES, seen: str = "seen", cure: str = "") -> Finding:
     return Finding(topic=topic, check=Check.FILES_USABLE, severity=severity, seen=seen, cure=cure)
 
 
@@ -24,7 +24,7 @@ def printed(*findings: Finding, terminal: bool = False, width: int = 80) -> str:
 
 
 def test_piped_it_is_plain() -> None:
-    told = printed(finding(Severity.ERROR, cure="mend it"))
+    told = printed(finding(Grade.ERROR, cure="mend it"))
 
     assert "\x1b" not in told
     assert "  ERROR        seen\n" in told
@@ -32,15 +32,15 @@ def test_piped_it_is_plain() -> None:
 
 
 def test_on_a_terminal_it_has_colours() -> None:
-    assert "\x1b[1;31m" in printed(finding(Severity.ERROR), terminal=True)
+    assert "\x1b[1;31m" in printed(finding(Grade.ERROR), terminal=True)
 
 
 def test_text_of_files_is_no_markup() -> None:
-    assert "CN=[green]ok[/green][/x]" in printed(finding(Severity.OK, seen="CN=[green]ok[/green][/x]"))
+    assert "CN=[green]ok[/green][/x]" in printed(finding(Grade.OK, seen="CN=[green]ok[/green][/x]"))
 
 
 def test_topics_of_which_nothing_can_be_told_share_a_line() -> None:
-    told = printed(*(finding(Severity.NOT_CHECKED, topic) for topic in (Topic.FILES, Topic.ROOTS, Topic.CLOCK)))
+    told = printed(*(finding(Grade.NOT_CHECKED, topic) for topic in (Topic.FILES, Topic.ROOTS, Topic.CLOCK)))
 
     assert "\nfiles, roots, clock\n  not checked  seen\n" in told
     assert told.count("seen") == 1
@@ -49,14 +49,20 @@ def test_topics_of_which_nothing_can_be_told_share_a_line() -> None:
 @pytest.mark.parametrize(
     ("severities", "words"),
     [
-        ((Severity.OK,), "0 errors, 0 warnings, 0 not checked. Nothing has to be done."),
-        ((Severity.OK, Severity.NOT_CHECKED), "0 errors, 0 warnings, 1 not checked. Nothing has to be done."),
-        ((Severity.WARNING,), "0 errors, 1 warning, 0 not checked. The application can start; read the warnings."),
-        ((Severity.ERROR, Severity.ERROR), "2 errors, 0 warnings, 0 not checked. Mend the errors first"),
+        ((Grade.OK,), "0 errors, 0 warnings, 0 not checked. Nothing has to be done."),
+        (
+            (Grade.OK, Grade.NOT_CHECKED),
+            "0 errors, 0 warnings, 1 not checked. Nothing has to be done.",
+        ),
+        (
+            (Grade.WARNING,),
+            "0 errors, 1 warning, 0 not checked. The application can start; read the warnings.",
+        ),
+        ((Grade.ERROR, Grade.ERROR), "2 errors, 0 warnings, 0 not checked. Mend the errors first"),
     ],
     ids=["good", "not checked", "warning", "errors"],
 )
-def test_the_last_line_tells_what_matters(severities: tuple[Severity, ...], words: str) -> None:
+def test_the_last_line_tells_what_matters(severities: tuple[Grade, ...], words: str) -> None:
     assert conclusion(tuple(map(finding, severities))).startswith(words)
 
 

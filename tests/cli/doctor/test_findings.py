@@ -8,12 +8,17 @@ import pytest
 
 from mtls_middleware import Guard, Settings, regions
 from mtls_middleware.cli.doctor import servers, trust
-from mtls_middleware.cli.doctor.finding import Check, Severity, Topic, status_of
+from mtls_middleware.cli.doctor.finding import Check, Grade, Topic, status_of
 from mtls_middleware.testing import APIAnswer, KeyKind, RegionalCA
 from mtls_middleware.testing.genesys_api import PERMISSION
 from tests.cli.doctor.deployment import CRL_ADDRESS, SECRET, Deployment, those
 
-OK, WARNING, ERROR, NOT_CHECKED = Severity.OK, Severity.WARNING, Severity.ERROR, Severity.NOT_CHECKED
+OK, WARNING, ERROR, NOT_CHECKED = (
+    Grade.OK,
+    Grade.WARNING,
+    Grade.ERROR,
+    Grade.NOT_CHECKED,
+)
 DAY = timedelta(days=1)
 
 Break = Callable[[Deployment], object]
@@ -136,7 +141,7 @@ def damage(one: Deployment) -> None:
     entry.write_bytes(b"garbage")
 
 
-FINDINGS: list[tuple[str, Break, Check, Severity, str]] = [
+FINDINGS: list[tuple[str, Break, Check, Grade, str]] = [
     ("unknown name", setting(MTLS_REGION="x"), Check.SETTINGS_VALID, ERROR, "did you mean MTLS_REGIONS?"),
     ("wrong value", setting(MTLS_MODE="lax"), Check.SETTINGS_VALID, ERROR, "MTLS_MODE"),
     ("nothing here", lambda one: one.environ.clear(), Check.SETTINGS_USER, WARNING, "no variable of the application"),
@@ -368,7 +373,7 @@ def deployment(tmp_path: Path) -> Deployment:
     ("change", "check", "severity", "words"),
     [pytest.param(*case[1:], id=case[0]) for case in FINDINGS],
 )
-def test_a_fault_is_found(deployment: Deployment, change: Break, check: Check, severity: Severity, words: str) -> None:
+def test_a_fault_is_found(deployment: Deployment, change: Break, check: Check, severity: Grade, words: str) -> None:
     assert not those(deployment.examine(), check, severity), "a sound deployment has it too"
     change(deployment)
 
@@ -516,7 +521,7 @@ def test_a_folder_that_may_not_be_written_is_told(deployment: Deployment, monkey
 
 @pytest.mark.parametrize(("writable", "severity"), [(True, OK), (False, ERROR)], ids=["can", "cannot"])
 def test_a_folder_that_is_not_there_yet(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, writable: bool, severity: Severity
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, writable: bool, severity: Grade
 ) -> None:
     deployment.environ["MTLS_STATE"] = str(deployment.folder / "a" / "b")
     monkeypatch.setattr(f"{trust.__name__}.os.access", lambda *_: writable)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware.cli.wire.answer import BODY_LIMIT, Answer, Failure, NoAnswer, NoAnswerError, read_answer
-from mtls_middleware.cli.wire.exchange import Deadline, Exchange, converse
+from mtls_middleware.cli.wire.exchange import Exchange, SecondsLeft, converse
 from mtls_middleware.cli.wire.message import Target
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -154,7 +154,7 @@ def test_a_connection_that_breaks_is_told(connection: Broken, expected: Answer |
 
 def test_a_deadline_tells_what_is_left_and_ends() -> None:
     times = iter([1.0, 9.5, 10.0])
-    remaining = Deadline(end=10.0, clock=lambda: next(times))
+    remaining = SecondsLeft(end=10.0, clock=lambda: next(times))
 
     assert (remaining(), remaining()) == (9.0, 0.5)
     with pytest.raises(TimeoutError):

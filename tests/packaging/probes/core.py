@@ -1,4 +1,4 @@
-"""The core alone: both doors open for a regional caller and for nobody else, and no extra is there."""
+"""The core alone: both adapters open for a regional caller and for nobody else, and no extra is there."""
 
 from __future__ import annotations
 

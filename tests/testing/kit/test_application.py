@@ -7,7 +7,7 @@ import pytest
 from asgiref.wsgi import WsgiToAsgi
 
 from mtls_middleware.testing.frameworks import Protocol, layers, load, protocol_of, split
-from tests.doors.doors import ASGIApplication, WSGIApplication
+from tests.adapters.cases import ASGIApplication, WSGIApplication
 
 
 async def asgi(scope: Any, receive: Any, send: Any) -> None: ...

@@ -16,7 +16,7 @@ from mtls_middleware.testing.callers import environment
 from mtls_middleware.testing.frameworks import guards, load
 from mtls_middleware.testing.plugin import DataActionClient
 from mtls_middleware.testing.prepared import Preparation
-from tests.doors.doors import ASGIApplication
+from tests.adapters.cases import ASGIApplication
 
 FRAMEWORKS = [
     "fastapi_service:app",

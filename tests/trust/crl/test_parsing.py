@@ -14,7 +14,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._core.crl import Limit, Scope
+from mtls_middleware._core.crl import CRLScope, Limit
 from mtls_middleware._io import forks
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import InputError
@@ -52,7 +52,7 @@ def test_what_it_says_of_itself_is_read() -> None:
     found = parsed(crl(CA, [7, good_client()], number=12, begins=NOW - HOUR, ends=NOW + WEEK), "here")
     assert found.issuer == CA.certificate.subject
     assert (found.number, found.this_update, found.next_update) == (12, NOW - HOUR, NOW + WEEK)
-    assert (found.addresses, found.scope, found.origin) == (None, Scope.ALL, "here")
+    assert (found.addresses, found.scope, found.origin) == (None, CRLScope.ALL, "here")
     assert len(found.serial_numbers) == 2
     assert 7 in found.serial_numbers
     assert good_client().certificate.serial_number in found.serial_numbers
@@ -144,8 +144,10 @@ def test_the_addresses_that_it_is_bound_to_are_read() -> None:
     assert parsed(GOOD["part with two addresses"]()).addresses == frozenset({A, "http://crl4.example/a.crl"})
 
 
-@pytest.mark.parametrize(("name", "scope"), [("of callers", Scope.CALLERS), ("of authorities", Scope.AUTHORITIES)])
-def test_the_kind_of_certificates_that_it_tells_of_is_read(name: str, scope: Scope) -> None:
+@pytest.mark.parametrize(
+    ("name", "scope"), [("of callers", CRLScope.CALLERS), ("of authorities", CRLScope.AUTHORITIES)]
+)
+def test_the_kind_of_certificates_that_it_tells_of_is_read(name: str, scope: CRLScope) -> None:
     assert parsed(GOOD[name]()).scope is scope
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware._io.files import InputError
 from mtls_middleware._trust.files import archive
-from mtls_middleware._trust.files.archive import Entry, is_zip, unpack
+from mtls_middleware._trust.files.archive import ArchiveMember, is_zip, unpack
 from tests.claims import raises_at_most
 
 Zipped = Callable[..., bytes]
@@ -22,15 +22,15 @@ Zipped = Callable[..., bytes]
 def test_files_in_folders_are_found(zipped: Zipped) -> None:
     data = zipped({"roots/": b"", "roots/a.pem": b"a", "roots/old/b.pem": b"b", "c.pem": b"c"})
     assert unpack(data) == (
-        Entry(name="roots/a.pem", data=b"a"),
-        Entry(name="roots/old/b.pem", data=b"b"),
-        Entry(name="c.pem", data=b"c"),
+        ArchiveMember(name="roots/a.pem", data=b"a"),
+        ArchiveMember(name="roots/old/b.pem", data=b"b"),
+        ArchiveMember(name="c.pem", data=b"c"),
     )
 
 
 @pytest.mark.parametrize("name", ["__MACOSX/._a.pem", ".DS_Store", "roots/.DS_Store", "._a.pem", ".git/config"])
 def test_debris_is_passed_over(name: str, zipped: Zipped) -> None:
-    assert unpack(zipped({name: b"x", "a.pem": b"a"})) == (Entry(name="a.pem", data=b"a"),)
+    assert unpack(zipped({name: b"x", "a.pem": b"a"})) == (ArchiveMember(name="a.pem", data=b"a"),)
 
 
 def test_two_entries_of_one_name_are_both_read() -> None:

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware import regions
-from mtls_middleware._trust.genesys.client import Answer, CertificatesAPI
+from mtls_middleware._trust.genesys.client import APIResponse, CertificatesAPI
 from mtls_middleware._trust.genesys.failure import GenesysFailure
 from mtls_middleware.testing import APIAnswer, ClientCertificate, GenesysAPI, RegionalCA
 from mtls_middleware.testing.genesys_api import entry_text
@@ -54,7 +54,7 @@ class Region:
             REGION, client_id, *secrets, open_session=sessions(answer_of(self.server)), clock=self.clock
         )
 
-    def poll(self) -> Answer:
+    def poll(self) -> APIResponse:
         return self.api.poll()
 
     def failure(self) -> GenesysFailure:
@@ -83,5 +83,5 @@ def entity(client: ClientCertificate, **changed: object) -> dict[str, object]:
     return {**usual, **changed}
 
 
-def certificates(answer: Answer) -> list[x509.Certificate]:
+def certificates(answer: APIResponse) -> list[x509.Certificate]:
     return [one.leaf for one in answer.certificates]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.known import GRACE, MAX_CERTIFICATES, KnownCertificates
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate
@@ -35,8 +35,8 @@ def listed(
     )
 
 
-def answer(*certificates: ListedCertificate, **more: object) -> Answer:
-    return Answer(region=NAME, certificates=certificates, **more)  # type: ignore[arg-type] # whatever the test gives
+def answer(*certificates: ListedCertificate, **more: object) -> APIResponse:
+    return APIResponse(region=NAME, certificates=certificates, **more)  # type: ignore[arg-type] # whatever the test gives
 
 
 def known(*certificates: ListedCertificate, now: datetime = NOW) -> KnownCertificates:
@@ -150,7 +150,7 @@ def test_lesson_a_clock_that_was_ahead_for_a_moment_takes_no_pin() -> None:
         pytest.param(answer(listed(NEW), warnings=("odd",)), id="a part was not understood"),
     ],
 )
-def test_nothing_is_superseded_by(later: Answer) -> None:
+def test_nothing_is_superseded_by(later: APIResponse) -> None:
     it = known(listed(OLD))
     for day in (0, 20, 40):
         it = it.merge(later, NOW + day * DAY)
@@ -164,7 +164,7 @@ def test_a_clock_that_goes_back_does_not_prolong_the_grace_period_for_ever() -> 
 
 def test_an_answer_about_another_region_is_refused() -> None:
     with pytest.raises(ValueError, match="says nothing about us-east-1"):
-        NOTHING.merge(Answer(region="eu-west-1", certificates=()), NOW)
+        NOTHING.merge(APIResponse(region="eu-west-1", certificates=()), NOW)
 
 
 def test_what_is_remembered_is_bounded_and_the_latest_stays() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._io.files import InputError
-from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.known import MAX_STATE_BYTES, KnownCertificates, from_bytes, to_bytes
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate
 from mtls_middleware.identity import Authority
@@ -31,7 +31,7 @@ def certificate(authority: Authority, status: CertificateStatus) -> ListedCertif
 KNOWN = (
     KnownCertificates(region=NAME)
     .merge(
-        Answer(
+        APIResponse(
             region=NAME,
             certificates=(
                 certificate(Authority.DIGICERT, CertificateStatus.UPCOMING),
@@ -41,7 +41,7 @@ KNOWN = (
         NOW + timedelta(microseconds=1),
     )
     .merge(
-        Answer(
+        APIResponse(
             region=NAME,
             certificates=(
                 replace(certificate(Authority.DIGICERT, CertificateStatus.CURRENT), leaf=digicert().certificate),

@@ -7,7 +7,7 @@ import pytest
 
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.asking import Asker, NotInTimeError
-from mtls_middleware._trust.genesys.client import Answer
+from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
 from mtls_middleware._trust.genesys.source import APISource
@@ -25,8 +25,8 @@ ONE = digicert()
 
 def listing(
     *clients: ClientCertificate, failure: GenesysFailure | None = None, warnings: tuple[str, ...] = ()
-) -> Answer:
-    return Answer(region=NAME, certificates=tuple(map(entry, clients)), failure=failure, warnings=warnings)
+) -> APIResponse:
+    return APIResponse(region=NAME, certificates=tuple(map(entry, clients)), failure=failure, warnings=warnings)
 
 
 def entry(client: ClientCertificate) -> ListedCertificate:
@@ -41,10 +41,10 @@ def failure(after: timedelta | None = None) -> GenesysFailure:
 
 @dataclass
 class API:
-    answer: Answer | GenesysFailure = field(default_factory=lambda: listing(ONE))
+    answer: APIResponse | GenesysFailure = field(default_factory=lambda: listing(ONE))
     asked: int = 0
 
-    def poll(self) -> Answer:
+    def poll(self) -> APIResponse:
         self.asked += 1
         if isinstance(self.answer, GenesysFailure):
             raise self.answer

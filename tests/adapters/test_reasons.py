@@ -14,9 +14,8 @@ from mtls_middleware import Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA, tls_extension
 from mtls_middleware.testing.encodings import byte_sequences, url_pem
-from tests.core.test_response import STATUS
-from tests.doors.doors import Case, Outcome, asgi_outcome, call, http, http_scope
-from tests.doors.site import (
+from tests.adapters.cases import Case, Outcome, asgi_outcome, call, http, http_scope
+from tests.adapters.site import (
     CALLER_SECRET,
     DAY,
     NGINX_BOTH,
@@ -31,6 +30,7 @@ from tests.doors.site import (
     stranger_ca,
     through_nginx,
 )
+from tests.core.test_response import STATUS
 
 STRICT = {
     **NGINX_BOTH,

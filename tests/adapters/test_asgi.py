@@ -1,4 +1,4 @@
-"""What the ASGI door owes to servers and applications."""
+"""What the ASGI adapter owes to servers and applications."""
 
 import copy
 import json
@@ -17,8 +17,8 @@ from starlette.websockets import WebSocket
 
 from mtls_middleware import Guard, MTLSError, MTLSMiddleware
 from mtls_middleware.testing import TLSExtension, tls_extension
-from tests.doors.doors import ASGIApplication, Case, http_scope, run, run_asgi
-from tests.doors.site import NGINX, Site, good_client, over_tls, regional_ca, through_nginx
+from tests.adapters.cases import ASGIApplication, Case, http_scope, run, run_asgi
+from tests.adapters.site import NGINX, Site, good_client, over_tls, regional_ca, through_nginx
 
 LIFESPAN: dict[str, Any] = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
 STARTUP: Message = {"type": "lifespan.startup"}

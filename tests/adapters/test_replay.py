@@ -15,8 +15,8 @@ from mtls_middleware import Accepted, Guard, MTLSMiddleware
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, UVICORN_HTTPTOOLS, Transport
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.observing.events import CallAccepted
-from tests.doors.doors import ASGIApplication, Case, http_scope, run_asgi
-from tests.doors.site import (
+from tests.adapters.cases import ASGIApplication, Case, http_scope, run_asgi
+from tests.adapters.site import (
     CALLER_SECRET,
     NGINX,
     NGINX_BOTH,

@@ -16,8 +16,8 @@ from mtls_middleware._core.connection import Interface
 from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, Hook, RefreshFailed, TrustReplaced
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import RegionalCA, tls_extension
-from tests.doors.doors import call, http
-from tests.doors.site import (
+from tests.adapters.cases import call, http
+from tests.adapters.site import (
     CALLER_SECRET,
     DAY,
     NGINX,

@@ -1,4 +1,4 @@
-"""Names and regions, from the environment to the door: only the right dNSName under the right anchor gets in."""
+"""Names and regions, from the environment to the adapter: only the right dNSName under the right anchor gets in."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from mtls_middleware import Guard
 from mtls_middleware.testing import RegionalCA
-from tests.doors.doors import call
-from tests.doors.site import NOW, Site, over_tls, regional_ca, stranger_ca
+from tests.adapters.cases import call
+from tests.adapters.site import NOW, Site, over_tls, regional_ca, stranger_ca
 
 NAME = regional_ca().cert_name
 UPN = ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")

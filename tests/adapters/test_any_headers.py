@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware import Guard
-from tests.doors.doors import Case, asgi_outcome, http_scope, wsgi_environ, wsgi_outcome
-from tests.doors.site import NGINX, SECRET, Site, good_client, through_nginx
+from tests.adapters.cases import Case, asgi_outcome, http_scope, wsgi_environ, wsgi_outcome
+from tests.adapters.site import NGINX, SECRET, Site, good_client, through_nginx
 
 GOOD = tuple((name.lower().encode(), value.encode()) for name, value in through_nginx(good_client()).headers)
 CERTIFICATE, MARKER, SECRET_NAME = b"x-ssl-client-cert", b"x-ssl-client-verify", b"x-mtls-proxy-secret"

@@ -30,8 +30,8 @@ from mtls_middleware import (
     TrustError,
 )
 from mtls_middleware._core.scope import connection_of
-from tests.doors.doors import call, http_scope
-from tests.doors.site import Site, good_client, over_tls, regional_ca
+from tests.adapters.cases import call, http_scope
+from tests.adapters.site import Site, good_client, over_tls, regional_ca
 
 NAMES = [
     "MTLSMiddleware",
@@ -89,7 +89,7 @@ def _in_a_new_process(code: str) -> str:
         ("from mtls_middleware import MTLSMiddleware", "mtls_middleware.wsgi uvicorn mtls_middleware.testing"),
     ],
 )
-def test_a_door_is_loaded_when_its_name_is_asked_for(statement: str, absent: str) -> None:
+def test_an_adapter_is_loaded_when_its_name_is_asked_for(statement: str, absent: str) -> None:
     loaded = _in_a_new_process(f"{statement}; import sys; print([n for n in {absent.split()!r} if n in sys.modules])")
     assert loaded == "[]"
 
@@ -155,17 +155,17 @@ def _parameters(function: Any) -> dict[str, tuple[Any, Any]]:
     }
 
 
-@pytest.mark.parametrize("door", [MTLSMiddleware, MTLSWSGIMiddleware])
-def test_a_door_takes_an_application_and_settings_or_a_guard(door: type) -> None:
-    (_, application), *others = _parameters(door).items()
+@pytest.mark.parametrize("adapter", [MTLSMiddleware, MTLSWSGIMiddleware])
+def test_an_adapter_takes_an_application_and_settings_or_a_guard(adapter: type) -> None:
+    (_, application), *others = _parameters(adapter).items()
     assert application[0] == "POSITIONAL_OR_KEYWORD"
     assert dict(others) == {"settings": ("KEYWORD_ONLY", None), "guard": ("KEYWORD_ONLY", None)}
 
 
-@pytest.mark.parametrize("door", [MTLSMiddleware, MTLSWSGIMiddleware])
-def test_a_door_refuses_settings_beside_a_guard(door: type, site: Site) -> None:
-    with pytest.raises(TypeError, match=f"{door.__name__} takes settings or a guard, not both"):
-        door(lambda: None, settings=site.settings(), guard=site.new_guard())
+@pytest.mark.parametrize("adapter", [MTLSMiddleware, MTLSWSGIMiddleware])
+def test_an_adapter_refuses_settings_beside_a_guard(adapter: type, site: Site) -> None:
+    with pytest.raises(TypeError, match=f"{adapter.__name__} takes settings or a guard, not both"):
+        adapter(lambda: None, settings=site.settings(), guard=site.new_guard())
 
 
 def test_with_starts_a_guard_and_closes_it(site: Site) -> None:

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from tests.doors.doors import Case, http, wsgi
-from tests.doors.site import Site
+from tests.adapters.cases import Case, http, wsgi
+from tests.adapters.site import Site
 
 MOUNTED = Case(
     path="/api/health",
@@ -14,14 +14,14 @@ MOUNTED = Case(
 )
 
 
-@pytest.mark.parametrize("door", [http, wsgi])
+@pytest.mark.parametrize("adapter", [http, wsgi])
 @pytest.mark.parametrize(
     ("exempt", "value"), [("/health", "/health,/api/health"), ("/api/health", "/api/health,/health")]
 )
 def test_the_log_names_the_value_that_exempts_a_path_behind_a_prefix(
-    door: object, exempt: str, value: str, site: Site, caplog: pytest.LogCaptureFixture
+    adapter: object, exempt: str, value: str, site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
-    call = wsgi if door is wsgi else http
+    call = wsgi if adapter is wsgi else http
     with caplog.at_level(logging.WARNING):
         assert call(site.guard(exempt=exempt), MOUNTED).reason == "certificate_missing"
 

@@ -1,4 +1,4 @@
-"""What went wrong elsewhere, through every door: the lessons that no other file here is about.
+"""What went wrong elsewhere, through every adapter: the lessons that no other file here is about.
 
 A request case runs through HTTP, WebSocket and WSGI, and all must say the same (`call`).
 """
@@ -13,8 +13,8 @@ from mtls_middleware import Guard
 from mtls_middleware.testing import RegionalCA, tls_extension
 from mtls_middleware.testing.encodings import b64_der, b64_der_list, byte_sequences, pem_spaces, url_pem, xfcc_element
 from mtls_middleware.testing.signing import KeyKind
-from tests.doors.doors import Case, call
-from tests.doors.site import (
+from tests.adapters.cases import Case, call
+from tests.adapters.site import (
     DAY,
     NGINX,
     NOW,

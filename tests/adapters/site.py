@@ -13,7 +13,7 @@ from mtls_middleware import Guard, Settings
 from mtls_middleware.observing.events import Event, Hook
 from mtls_middleware.observing.logging import log
 from mtls_middleware.testing import ClientCertificate, RegionalCA, nginx, tls_extension
-from tests.doors.doors import Case
+from tests.adapters.cases import Case
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""One request through every door: scopes and environs made by hand, no server."""
+"""One request through every adapter: scopes and environs made by hand, no server."""
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -61,12 +61,12 @@ class Outcome:
         return self.reason or ("accepted" if self.identity else "passed")
 
 
-Door = Callable[[Guard, Case], Outcome]
+Adapter = Callable[[Guard, Case], Outcome]
 
 
 def call(guard: Guard, case: Case) -> Outcome:
-    """Send a request through every door, check that all say the same, and return it."""
-    outcomes = {name: door(guard, case) for name, door in DOORS.items()}
+    """Send a request through every adapter, check that all say the same, and return it."""
+    outcomes = {name: adapter(guard, case) for name, adapter in ADAPTERS.items()}
     first = outcomes["http"]
     for name, outcome in outcomes.items():
         assert outcome == first, f"{name} says {outcome}, http says {first}"
@@ -87,7 +87,7 @@ def wsgi(guard: Guard, case: Case) -> Outcome:
     return wsgi_outcome(guard, wsgi_environ(case))
 
 
-DOORS: Mapping[str, Door] = {"http": http, "websocket": websocket, "wsgi": wsgi}
+ADAPTERS: Mapping[str, Adapter] = {"http": http, "websocket": websocket, "wsgi": wsgi}
 
 
 def http_scope(case: Case) -> dict[str, Any]:

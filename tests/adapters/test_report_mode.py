@@ -8,8 +8,8 @@ import pytest
 
 from mtls_middleware.observing.events import CallRejected, Notice
 from mtls_middleware.testing import tls_extension
-from tests.doors.doors import Case, asgi_outcome, call, http_scope
-from tests.doors.site import (
+from tests.adapters.cases import Case, asgi_outcome, call, http_scope
+from tests.adapters.site import (
     DAY,
     NGINX,
     NOW,

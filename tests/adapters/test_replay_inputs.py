@@ -17,8 +17,8 @@ from mtls_middleware._core.replay import EVIDENCE_BYTES, NAMES_BYTES, PATH_BYTES
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.testing import ClientCertificate, rfc9440
 from mtls_middleware.testing.encodings import xfcc_element
-from tests.doors.doors import ASGIApplication, Case, http_scope, run_asgi
-from tests.doors.site import (
+from tests.adapters.cases import ASGIApplication, Case, http_scope, run_asgi
+from tests.adapters.site import (
     CALLER_SECRET,
     NGINX,
     NGINX_BOTH,

@@ -17,8 +17,8 @@ from mtls_middleware.display import LIMIT, displayed
 from mtls_middleware.observing.events import CallRejected, Notice, RefreshFailed, Severity, TrustReplaced
 from mtls_middleware.observing.logging import log
 from mtls_middleware.testing import tls_extension
-from tests.doors.doors import Case, call, http, wsgi
-from tests.doors.site import (
+from tests.adapters.cases import Case, call, http, wsgi
+from tests.adapters.site import (
     CALLER_SECRET,
     NGINX,
     NOW,

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from mtls_middleware import MTLSMiddleware, MTLSWSGIMiddleware
 from mtls_middleware.testing import TLSExtension
 from mtls_middleware.testing.encodings import b64_der
-from tests.doors.site import SECRET, SECRET_HEADER, Site, good_client
+from tests.adapters.site import SECRET, SECRET_HEADER, Site, good_client
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

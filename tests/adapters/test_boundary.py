@@ -16,9 +16,9 @@ from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Connection, In
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.sources.presets import PRESETS
 from mtls_middleware.testing.encodings import b64_der, byte_sequences, url_pem
-from tests.doors.conftest import HTTPTOOLS
-from tests.doors.doors import PROXY, ASGIApplication, Case, call, http, http_scope, run_asgi, websocket, wsgi
-from tests.doors.site import (
+from tests.adapters.cases import PROXY, ASGIApplication, Case, call, http, http_scope, run_asgi, websocket, wsgi
+from tests.adapters.conftest import HTTPTOOLS
+from tests.adapters.site import (
     NGINX,
     NGINX_BOTH,
     NGINX_PEER,
@@ -337,8 +337,8 @@ class TestTwinsAndDoubles:
     def test_lesson_3_an_underscore_twin_of_the_certificate(self, site: Site, name: str, *, beside: bool) -> None:
         case = WITH_SECRET if beside else WITH_SECRET.without("x-ssl-client-cert")
         case = case.with_headers((name, url_pem(good_client())))
-        for door in (http, websocket):
-            assert door(site.guard(NGINX), case).verdict == "source_untrusted"
+        for adapter in (http, websocket):
+            assert adapter(site.guard(NGINX), case).verdict == "source_untrusted"
 
     @pytest.mark.parametrize("name", ["X_SSL_Client_Verify", "X-SSL-Client_Verify", "X_MTLS_Proxy_Secret"])
     def test_lesson_3_an_underscore_twin_of_a_marker_or_secret(self, site: Site, name: str) -> None:
@@ -360,8 +360,8 @@ class TestTwinsAndDoubles:
         assert settings.header_names is not None
         chain = (settings.header_names.chain[0], byte_sequences(good_client()))
         case = Case(headers=(chain, chain, SECRET_HEADER))
-        for door in (http, websocket):
-            assert door(site.guard(NGINX, source=source), case).verdict == "source_untrusted"
+        for adapter in (http, websocket):
+            assert adapter(site.guard(NGINX, source=source), case).verdict == "source_untrusted"
 
     @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "ININ-Correlation-Id", "Accept", "Cookie"])
     def test_other_headers_may_repeat(self, site: Site, name: str) -> None:
@@ -426,8 +426,8 @@ class TestTrailers:
     def test_lesson_6_a_chunked_request_is_refused(self, site: Site, httptools: None) -> None:  # noqa: ARG002
         for environ in (NGINX, NGINX_PEER, NGINX_BOTH):
             case = WITH_SECRET.with_headers(self.CHUNKED)
-            for door in (http, websocket):
-                assert door(site.guard(environ), case).verdict == "source_untrusted"
+            for adapter in (http, websocket):
+                assert adapter(site.guard(environ), case).verdict == "source_untrusted"
 
     @pytest.mark.parametrize("value", ["chunked", "Chunked", "gzip, chunked", " chunked", "identity", ""])
     def test_lesson_6_in_every_spelling(self, site: Site, httptools: None, value: str) -> None:  # noqa: ARG002

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Guard, Settings
-from mtls_middleware.cli.doctor.finding import Check, Severity
+from mtls_middleware.cli.doctor.finding import Check, Grade
 from mtls_middleware.cli.doctor.trust import tell_state
-from tests.doors.doors import http
-from tests.doors.site import Site, good_client, over_tls, regional_ca
+from tests.adapters.cases import http
+from tests.adapters.site import Site, good_client, over_tls, regional_ca
 
 WARNING = "nothing is kept over a restart, because this user has no home folder: set MTLS_STATE"
 
@@ -77,7 +77,7 @@ def test_settings_stay_homeless_when_others_change_and_not_when_the_state_does(s
 def test_doctor_says_it(site: Site) -> None:
     (finding,) = tell_state(settings_without_state(site), None)
 
-    assert (finding.check, finding.severity) == (Check.STATE_FOLDER, Severity.WARNING)
+    assert (finding.check, finding.severity) == (Check.STATE_FOLDER, Grade.WARNING)
     assert finding.seen.startswith("this user has no home folder, and MTLS_STATE is not set: ")
 
 

@@ -1,4 +1,4 @@
-"""Trust that keeps itself current, through the doors: revocation lists, certificates API, state, what is coming."""
+"""Trust that keeps itself current, through the adapters: revocation lists, certificates API, state, what is coming."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from mtls_middleware._trust import refresher
 from mtls_middleware.observing.events import Notice, RefreshFailed
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, RegionalCA
-from tests.doors.doors import ASGIApplication, call, http, http_scope, run_asgi
-from tests.doors.site import DAY, NOW, Site, good_client, over_tls, regional_ca, stranger_ca
+from tests.adapters.cases import ASGIApplication, call, http, http_scope, run_asgi
+from tests.adapters.site import DAY, NOW, Site, good_client, over_tls, regional_ca, stranger_ca
 from tests.trust.sessions import api_client
 
 ADDRESS = "http://crl.example/region.crl"

@@ -15,8 +15,8 @@ import mtls_middleware
 from mtls_middleware import Connection, Interface, Mode, Reason, Rejected, Settings
 from mtls_middleware.testing import KeyKind, RegionalCA
 from mtls_middleware.testing.encodings import b64_der
-from tests.doors.doors import Case, http_scope
-from tests.doors.site import Site, good_client
+from tests.adapters.cases import Case, http_scope
+from tests.adapters.site import Site, good_client
 
 PUBLIC = tuple(f"mtls_middleware.{name}" for name in ("_core", "observing.events", "identity"))
 

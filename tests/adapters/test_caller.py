@@ -23,8 +23,8 @@ from mtls_middleware import (
     caller,
     optional_caller,
 )
-from tests.doors.doors import ASGIApplication, Case, WSGIApplication, http_scope, run_asgi, run_wsgi, wsgi_environ
-from tests.doors.site import Site, good_client, over_tls
+from tests.adapters.cases import ASGIApplication, Case, WSGIApplication, http_scope, run_asgi, run_wsgi, wsgi_environ
+from tests.adapters.site import Site, good_client, over_tls
 
 Seen = Callable[[Guard, Case], Mapping[str, Any]]
 

@@ -1,11 +1,11 @@
-"""Every request gets the same answer through every door."""
+"""Every request gets the same answer through every adapter."""
 
 import pytest
 
 from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderNames, Marker
 from mtls_middleware.testing import ClientCertificate, present, tls_extension
-from tests.doors.doors import Case, call
-from tests.doors.site import (
+from tests.adapters.cases import Case, call
+from tests.adapters.site import (
     NGINX,
     SECRET,
     SECRET_HEADER,

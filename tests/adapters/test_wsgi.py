@@ -1,4 +1,4 @@
-"""What the WSGI door takes from servers (lesson 33: by exact names), and what it owes to applications."""
+"""What the WSGI adapter takes from servers (lesson 33: by exact names), and what it owes to applications."""
 
 import json
 import ssl
@@ -9,8 +9,8 @@ import pytest
 
 from mtls_middleware import ConfigurationError, MTLSWSGIMiddleware, caller
 from mtls_middleware.testing import RegionalCA, tls_extension
-from tests.doors.doors import Case, WSGIApplication, run_wsgi, wsgi, wsgi_environ, wsgi_outcome
-from tests.doors.site import NGINX, NOW, Site, good_client, over_tls, regional_ca, stranger_ca, through_nginx
+from tests.adapters.cases import Case, WSGIApplication, run_wsgi, wsgi, wsgi_environ, wsgi_outcome
+from tests.adapters.site import NGINX, NOW, Site, good_client, over_tls, regional_ca, stranger_ca, through_nginx
 
 LEAF = good_client()
 RAW_DER = LEAF.der.decode("latin-1")

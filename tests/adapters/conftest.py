@@ -1,4 +1,4 @@
-"""Guarded sites for the tests of the doors."""
+"""Guarded sites for the tests of the adapters."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doors.site import Site
+from tests.adapters.site import Site
 
 HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 
