@@ -23,6 +23,10 @@ from mtls_middleware.members import require_members
 DIGICERT_DEPTH = 2
 """Intermediates between a DigiCert root and the leaf: one today, one to spare."""
 
+CUSTOM_DEPTH = 8
+"""Intermediates between a ``custom`` root and the leaf, at most. However many are presented, deeper than that the
+search only goes round in CAs that signed each other, until the engine gives up and has not seen the short chain."""
+
 CAPACITY = 1024
 """Verdicts; a region calls with one certificate, or two while it rotates."""
 
@@ -245,13 +249,14 @@ def build_trust(
     """Prepare what one authority's callers are judged by.
 
     A regional root signs its leaf directly, so ``genesys`` allows no intermediate at all; ``custom`` allows as many
-    as `max_chain` (leaf included) leaves room for.
+    as `max_chain` (leaf included) leaves room for, and no more than `CUSTOM_DEPTH`.
     """
     anchors = tuple(anchors)
     by_key: defaultdict[bytes, set[Binding]] = defaultdict(set)
     for anchor in anchors:
         by_key[_key_of(anchor.certificate)].add(anchor.binding)
-    depth = {Authority.GENESYS: 0, Authority.DIGICERT: DIGICERT_DEPTH, Authority.CUSTOM: max_chain - 1}[authority]
+    custom_depth = min(max_chain - 1, CUSTOM_DEPTH)
+    depth = {Authority.GENESYS: 0, Authority.DIGICERT: DIGICERT_DEPTH, Authority.CUSTOM: custom_depth}[authority]
     verifier: PolicyBuilder | None = None
     if anchors:  # an empty store is refused
         store = Store([anchor.certificate for anchor in anchors])

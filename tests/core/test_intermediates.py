@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_middleware._core import chain as chains
 from mtls_middleware._core import signatures
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.decision import Reason, RejectionError
-from mtls_middleware._core.trust import AuthorityTrust
+from mtls_middleware._core.trust import CUSTOM_DEPTH, AuthorityTrust
 from mtls_middleware.testing import ClientCertificate, KeyKind
-from mtls_middleware.testing.signing import authority_builder, generate, key_identifier, name_of, sign
+from mtls_middleware.testing.signing import PrivateKey, authority_builder, generate, key_identifier, name_of, sign
 from tests.core.certs import (
     DAY,
     NOW,
@@ -180,6 +182,38 @@ def test_cas_that_sign_each_other_cost_no_more_than_a_chain_that_leads_nowhere()
     crossed = min(_seconds(_signed_by_the_next(names)) for _ in range(5))
     itself = min(_seconds(_signed_by_the_next(("A",) * 4)) for _ in range(5))
     assert max(crossed, itself) < 4 * straight
+
+
+@pytest.mark.parametrize("max_chain", [5, 9, 64, 128])
+@pytest.mark.parametrize("number", [3, 4, 5])
+def test_the_one_good_chain_is_found_beside_cas_that_all_sign_each_other(number: int, max_chain: int) -> None:
+    """Searched to the depth of MTLS_MAX_CHAIN=128, 21 of the 81 cases of BetterTLS were refused."""
+    names = [name_of(f"CA {index}") for index in range(number)]
+    keys = [generate(KeyKind.P256) for _ in names]
+    root = new_ca()
+
+    def certified(subject: int, issuer: x509.Name, key: PrivateKey, *, is_good: bool = True) -> x509.Certificate:
+        builder = authority_builder(names[subject], keys[subject], NOW - DAY, NOW + DAY).issuer_name(issuer)
+        if not is_good:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        return sign(builder.add_extension(key_identifier(key), critical=False), key)
+
+    chain = [
+        certified(one, root.certificate.subject, root.private_key, is_good=one == number - 1) for one in range(number)
+    ]
+    chain += [certified(one, names[other], keys[other]) for one, other in permutations(range(number), 2)]
+    ca = new_ca()
+    ca.private_key, ca.certificate = keys[0], chain[0]
+    for order in (chain, chain[::-1], chain[number:] + chain[:number]):
+        assert reason(presented(ca.client(), *order), custom(root, max_chain=max_chain)) is None
+
+
+def test_a_chain_has_at_most_eight_intermediates() -> None:
+    lowest = regional_ca()
+    for index in range(CUSTOM_DEPTH):
+        lowest = lowest.intermediate(f"CA {index}")
+    assert reason(lowest.client(), custom(regional_ca(), max_chain=128)) is None
+    assert reason(lowest.intermediate().client(), custom(regional_ca(), max_chain=128)) is Reason.ISSUER_UNTRUSTED
 
 
 def _signed_by_the_next(names: Sequence[str]) -> PresentedChain:
