@@ -1,5 +1,6 @@
 """Who called: the believed end of ``PresentedChain`` → ``VerifiedChain`` → ``ClientIdentity``."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,7 @@ class ClientIdentity:
         not_after: aware, UTC.
         organization_id: the caller's organisation (lower-case UUID), set only where ``MTLS_ORGANIZATION_IDS`` is.
         source: the name of the source that handed the certificate over, such as ``tls`` or ``nginx``.
+        uris: every URI of the subject alternative name, as written, such as a SPIFFE ID.
     """
 
     __module__ = "mtls_middleware"
@@ -61,9 +63,18 @@ class ClientIdentity:
     not_after: datetime
     organization_id: str | None
     source: str
+    uris: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_members(self, authority=Authority)
+
+    @property
+    def x5t_s256(self) -> str:
+        """Return what the ``cnf`` claim of an access token that is bound to this certificate has as ``x5t#S256``.
+
+        RFC 8705 §3.1: the SHA-256 of the certificate's DER in base64url, without padding.
+        """
+        return urlsafe_b64encode(bytes.fromhex(self.fingerprint_sha256)).rstrip(b"=").decode("ascii")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> NoReturn:

@@ -37,6 +37,7 @@ class PresentedChain:
         subject: of the leaf, RFC 4514.
         issuer: of the leaf, RFC 4514.
         dns_names: dNSNames of the subject alternative name; None where the certificate has no such extension.
+        uris: URIs of the subject alternative name.
         common_names: CNs of the subject.
         key_usage: None where the extension is absent.
         extended_key_usage: None where the extension is absent.
@@ -49,6 +50,7 @@ class PresentedChain:
     subject: str
     issuer: str
     dns_names: tuple[str, ...] | None
+    uris: tuple[str, ...]
     common_names: tuple[str, ...]
     key_usage: x509.KeyUsage | None
     extended_key_usage: frozenset[x509.ObjectIdentifier] | None
@@ -137,6 +139,7 @@ def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certific
     if leaf.serial_number < 1:  # RFC 5280 §4.1.2.2; cryptography only warns
         raise RejectionError(Reason.CERTIFICATE_MALFORMED, "the serial number is below 1")
     dns_names: tuple[str, ...] | None = None
+    uris: tuple[str, ...] = ()
     key_usage: x509.KeyUsage | None = None
     extended_key_usage: frozenset[x509.ObjectIdentifier] | None = None
     is_ca = False
@@ -144,6 +147,7 @@ def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certific
         match extension.value:
             case x509.SubjectAlternativeName() as names:
                 dns_names = tuple(names.get_values_for_type(x509.DNSName))
+                uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier))
             case x509.KeyUsage() as key_usage:
                 pass
             case x509.ExtendedKeyUsage() as purposes:
@@ -165,6 +169,7 @@ def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certific
         subject=subject.rfc4514_string(),
         issuer=leaf.issuer.rfc4514_string(),
         dns_names=dns_names,
+        uris=uris,
         common_names=tuple(str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)),
         key_usage=key_usage,
         extended_key_usage=extended_key_usage,

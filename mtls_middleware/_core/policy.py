@@ -9,6 +9,8 @@ from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding
 from mtls_middleware.identity import Authority, ClientIdentity
 
+_COLON = ":"
+
 
 def identify(chain: VerifiedChain, trust: AuthorityTrust, source: str) -> ClientIdentity:
     """Find out which region, or which ``custom`` caller, a verified chain stands for.
@@ -22,6 +24,7 @@ def identify(chain: VerifiedChain, trust: AuthorityTrust, source: str) -> Client
         region=region,
         authority=trust.authority,
         dns_names=leaf.dns_names or (),
+        uris=leaf.uris,
         subject=leaf.subject,
         issuer=leaf.issuer,
         serial_number=leaf.leaf.serial_number,
@@ -90,18 +93,24 @@ def _pinned_region(chain: VerifiedChain, trust: AuthorityTrust) -> str:
 
 
 def _named_region(chain: VerifiedChain, trust: AuthorityTrust) -> str | None:
-    """Match the certificate's names with those of what the anchor is bound to (RFC 6125 §6.4.1, without wildcards)."""
+    """Match the certificate's names with those of what the anchor is bound to (RFC 6125 §6.4.1, without wildcards).
+
+    A URI has a colon and a DNS name has none, so that neither ever counts as the other.
+    """
     presented = _names(chain, trust.authority)
     bindings = trust.bindings(chain.anchor)
     for binding, names in trust.names.items():
         if binding in bindings and not names.isdisjoint(presented):
             return binding.region
-    raise RejectionError(Reason.REGION_MISMATCH, _mismatch(presented, bindings, trust))
+    raise RejectionError(Reason.REGION_MISMATCH, _mismatch(presented, bindings, trust, chain.leaf.uris))
 
 
 def _names(chain: VerifiedChain, authority: Authority) -> frozenset[str]:
     if chain.leaf.dns_names is not None:
-        return frozenset(map(_folded, chain.leaf.dns_names))
+        names = frozenset(_folded(name) for name in chain.leaf.dns_names if _COLON not in name)
+        # The SPIFFE X.509-SVID standard, §2: a certificate with more than one URI names nobody.
+        is_named_by_uri = authority is Authority.CUSTOM and len(chain.leaf.uris) == 1
+        return names | {uri for uri in chain.leaf.uris if is_named_by_uri and _COLON in uri}
     if authority is Authority.GENESYS and len(chain.leaf.common_names) == 1:
         return frozenset(map(_folded, chain.leaf.common_names))
     return frozenset()
@@ -112,13 +121,16 @@ def _folded(name: str) -> str:
     return name.lower() if name.isascii() else name
 
 
-def _mismatch(presented: frozenset[str], bindings: frozenset[Binding], trust: AuthorityTrust) -> str:
+def _mismatch(
+    presented: frozenset[str], bindings: frozenset[Binding], trust: AuthorityTrust, uris: tuple[str, ...]
+) -> str:
     """Name what was seen and what would accept it, early: a log line has room for 256 characters."""
     wanted = " or ".join(sorted(name for binding in bindings for name in trust.names.get(binding, ())))
     bound = " and ".join(sorted(map(str, bindings)))
     expected = f"the name of {bound} is {wanted or 'not known'}"
     if not presented:
-        return f"it has no DNS name; {expected}"
+        is_ambiguous = trust.authority is Authority.CUSTOM and len(uris) > 1
+        return f"it has no DNS name{', and several URIs, which name nobody' if is_ambiguous else ''}; {expected}"
     cures = " or ".join(f"MTLS_CERT_NAMES={binding}={min(presented)}" for binding in sorted(bindings, key=str))
     others = f" ({len(presented) - 1} other names in it)" if len(presented) > 1 else ""
     return f"{cures} would accept it{others}; {expected}"

@@ -59,8 +59,10 @@ def _read_names(
     reader: Reader, regional: tuple[Binding, ...], custom: tuple[Binding, ...]
 ) -> dict[Binding, frozenset[str]]:
     given: dict[Binding, set[str]] = {}
-    for entry in bound_entries(reader, "CERT_NAMES", values.dns_name, (*regional, *custom)):
-        if entry.binding is not None:
+    for entry in bound_entries(reader, "CERT_NAMES", values.certificate_name, (*regional, *custom)):
+        if entry.binding in regional and ":" in entry.value:
+            reader.say("CERT_NAMES", f"'{entry.value}' is a URI, but callers of {entry.binding} have a DNS name")
+        elif entry.binding is not None:
             given.setdefault(entry.binding, set()).add(entry.value)
     names: dict[Binding, frozenset[str]] = {}
     for binding in (*regional, *custom):
@@ -68,7 +70,7 @@ def _read_names(
         if not own and not reader.is_set("CERT_NAMES"):
             why = "the certificate name of this region is not known" if binding.region else "no name is allowed yet"
             reader.say("CERT_NAMES", f"is required for {binding}, because {why}: add {binding}=NAME")
-        elif not own:
+        elif not own and not reader.is_bad("CERT_NAMES"):
             reader.say("CERT_NAMES", f"has no entry for {binding}: add {binding}=NAME")
         names[binding] = frozenset(own)
     return names

@@ -18,6 +18,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)*(?!\d+$){_LABEL}")
+_URI = re.compile(r"(?=.{1,2048}$)[A-Za-z][A-Za-z0-9+-]*:(?:(?![,*])[!-~])+")
+_SPIFFE_ID = re.compile(r"(?=.{1,2048}$)spiffe://[a-z0-9._-]{1,255}(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*")
+"""SPIFFE-ID standard, §2."""
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ALMOST_SHA256 = re.compile(r"[0-9a-f]{32,}|[0-9a-f]{2}(?::[0-9a-f]{2})+")
@@ -75,6 +78,20 @@ def dns_name(text: str) -> str:
     if _DNS_NAME.fullmatch(text.lower()) is None:
         raise ValueError("must be an exact DNS name, without wildcard, and no address")
     return text.lower()
+
+
+def certificate_name(text: str) -> str:
+    """Return an exact DNS name in lower case, or an exact URI as written."""
+    if ":" not in text:
+        return dns_name(text)
+    if text.lower().startswith("spiffe:") and _SPIFFE_ID.fullmatch(text) is None:
+        raise ValueError(
+            "is no SPIFFE ID: write spiffe://TRUST-DOMAIN/PATH, the trust domain in lower case, without '.', '..' or "
+            "an empty part in the path"
+        )
+    if _URI.fullmatch(text) is None:
+        raise ValueError("must be an exact DNS name, without wildcard and port, or an exact URI such as spiffe://…")
+    return text
 
 
 def pin(text: str) -> Path | str:

@@ -36,6 +36,35 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
         pytest.param(TWO_REGIONS, "TRUST", "us-east-1=/t", "no entry for eu-west-1", id="a-region-without-root"),
         pytest.param(ONE_REGION, "PINS", PIN, "has no use here", id="pins-without-digicert"),
         pytest.param(ONE_REGION, "CERT_NAMES", "*.example.com", "exact DNS name", id="wildcard"),
+        pytest.param(ONE_REGION, "CERT_NAMES", "spiffe://example.org/x", "is a URI", id="uri-of-a-region"),
+        *(
+            pytest.param(CUSTOM, "CERT_NAMES", uri, "no SPIFFE ID", id=f"spiffe-{number}")
+            for number, uri in enumerate(
+                (
+                    "spiffe:example.org/x",
+                    "spiffe://",
+                    "spiffe:///x",
+                    "spiffe://Example.org/x",
+                    "SPIFFE://example.org/x",
+                    "spiffe://example.org/",
+                    "spiffe://example.org/x/",
+                    "spiffe://example.org//x",
+                    "spiffe://example.org/./x",
+                    "spiffe://example.org/x/..",
+                    "spiffe://example.org:443/x",
+                    "spiffe://user@example.org/x",
+                    "spiffe://example.org/x?y",
+                    "spiffe://example.org/x#y",
+                    "spiffe://example.org/%78",
+                    "spiffe://example.org/*",
+                    "spiffe://example.org/ü",
+                )
+            )
+        ),
+        pytest.param(CUSTOM, "CERT_NAMES", "https://example.org/*", "exact URI", id="uri-with-wildcard"),
+        pytest.param(CUSTOM, "CERT_NAMES", "https://example.org/a b", "exact URI", id="uri-with-blank"),
+        pytest.param(CUSTOM, "CERT_NAMES", "caller.example.com:443", "exact URI", id="name-with-port"),
+        pytest.param(CUSTOM, "CERT_NAMES", "1:2", "exact URI", id="uri-without-scheme"),
         pytest.param(ONE_REGION, "CERT_NAMES", "10.0.0.1", "exact DNS name", id="address"),
         pytest.param(ONE_REGION, "CERT_NAMES", "a.example.com.", "exact DNS name", id="final-dot"),
         pytest.param(ONE_REGION, "CERT_NAMES", "a_b.example.com", "exact DNS name", id="underscore"),

@@ -40,6 +40,23 @@ def test_the_defaults() -> None:
     assert not settings.proxy_drops_underscores
 
 
+NAMES = {
+    "Caller.Example.com": "caller.example.com",
+    "spiffe://example.org/billing": "spiffe://example.org/billing",
+    "spiffe://example.org": "spiffe://example.org",
+    "spiffe://a_b-c.example/ns/Prod/sa/x.y_z-1": "spiffe://a_b-c.example/ns/Prod/sa/x.y_z-1",
+    "https://Example.org/Caller?x=1": "https://Example.org/Caller?x=1",
+    "urn:uuid:0b0e4a5c-1f7d-4c2e-9a55-2f3f7c1d8e90": "urn:uuid:0b0e4a5c-1f7d-4c2e-9a55-2f3f7c1d8e90",
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "custom="])
+@pytest.mark.parametrize(("written", "name"), NAMES.items())
+def test_a_custom_caller_has_a_dns_name_or_a_uri(prefix: str, written: str, name: str) -> None:
+    settings = Settings.from_env({**CUSTOM, "MTLS_CERT_NAMES": f"{prefix}{written}"})
+    assert settings.cert_names == {Binding(Authority.CUSTOM): frozenset({name})}
+
+
 @pytest.mark.parametrize("region", table(), ids=lambda region: region.aws_region)
 def test_every_region_is_found_by_each_spelling(region: Any) -> None:
     for spelling in filter(None, (region.aws_region, region.domain, region.zip_label)):

@@ -141,7 +141,8 @@ def names(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # no
     where = (
         "as DNS name" if chain.dns_names else "as CN only" if chain.dns_names is None else "as CN, which is not read"
     )
-    return _some([f"it has {displayed(name)} {where}" for name in found])
+    uris = [f"it has {displayed(uri)} as URI" for uri in chain.uris]
+    return _some([*uris, *(f"it has {displayed(name)} {where}" for name in found)])
 
 
 def owner(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:

@@ -145,7 +145,7 @@ def _certificate_rows(chain: PresentedChain, console: Console) -> None:
     rows = {
         "subject": displayed(chain.subject),
         "issuer": displayed(chain.issuer),
-        "names": displayed(", ".join(chain.dns_names or ())) or "none",
+        "names": displayed(", ".join((*(chain.dns_names or ()), *chain.uris))) or "none",
         "valid": f"from {leaf.not_valid_before_utc:%Y-%m-%d %H:%MZ} to {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}",
         "SHA-256": chain.fingerprint_sha256,
     }
@@ -179,7 +179,7 @@ def facts(evaluation: Evaluation, steps: Sequence[Step], notes: Sequence[str]) -
 
 
 def _leaf(chain: PresentedChain) -> dict[str, Any]:
-    return _certificate(chain.leaf) | {"dns_names": list(chain.dns_names or ())}
+    return _certificate(chain.leaf) | {"dns_names": list(chain.dns_names or ()), "uris": list(chain.uris)}
 
 
 def _certificate(one: x509.Certificate) -> dict[str, Any]:
