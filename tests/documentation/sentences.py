@@ -36,8 +36,8 @@ TELLING = {
     "_core/crl.py": ("Limit",),
     "_trust/crl/problems.py": ("problem_of", "shortcoming_of", "_limit", "warnings_of"),
     "_trust/crl/sources.py": ("_why_unusable", "_why_not_asked"),
-    "_trust/files/anchors.py": ("anchor_weakness",),
     "_trust/files/binding.py": ("OtherRegionError",),
+    "_trust/files/rehearsal.py": ("why_useless",),
     "_trust/genesys/failure.py": ("_no_answer",),
     "_trust/genesys/source.py": ("_problem",),
 }

@@ -1,21 +1,20 @@
 """Anchors from MTLS_TRUST: every certificate there must be a CA, and vouches for what it is bound to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mtls_middleware._core.chain import CURVES, RSA_BITS
 from mtls_middleware._core.trust import Anchor, Binding, Bound
 from mtls_middleware._io import files
 from mtls_middleware._io.files import InputError, Problems, subject_of
 from mtls_middleware._trust.files.binding import OtherRegionError, bind, require_possible
 from mtls_middleware._trust.files.digicert_root import ORIGIN, default_root
 from mtls_middleware._trust.files.reading import Found, is_ca, is_self_issued, read_certificates
+from mtls_middleware._trust.files.rehearsal import why_useless
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
 
@@ -52,7 +51,11 @@ class Anchors:
 
 
 def read_anchors(
-    entries: Iterable[Bound[Path]], possible: tuple[Binding, ...], now: datetime, report: Problems
+    entries: Iterable[Bound[Path]],
+    possible: tuple[Binding, ...],
+    names: Mapping[Binding, Iterable[str]],
+    now: datetime,
+    report: Problems,
 ) -> Anchors:
     """Read all entries of MTLS_TRUST, and check that no binding is left without an anchor that is valid at `now`."""
     anchors = Anchors(possible=possible)
@@ -64,7 +67,7 @@ def read_anchors(
     _tell_of_twins(anchors, report)
     for anchor in anchors.found.values():
         _tell_of_time(anchor, now, report)
-        _tell_of_weakness(anchor, report)
+        _tell_of_uselessness(anchor, names.get(anchor.binding, ()), report)
     for binding in possible:
         _require_valid_anchor(binding, anchors, now, report)
     return anchors
@@ -147,13 +150,10 @@ def _tell_of_time(anchor: Anchor, now: datetime, report: Problems) -> None:
         report.warnings.append(f"{what} since {anchor.not_after:%Y-%m-%d %H:%M:%SZ}, when it expired")
 
 
-def _tell_of_weakness(anchor: Anchor, report: Problems) -> None:
-    problem = anchor_weakness(anchor.certificate)
+def _tell_of_uselessness(anchor: Anchor, names: Iterable[str], report: Problems) -> None:
+    problem = why_useless(anchor, names)
     if problem is not None:
-        report.warnings.append(
-            f"{anchor.origin}: {subject_of(anchor.certificate)} for {anchor.binding} {problem}; "
-            "every certificate under it will be refused"
-        )
+        report.warnings.append(f"{anchor.origin}: {subject_of(anchor.certificate)} for {anchor.binding} {problem}")
 
 
 def _require_valid_anchor(binding: Binding, anchors: Anchors, now: datetime, report: Problems) -> None:
@@ -178,20 +178,3 @@ def _life(anchor: Anchor, now: datetime) -> str:
 
 def _origin(path: Path) -> str:
     return f"MTLS_TRUST {displayed(str(path))}"
-
-
-def anchor_weakness(certificate: x509.Certificate) -> str | None:
-    """Return why a CA certificate that can be read will not do as an anchor (RFC 5280 §4.2.1.3, §4.2.1.9)."""
-    key = certificate.public_key()
-    match key:
-        case rsa.RSAPublicKey() if key.key_size >= RSA_BITS.start:
-            pass
-        case ec.EllipticCurvePublicKey() if key.curve.name in CURVES:
-            pass
-        case _:
-            return f"has a weak or unusual key ({type(key).__name__} {getattr(key, 'key_size', '')}".rstrip() + ")"
-    try:
-        key_usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
-    return None if key_usage.key_cert_sign else "has a key usage without keyCertSign"

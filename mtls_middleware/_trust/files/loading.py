@@ -83,7 +83,8 @@ def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
         TrustError: a file cannot be used, or a region or authority has no anchor that is valid at `now`.
     """
     report = Problems()
-    anchors = read_anchors(sources.files, possible_bindings(sources.authorities, sources.regions), now, report)
+    possible = possible_bindings(sources.authorities, sources.regions)
+    anchors = read_anchors(sources.files, possible, sources.names, now, report)
     pins = read_pins(sources.pins, sources.regions, now, report)
     if Authority.DIGICERT in sources.authorities:
         require_valid_pins(pins, sources.regions_with_api_pins, now, report)

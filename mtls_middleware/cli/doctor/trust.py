@@ -65,7 +65,8 @@ def tell_files(
     """
     report = Problems()
     sources = trust_sources(settings)
-    anchors = read_anchors(sources.files, possible_bindings(sources.authorities, sources.regions), now, report)
+    possible = possible_bindings(sources.authorities, sources.regions)
+    anchors = read_anchors(sources.files, possible, sources.names, now, report)
     found = [_FILES.error(Check.FILES_USABLE, problem) for problem in problems]
     found += list(_taken(anchors))
     found += [
