@@ -179,7 +179,7 @@ class Guard:
             mode=str(self._settings.mode),
             decisions=self._decisions.totals,
             refreshes=self._trust.refreshes.totals,
-            lives=self._lives,
+            expiries=self._seconds_left,
         )
 
     def share_counts(self) -> None:
@@ -247,7 +247,7 @@ class Guard:
         """Return the time as seconds since 1970."""
         return self._now().timestamp()
 
-    def _lives(self) -> dict[ExpiryKey, float]:
+    def _seconds_left(self) -> dict[ExpiryKey, float]:
         """Return the seconds until trust expires; nothing of a guard that was closed."""
         if self._closed:
             return {}

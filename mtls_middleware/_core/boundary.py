@@ -102,7 +102,7 @@ class Boundary:
             header_names: the headers in which the certificate comes; None where it comes in no header.
 
         Raises:
-            Rejection: ``source_untrusted``.
+            RejectionError: ``source_untrusted``.
         """
         self._refuse_doubles(connection, fields, header_names)
         if header_names is None:

@@ -106,9 +106,9 @@ def fingerprint(der: bytes) -> str:
 
 
 def crl_addresses(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return where the complete list that would revoke a certificate is published (RFC 5280 §4.2.1.13).
+    """Return where the complete CRL that would revoke a certificate is published (RFC 5280 §4.2.1.13).
 
-    They are alternatives. What names only some reasons, or a list that another CA signs, is left out.
+    They are alternatives. What names only some reasons, or a CRL that another CA signs, is left out.
     """
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
@@ -122,7 +122,7 @@ def parse_chain(ders: Sequence[bytes]) -> PresentedChain:
     """Read certificates, the leaf first.
 
     Raises:
-        Rejection: ``certificate_malformed``.
+        RejectionError: ``certificate_malformed``.
     """
     if has_too_many_elements(ders):
         raise RejectionError(

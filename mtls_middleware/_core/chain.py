@@ -29,7 +29,8 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     What is not checked here: names, pins, revocation.
 
     Raises:
-        Rejection: ``issuer_untrusted``, ``certificate_expired``, ``certificate_not_yet_valid``, ``purpose_mismatch``.
+        RejectionError: ``issuer_untrusted``, ``certificate_expired``, ``certificate_not_yet_valid`` or
+            ``purpose_mismatch``.
     """
     # 1. Keys that anybody may have factored vouch for nobody; a caller's other certificates are only offers of help.
     weakness = _key_weakness(chain.leaf)

@@ -19,7 +19,7 @@ from mtls_middleware._core.certificate import UNREADABLE, crl_addresses
 from mtls_middleware.members import require_members
 
 ISSUERS_KEPT = 256
-"""Issuers beyond the known ones whose lists are kept; callers bring them, so there must be an end."""
+"""Issuers beyond the known ones whose CRLs are kept; callers bring them, so there must be an end."""
 
 SignatureScheme = padding.PKCS1v15 | padding.PSS | ec.ECDSA
 
@@ -131,7 +131,7 @@ class CRL:
         number: its CRL number: it counts up; None where it has none, as easy-rsa's and cfssl's.
         this_update: before this it is not usable, UTC.
         next_update: after this it is stale, UTC; None where it does not say: then it is never fresh.
-        addresses: it tells only of certificates that name one of these as the address of their list; None where it
+        addresses: it tells only of certificates that name one of these as the address of their CRL; None where it
             tells of all. On the wire: fullName of a distribution point (RFC 5280 §5.2.5).
         scope: of which kind of certificates it tells.
         limit: why it cannot confirm that a certificate is good.
@@ -255,7 +255,7 @@ class CRLSet:
         self._met: dict[x509.Certificate, tuple[CRL, ...]] = {}
 
     def of(self, issuer: x509.Certificate) -> tuple[CRL, ...]:
-        """Return the lists that this CA signed, in any state."""
+        """Return the CRLs that this CA signed, in any state."""
         found = self._known.get(issuer)
         if found is None:
             found = self._met.get(issuer)
@@ -270,7 +270,7 @@ class CRLSet:
         return (self.crls, self.issuers) == (other.crls, other.issuers)
 
     def named(self, issuer: x509.Name) -> tuple[CRL, ...]:
-        """Return the lists that bear a CA's name, whoever signed them."""
+        """Return the CRLs that bear a CA's name, whoever signed them."""
         return tuple(self._by_name.get(issuer, ()))
 
     def _signed_by(self, issuer: x509.Certificate) -> tuple[CRL, ...]:

@@ -62,9 +62,9 @@ class RevocationState(StrEnum):
     """The revocation state of an accepted chain."""
 
     GOOD = "good"
-    """A fresh list tells of each certificate below the anchor, and names none."""
+    """A fresh CRL tells of each certificate below the anchor, and names none."""
     UNKNOWN = "unknown"
-    """No list names one, but not every certificate has a fresh list that would."""
+    """No CRL names one, but not every certificate has a fresh CRL that would."""
     OFF = "off"
     """Nobody asked."""
 

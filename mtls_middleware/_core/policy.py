@@ -16,7 +16,7 @@ def identify(chain: VerifiedChain, trust: AuthorityTrust, source: str) -> Client
     """Find out which region, or which ``custom`` caller, a verified chain stands for.
 
     Raises:
-        Rejection: ``region_mismatch``, ``not_pinned``.
+        RejectionError: ``region_mismatch``, ``not_pinned``.
     """
     leaf = chain.leaf
     region = _pinned_region(chain, trust) if trust.authority is Authority.DIGICERT else _named_region(chain, trust)
@@ -64,7 +64,7 @@ class CallerPolicy:
         """Check organisation and caller secret, and add the organisation to the identity.
 
         Raises:
-            Rejection: ``organization_mismatch``, ``caller_secret_mismatch``.
+            RejectionError: ``organization_mismatch``, ``caller_secret_mismatch``.
         """
         if self.organization_ids:
             presented = (fields[self.organization_header].single or b"").decode("latin-1").lower()

@@ -1,4 +1,4 @@
-"""From a verified chain, revocation lists and a time: good, unknown, or revoked (RFC 5280 §6.3)."""
+"""From a verified chain, CRLs and a time: good, unknown, or revoked (RFC 5280 §6.3)."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -22,9 +22,9 @@ class RevocationMode(StrEnum):
     REQUIRE = "require"
     """Refuse them until one does."""
     CHECK = "check"
-    """Accept and report them; refuse what a list revokes."""
+    """Accept and report them; refuse what a CRL revokes."""
     OFF = "off"
-    """Look at no list."""
+    """Look at no CRL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

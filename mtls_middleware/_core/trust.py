@@ -164,7 +164,7 @@ class Verdict:
 
     Attributes:
         identity: without what belongs to a single call, such as the organisation.
-        not_before: start of the life of the whole chain, and of the revocation lists that it depends on.
+        not_before: start of the life of the whole chain, and of the CRLs that it depends on.
         not_after: end of it.
         revocation: what is known of the revocation of the chain.
         chain: the verified certificate chain, leaf first, anchor last.

@@ -22,7 +22,7 @@ from mtls_middleware._io.special_networks import is_public, unwrapped
 from mtls_middleware.display import displayed
 
 CRL_SECONDS = 60.0
-"""For one list, with all redirects; 20 MB come in that time at 3 Mbit/s."""
+"""For one CRL, with all redirects; 20 MB come in that time at 3 Mbit/s."""
 
 REDIRECTS = 2
 
@@ -46,7 +46,7 @@ _IMPORTED_LATE = ("mtls_middleware._io.http_client", "encodings.idna")
 """The second by the interpreter, with the first name of a host that it resolves."""
 
 CRL_BYTES = 20 * 1_048_576
-"""Bytes of one list; 100,000 entries take 4 to 5 million."""
+"""Bytes of one CRL; 100,000 entries take 4 to 5 million."""
 
 
 @contextmanager
@@ -92,8 +92,8 @@ class Fetcher:
             policy: where connections may go.
             open_session: the way to the network.
             proxy_of: the proxy that is used for an address.
-            seconds: for one list.
-            body_bytes: of one list.
+            seconds: for one CRL.
+            body_bytes: of one CRL.
         """
         self._policy = policy
         self._open_session = open_session
@@ -105,7 +105,7 @@ class Fetcher:
         """Return the content of an answer with status 200.
 
         Raises:
-            Unusable: there is none, or it may not be asked for.
+            InputError: there is none, or it may not be asked for.
         """
         try:
             with self._open_session(seconds=self._seconds, resolve=self._policy.resolve) as session:
@@ -160,7 +160,7 @@ def endpoint_of(address: str) -> Endpoint:
     """Take an address apart.
 
     Raises:
-        Unusable: it is no plain http or https address.
+        InputError: it is no plain http or https address.
     """
     if len(address) > ADDRESS_CHARACTERS or not address.isascii() or not address.isprintable() or " " in address:
         raise InputError("is not a plain address")
@@ -208,7 +208,7 @@ class AddressPolicy:
         """Return the addresses of a host that may be contacted.
 
         Raises:
-            Unusable: there are none.
+            InputError: there are none.
             HTTPFailure: the name is not known.
         """
         found = tuple(self._resolver(host, port))
@@ -223,7 +223,7 @@ class AddressPolicy:
         """Check what can be checked where a proxy resolves the name: an address that is written out.
 
         Raises:
-            Unusable: it is not public.
+            InputError: it is not public.
         """
         if (endpoint.host, endpoint.port) in self._hosts:
             return
@@ -245,7 +245,7 @@ def _host_of(written: str) -> str:
     """Return a host in the one way that everybody reads alike: no resolver and no proxy takes it for another one.
 
     Raises:
-        Unusable: it is written in a way that some read as a name, and others as an address.
+        InputError: it is written in a way that some read as a name, and others as an address.
     """
     host = written.removesuffix(".")
     if ":" in host:

@@ -47,7 +47,7 @@ def read(path: Path, limit: int = FILE_BYTES) -> bytes:
         limit: bytes of the longest that is read.
 
     Raises:
-        Unusable: missing, unreadable, no regular file, or too large.
+        InputError: missing, unreadable, no regular file, or too large.
     """
     try:
         descriptor = os.open(path, _FLAGS)
@@ -75,7 +75,7 @@ def list_folder(folder: Path) -> tuple[Path, ...]:
     the visible links reads each file once.
 
     Raises:
-        Unusable: unreadable, empty, or too full.
+        InputError: unreadable, empty, or too full.
     """
     try:
         names = _visible(folder)
@@ -156,7 +156,7 @@ def parse_object(data: bytes) -> Object:
     """Read one JSON object. Its depth is bounded by the interpreter, its size by the caller.
 
     Raises:
-        Unusable: it is not that.
+        InputError: it is not that.
     """
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)

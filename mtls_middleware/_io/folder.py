@@ -19,7 +19,7 @@ from mtls_middleware.display import displayed
 VERSION = 1
 
 CONTENT_BYTES = 20 * 1024 * 1024 + 1_000
-"""Of one entry: a revocation list at its cap."""
+"""Of one entry: a CRL at its cap."""
 
 LINE_BYTES = 8_192
 """Of the line that describes an entry; its longest part is an address."""
@@ -109,7 +109,7 @@ class FolderStore:
 
         Raises:
             OSError: the folder cannot be made.
-            Unusable: it is not ours alone.
+            InputError: it is not ours alone.
         """
         return FolderLock(self._made(None) / f"{name}.lock")
 

@@ -58,7 +58,7 @@ class Network:
     def _pool(self, proxy: str | None, *, secure: bool) -> httpcore2.ConnectionPool:
         pool = self._pools.get((proxy, secure))
         if pool is None:
-            tls = tls_context() if secure else None  # reading the trust store costs more than most lists
+            tls = tls_context() if secure else None  # reading the trust store costs more than most CRLs
             pool = self._pools[proxy, secure] = self._direct(tls) if proxy is None else self._through(proxy, tls)
         return pool
 

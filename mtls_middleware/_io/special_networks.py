@@ -2,7 +2,7 @@
 
 `ipaddress.is_global` answers by the Python patch version, so this table decides. A network is in it whether or not the
 registry calls it globally reachable: what is reachable there are relays and helpers, which may stand in one's own
-network, and nobody publishes a revocation list on one.
+network, and nobody publishes a CRL on one.
 
 - https://www.iana.org/assignments/iana-ipv4-special-registry
 - https://www.iana.org/assignments/iana-ipv6-special-registry

@@ -1,4 +1,4 @@
-"""What outlives a process: last good lists, the certificates that taught their addresses, and answers of the API.
+"""What outlives a process: the last good CRLs, the certificates that taught their addresses, and answers of the API.
 
 A store keeps bytes, and vouches for none of them. What comes out of it is judged like anything else from outside.
 """

@@ -15,7 +15,7 @@ WRONG = 2
 """Exit status: the same as for a wrong command line."""
 
 CRL = "/etc/mtls/us-east-1.crl.pem"
-"""Where the revocation list is, if nothing else is said."""
+"""Where the CRL is, if nothing else is said."""
 
 HTTPS = 443
 
@@ -35,7 +35,7 @@ def run_proxy_config(name: str | None, given: Mapping[str, str | int | None], *,
     Args:
         name: of the configuration; None for the list.
         given: attributes of `Parameters`; those that are None have their default.
-        with_crl: the proxy shall check a revocation list.
+        with_crl: the proxy shall check a CRL.
     """
     if name is None:
         sys.stdout.write(listing())

@@ -21,7 +21,7 @@ class ExpiryKey(NamedTuple):
     region: str
 
 
-Lives = Callable[[], Mapping[ExpiryKey, float]]
+Expiries = Callable[[], Mapping[ExpiryKey, float]]
 """Returns the seconds until the end of what callers are judged by."""
 
 
@@ -43,7 +43,7 @@ class _GuardCounts:
     mode: str
     decisions: Callable[[], DecisionCounts]
     refreshes: Callable[[], Mapping[Refreshed, int]]
-    lives: Callable[[], Lives | None]
+    expiries: Callable[[], Expiries | None]
 
 
 class ProcessCounts:
@@ -60,7 +60,7 @@ class ProcessCounts:
         mode: str,
         decisions: Callable[[], DecisionCounts],
         refreshes: Callable[[], Mapping[Refreshed, int]],
-        lives: Lives,
+        expiries: Expiries,
     ) -> None:
         """Begin to add up what one guard counts.
 
@@ -69,10 +69,10 @@ class ProcessCounts:
             mode: in which it is to decide.
             decisions: returns its counters; holds no reference to the guard.
             refreshes: the same.
-            lives: a method of the guard, which is held weakly.
+            expiries: a method of the guard, which is held weakly.
         """
         self._close_parts()
-        self._parts.append(_GuardCounts(source, mode, decisions, refreshes, WeakMethod(lives)))
+        self._parts.append(_GuardCounts(source, mode, decisions, refreshes, WeakMethod(expiries)))
 
     def decisions(self) -> dict[DecisionSeries, int]:
         """Return how often each series was decided; each reason is there from the start, so that its first is seen."""
@@ -103,13 +103,13 @@ class ProcessCounts:
                     sums[Refreshed(refreshed.source, result)] += 0
         return dict(sums)
 
-    def lives(self) -> dict[ExpiryKey, float]:
+    def expiries(self) -> dict[ExpiryKey, float]:
         """Return the seconds until trust ends; of several guards the one that is worst off counts."""
         ends: dict[ExpiryKey, float] = {}
         for part in tuple(self._parts):
-            lives = part.lives()
-            for life, seconds in (lives() if lives is not None else {}).items():
-                ends[life] = min(seconds, ends.get(life, seconds))
+            expiries = part.expiries()
+            for key, seconds in (expiries() if expiries is not None else {}).items():
+                ends[key] = min(seconds, ends.get(key, seconds))
         return ends
 
     def _close_parts(self) -> None:
@@ -121,7 +121,7 @@ class ProcessCounts:
             kept: list[_GuardCounts] = []
             closed: dict[tuple[str, str], list[_GuardCounts]] = {}
             for part in parts:
-                if part.lives() is None:
+                if part.expiries() is None:
                     closed.setdefault((part.source, part.mode), []).append(part)
                 else:
                     kept.append(part)

@@ -51,7 +51,7 @@ class TrustReplaced:
         version: of the snapshot.
         anchors: their number.
         pins: their number.
-        lists: revocation lists.
+        lists: CRLs.
         warnings: one sentence each.
     """
 

@@ -89,7 +89,7 @@ class Metrics:
             REFRESH, [self._refreshes], unit="{refresh}", description="Refreshes of trust, by source."
         )
         meter.create_observable_gauge(
-            EXPIRES, [self._lives], unit="s", description="Time until the last anchor, or pin, of a region ends."
+            EXPIRES, [self._expiries], unit="s", description="Time until the last anchor, or pin, of a region ends."
         )
 
     def _decisions(self, _: CallbackOptions) -> Iterator[Observation]:
@@ -104,6 +104,6 @@ class Metrics:
         for refreshed, number in self._counts.refreshes().items():
             yield Observation(number, {"source": str(refreshed.source), "result": str(refreshed.result)})
 
-    def _lives(self, _: CallbackOptions) -> Iterator[Observation]:
-        for life, seconds in self._counts.lives().items():
-            yield Observation(seconds, life._asdict())
+    def _expiries(self, _: CallbackOptions) -> Iterator[Observation]:
+        for key, seconds in self._counts.expiries().items():
+            yield Observation(seconds, key._asdict())

@@ -34,7 +34,7 @@ class RegionStatus:
         names: allowed certificate names.
         anchors: CA certificates, in and out of their lives.
         pins: trusted client certificates.
-        available: whether its callers can be accepted now; with MTLS_REVOCATION=require that takes a fresh list too.
+        available: whether its callers can be accepted now; with MTLS_REVOCATION=require that takes a fresh CRL too.
     """
 
     name: str
@@ -51,7 +51,7 @@ class CRLStatus:
 
     Attributes:
         origin: address or path.
-        number: CRL number of the list in force; None where none came.
+        number: CRL number of the CRL in force; None where none came.
         entries: certificates that it revokes.
         this_update: when it was issued, UTC.
         next_update: when it becomes stale, UTC.
@@ -103,7 +103,7 @@ class Status:
         last_refresh: when trust was last read, successfully or not, UTC.
         problems: why the last refresh failed; empty where it did not.
         warnings: what was left out of the trust in force, and why.
-        lists: where revocation lists come from.
+        lists: where CRLs come from.
         apis: of each region that is asked.
         coming: upcoming expiries, soonest first.
         decisions: how often each reason, or ``accepted``, was decided on protected paths.
@@ -194,7 +194,7 @@ def _regions(trust: AuthorityTrust, crls: CRLSet | None, now: datetime) -> Itera
 
 
 def _has_fresh_crl(trust: AuthorityTrust, anchors: tuple[Anchor, ...], crls: CRLSet, now: datetime) -> bool:
-    """Return whether any CA that may sign a caller has a list that counts now. Callers' own CAs are not known here."""
+    """Return whether any CA that may sign a caller has a CRL that counts now. Callers' own CAs are not known here."""
     issuers = (*(anchor.certificate for anchor in anchors), *trust.intermediates)
     if trust.authority is Authority.CUSTOM:
         issuers = (*issuers, *crls.issuers)

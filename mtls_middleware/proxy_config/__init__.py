@@ -28,13 +28,13 @@ def render(name: str, parameters: Parameters) -> str:
         parameters: what differs from one deployment to the next.
 
     Raises:
-        ConfigurationError: there is none of this name, or it takes no revocation list.
+        ConfigurationError: there is none of this name, or it takes no CRL.
     """
     template = TABLE.get(name)
     if template is None:
         raise ConfigurationError([f"there is no configuration for {name!r}; known are: {', '.join(TABLE)}"])
     if parameters.crl is not None and not template.takes_crl:
-        raise ConfigurationError([f"the configuration for {name} takes no revocation list"])
+        raise ConfigurationError([f"the configuration for {name} takes no CRL"])
     text = (files(__name__) / "templates" / template.file).read_text(encoding="utf-8")
     kept, left_out = (_WITHOUT_CRL, _WITH_CRL) if parameters.crl is None else (_WITH_CRL, _WITHOUT_CRL)
     text = kept.sub(r"\1", left_out.sub("", text))

@@ -13,7 +13,7 @@ class Template:
         file: in the folder ``templates``.
         source: what ``MTLS_SOURCE`` is behind it.
         run: the end-to-end tests run it with the real proxy.
-        takes_crl: it can check a revocation list too.
+        takes_crl: it can check a CRL too.
     """
 
     file: str

@@ -44,7 +44,7 @@ class Parameters:
         trust: path of the PEM of the regional root, or of several.
         application: host and port of the application behind the proxy.
         secret: what ``MTLS_PROXY_SECRET`` is for the application; a new one by default.
-        crl: path of the PEM of the root's revocation list; None for no check by the proxy.
+        crl: path of the PEM of the root's CRL; None for no check by the proxy.
 
     Raises:
         ConfigurationError: a value that is not what it should be. A secret is not shown.

@@ -52,8 +52,8 @@ class Settings:
         proxy_drops_underscores: the operator's word that the WSGI server drops header names with an underscore.
         protect: path prefixes that need an identity.
         exempt: path prefixes that do not.
-        revocation: what becomes of certificates without a known revocation list.
-        crl_urls: addresses and paths of revocation lists to preload.
+        revocation: what becomes of certificates without a known CRL.
+        crl_urls: addresses and paths of CRLs to preload.
         crl_networks: of private hosts from which they may be fetched.
         organization_ids: allowed organisations, lower-case UUIDs; empty for any.
         organization_header: where the caller names its organisation.

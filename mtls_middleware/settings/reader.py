@@ -23,7 +23,7 @@ Given = str | tuple[str, ...]
 
 Parsed = TypeVar("Parsed")
 
-_TWIN = "_FILE"
+_SUFFIX = "_FILE"
 
 _CREDENTIALS = regex(r"(?s)://.*@")
 """User and password of an address, perhaps a wrong one: a password that is not escaped may hold anything."""
@@ -50,8 +50,8 @@ class Origin:
 
     def without(self, names: Iterable[str]) -> Self:
         """Return what is left when these values are replaced; a secret and its file are one value."""
-        stems = {name.removesuffix(_TWIN) for name in names}
-        kept = {name: given for name, given in self.values.items() if name.removesuffix(_TWIN) not in stems}
+        stems = {name.removesuffix(_SUFFIX) for name in names}
+        kept = {name: given for name, given in self.values.items() if name.removesuffix(_SUFFIX) not in stems}
         return type(self)(prefix=self.prefix, values=kept)
 
     def shown(self) -> str:
@@ -72,7 +72,7 @@ class Origin:
             if Reader(self.values, self.prefix).items(name) != _in_environment(self.prefix, name):
                 raise TypeError(
                     f"cannot pickle these settings: a pickle must not hold {self.prefix}{name}, and this process does "
-                    f"not have it in its environment; put it there, or into a file, as {name.lower()}{_TWIN.lower()}"
+                    f"not have it in its environment; put it there, or into a file, as {name.lower()}{_SUFFIX.lower()}"
                 )
         values = {name: given for name, given in self.values.items() if name not in secrets}
         return _from_pickle, (self.prefix, values, secrets)

@@ -189,7 +189,7 @@ def organization_id(text: str) -> str:
 
 
 def crl_location(text: str) -> str:
-    """Return the address or the path of a revocation list."""
+    """Return the address or the path of a CRL."""
     scheme, colon, rest = text.partition("://")
     if colon and (scheme.lower() not in {"http", "https"} or not rest):
         raise ValueError("must be an http or https address, or a path")

@@ -72,7 +72,7 @@ class ShownExpiry:
         at: UTC.
         seconds: until then; negative where it has ended.
         is_soon: whether somebody should act.
-        renews_itself: a list, which its CA issues anew.
+        renews_itself: a CRL, which its CA issues anew.
     """
 
     what: str
@@ -100,7 +100,7 @@ class View:
         decisions: what was decided.
         endings: what ends, the first first.
         regions: one for each binding that is configured.
-        lists: where revocation lists come from.
+        lists: where CRLs come from.
         apis: the certificates API of each region.
         software: version of this package.
     """

@@ -34,7 +34,7 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 Revoked = int | x509.Certificate | ClientCertificate
-"""What a list can name: a serial number, or the certificate that has it."""
+"""What a CRL can name: a serial number, or the certificate that has it."""
 
 
 class RegionalCA(LeafSigner):
@@ -175,7 +175,7 @@ class RegionalCA(LeafSigner):
         this_update: datetime | None = None,
         next_update: datetime | None = None,
     ) -> bytes:
-        """Sign a revocation list, and return its DER.
+        """Sign a CRL, and return its DER.
 
         Args:
             revoked: serial numbers, or the certificates themselves.
@@ -212,7 +212,7 @@ def revocation_list(
     this_update: datetime,
     next_update: datetime,
 ) -> bytes:
-    """Sign a revocation list, and return its DER."""
+    """Sign a CRL, and return its DER."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer)

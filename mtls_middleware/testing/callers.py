@@ -113,7 +113,7 @@ def environment(ca: RegionalCA, folder: Path, changes: Mapping[str, str | None] 
 
     Args:
         ca: the root that is trusted.
-        folder: where its certificate and its revocation list are written.
+        folder: where its certificate and its CRL are written.
         changes: settings besides; None takes one away.
     """
     changes = changes or {}
@@ -133,7 +133,7 @@ def environment(ca: RegionalCA, folder: Path, changes: Mapping[str, str | None] 
 
 
 def _written(ca: RegionalCA, folder: Path) -> tuple[Path, Path]:
-    """Write root and list once, so that their paths, and what is in them, stay the same for all tests of a CA."""
+    """Write root and CRL once, so that their paths, and what is in them, stay the same for all tests of a CA."""
     own = folder / f"{ca.certificate.serial_number:x}"
     own.mkdir(exist_ok=True)
     revoked = own / "revoked.crl"

@@ -69,7 +69,7 @@ class MTLSTestClient:
             stranger: a CA of the same name signs it, whose key nobody trusts.
             wrong_purpose: it is for servers only.
             wrong_region: its name is that of another region.
-            revoked: its serial number stands in the revocation list of the fixtures.
+            revoked: its serial number stands in the CRL of the fixtures.
             keywords: those of `RegionalCA.client`, such as ``expired=True``.
 
         Raises:

@@ -77,7 +77,7 @@ RECIPES: Mapping[Reason, Recipe] = MappingProxyType(
         ),
         Reason.CERTIFICATE_REVOKED: Recipe(
             change=_with(revoked=True),
-            needs="MTLS_CRL_URLS with the revocation list of the fixtures",
+            needs="MTLS_CRL_URLS with the CRL of the fixtures",
             possible=lambda settings: bool(settings.crl_urls) and settings.revocation != "off",
         ),
         Reason.REVOCATION_UNKNOWN: Recipe(

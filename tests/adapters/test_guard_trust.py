@@ -1,4 +1,4 @@
-"""Trust that keeps itself current, through the adapters: revocation lists, certificates API, state, what is coming."""
+"""Trust that keeps itself current, through the adapters: CRLs, certificates API, state, what is coming."""
 
 import json
 import os

@@ -126,7 +126,7 @@ def test_an_unknown_name_is_data_on_the_terminal() -> None:
         (["nginx", "--server-name", "a b"], "--server-name 'a b' is not a host name"),
         (["nginx", "--private-key", "server.key"], "--private-key 'server.key' is not an absolute path"),
         (["kubernetes-istio", "--application", "10.0.0.1:80"], "--application '10.0.0.1' is not the name of a Service"),
-        (["caddy", "--with-crl"], "takes no revocation list"),
+        (["caddy", "--with-crl"], "takes no CRL"),
     ],
     ids=["port", "server name", "path", "service", "list"],
 )

@@ -128,5 +128,5 @@ def parsed(signed: bytes, origin: str = "list.crl") -> CRL:
 
 def lists(*signed: bytes, issuers: Iterable[RegionalCA] = ()) -> CRLSet:
     return CRLSet(
-        [parsed(one, f"list-{place}.crl") for place, one in enumerate(signed)], [ca.certificate for ca in issuers]
+        [parsed(one, f"list-{index}.crl") for index, one in enumerate(signed)], [ca.certificate for ca in issuers]
     )

@@ -71,8 +71,8 @@ def mutated(draw: st.DrawFn, originals: Sequence[bytes]) -> bytes:
 def _flip(draw: st.DrawFn, data: bytes) -> bytes:
     if not data:
         return data
-    place = draw(st.integers(0, len(data) - 1))
-    return data[:place] + bytes([data[place] ^ 1 << draw(st.integers(0, 7))]) + data[place + 1 :]
+    index = draw(st.integers(0, len(data) - 1))
+    return data[:index] + bytes([data[index] ^ 1 << draw(st.integers(0, 7))]) + data[index + 1 :]
 
 
 def _cut(draw: st.DrawFn, data: bytes) -> bytes:
@@ -93,8 +93,8 @@ def _repeat(draw: st.DrawFn, data: bytes) -> bytes:
 def _move(draw: st.DrawFn, data: bytes) -> bytes:
     start, end = _slice(draw, data)
     rest = data[:start] + data[end:]
-    place = draw(st.integers(0, len(rest)))
-    return rest[:place] + data[start:end] + rest[place:]
+    index = draw(st.integers(0, len(rest)))
+    return rest[:index] + data[start:end] + rest[index:]
 
 
 def _spice(draw: st.DrawFn, data: bytes) -> bytes:

@@ -205,7 +205,7 @@ def test_no_bit_of_an_accepted_certificate_may_change() -> None:
     """The whole of a small certificate, bit by bit."""
     trust = TRUSTS[Authority.GENESYS]
     der = certificate("client-ec").public_bytes(Serialized.DER)
-    for place in range(len(der)):
+    for index in range(len(der)):
         for bit in range(8):
-            chain = _parsed([der[:place] + bytes([der[place] ^ 1 << bit]) + der[place + 1 :]])
-            assert chain is None or not _accepted(chain, trust), (place, bit)
+            chain = _parsed([der[:index] + bytes([der[index] ^ 1 << bit]) + der[index + 1 :]])
+            assert chain is None or not _accepted(chain, trust), (index, bit)

@@ -31,7 +31,7 @@ HOSTILE = {
     "a byte too many": [GOOD + b"\0"],
     "two in one": [GOOD + GOOD],
     "PEM": [good_client().pem.encode()],
-    "a revocation list": [regional_ca().crl()],
+    "a CRL": [regional_ca().crl()],
     "indefinite length": [b"\x30\x80" + GOOD[4:] + b"\0\0"],
     "a length of 4 GB": [b"\x30\x84\xff\xff\xff\xff" + GOOD[4:]],
     "version 9": [_with(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x08")],

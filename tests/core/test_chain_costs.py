@@ -77,15 +77,15 @@ def _leaf(
 
 
 def _dns(number: int, pattern: str = "host-{}.a.example") -> list[x509.DNSName]:
-    return [x509.DNSName(pattern.format(place)) for place in range(number)]
+    return [x509.DNSName(pattern.format(index)) for index in range(number)]
 
 
 def _long(attributes: int) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"a{place % 10}") for place in range(attributes)])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"a{index % 10}") for index in range(attributes)])
 
 
-def _oid(place: int) -> x509.ObjectIdentifier:
-    return x509.ObjectIdentifier(f"1.2.3.{place}")
+def _oid(index: int) -> x509.ObjectIdentifier:
+    return x509.ObjectIdentifier(f"1.2.3.{index}")
 
 
 def _uri(text: str = "") -> x509.UniformResourceIdentifier:
@@ -101,12 +101,12 @@ def _access(number: int) -> x509.AuthorityInformationAccess:
 
 
 def _policies(number: int) -> x509.CertificatePolicies:
-    return x509.CertificatePolicies([x509.PolicyInformation(_oid(place), None) for place in range(number)])
+    return x509.CertificatePolicies([x509.PolicyInformation(_oid(index), None) for index in range(number)])
 
 
 def _crossed(kind: KeyKind) -> Ders:
     """Return CAs of one name, all signed by one of them."""
-    keys = [_key(f"crossed {place}", kind) for place in range(4)]
+    keys = [_key(f"crossed {index}", kind) for index in range(4)]
     cas = [
         sign(authority_builder(name_of("A"), key, NOW - DAY, NOW + DAY).issuer_name(name_of("A")), keys[0])
         for key in keys
@@ -140,7 +140,7 @@ CONSTRAINTS: Mapping[str, Callable[[], Ders]] = {
     ],
     "names under four CAs": lambda: _chain(5, names=x509.NameConstraints(None, _dns(150, "x{}.b.example"))),
     "addresses": lambda: [
-        _leaf("S", [x509.IPAddress(ip_address(place)) for place in range(900)]),
+        _leaf("S", [x509.IPAddress(ip_address(index)) for index in range(900)]),
         _ca("S", "S", x509.NameConstraints(None, [x509.IPAddress(ip_network((at << 8, 24))) for at in range(400)])),
     ],
     "directory names": lambda: [
@@ -158,7 +158,7 @@ SHAPES: Mapping[str, Callable[[], Ders]] = {
     "empty names in few bytes": lambda: [_leaf("S", [x509.DNSName("")] * 3_800)],
     "empty addresses": lambda: [_leaf("S", [_uri()] * 16_000)],
     "empty directory names": lambda: [_leaf("S", [x509.DirectoryName(x509.Name([]))] * 6_000)],
-    "identifiers": lambda: [_leaf("S", [x509.RegisteredID(_oid(place)) for place in range(4_000)])],
+    "identifiers": lambda: [_leaf("S", [x509.RegisteredID(_oid(index)) for index in range(4_000)])],
     "a long subject": lambda: [_leaf("S", subject=_long(2_300))],
     "a long subject in few bytes": lambda: [_leaf("S", subject=_long(550))],
     "a long issuer": lambda: [_leaf(_long(2_300))],
@@ -168,7 +168,7 @@ SHAPES: Mapping[str, Callable[[], Ders]] = {
     "policies of a CA": lambda: [_leaf("S"), _ca("S", "S", _policies(2_700))],
     "purposes": lambda: [_leaf("S", _dns(1), x509.ExtendedKeyUsage(map(_oid, range(4_000))))],
     "extensions": lambda: [
-        _leaf("S", _dns(1), *(x509.UnrecognizedExtension(_oid(place), b"") for place in range(2_000)))
+        _leaf("S", _dns(1), *(x509.UnrecognizedExtension(_oid(index), b"") for index in range(2_000)))
     ],
     "distribution points": lambda: [_leaf("S", _dns(1), _points(2_500))],
     "addresses of issuers": lambda: [_leaf("S", _dns(1), _access(3_000))],

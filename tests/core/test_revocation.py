@@ -1,4 +1,4 @@
-"""What revocation lists tell of a verified chain, and how long that holds."""
+"""What CRLs tell of a verified chain, and how long that holds."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -117,8 +117,8 @@ FORGED: Mapping[str, Callable[[], bytes]] = {
 
 
 def _changed(signed: bytes) -> bytes:
-    place = signed.index((2**64).to_bytes(9, "big"))
-    return signed[:place] + b"\2" + signed[place + 1 :]
+    offset = signed.index((2**64).to_bytes(9, "big"))
+    return signed[:offset] + b"\2" + signed[offset + 1 :]
 
 
 @pytest.mark.parametrize("make", FORGED.values(), ids=FORGED.keys())
@@ -311,7 +311,7 @@ def test_an_issuer_that_came_with_a_call_is_remembered_but_not_without_end() -> 
     for certificate in [regional_ca().certificate] * 2 + [regional_ca().client().certificate] * (ISSUERS_KEPT + 1):
         known.of(certificate)
     assert len(known._met) == 2
-    known._met.update({new_ca(str(place)).certificate: () for place in range(ISSUERS_KEPT)})
+    known._met.update({new_ca(str(offset)).certificate: () for offset in range(ISSUERS_KEPT)})
     assert known.of(good_client().certificate) == ()
     assert good_client().certificate not in known._met
     assert len(known) == 1

@@ -79,8 +79,8 @@ def _step(number: int, step: Step, y: int) -> Iterator[str]:
     yield f'<text class="small" x="{LEFT + 448}" y="{middle - 6}">no</text>'
     yield f'<rect class="refusal" x="{RIGHT}" y="{y}" width="{WIDTH - RIGHT - 24}" height="{_height(lines)}" rx="6"/>'
     top = y + 10 + (lines - len(step.reasons)) * LINE // 2
-    for place, reason in enumerate(step.reasons):
-        line = top + place * LINE + 16
+    for index, reason in enumerate(step.reasons):
+        line = top + index * LINE + 16
         yield f'<text class="code" x="{RIGHT + 16}" y="{line}">{refusal(reason, None).status.value}</text>'
         yield f'<text class="code bold" x="{RIGHT + 60}" y="{line}">{reason}</text>'
 
@@ -89,9 +89,9 @@ def _box(kind: str, x: int, y: int, width: int, words: tuple[str, ...], lines: i
     lines = max(lines, len(words))
     yield f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{_height(lines)}" rx="6"/>'
     top = y + 10 + (lines - len(words)) * LINE // 2
-    for place, word in enumerate(words):
-        style = "small" if place else "bold"
-        yield f'<text class="{style}" x="{x + 16}" y="{top + place * LINE + 16}">{escape(word)}</text>'
+    for index, word in enumerate(words):
+        style = "small" if index else "bold"
+        yield f'<text class="{style}" x="{x + 16}" y="{top + index * LINE + 16}">{escape(word)}</text>'
 
 
 def _down(y: int) -> str:

@@ -1,4 +1,4 @@
-"""A host of revocation lists on loopback that a test changes, breaks, and holds in the middle of an answer."""
+"""A host of CRLs on loopback that a test changes, breaks, and holds in the middle of an answer."""
 
 import threading
 from collections import Counter

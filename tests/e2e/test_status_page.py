@@ -202,11 +202,11 @@ def first_pixel(picture: bytes) -> tuple[int, int, int]:
     """Return the colour of the upper left corner of a PNG: nothing stands before it that it could be told by."""
     (width,) = struct.unpack(">I", picture[16:20])
     assert width in {PHONE, DESK}
-    data, place = b"", 8
-    while place < len(picture):
-        length, kind = struct.unpack(">I4s", picture[place : place + 8])
-        data += picture[place + 8 : place + 8 + length] if kind == b"IDAT" else b""
-        place += length + 12
+    data, index = b"", 8
+    while index < len(picture):
+        length, kind = struct.unpack(">I4s", picture[index : index + 8])
+        data += picture[index + 8 : index + 8 + length] if kind == b"IDAT" else b""
+        index += length + 12
     red, green, blue = zlib.decompress(data)[1:4]
     return red, green, blue
 

@@ -74,8 +74,8 @@ def call(
 def through_intermediates(pki: PKI, number: int = 1) -> ClientCertificate:
     """Return a caller of the authority ``custom``."""
     authority = pki.region
-    for place in range(number):
-        authority = authority.intermediate(f"Lower CA {place}")
+    for index in range(number):
+        authority = authority.intermediate(f"Lower CA {index}")
     return authority.client(names=[CUSTOM_NAME])
 
 
@@ -139,7 +139,7 @@ def test_two_callers_are_not_mixed_up(name: str, run: Run, pki: PKI) -> None:
     port, callers = run(name), [pki.region.client() for _ in range(3)]
     contexts = [pki.caller(client) for client in callers]
 
-    seen = [call(port, contexts[place])[1]["fingerprint"] for place in (0, 1, 2, 0, 1, 2)]
+    seen = [call(port, contexts[index])[1]["fingerprint"] for index in (0, 1, 2, 0, 1, 2)]
 
     assert seen == [client.fingerprint_sha256 for client in callers] * 2
 

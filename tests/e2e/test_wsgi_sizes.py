@@ -45,8 +45,8 @@ def big(pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> PKI:
 def caller(big: PKI) -> ClientCertificate:
     """Return a client with a chain of four."""
     authority = big.region
-    for place in range(LINKS - 1):
-        authority = authority.intermediate(f"Lower CA {place}", key=BIG)
+    for index in range(LINKS - 1):
+        authority = authority.intermediate(f"Lower CA {index}", key=BIG)
     client = authority.client(names=[CUSTOM_NAME], key=BIG)
     assert len(client.pems) == LINKS
     return client

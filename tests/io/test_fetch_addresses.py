@@ -11,7 +11,7 @@ from mtls_middleware._io.fetch import AddressPolicy, Endpoint, endpoint_of, is_f
 from mtls_middleware._io.files import InputError
 from tests.claims import raises_at_most, runs_through
 
-PLACES = {
+ENDPOINTS = {
     "http://crl.example/a.crl": Endpoint("http", "crl.example", 80),
     "https://CRL.example:8443/a?b": Endpoint("https", "crl.example", 8443),
     "HTTP://[2001:db8::1]/": Endpoint("http", "2001:db8::1", 80),
@@ -19,9 +19,9 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize(("address", "place"), PLACES.items())
-def test_an_address_is_taken_apart(address: str, place: Endpoint) -> None:
-    assert endpoint_of(address) == place
+@pytest.mark.parametrize(("address", "endpoint"), ENDPOINTS.items())
+def test_an_address_is_taken_apart(address: str, endpoint: Endpoint) -> None:
+    assert endpoint_of(address) == endpoint
 
 
 @pytest.mark.parametrize(

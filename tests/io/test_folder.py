@@ -162,8 +162,8 @@ def test_an_entry_moved_to_another_kind_is_not_read(tmp_path: Path) -> None:
 
 
 def test_there_is_an_end_of_entries(tmp_path: Path) -> None:
-    for place in range(MAX_ENTRIES + 5):
-        store(tmp_path).put(Kind.CRL, f"{ADDRESS}/{place}", b"a list", NOW)
+    for index in range(MAX_ENTRIES + 5):
+        store(tmp_path).put(Kind.CRL, f"{ADDRESS}/{index}", b"a list", NOW)
 
     assert len(files(tmp_path)) == MAX_ENTRIES
 
@@ -236,11 +236,11 @@ from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind
 store = FolderStore(Path(sys.argv[1]), purpose="us-east-1/genesys")
 print("ready", flush=True)
-place = 0
+index = 0
 while True:
-    place += 1
-    store.put(Kind.CRL, "http://crl.example/a.crl", str(place % 10).encode() * 200_000, datetime.now(UTC))
-    if place == 1:
+    index += 1
+    store.put(Kind.CRL, "http://crl.example/a.crl", str(index % 10).encode() * 200_000, datetime.now(UTC))
+    if index == 1:
         print("wrote", flush=True)
 """
 

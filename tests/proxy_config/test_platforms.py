@@ -176,7 +176,7 @@ def test_it_says_what_to_do_when_the_root_is_renewed_and_who_checks_revocation(n
 
     assert "Root renewed" in told
     if not TABLE[name].takes_crl and name != "traefik-static":
-        assert re.search(r"revocation list|revocation_check_mode", told)
+        assert re.search(r"CRL|revocation_check_mode", told)
         assert re.search(r"[Tt]he application (does|checks revocation)", told)
 
 
@@ -189,7 +189,7 @@ def test_a_revocation_list_stands_there_only_where_it_was_asked_for(name: str) -
         assert "job of yours" in comments(render(name, WITH_CRL))
         assert "every caller" in comments(render(name, WITH_CRL))
     else:
-        with pytest.raises(ConfigurationError, match="revocation list"):
+        with pytest.raises(ConfigurationError, match="CRL"):
             render(name, WITH_CRL)
 
 

@@ -42,7 +42,7 @@ class Source(Protocol):
         """Return the DER certificates, the leaf first; `limit` + 1 of them at most.
 
         Raises:
-            Rejection: ``certificate_malformed``.
+            RejectionError: ``certificate_malformed``.
         """
 
     def why_missing(self, connection: Connection) -> str:

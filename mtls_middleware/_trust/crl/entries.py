@@ -29,7 +29,7 @@ EXTENSIONS_KNOWN = 256
 
 _TIMES = (der.UTC_TIME, der.GENERALIZED_TIME)
 _TIME_BYTES = 11
-"""Of the shortest time that anybody writes, ``YYMMDDhhmmZ``: so an entry has 18 bytes, and a list a million entries."""
+"""Of the shortest time that anybody writes, ``YYMMDDhhmmZ``: so an entry has 18 bytes, and a CRL a million entries."""
 
 _EXTENSION_PARTS = 4
 """Identifier, criticality, value, and one to notice more."""

@@ -43,15 +43,15 @@ class KnownCRLs:
 
     @property
     def all(self) -> tuple[CRL, ...]:
-        """Return every list that is held."""
+        """Return every CRL that is held."""
         return (*self._signed.values(), *self._waiting.values())
 
     def offer(self, one: CRL, issuers: Iterable[x509.Certificate]) -> None:
-        """Take a list in, unless something newer is held.
+        """Take a CRL in, unless something newer is held.
 
         Args:
             one: of unknown truth.
-            issuers: known CAs. A list in the name of none of them waits: its CA may come with a caller.
+            issuers: known CAs. A CRL in the name of none of them waits: its CA may come with a caller.
 
         Raises:
             InputError: it is forged, or older than what is held.
@@ -84,7 +84,7 @@ class KnownCRLs:
                     crls[key] = replace(one, number=None)
 
     def review(self, issuers: Iterable[x509.Certificate]) -> None:
-        """Look again at lists that wait, now that other CAs are known. What turns out forged or old is dropped."""
+        """Look again at CRLs that wait, now that other CAs are known. What turns out forged or old is dropped."""
         known = tuple(issuers)
         waiting, self._waiting = self._waiting, {}
         for one in waiting.values():
@@ -95,12 +95,12 @@ class KnownCRLs:
 
 
 def require_true(one: CRL, *, issuers: Iterable[x509.Certificate], may_wait: bool) -> None:
-    """Refuse a list that no known CA signed.
+    """Refuse a CRL that no known CA signed.
 
     Args:
         one: of unknown truth; its entries are not looked at.
         issuers: known CAs.
-        may_wait: a list in the name of none of them passes: its CA may come with a caller.
+        may_wait: a CRL in the name of none of them passes: its CA may come with a caller.
 
     Raises:
         InputError: it is forged, or of a CA that is not known.
@@ -225,7 +225,7 @@ class CRLStore:
                 self._store.put(Kind.CERTIFICATE, key, content, at)
 
     def crls(self) -> Iterator[KeptCRL]:
-        """Return the lists that are kept."""
+        """Return the CRLs that are kept."""
         for entry in self._store.entries(Kind.CRL):
             digest = hashlib.sha256(entry.content).digest()
             is_new = self._lists.get(entry.key) != digest

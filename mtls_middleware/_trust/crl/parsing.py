@@ -22,11 +22,11 @@ from mtls_middleware.display import displayed
 _INDIRECT = b"indirect "
 
 HEAD_BYTES = 65_536
-"""Bytes of a list without its entries; there are about 600."""
+"""Bytes of a CRL without its entries; there are about 600."""
 
 _TIMES = (der.UTC_TIME, der.GENERALIZED_TIME)
 _PARTS = 4
-"""Of a list: signed part, algorithm, signature, and one to notice more."""
+"""Of a CRL: signed part, algorithm, signature, and one to notice more."""
 
 _FIELDS = 8
 """Of the signed part: version, algorithm, issuer, two dates, entries, extensions, and one to notice more."""
@@ -37,17 +37,17 @@ def _believe_all(_: CRL) -> None:
 
 
 def parse_crl(data: bytes, origin: str, *, pause: Pause = rest, believe: Callable[[CRL], None] = _believe_all) -> CRL:
-    """Read one list, DER or PEM. Whether it is true, only `believe` looks at.
+    """Read one CRL, DER or PEM. Whether it is true, only `believe` looks at.
 
     Args:
         data: a whole file or answer.
         origin: address or file, for messages.
         pause: called between slices of work.
-        believe: is shown the list before its entries are read, with a signature that covers them; it raises
+        believe: is shown the CRL before its entries are read, with a signature that covers them; it raises
             `InputError` where they are not worth reading.
 
     Raises:
-        InputError: it is no list, or one that this package does not understand in full.
+        InputError: it is no CRL, or one that this package does not understand in full.
     """
     if len(data) > CRL_BYTES:
         raise InputError(f"is larger than {CRL_BYTES:,} bytes")
@@ -80,7 +80,7 @@ class _Layout:
         signed_end: of the signed part.
         entries_begin: of the first entry.
         entries_end: of the last entry.
-        head: a list like this one without any entry; its signature fits no longer.
+        head: a CRL like this one without any entry; its signature fits no longer.
     """
 
     signed_begin: int

@@ -25,7 +25,7 @@ def _limit(found: CRL, source: CRLSource) -> str:
 
 
 def is_covered(configured: Iterable[CRLSource], learned: Learned) -> bool:
-    """Return whether a list of the operator's tells of this certificate, so that nobody else need be asked."""
+    """Return whether a CRL of the operator's tells of this certificate, so that nobody else need be asked."""
     crls = (source.held for source in configured if source.held is not None)
     return any(
         one.next_update is not None

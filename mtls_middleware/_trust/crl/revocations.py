@@ -1,4 +1,4 @@
-"""Revocation lists of all authorities: learned of, fetched aside, kept, and handed over for a snapshot."""
+"""CRLs of all authorities: learned of, fetched in the background, kept, and handed over for a snapshot."""
 
 import random
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class CRLView:
 
     Attributes:
         origin: address or path.
-        held: the list; None where none came.
+        held: the CRL; None where none came.
         last_success: when it came last, UTC.
         error: why the last attempt failed; empty where it did not.
         is_learned: whether a certificate named the address, and not the operator.
@@ -79,7 +79,7 @@ class Revocations:
         Args:
             origins: of MTLS_CRL_URLS: addresses, files and folders.
             fetch: returns what is behind an address, or raises `InputError`: a `Fetcher`.
-            store: where last good lists are kept; None for nowhere.
+            store: where last good CRLs are kept; None for nowhere.
             interval: seconds between two questions to the same origin.
             draw: for jitter.
             wake: called on the thread of a request when there is a new address to ask; it must not wait.
@@ -188,7 +188,7 @@ class Revocations:
         return False
 
     def crls(self, trusts: Trusts) -> CRLSet:
-        """Return the lists for a snapshot: the same object for as long as nothing changes."""
+        """Return the CRLs for a snapshot: the same object for as long as nothing changes."""
         self._know(trusts)
         if (set(self._known.all), self._issuers) != (set(self._current.crls), self._current.issuers):
             self._current = CRLSet(self._known.all, self._issuers)
@@ -214,7 +214,7 @@ class Revocations:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return one sentence for each origin that does not give a good list."""
+        """Return one sentence for each origin that does not give a good CRL."""
         return tuple(problem_of(source) for source in self._sources.copy().values() if source.error and not source.idle)
 
     @property
@@ -240,7 +240,7 @@ class Revocations:
     # --- the steps of a refresh -----------------------------------------------------------------------------------
 
     def _prepare(self, trusts: Trusts, now: datetime) -> None:
-        """Bring CAs, origins and lists up to what is known in this process and in others."""
+        """Bring CAs, origins and CRLs up to what is known in this process and in others."""
         for name, ders in self._store.chains():
             if self.learn_unverified(ders, trusts, now):  # else trust, or the clock, may be another the next time
                 self._store.learned(name)
@@ -285,7 +285,7 @@ class Revocations:
         return not is_configured and now <= learned.certificate.not_valid_after_utc
 
     def _merge(self, now: datetime) -> None:
-        """Take in the lists that were kept. A bad one is nobody's problem: its origin will be asked."""
+        """Take in the CRLs that were kept. A bad one is nobody's problem: its origin will be asked."""
         for kept in self._store.crls():
             source = next((one for one in self._sources.values() if kept.origin in one.origins), None)
             if kept.is_new and not kept.content:
@@ -347,7 +347,7 @@ class Revocations:
         source.failed("; ".join(errors), now)
 
     def _believing(self, source: CRLSource | None) -> Callable[[CRL], None]:
-        """Return what a list has to pass before its entries are read; only the operator's may be a later CA's."""
+        """Return what a CRL has to pass before its entries are read; only the operator's may be a later CA's."""
         may_wait = source is None or source.learned is None
         return partial(require_true, issuers=self._issuers, may_wait=may_wait)
 

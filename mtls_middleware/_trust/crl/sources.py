@@ -40,7 +40,7 @@ class Learned:
         addresses: alternatives; each is http or https. Empty where none of those that it names can be used.
         unusable: why none can be; empty where one can.
         certificate: it names them.
-        issuer: signed it, and signs the list.
+        issuer: signed it, and signs the CRL.
         is_ca: whether the certificate is an intermediate.
         path: the verified chain that it came in, leaf first, anchor last.
     """
@@ -60,8 +60,8 @@ class CRLSource:
         origins: addresses, any of which will do; or the one path.
         schedule: when to ask next.
         learned: where the addresses come from; None where the operator wrote them down.
-        idle: a list of the operator's tells of the same, so nobody is asked.
-        last_success: when a list came that was taken, UTC; None before the first.
+        idle: a CRL of the operator's tells of the same, so nobody is asked.
+        last_success: when a CRL came that was taken, UTC; None before the first.
         held: that CRL; of a learned origin, the last one that can confirm that a certificate is good.
         last: the last one that its CA signed; it may only revoke.
         error: why the last attempt failed; empty where it did not.
@@ -106,7 +106,7 @@ class CRLSource:
             self.held = one
 
     def succeeded(self, one: CRL, at: datetime) -> None:
-        """Plan the next question: as usual, but well before the list ends."""
+        """Plan the next question: as usual, but well before the CRL ends."""
         self.error, self.last_success = "", at
         self.schedule.succeeded(at, expires=one.next_update)
 

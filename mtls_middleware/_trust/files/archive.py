@@ -73,7 +73,7 @@ def unpack(data: bytes) -> tuple[ArchiveMember, ...]:
     """Return the files of a zip, without folders, macOS debris and dotfiles.
 
     Raises:
-        Unusable: broken, encrypted, over a bound, or holding a name that would lead outside.
+        InputError: broken, encrypted, over a bound, or holding a name that would lead outside.
     """
     if data.startswith(_MAGIC_EMPTY):
         raise InputError("is an empty zip: download it again")

@@ -117,8 +117,8 @@ def parse_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
     """Read PEM with any number of certificates, or one DER certificate.
 
     Raises:
-        Unusable: broken, or partly broken.
-        Foreign: neither.
+        InputError: broken, or partly broken.
+        NotACertificateError: neither.
     """
     if is_pem(data):
         return tuple(
@@ -178,7 +178,7 @@ def decode(data: bytes) -> tuple[bytes, ...]:
     """Return the content of each certificate block; at least one.
 
     Raises:
-        Unusable: a block is no certificate, or is broken.
+        InputError: a block is no certificate, or is broken.
     """
     lines = iter(data.splitlines())
     ders: list[bytes] = []

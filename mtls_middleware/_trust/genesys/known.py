@@ -176,7 +176,7 @@ def from_bytes(data: bytes, region: str) -> KnownCertificates:
     """Read what `to_bytes` wrote about a region.
 
     Raises:
-        Unusable: it is damaged, of another version, or about another region.
+        InputError: it is damaged, of another version, or about another region.
     """
     if len(data) > MAX_STATE_BYTES:
         raise InputError(f"is larger than {MAX_STATE_BYTES:,} bytes")

@@ -89,7 +89,7 @@ def parse_page(listing: Object, asked_for: CertificateStatus | None) -> Page:
         asked_for: the status that the query named: that of an entry that tells none.
 
     Raises:
-        Unusable: it is no listing.
+        InputError: it is no listing.
     """
     entities, next_uri = listing.get("entities"), listing.get("nextUri")
     if entities is None:
@@ -113,7 +113,7 @@ def listed(
     """Tell the client certificate from its chain, whatever their order.
 
     Raises:
-        Unusable: there is no client certificate among them, or more than one.
+        InputError: there is no client certificate among them, or more than one.
     """
     leaves = [certificate for certificate in certificates if not is_ca(certificate)]
     if len(leaves) != 1:

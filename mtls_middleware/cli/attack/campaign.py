@@ -35,7 +35,7 @@ from mtls_middleware.cli.wire.answer import Answer, Failure
 from mtls_middleware.cli.wire.exchange import Line
 from mtls_middleware.cli.wire.message import Message, Request, Target
 
-PATIENCE = 3
+MAX_SILENT = 3
 """Attacks in a row without an answer, after which nothing more is sent."""
 
 ALERT_TRIES = 4
@@ -233,7 +233,7 @@ def _attack(
         Row(name=attack.name, title=attack.title, heard=heard, judgement=judgement, attack=attack, forgery=forgery)
     )
     campaign.silent = campaign.silent + 1 if heard.failure in _SILENT and target is None else 0
-    if campaign.silent >= PATIENCE:
+    if campaign.silent >= MAX_SILENT:
         raise _StoppedError
     return heard
 

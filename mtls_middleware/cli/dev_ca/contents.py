@@ -167,7 +167,7 @@ CALLERS = (
     ),
     DevCaller(
         name="revoked",
-        title="named by the revocation list",
+        title="named by the CRL",
         ending="`certificate_revoked`",
         make=lambda root: root.client(),
     ),

@@ -22,9 +22,17 @@ from mtls_middleware.settings.reader import DEFAULT_PREFIX, Reader
 from mtls_middleware.settings.sources import header_names_of, source_name
 from mtls_middleware.settings.values import whole_number
 
-_SHAPE = ("SOURCE", "HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE", "XFCC_ELEMENTS")
+_OF_HEADERS = (
+    "SOURCE",
+    "HEADER",
+    "HEADER_ENCODING",
+    "CHAIN_HEADER",
+    "VERIFY_HEADER",
+    "VERIFY_VALUE",
+    "XFCC_ELEMENTS",
+)
 _FILES = ("--server-ca", "--client-certificate", "--client-key")
-_READ = (*_SHAPE, "PROXY_SECRET_HEADER", "PINS")
+_READ = (*_OF_HEADERS, "PROXY_SECRET_HEADER", "PINS")
 
 
 def run_doctor(options: DoctorOptions, environ: Mapping[str, str] | None = None) -> int:
@@ -99,7 +107,7 @@ def _reader(options: DoctorOptions, environ: Mapping[str, str]) -> Reader:
     given = {name: environ[f"{DEFAULT_PREFIX}{name}"] for name in _READ if f"{DEFAULT_PREFIX}{name}" in environ}
     asked = options.source
     if options.all_sources or (asked is not None and given.get("SOURCE", asked).lower() != asked.lower()):
-        given = {name: text for name, text in given.items() if name not in _SHAPE}
+        given = {name: text for name, text in given.items() if name not in _OF_HEADERS}
     if asked is not None:
         given["SOURCE"] = asked
     return Reader(given, DEFAULT_PREFIX)

@@ -153,7 +153,7 @@ def tell_clock(differences: list[Difference] | None) -> Finding:
     return _ABOUT_CLOCK.error(
         Check.CLOCK_RIGHT,
         f"{seconds:,} seconds {'fast' if least.seconds > 0 else 'slow'}, compared with {host}",
-        "set it by NTP: certificates and lists are judged by it",
+        "set it by NTP: certificates and CRLs are judged by it",
     )
 
 

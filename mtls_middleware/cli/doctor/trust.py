@@ -35,7 +35,7 @@ _CLOCK = About(Topic.CLOCK)
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 LEAST_BYTES = 100 * 1024 * 1024
-"""Of free space: a few lists at their cap."""
+"""Of free space: a few CRLs at their cap."""
 
 _ABOUT_STATE = About(Topic.STATE)
 

@@ -30,7 +30,7 @@ EVERYBODY = 0o644
 """Permissions of a new file: certificates are public, and proxies run as somebody else."""
 
 MAX_OUTPUT_BYTES = 64 * 1_048_576
-"""Looked at of a file that is there already; a revocation list may be long."""
+"""Looked at of a file that is there already; a CRL may be long."""
 
 _LABELS = re.compile(rb"-----BEGIN ([^-]*)-----")
 _OURS = {b"CERTIFICATE", b"TRUSTED CERTIFICATE", b"X509 CRL"}
@@ -53,12 +53,12 @@ _HEADS = {
 
 
 def run_export(form: Format, output: Path | None, crl: Path | None, *, force: bool) -> int:
-    """Write anchors, and lists if they are wanted, and return the exit status.
+    """Write anchors, and CRLs if they are wanted, and return the exit status.
 
     Args:
         form: who is to read it.
         output: a file for the anchors; None for standard output.
-        crl: a file for the revocation lists; None for none.
+        crl: a file for the CRLs; None for none.
         force: also replace a file that holds something else.
     """
     settings = Settings.from_env()
@@ -143,7 +143,7 @@ class NotOursError(Exception):
 
 
 def require_ours(path: Path) -> None:
-    """Look at what would be replaced: nothing, an empty file, or certificates and revocation lists only.
+    """Look at what would be replaced: nothing, an empty file, or certificates and CRLs only.
 
     Raises:
         NotOursError: it holds something else, a private key perhaps.

@@ -56,7 +56,7 @@ def exit_status(status: Status) -> int:
 
 
 def show(status: Status, now: datetime, console: Console) -> None:
-    """Print regions with what they are judged by, lists, certificates APIs, and what will end."""
+    """Print regions with what they are judged by, CRLs, certificates APIs, and upcoming expiries."""
     show_life(status, console)
     for region in status.regions:
         section(console, title_of(region), _lines_of_region(region, now), warns=not region.available)

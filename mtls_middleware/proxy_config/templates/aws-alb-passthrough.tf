@@ -18,7 +18,7 @@
 #   - The application can be reached from this load balancer only (aws_vpc_security_group_ingress_rule.application).
 #   - No other listener, also none on port 80, leads to the same target group.
 # Root renewed: only the application knows it: put old and new into its MTLS_TRUST.
-# Mutual TLS on a load balancer has no session resumption, so there is nothing to turn off. It checks no revocation list
+# Mutual TLS on a load balancer has no session resumption, so there is nothing to turn off. It checks no CRL
 # in this mode. The application does.
 terraform {
   required_providers {

@@ -17,7 +17,7 @@
 #   - No other API, and no other domain name without mutual TLS, leads to the same function.
 # Root renewed: put old and new into {{ trust }}, one PEM after the other, and "terraform apply". The function
 # needs the new root too.
-# API Gateway has no switch for session resumption, and checks no revocation list. The application does.
+# API Gateway has no switch for session resumption, and checks no CRL. The application does.
 terraform {
   required_providers {
     aws = {

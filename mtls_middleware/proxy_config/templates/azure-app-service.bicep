@@ -20,7 +20,7 @@
 // For more, put azure-application-gateway in front, which verifies, removes and adds a secret, and close the app itself to
 // everybody else (ipSecurityRestrictions).
 // Root renewed: only the application knows it: deploy old and new, in one file or two.
-// There is no switch for session resumption, and no revocation list. The application checks revocation.
+// There is no switch for session resumption, and no CRL. The application checks revocation.
 param location string = resourceGroup().location
 param planId string
 param name string

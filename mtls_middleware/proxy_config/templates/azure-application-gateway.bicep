@@ -13,7 +13,7 @@
 // profile too, and deploy again; the application's MTLS_TRUST takes both files.
 // The rules below overwrite a caller's copies. Names with an underscore are other headers to the gateway: an ASGI
 // application refuses them, a WSGI application needs a server that drops them (gunicorn, waitress).
-// There is no switch for session resumption, and no revocation list: it could ask an OCSP responder only
+// There is no switch for session resumption, and no CRL: it could ask an OCSP responder only
 // (verifyClientRevocation). The application checks revocation.
 param location string = resourceGroup().location
 

@@ -18,7 +18,7 @@
 //     ingress speaks from there is not documented. Where callers are refused with source_untrusted, the log names the
 //     address to write.
 // Root renewed: only the application knows it: put old and new into the image, in one file or two.
-// There is no switch for session resumption, and no revocation list. The application checks revocation.
+// There is no switch for session resumption, and no CRL. The application checks revocation.
 param location string = resourceGroup().location
 param environmentId string
 param image string

@@ -19,7 +19,7 @@
 # The origin itself must be closed to everybody but Cloudflare. The secret refuses who takes the way past Cloudflare; with
 # authenticated origin pulls (below), the server that ends TLS at the origin asks for Cloudflare's certificate as well.
 # Root renewed: add a second cloudflare_mtls_certificate with the new file, and its association, and "terraform apply".
-# There is no switch for session resumption, and no revocation list for a root of your own. The application checks
+# There is no switch for session resumption, and no CRL for a root of your own. The application checks
 # revocation.
 terraform {
   required_providers {

@@ -12,7 +12,7 @@
 # CloudFront has no rule that removes a header of a caller; those whose names begin with CloudFront- it sets itself, and
 # the secret overwrites a caller's. It passes X_MTLS_Proxy_Secret and the like on: an ASGI application refuses them, a
 # WSGI application needs a server that drops them (gunicorn, waitress).
-# There is no switch for session resumption, and no revocation list: CloudFront checks one in a connection function of
+# There is no switch for session resumption, and no CRL: CloudFront checks one in a connection function of
 # yours only. The application does.
 terraform {
   required_providers {

@@ -11,7 +11,7 @@
 # Root renewed: a trust anchor holds one certificate. Add a second block "trust_anchors" with the new file, and
 # "terraform apply"; the application's MTLS_TRUST takes both files.
 # Health checks carry none of these headers: let them ask for a path of MTLS_EXEMPT.
-# There is no switch for session resumption, and no revocation list. The application checks revocation.
+# There is no switch for session resumption, and no CRL. The application checks revocation.
 terraform {
   required_providers {
     google = {

@@ -10,7 +10,7 @@ import pytest
 
 from mtls_middleware import Guard, Reason
 from mtls_middleware.cli.attack.attacks import Weakness
-from mtls_middleware.cli.attack.campaign import ALERT_TRIES, PATIENCE
+from mtls_middleware.cli.attack.campaign import ALERT_TRIES, MAX_SILENT
 from mtls_middleware.cli.attack.findings import (
     BROAD,
     CLEAN,
@@ -486,7 +486,7 @@ def test_nothing_more_is_sent_when_nobody_answers_any_more(guard: Guard) -> None
 
     assert report.status == UNTOLD
     assert report.untold == "there are no responses any more, so the rest was not tried"
-    assert len(line.seen) == 1 + PATIENCE
+    assert len(line.seen) == 1 + MAX_SILENT
 
 
 def test_one_broken_answer_is_unclear_and_no_success(guard: Guard) -> None:

@@ -54,9 +54,9 @@ def _pem(content: bytes) -> bytes:
     return b"-----BEGIN X509 CRL-----\n" + content + b"\n-----END X509 CRL-----\n"
 
 
-def _field(place: int, content: bytes) -> bytes:
+def _field(index: int, content: bytes) -> bytes:
     """Put something else in the place of a field of the signed part."""
-    return edited(CA, crl(CA, [7]), lambda fields: [*fields[:place], content, *fields[place + 1 :]])
+    return edited(CA, crl(CA, [7]), lambda fields: [*fields[:index], content, *fields[index + 1 :]])
 
 
 def _nested(depth: int) -> bytes:
@@ -140,8 +140,8 @@ READ: Mapping[str, Callable[[int], Iterable[bytes]]] = {
         _entry(_sequence(_extension(number))) for number in range(size // 40)
     ),
     "entries with as many extensions as there may be": lambda size: (
-        _entry(_sequence(*(_extension(number + 16 * place) for number in range(entries_of.EXTENSIONS))))
-        for place in range(size // 260)
+        _entry(_sequence(*(_extension(number + 16 * index) for number in range(entries_of.EXTENSIONS))))
+        for index in range(size // 260)
     ),
 }
 
@@ -206,8 +206,8 @@ def test_a_forged_list_that_was_kept_is_not_read_either(entries_read: list[int])
     first.learn(client)
     first.refresh()
     kept = {
-        place: replace(entry, content=crl(NAMESAKE, [2])) if entry.key == A else entry
-        for place, entry in first.memory.kept.items()
+        index: replace(entry, content=crl(NAMESAKE, [2])) if entry.key == A else entry
+        for index, entry in first.memory.kept.items()
     }
     entries_read.clear()
     second = Bench(genesys(CA))

@@ -1,4 +1,4 @@
-"""Which bytes are a revocation list, what is read from them, and what is refused rather than ignored."""
+"""Which bytes are a CRL, what is read from them, and what is refused rather than ignored."""
 
 import base64
 import textwrap
@@ -191,9 +191,9 @@ def test_many_different_extensions_are_each_looked_at() -> None:
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 
-def _dropped(*places: int) -> Make:
+def _dropped(*indices: int) -> Make:
     return lambda: edited(
-        CA, crl(CA), lambda fields: [field for place, field in enumerate(fields) if place not in places]
+        CA, crl(CA), lambda fields: [field for index, field in enumerate(fields) if index not in indices]
     )
 
 
@@ -558,8 +558,8 @@ def test_any_change_to_a_list_makes_another_list_or_nothing(data: bytes) -> None
 @given(st.data())
 def test_no_change_to_a_list_is_signed(data: st.DataObject) -> None:
     signed = SEED
-    place = data.draw(st.integers(0, len(signed) - 1))
-    changed = signed[:place] + bytes([signed[place] ^ data.draw(st.integers(1, 255))]) + signed[place + 1 :]
+    index = data.draw(st.integers(0, len(signed) - 1))
+    changed = signed[:index] + bytes([signed[index] ^ data.draw(st.integers(1, 255))]) + signed[index + 1 :]
     try:
         found = parsed(changed)
     except InputError:

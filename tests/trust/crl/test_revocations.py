@@ -87,26 +87,26 @@ def test_only_plain_addresses_are_learned(url: str) -> None:
 
 def test_each_anchor_has_a_few_addresses_and_the_oldest_is_forgotten() -> None:
     worker = bench()
-    clients = [CA.client(crl_url=f"http://crl.example/{place}") for place in range(ADDRESSES_AN_ANCHOR + 1)]
+    clients = [CA.client(crl_url=f"http://crl.example/{index}") for index in range(ADDRESSES_AN_ANCHOR + 1)]
     for client in clients:
         worker.learn(client)
     worker.refresh()
-    assert worker.host.asked == [f"http://crl.example/{place}" for place in range(1, ADDRESSES_AN_ANCHOR + 1)]
+    assert worker.host.asked == [f"http://crl.example/{index}" for index in range(1, ADDRESSES_AN_ANCHOR + 1)]
 
 
 def test_an_address_that_was_seen_again_is_not_the_oldest() -> None:
     worker = bench(a=crl(CA))
     worker.learn(CLIENT)
-    for place in range(ADDRESSES_AN_ANCHOR):
+    for index in range(ADDRESSES_AN_ANCHOR):
         worker.learn(CLIENT)
-        worker.learn(CA.client(crl_url=f"http://crl.example/{place}"))
+        worker.learn(CA.client(crl_url=f"http://crl.example/{index}"))
     worker.refresh()
     assert A in worker.host.asked
 
 
 def test_one_certificate_cannot_name_more_addresses_than_an_anchor_may_have() -> None:
     worker = bench()
-    worker.learn(at(tuple(f"http://crl.example/{place}" for place in range(ADDRESSES_AN_ANCHOR + 5))))
+    worker.learn(at(tuple(f"http://crl.example/{index}" for index in range(ADDRESSES_AN_ANCHOR + 5))))
     worker.refresh()
     assert len(worker.host.asked) == ADDRESSES_AN_ANCHOR
 
@@ -523,8 +523,8 @@ def test_workers_that_find_nothing_new_in_the_store_read_it_once() -> None:
 def test_a_kept_certificate_is_verified_before_it_is_believed() -> None:
     expired, foreign = CA.client(crl_url=A, expired=True), new_ca().client(crl_url=B)
     memory = Memory()
-    for place, content in enumerate([expired.chain_pem, foreign.chain_pem, "junk"]):
-        memory.put(Kind.CERTIFICATE, str(place), content.encode(), NOW)
+    for index, content in enumerate([expired.chain_pem, foreign.chain_pem, "junk"]):
+        memory.put(Kind.CERTIFICATE, str(index), content.encode(), NOW)
     worker = Bench(genesys(CA), memory=memory)
     worker.refresh()
     assert worker.host.asked == []
@@ -637,9 +637,9 @@ def test_a_learned_place_is_described_as_such() -> None:
 
 def test_no_more_lists_are_held_than_there_is_room_for() -> None:
     known = KnownCRLs()
-    for place in range(LISTS + 1):
-        ends = NOW + timedelta(seconds=LISTS + 1 - place)
-        known.offer(parsed(crl(CA, addresses=[f"http://crl.example/{place}"], ends=ends)), [CA.certificate])
+    for index in range(LISTS + 1):
+        ends = NOW + timedelta(seconds=LISTS + 1 - index)
+        known.offer(parsed(crl(CA, addresses=[f"http://crl.example/{index}"], ends=ends)), [CA.certificate])
     assert len(known.all) == LISTS
     assert min(one.next_update for one in known.all if one.next_update) == NOW + timedelta(seconds=2)
 

@@ -145,8 +145,8 @@ def test_an_empty_zip_is_refused(zipped: Zipped) -> None:
 def test_a_mutated_zip_gives_entries_or_unusable(data: st.DataObject, sample: bytes) -> None:
     content = bytearray(sample)
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(4, len(content)))
-        content[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+        offset = data.draw(st.integers(4, len(content)))
+        content[offset : offset + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
     try:
         entries = unpack(bytes(content))
     except InputError:
@@ -154,12 +154,12 @@ def test_a_mutated_zip_gives_entries_or_unusable(data: st.DataObject, sample: by
     assert sum(len(entry.data) for entry in entries) <= archive.TOTAL_BYTES
 
 
-@given(place=st.integers(0, 45), value=st.integers(0, 255), second=st.booleans())
-def test_each_byte_of_a_directory_may_lie(place: int, value: int, second: bool, zipped: Zipped) -> None:
+@given(offset=st.integers(0, 45), value=st.integers(0, 255), second=st.booleans())
+def test_each_byte_of_a_directory_may_lie(offset: int, value: int, second: bool, zipped: Zipped) -> None:
     content = bytearray(zipped({"a.pem": b"a" * 99, "b.pem": b"b"}))
     start = content.index(b"PK\1\2")
     start = content.index(b"PK\1\2", start + 4) if second else start
-    content[start + place] = value
+    content[start + offset] = value
     raises_at_most(InputError, lambda: unpack(bytes(content)))
 
 
@@ -175,5 +175,5 @@ def noise() -> bytes:
 
 
 def _patch_central_directory(data: bytearray, offset: int, value: bytes) -> None:
-    place = data.index(b"PK\1\2") + offset
-    data[place : place + len(value)] = value
+    offset = data.index(b"PK\1\2") + offset
+    data[offset : offset + len(value)] = value

@@ -110,8 +110,8 @@ def test_an_intermediate_is_not_self_issued(certify: Certify) -> None:
 def test_mutated_der_gives_a_certificate_or_unusable(data: st.DataObject, sample: bytes) -> None:
     content = bytearray(sample)
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        index = data.draw(st.integers(0, len(content) - 1))
+        content[index : index + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
         content = content or bytearray(b"0")
     try:
         assert len(parse_certificates(bytes(content))) == 1

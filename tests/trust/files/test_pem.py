@@ -97,9 +97,9 @@ def test_a_file_of_many_certificates_is_read() -> None:
 def test_mutated_pem_gives_certificates_or_unusable(data: st.DataObject, sample: bytes) -> None:
     text = bytearray(sample)
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(text)))
+        index = data.draw(st.integers(0, len(text)))
         length = data.draw(st.sampled_from([0, 1, 5, 60, len(text)]))
-        text[place : place + length] = data.draw(
+        text[index : index + length] = data.draw(
             st.binary(max_size=8)
             | st.sampled_from([b"-----BEGIN", b"-----END CERTIFICATE-----\n", b"\n", b"=", bytes(text[:80])])
         )
