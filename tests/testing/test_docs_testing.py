@@ -13,7 +13,10 @@ pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
+ALL_FILES = dict(re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
+EXISTING = "tests_"
+"""Folders of users' existing tests: each has a conftest of its own, and is run by itself."""
+FILES = {name: code for name, code in ALL_FILES.items() if not name.startswith(EXISTING)}
 ENTRY_POINT = "mtls_middleware = mtls_middleware.testing.plugin"
 PLUGIN = ("-p", "no:mtls_middleware", "-p", "mtls_middleware.testing.plugin")
 """The plugin as the entry point brings it, whether the package is installed or not."""
@@ -32,7 +35,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 
 def test_every_code_is_a_file() -> None:
-    assert len(FILES) == PAGE.count("```python")
+    assert len(ALL_FILES) == PAGE.count("```python")
 
 
 def test_the_tests_of_the_page_pass(project: pytest.Pytester) -> None:
@@ -43,6 +46,24 @@ def test_the_tests_of_the_page_pass(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess(*PLUGIN, "-W", "error", "-p", "no:cacheprovider", timeout=90)
 
     result.assert_outcomes(passed=number - 1 + reasons)
+
+
+@pytest.mark.parametrize("folder", ["tests_with_certificate", "tests_without_certificate"])
+def test_existing_tests_pass_as_the_page_says(folder: str, project: pytest.Pytester) -> None:
+    (project.path / "conftest.py").unlink()
+    as_before = ALL_FILES["tests_without_certificate/test_as_before.py"]
+    if folder == "tests_with_certificate":  # the same test, with the client of a fixture
+        as_before = "def test_lookup(client):" + as_before.partition("def test_lookup():")[2]
+    for name, code in {
+        f"{folder}/conftest.py": ALL_FILES[f"{folder}/conftest.py"],
+        f"{folder}/test_it.py": as_before,
+    }.items():
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text(code, encoding="utf-8")
+
+    result = project.runpytest_subprocess(*PLUGIN, "-p", "no:cacheprovider", folder, timeout=90)
+
+    result.assert_outcomes(passed=1)
 
 
 def test_another_region_is_a_fixture(project: pytest.Pytester) -> None:
