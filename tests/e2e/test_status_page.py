@@ -171,15 +171,21 @@ def test_another_site_in_the_same_browser_reads_nothing(page: Page) -> None:
 # --- in Chromium
 
 
-def chromium(profile: Path, *options: str) -> str:
-    """Run Chromium without a window, and return what it prints."""
+def chromium(profile: Path, *options: str, picture: Path | None = None) -> str:
+    """Run Chromium without a window, and return what it prints; it may paint a picture.
+
+    On a busy machine it sometimes ends without having done anything, so it has two attempts.
+    """
     quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
     alone = ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
-    command = [CHROMIUM, *quiet, *alone, f"--user-data-dir={profile}", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    print(done.stderr)  # noqa: T201 - pytest shows it where the test failed
-    assert done.returncode == 0
-    return done.stdout
+    painting = [] if picture is None else [f"--screenshot={picture}"]
+    for attempt in range(2):
+        command = [CHROMIUM, *quiet, *alone, f"--user-data-dir={profile}-{attempt}", *painting, *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        print(done.stderr)  # noqa: T201 - pytest shows it where the test failed
+        if done.returncode == 0 and (done.stdout if picture is None else picture.exists()):
+            return done.stdout
+    raise AssertionError(f"Chromium did nothing, twice; its status was {done.returncode}")
 
 
 @needs_chromium
@@ -221,10 +227,10 @@ def test_its_style_is_in_force_by_day_and_by_night(
 
     chromium(
         tmp_path / "profile",
-        f"--screenshot={picture}",
         f"--window-size={width},1200",
         f"--blink-settings=preferredColorScheme={scheme}",
         page.url,
+        picture=picture,
     )
 
     assert first_pixel(picture.read_bytes()) == colour
@@ -319,7 +325,7 @@ ADDRESS = "http://status.example/"
     [
         ("", True, {ADDRESS}),
         (LEAKS, True, {ADDRESS}),
-        (LEAKS, False, {ADDRESS, f"{ADDRESS}favicon.ico", *re.findall('http://elsewhere[^"]*', LEAKS)}),
+        (LEAKS, False, {ADDRESS, *re.findall('http://elsewhere[^"]*', LEAKS)}),
     ],
     ids=["as it is", "with something smuggled in", "without its policy"],
 )
@@ -334,4 +340,5 @@ def test_nothing_is_asked_of_the_network(
     network.server.shutdown()
     network.server.server_close()
 
-    assert {address for address in network.asked if ".example/" in address} == asked  # it looks at Google's clock too
+    seen = {address for address in network.asked if ".example/" in address}  # it looks at Google's clock too
+    assert seen - (set() if is_kept else {f"{ADDRESS}favicon.ico"}) == asked  # the icon is late, and may come too late

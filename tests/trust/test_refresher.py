@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
+from weakref import WeakSet
 
 import pytest
 
 from mtls_middleware._io import forks
-from mtls_middleware._trust.refresher import POLL_SECONDS, Refresher
+from mtls_middleware._trust.refresher import Refresher
 
 LIMIT = 20.0
 """Seconds after which a wait for another thread has failed."""
@@ -41,22 +41,16 @@ class World:
         return self.changed
 
 
-_STAY: set[threading.Thread] = set()
-"""Threads that did not end: waiting for each of them before each test would take minutes."""
+_BEFORE: set[threading.Thread] = set()
+"""Threads of guards that other tests of this process left behind: they are nobody's business here."""
 
 
 @pytest.fixture(autouse=True)
-def _alone() -> None:
-    """Wait for the threads of guards that other tests left behind: a child of this process would run them too."""
-    gc.collect()
-    for follower in tuple(forks._followers):
-        if isinstance(follower, Refresher):
-            follower.close()
-    end = time.monotonic() + 2 * POLL_SECONDS  # one whose refresher is gone notices that at its next tick
-    for thread in threads():
-        if thread not in _STAY:
-            thread.join(max(0.0, end - time.monotonic()))
-    _STAY.update(threads())
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know nothing of the guards of other tests: neither here nor in a child do their threads count."""
+    monkeypatch.setattr(forks, "_followers", WeakSet())
+    _BEFORE.clear()
+    _BEFORE.update(threading.enumerate())
 
 
 @pytest.fixture
@@ -216,10 +210,9 @@ class TestThread:
     """A daemon thread ticks from `start` to `close`."""
 
     def test_nothing_runs_before_the_start(self, world: World) -> None:
-        before = threading.active_count()
         refresher = Refresher(world.refresh, world.ask, 60)
         assert not refresher.is_running
-        assert threading.active_count() == before
+        assert not threads()
         refresher.close()
 
     def test_it_ticks_until_it_is_closed(self, world: World) -> None:
@@ -304,7 +297,7 @@ class TestThread:
 
     def test_it_keeps_no_process_alive(self) -> None:
         program = (
-            "from mtls_middleware._trust.refresher import POLL_SECONDS, Refresher\n"
+            "from mtls_middleware._trust.refresher import Refresher\n"
             "refresher = Refresher(lambda: None, lambda: False, 3600, poll=3600)\n"
             "refresher.start()\n"
         )
@@ -364,7 +357,8 @@ class TestFork:
 
 
 def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "mtls-middleware-trust"]
+    """Return the threads of the refreshers of this test."""
+    return [one for one in threading.enumerate() if one.name == "mtls-middleware-trust" and one not in _BEFORE]
 
 
 def ticks(refresher: Refresher) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 from cryptography import x509
@@ -148,7 +149,8 @@ def test_a_chain_that_is_not_verified_yet_teaches_only_if_it_passes() -> None:
     assert worker.woken == 1
 
 
-def test_learning_goes_on_in_a_child_of_the_process() -> None:
+def test_learning_goes_on_in_a_child_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forks, "_followers", WeakSet())  # guards of other tests would start their threads once more
     learned = LearnedAddresses()
     learned._lock.acquire()
     forks._after_fork()
