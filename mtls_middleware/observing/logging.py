@@ -34,7 +34,7 @@ EXTRA = "mtls_"
 LOOK_SECONDS = 1.0
 """Between two looks, on the way of a refusal, whether it is time to tell what was held back."""
 
-_QUOTED = frozenset({"detail", "subject", "issuer", "peer", "path"})
+_QUOTED = frozenset({"detail", "subject", "names", "issuer", "peer", "path"})
 _LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
 
 BURST = 20
@@ -214,8 +214,8 @@ def _log_rejection(event: CallRejected) -> None:
     LOGGER.warning(
         "%s %s",
         "would refuse" if rejected.disposition is Disposition.REPORTED else "refused",
-        " ".join(f"{name}={_quoted(value) if name in _QUOTED else value}" for name, value in facts.items()),
-        extra=_extra(extra),
+        facts_text(facts),
+        extra=attributes(extra),
     )
 
 
@@ -228,7 +228,7 @@ def _log_summary(reason: Reason, disposition: Disposition, held_back: HeldBack) 
         f"{held_back.number:,}",
         noun if held_back.number == 1 else f"{noun}s",
         seconds,
-        extra=_extra(
+        extra=attributes(
             {
                 "reason": str(reason),
                 "disposition": str(disposition),
@@ -239,7 +239,13 @@ def _log_summary(reason: Reason, disposition: Disposition, held_back: HeldBack) 
     )
 
 
-def _extra(facts: Mapping[str, str | int]) -> dict[str, str | int]:
+def facts_text(facts: Mapping[str, str | int]) -> str:
+    """Return facts as a line shows them."""
+    return " ".join(f"{name}={_quoted(str(value)) if name in _QUOTED else value}" for name, value in facts.items())
+
+
+def attributes(facts: Mapping[str, str | int]) -> dict[str, str | int]:
+    """Return facts as the attributes of a log record."""
     return {f"{EXTRA}{name}": value for name, value in facts.items()}
 
 

@@ -14,12 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
-from mtls_middleware.observing.logging import Limiter
+from mtls_middleware.observing.handshakes import HandshakeLog
+from mtls_middleware.servers.handshake import publishing
 
 LOGGER = logging.getLogger("mtls_middleware.tls")
-
-LINES_PER_MINUTE = 30
-"""Refused handshakes that get a line of their own; anybody who can connect can cause them."""
 
 RETRY_AFTER = 10.0
 """Seconds between attempts to build a context from trust that could not be used."""
@@ -79,7 +77,7 @@ def server_context(
     context.options |= ssl.OP_NO_RENEGOTIATION  # the certificate is read once for each connection
     context.num_tickets = 0  # no resumption in TLS 1.3
     context.sni_callback = following
-    context.sslobject_class = _logging_refusals(clock)
+    context.sslobject_class = publishing(HandshakeLog(clock))
     return context
 
 
@@ -147,38 +145,6 @@ def _inner_context(credentials: _Credentials, authorities: tuple[x509.Certificat
     if authorities:
         context.load_verify_locations(cadata=b"".join(one.public_bytes(Encoding.DER) for one in authorities))
     return context
-
-
-def _logging_refusals(clock: Clock) -> type[ssl.SSLObject]:
-    """Return a class of TLS objects that log why a handshake failed; asyncio and uvloop drop the reason."""
-    limiter = Limiter(burst=LINES_PER_MINUTE, per_second=LINES_PER_MINUTE / 60)
-
-    class LoggedHandshake(ssl.SSLObject):
-        def do_handshake(self) -> None:
-            try:
-                super().do_handshake()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                raise
-            except ssl.SSLError as error:
-                log_refusal(error, limiter, clock())
-                raise
-
-    return LoggedHandshake
-
-
-def log_refusal(error: ssl.SSLError, limiter: Limiter, now: float) -> None:
-    """Log the reason that OpenSSL gives, or count it as held back."""
-    if limiter.admits(now):
-        held_back = limiter.held_back(now, flush=True)
-        more = f" suppressed={held_back.number}" if held_back is not None else ""
-        LOGGER.warning("refused in the TLS handshake %s%s", _facts(error), more)
-
-
-def _facts(error: ssl.SSLError) -> str:
-    reason = displayed(str(getattr(error, "reason", None) or type(error).__name__).lower())
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f'reason={reason} verify_code={error.verify_code} verify_message="{displayed(error.verify_message)}"'
-    return f"reason={reason}"
 
 
 def trust_of(guard: Guard) -> TrustView:

@@ -13,6 +13,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from mtls_middleware.observing.logging import Limiter
+from mtls_middleware.servers.handshake import say_goodbye
 from mtls_middleware.servers.scope import peer_of
 
 LOGGER = logging.getLogger("mtls_middleware.connections")
@@ -57,6 +58,8 @@ class HeadDeadline(asyncio.Protocol):
         make: Any = super().__init__
         make(config=config, server_state=server_state, app_state=app_state, _loop=_loop)
         self.accepted_at = self.loop.time()
+        if config.ssl is not None:
+            say_goodbye(self.loop, config.ssl)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Bound the first head."""

@@ -1,7 +1,6 @@
 """What the demo runs: authorities, callers, an application, two servers, and the hop that stands for a proxy."""
 
 import logging
-import re
 import secrets
 import ssl
 import threading
@@ -33,8 +32,6 @@ HOST = "127.0.0.1"
 START_SECONDS = 10.0
 STOP_SECONDS = 5.0
 _LOOK_EVERY = 0.01
-
-_FACTS = re.compile(r'verify_code=(\d+) verify_message="([^"]*)"')
 
 _QUIET = ("mtls_middleware", "uvicorn", "uvicorn.error", "asyncio")
 
@@ -205,16 +202,16 @@ class HandshakeRefusals(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line of the TLS layer; leave out others."""
-        found = _FACTS.search(record.getMessage())
-        if found is not None:
-            self._last = (found[1], found[2])
+        code = getattr(record, "mtls_verify_code", None)
+        if code is not None:
+            self._last = (str(code), str(vars(record)["mtls_reason"]))
 
     def clear(self) -> None:
         """Forget what was kept."""
         self._last = ("", "")
 
     def last(self) -> tuple[str, str]:
-        """Return OpenSSL's verify code and message; both empty where nothing was logged."""
+        """Return OpenSSL's verify code and the reason; both empty where nothing was logged."""
         return self._last
 
 
