@@ -8,10 +8,12 @@ from collections.abc import Iterable
 import pytest
 
 
-def mostly_slow(name: str, values: Iterable[str], *, kept: Iterable[str]) -> pytest.MarkDecorator:
+def mostly_slow(
+    name: str, values: Iterable[str], *, kept: Iterable[str], indirect: bool = False
+) -> pytest.MarkDecorator:
     """Parametrize a test by texts, and mark it as slow for all but the `kept` ones."""
     values, kept = tuple(values), frozenset(kept)
     assert kept
     assert kept <= set(values), f"{sorted(kept - set(values))} are no values of {name}"
     marks = [pytest.param(one, marks=() if one in kept else pytest.mark.slow) for one in values]
-    return pytest.mark.parametrize(name, marks)
+    return pytest.mark.parametrize(name, marks, indirect=indirect)

@@ -70,7 +70,7 @@ VERIFY_FAILURES: Mapping[int, VerifyFailure] = MappingProxyType(
         22: VerifyFailure(Reason.ISSUER_UNTRUSTED, "its chain is too long"),
         23: VerifyFailure(Reason.CERTIFICATE_REVOKED, "its CA revoked it"),
         25: VerifyFailure(Reason.ISSUER_UNTRUSTED, "a CA of its chain may not have this many CAs below it"),
-        26: VerifyFailure(Reason.PURPOSE_MISMATCH, "it is not made for TLS clients"),
+        26: VerifyFailure(Reason.PURPOSE_MISMATCH, "its key usages do not allow it to speak for this side of TLS"),
         34: VerifyFailure(Reason.ISSUER_UNTRUSTED, "it has a critical extension that OpenSSL does not know"),
         66: VerifyFailure(Reason.ISSUER_UNTRUSTED, "its key is too weak"),
         67: VerifyFailure(Reason.ISSUER_UNTRUSTED, "the key of its CA is too weak"),
@@ -81,6 +81,13 @@ VERIFY_FAILURES: Mapping[int, VerifyFailure] = MappingProxyType(
 )
 
 _UNKNOWN_CODE = VerifyFailure(Reason.ISSUER_UNTRUSTED, "it could not be verified")
+
+
+def in_words(error: ssl.SSLCertVerificationError) -> str:
+    """Return why a certificate was refused, a client's or a server's: our sentence, and OpenSSL's words."""
+    known = VERIFY_FAILURES.get(getattr(error, "verify_code", 0), _UNKNOWN_CODE)
+    return f"{known.sentence} ({error.verify_message})"
+
 
 _OTHERS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
@@ -141,8 +148,12 @@ class HandshakeRefusal:
         """Return what an error of the handshake says."""
         if isinstance(error, ssl.SSLCertVerificationError):
             known = VERIFY_FAILURES.get(error.verify_code, _UNKNOWN_CODE)
-            detail = f"{known.sentence} ({error.verify_message})"
-            return cls(reason=str(known.reason), detail=detail, verify_code=error.verify_code, certificate=certificate)
+            return cls(
+                reason=str(known.reason),
+                detail=in_words(error),
+                verify_code=error.verify_code,
+                certificate=certificate,
+            )
         name = getattr(error, "reason", None) or type(error).__name__  # an error that Python itself raises has none
         words = name.replace("_", " ").lower()
         for endings, reason, sentence in _OTHERS:

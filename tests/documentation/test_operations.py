@@ -8,7 +8,7 @@ from mtls_middleware import Reason, Status
 from mtls_middleware._core.response import refusal
 from mtls_middleware._trust import service
 from mtls_middleware.advice import ADVICE
-from mtls_middleware.observing import announcer, logging
+from mtls_middleware.observing import announcer, handshakes, logging
 from mtls_middleware.observing.expiry import WARNING_DAYS
 from mtls_middleware.servers import context
 from tests.documentation.pages import ROOT, page
@@ -122,13 +122,25 @@ def test_the_time_to_wait_is_told_where_there_is_one(reason: Reason) -> None:
     [
         ("mtls-middleware cannot start", f"every {service.RETRY.seconds} seconds"),
         ("A root or pin will expire", "{2}, {1} and {0} days before".format(*WARNING_DAYS)),
-        ("Refused in the TLS handshake", f"at most {context.LINES_PER_MINUTE} lines a minute"),
+        ("Refused in the TLS handshake", f"at most {handshakes.LINES_PER_MINUTE} lines a minute"),
         ("The TLS server keeps old trust", f"every {context.RETRY_AFTER:.0f} seconds"),
         ("Refusals were not logged", f"every {logging.SUMMARY_SECONDS:.0f} seconds"),
     ],
 )
 def test_every_number_is_that_of_the_code(title: str, promise: str) -> None:
     assert promise in " ".join(ENTRIES[title].split())
+
+
+def test_every_verify_code_has_its_row() -> None:
+    rows = re.findall(
+        r"^  \| (\d+) \| \[`(\w+)`\]\(#\w+\) \| (.+) \|$", ENTRIES["Refused in the TLS handshake"], re.MULTILINE
+    )
+
+    assert rows == [(str(code), one.reason, one.sentence) for code, one in handshakes.VERIFY_FAILURES.items()]
+
+
+def test_every_other_reason_of_a_refused_handshake_is_named() -> None:
+    assert [one for one in handshakes.REASONS if f"`{one}`" not in ENTRIES["Refused in the TLS handshake"]] == []
 
 
 def test_report_mode_says_so_as_often_as_is_told() -> None:

@@ -16,6 +16,7 @@ from tests.e2e.callers import PKI, connect
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, Server, free_port
 from tests.e2e.test_serve import command, environment
+from tests.slow import mostly_slow
 
 pytestmark = pytest.mark.e2e
 
@@ -125,7 +126,7 @@ SERVERS = {
 VERSIONS = ("TLSv1.2", "TLSv1.3")
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture
 def server(request: pytest.FixtureRequest, start: Start, pki: PKI) -> tuple[Server, int]:
     port = free_port()
     argv: list[str | Path] = [*command(pki, port, *SERVERS[request.param])]
@@ -137,6 +138,7 @@ def server(request: pytest.FixtureRequest, start: Start, pki: PKI) -> tuple[Serv
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@mostly_slow("server", SERVERS, kept=["serve"], indirect=True)
 def test_both_sides_know_why_a_stranger_is_refused(version: str, server: tuple[Server, int], pki: PKI) -> None:
     running, port = server
     client = pki.stranger.client()
@@ -156,7 +158,7 @@ def test_both_sides_know_why_a_stranger_is_refused(version: str, server: tuple[S
     assert [line for line in lines for part in told if not re.search(part, line)] == []
 
 
-@pytest.mark.parametrize("server", ["serve", "uvicorn on asyncio"], indirect=True)
+@mostly_slow("server", ["serve", "uvicorn on asyncio"], kept=["serve"], indirect=True)
 def test_each_way_of_being_refused_has_its_alert(server: tuple[Server, int], pki: PKI) -> None:
     running, port = server
     expired = by_python(port, VERSIONS[1], pki.region.client(expired=True), pki)

@@ -16,6 +16,7 @@ from mtls_middleware.cli.wire.exchange import Exchange
 from mtls_middleware.cli.wire.message import Target
 from mtls_middleware.cli.wire.tls import Alert, Described
 from mtls_middleware.display import displayed
+from mtls_middleware.observing.handshakes import in_words
 
 SOON = timedelta(days=30)
 """Before the end of a server's certificate; most are renewed at that time."""
@@ -129,7 +130,7 @@ def _of_failure(seen: Exchange) -> Meaning:
             text = f"no answer in time, at the step: {step}"
         case ssl.SSLCertVerificationError():
             text = (
-                f"the server's certificate is not trusted: {displayed(error.verify_message)}. If its CA is private, "
+                f"the server's certificate is not trusted: {displayed(in_words(error))}. If its CA is private, "
                 "name it with --ca; Genesys Cloud would not take it"
             )
         case ssl.SSLEOFError():

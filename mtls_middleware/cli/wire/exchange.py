@@ -14,6 +14,7 @@ from mtls_middleware.cli.wire import http2
 from mtls_middleware.cli.wire.answer import Answer, Bounded, Failure, NoAnswer, NoAnswerError, read_answer
 from mtls_middleware.cli.wire.message import Request, Target, Version, written
 from mtls_middleware.cli.wire.tls import Alert, TLSFacts, facts_of, note_requests
+from mtls_middleware.observing.handshakes import in_words
 
 _UNREACHABLE_AT = ("DNS", "connect")
 
@@ -85,7 +86,7 @@ class Exchange:
             case TimeoutError():
                 failure, detail = Failure.TIMEOUT, ""
             case ssl.SSLCertVerificationError() as error:
-                failure, detail = Failure.UNTRUSTED, error.verify_message
+                failure, detail = Failure.UNTRUSTED, in_words(error)
             case ssl.SSLError() as error if not isinstance(error, ssl.SSLEOFError):
                 alert = Alert.of(error)
                 failure = Failure.DEMANDED if alert.reason is Reason.CERTIFICATE_MISSING else Failure.HANDSHAKE
