@@ -7,6 +7,7 @@ It signs a caller with each configured name, and these are judged as every calle
 from collections.abc import Iterable
 from datetime import datetime
 
+import cryptography.hazmat.backends.openssl  # noqa: F401 - signing would load it later, perhaps while a server forks
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
