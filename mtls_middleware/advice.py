@@ -1,6 +1,6 @@
 """What happened and what to do: the one table of advice. Commands, status page, log and docs/refusals.md use it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import assert_never
@@ -95,8 +95,9 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         Reason.REGION_MISMATCH: Advice(
             happened="The certificate does not have the name of the region whose root signed it.",
             fix=(
-                "If it has another name, the detail in the log has the MTLS_CERT_NAMES entry that would accept it. Set "
-                "that only for a name of Genesys, in your region."
+                "If it has the name of another region, that region's root is bound to the wrong one: correct "
+                "MTLS_TRUST. If the name is unknown, the detail in the log has the MTLS_CERT_NAMES entry that would "
+                "accept it. Set that only for a name of Genesys, in your region."
             ),
         ),
         Reason.NOT_PINNED: Advice(
@@ -173,6 +174,14 @@ def unsigned_in_api(region: str) -> str:
 def root_renewed(region: str) -> str:
     """Return what to log if the certificates API lists what no root signed."""
     return f"{unsigned_in_api(region)}: Genesys renewed the root, or it is the wrong one. To fix it, {new_root(region)}"
+
+
+def caller_of_other_region(region: str, configured: Iterable[str]) -> str:
+    """Return what to log if a caller that no root signed has the name of a region that is not configured."""
+    return (
+        f"a refused caller bears the name of {region}, and MTLS_REGIONS is {' and '.join(configured)}. If your "
+        f"organisation is in {region}, set MTLS_REGIONS={region} and name its root in MTLS_TRUST: {download_of(region)}"
+    )
 
 
 def root_perhaps_renewed(region: str) -> str:

@@ -4,11 +4,14 @@ A name is never generated: the table's irregular rows show why.
 """
 
 import csv
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 
 class Certainty(StrEnum):
@@ -69,10 +72,36 @@ def find(text: str) -> Region | None:
     return _index().get(text.casefold())
 
 
+def named_in(text: str) -> tuple[Region, ...]:
+    """Return each region that is named somewhere in a text, as an operator or a CA might write it."""
+    pattern, by_name = _names()
+    found = pattern.finditer(re.sub(r"[\s_]+", "-", text.casefold()))
+    return tuple(dict.fromkeys(by_name[match[0]] for match in found))
+
+
+@cache
+def of_certificate_names() -> Mapping[str, str]:
+    """Return the AWS region name of each certificate name, in lower case."""
+    return MappingProxyType({region.cert_name: region.aws_region for region in table() if region.cert_name})
+
+
 def nearest(text: str) -> str | None:
     """Return the known spelling closest to `text`, for error messages."""
     matches = get_close_matches(text.casefold(), _index(), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+@cache
+def _names() -> tuple[re.Pattern[str], dict[str, Region]]:
+    """Return what finds names of regions, and whose they are: also ``prod-euw1``, which stands in certificate names."""
+    short = {region.cert_name.split(".")[1]: region for region in table() if region.cert_name}
+    by_name = _index() | {name: region for name, region in short.items() if "-" in name}
+    domains = {region.domain for region in table()}
+    longest_first = sorted(by_name, key=len, reverse=True)  # mypurecloud.com.au is not mypurecloud.com
+    alternatives = "|".join(
+        rf"(?<![\w.]){re.escape(name)}(?![\w-])" if name in domains else re.escape(name) for name in longest_first
+    )
+    return re.compile(rf"(?<![^\W_])(?:{alternatives})(?![^\W_])"), by_name
 
 
 @cache

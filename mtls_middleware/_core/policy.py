@@ -127,6 +127,13 @@ def _mismatch(
     """Name what was seen and what would accept it, early: a log line has room for 256 characters."""
     wanted = " or ".join(sorted(name for binding in bindings for name in trust.names.get(binding, ())))
     bound = " and ".join(sorted(map(str, bindings)))
+    for name in sorted(presented & trust.known_names.keys()):
+        region = trust.known_names[name]
+        if all(binding.region != region for binding in bindings):  # an override would give callers the wrong region
+            return (
+                f"{name} is the name of {region}, and its root is bound to {bound} in MTLS_TRUST: bind that root to "
+                f"{region}, or remove it"
+            )
     expected = f"the name of {bound} is {wanted or 'not known'}"
     if not presented:
         is_ambiguous = trust.authority is Authority.CUSTOM and len(uris) > 1

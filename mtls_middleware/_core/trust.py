@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from cryptography import x509
@@ -132,6 +133,7 @@ class AuthorityTrust:
         takes_intermediates: whether the caller's own may help too.
         names: allowed certificate names (lower case) by binding.
         pins: by fingerprint; for ``digicert`` only.
+        known_names: the AWS region name of each certificate name (lower case) of the regional table.
         verifier: the policy for chains with its store; None where there is no anchor.
     """
 
@@ -141,6 +143,7 @@ class AuthorityTrust:
     takes_intermediates: bool
     names: Mapping[Binding, frozenset[str]]
     pins: Mapping[str, Pin]
+    known_names: Mapping[str, str]
     verifier: PolicyBuilder | None = field(compare=False)
     _bindings: Mapping[x509.Certificate, frozenset[Binding]]
 
@@ -244,6 +247,7 @@ def build_trust(
     names: Mapping[Binding, frozenset[str]],
     intermediates: Iterable[x509.Certificate] = (),
     pins: Iterable[Pin] = (),
+    known_names: Mapping[str, str] = MappingProxyType({}),
     max_chain: int,
 ) -> AuthorityTrust:
     """Prepare what one authority's callers are judged by.
@@ -269,6 +273,7 @@ def build_trust(
         takes_intermediates=authority is not Authority.GENESYS,
         names=names,
         pins={pin.fingerprint_sha256: pin for pin in pins},
+        known_names=known_names,
         verifier=verifier,
         _bindings={anchor.certificate: frozenset(by_key[_key_of(anchor.certificate)]) for anchor in anchors},
     )

@@ -12,7 +12,7 @@ from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reas
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware._core.trust import TrustSnapshot
-from mtls_middleware.advice import root_perhaps_renewed, root_renewed
+from mtls_middleware.advice import caller_of_other_region, root_perhaps_renewed, root_renewed
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.observing.events import (
     CallAccepted,
@@ -26,6 +26,7 @@ from mtls_middleware.observing.events import (
 )
 from mtls_middleware.observing.expiry import Expiry
 from mtls_middleware.observing.logging import LOGGER
+from mtls_middleware.regions import of_certificate_names
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
@@ -175,8 +176,15 @@ class Announcer:
         if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
             self.say_once(Severity.ERROR, _SERVER_HIDES)
         if rejected.reason is Reason.ISSUER_UNTRUSTED and rejected.evidence is not None:
-            for name in self._genesys_names.keys() & map(str.lower, rejected.evidence.dns_names):
-                self.say_once(Severity.ERROR, root_perhaps_renewed(self._genesys_names[name]))
+            self._issuer_untrusted(set(map(str.lower, rejected.evidence.dns_names)))
+
+    def _issuer_untrusted(self, names: set[str]) -> None:
+        for name in sorted(names & self._genesys_names.keys()):
+            self.say_once(Severity.ERROR, root_perhaps_renewed(self._genesys_names[name]))
+        configured = tuple(dict.fromkeys(self._genesys_names.values()))
+        others = {region for name, region in of_certificate_names().items() if name in names} - set(configured)
+        for region in sorted(others if configured else ()):
+            self.say_once(Severity.WARNING, caller_of_other_region(region, configured))
 
 
 def _correlation_id(connection: Connection) -> str | None:

@@ -237,7 +237,8 @@ def bound_entries(
         name: of the variable.
         parser: of what stands behind the prefix.
         possible: what an entry of this variable may be bound to.
-        prefix_needed: whether an entry without prefix is a problem where several bindings are possible.
+        prefix_needed: whether an entry without prefix is bound to the only possibility, and else a problem; it stays
+            unbound where its name may say what it is for.
     """
     if not possible and reader.is_bad("REGIONS", "AUTHORITIES"):
         return ()
@@ -247,7 +248,7 @@ def bound_entries(
     entries: list[Bound[Item]] = []
     for item in reader.items(name):
         written, text = split_prefix(item)
-        binding = possible[0] if len(possible) == 1 else None
+        binding = possible[0] if prefix_needed and len(possible) == 1 else None
         if written is not None:
             binding = reader.parsed(name, written, lambda prefix: _binding(prefix, possible, reader))
             if binding is None:

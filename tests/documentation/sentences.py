@@ -25,7 +25,7 @@ LOGGERS = ("LOGGER", "_log", "logger")
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
 """Methods of loggers; of `log` the second argument is the sentence."""
 
-CLAUSES = ("InputError", "NotACertificateError")
+CLAUSES = ("InputError", "NotACertificateError", "OtherRegionError")
 """Exceptions whose text says what is wrong with a file or an answer, behind its name."""
 
 LISTS = ("warnings", "problems", "errors")
@@ -36,7 +36,6 @@ TELLING = {
     "_core/crl.py": ("Limit",),
     "_trust/crl/problems.py": ("problem_of", "shortcoming_of", "_limit", "warnings_of"),
     "_trust/crl/sources.py": ("_why_unusable", "_why_not_asked"),
-    "_trust/files/binding.py": ("OtherRegionError",),
     "_trust/files/rehearsal.py": ("why_useless",),
     "_trust/genesys/failure.py": ("_no_answer",),
     "_trust/genesys/source.py": ("_problem",),

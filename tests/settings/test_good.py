@@ -76,15 +76,15 @@ def test_an_authority_named_twice_stands_once() -> None:
 @pytest.mark.parametrize(
     ("environ", "trust", "expected"),
     [
-        pytest.param(ONE_REGION, "/t", Bound(US, Path("/t")), id="one-region"),
+        pytest.param(ONE_REGION, "/t", Bound(None, Path("/t")), id="one-region"),
         pytest.param(ONE_REGION, "MyPureCloud.com=/t", Bound(US, Path("/t")), id="login-domain"),
         pytest.param(ONE_REGION, "US-East-1 = t", Bound(US, Path("t")), id="zip-label-and-blanks"),
-        pytest.param(ONE_REGION, "/a=b", Bound(US, Path("/a=b")), id="equals-sign-in-a-path"),
-        pytest.param(ONE_REGION, "./a=b", Bound(US, Path("a=b")), id="equals-sign-in-a-relative-path"),
+        pytest.param(ONE_REGION, "/a=b", Bound(None, Path("/a=b")), id="equals-sign-in-a-path"),
+        pytest.param(ONE_REGION, "./a=b", Bound(None, Path("a=b")), id="equals-sign-in-a-relative-path"),
         pytest.param(ONE_REGION, "us-east-1=/a=b", Bound(US, Path("/a=b")), id="prefix-and-equals-sign"),
         pytest.param(TWO_REGIONS, "/t", Bound(None, Path("/t")), id="two-regions"),
         pytest.param(CUSTOM, "custom=/t", Bound(Binding(Authority.CUSTOM), Path("/t")), id="custom"),
-        pytest.param(DIGICERT, "/t", Bound(Binding(Authority.DIGICERT), Path("/t")), id="only-digicert"),
+        pytest.param(DIGICERT, "/t", Bound(None, Path("/t")), id="only-digicert"),
     ],
 )
 def test_trust_is_bound(environ: dict[str, str], trust: str, expected: Bound[Path]) -> None:
@@ -189,4 +189,4 @@ def test_keywords_say_the_same_as_the_environment(keywords: dict[str, Any], envi
 
 
 def test_a_path_given_in_a_list_may_hold_a_comma() -> None:
-    assert Settings(regions="us-east-1", trust=[Path("/a,b")]).trust == (Bound(US, Path("/a,b")),)
+    assert Settings(regions="us-east-1", trust=[Path("/a,b")]).trust == (Bound(None, Path("/a,b")),)

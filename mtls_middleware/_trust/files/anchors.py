@@ -11,7 +11,15 @@ from cryptography import x509
 from mtls_middleware._core.trust import Anchor, Binding, Bound
 from mtls_middleware._io import files
 from mtls_middleware._io.files import InputError, Problems, subject_of
-from mtls_middleware._trust.files.binding import OtherRegionError, bind, require_possible
+from mtls_middleware._trust.files.binding import (
+    OtherRegionError,
+    bind,
+    other_regions,
+    possible_bindings,
+    prefixes,
+    region_of,
+    require_possible,
+)
 from mtls_middleware._trust.files.digicert_root import ORIGIN, default_root
 from mtls_middleware._trust.files.reading import Found, is_ca, is_self_issued, read_certificates
 from mtls_middleware._trust.files.rehearsal import why_useless
@@ -27,15 +35,19 @@ class Anchors:
 
     Attributes:
         possible: every binding of this configuration.
+        regions: configured AWS region names.
         found: the anchors, each once for each binding.
         intermediates: CAs bound to ``digicert`` that are no roots.
         failed: bindings of files that could not be used.
+        left_out: roots that are named after another region, one sentence each.
     """
 
     possible: tuple[Binding, ...]
+    regions: tuple[str, ...]
     found: dict[tuple[Binding, x509.Certificate], Anchor] = field(default_factory=dict)
     intermediates: dict[x509.Certificate, str] = field(default_factory=dict)
     failed: set[Binding] = field(default_factory=set)
+    left_out: list[str] = field(default_factory=list)
 
     def of(self, authority: Authority) -> tuple[Anchor, ...]:
         """Return the anchors of one authority."""
@@ -50,67 +62,128 @@ class Anchors:
         self.found.setdefault((binding, found.certificate), anchor)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file of MTLS_TRUST.
+
+    Attributes:
+        path: where it is.
+        names: its own, and before that the folder's, where the operator named that.
+        written: what the operator bound it to.
+        is_named: whether the operator named this file, and not only its folder.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    written: Binding | None
+    is_named: bool
+
+    def all_names(self, members: tuple[str, ...]) -> tuple[str, ...]:
+        """Return all names of something in it; the folder around a named file counts where no other says a region."""
+        names = (*self.names, *members)
+        return names if any(map(region_of, names)) or not self.is_named else (self.path.parent.name, *names)
+
+
 def read_anchors(
     entries: Iterable[Bound[Path]],
-    possible: tuple[Binding, ...],
+    authorities: Iterable[Authority],
+    regions: tuple[str, ...],
     names: Mapping[Binding, Iterable[str]],
     now: datetime,
     report: Problems,
 ) -> Anchors:
     """Read all entries of MTLS_TRUST, and check that no binding is left without an anchor that is valid at `now`."""
-    anchors = Anchors(possible=possible)
+    anchors = Anchors(possible=possible_bindings(authorities, regions), regions=regions)
     for entry in entries:
-        for path, named in _files_of(entry, report):
-            _read_file(path, entry.binding, anchors, report, named=named)
-    if _DIGICERT in possible:
+        for file in _files_of(entry, report):
+            _read_file(file, anchors, report)
+    _tell_of_left_out(anchors, report)
+    if _DIGICERT in anchors.possible:
         _add_default_root(anchors)
     _tell_of_twins(anchors, report)
     for anchor in anchors.found.values():
+        _tell_of_subject(anchor, report)
         _tell_of_time(anchor, now, report)
         _tell_of_uselessness(anchor, names.get(anchor.binding, ()), report)
-    for binding in possible:
+    for binding in anchors.possible:
         _require_valid_anchor(binding, anchors, now, report)
     return anchors
 
 
-def _files_of(entry: Bound[Path], report: Problems) -> Iterator[tuple[Path, bool]]:
-    """Yield each file of an entry, and whether the operator named it."""
-    if not files.is_folder(entry.value):
-        yield entry.value, True
+def _files_of(entry: Bound[Path], report: Problems) -> Iterator[_File]:
+    path = entry.value
+    if not files.is_folder(path):
+        yield _File(path=path, names=(path.name,), written=entry.binding, is_named=True)
         return
     try:
-        yield from ((path, False) for path in files.list_folder(entry.value))
+        for one in files.list_folder(path):
+            yield _File(path=one, names=(path.name, one.name), written=entry.binding, is_named=False)
     except InputError as error:
-        report.problems.append(f"{_origin(entry.value)}: {error}")
+        report.problems.append(f"{_origin(path)}: {error}")
 
 
-def _read_file(path: Path, written: Binding | None, anchors: Anchors, report: Problems, *, named: bool) -> None:
-    origin = _origin(path)
+def _read_file(file: _File, anchors: Anchors, report: Problems) -> None:
+    origin, own = _origin(file.path), Problems()
     binding: Binding | None = None
-    unbound: InputError | None = None
+    unbound = ""
     try:
-        binding = bind(path, anchors.possible) if written is None else require_possible(written, anchors.possible)
+        binding = file.written or bind(file.names, anchors.possible, anchors.regions)
     except OtherRegionError as error:
-        if not named:
-            report.warnings.append(f"{origin}: is for {error.region}, not one of MTLS_REGIONS; it is ignored")
-            return
-        unbound = error
+        anchors.left_out.append(f"{origin}: {error}")
+        return
     except InputError as error:
-        unbound = error
-    own = Problems()
-    found = read_certificates(path, origin, own, named=named)
-    if found and binding is not None:
-        for certificate in found:
-            if is_ca(certificate.certificate):
-                anchors.add(certificate, binding)
-            else:
-                own.problems.append(_not_a_ca(certificate))
-    if unbound is not None and (found or own.problems):
-        own.problems.append(f"{origin}: {unbound}")
+        unbound = f"{origin}: {error}"
+    for found in read_certificates(file.path, origin, own, named=file.is_named):
+        if is_ca(found.certificate):
+            _add(found, file, anchors, own)
+        else:
+            own.problems.append(_not_a_ca(found))
     if own.problems and binding is not None:
         anchors.failed.add(binding)
+    elif own.problems:
+        own.problems.append(unbound)
     report.problems += own.problems
     report.warnings += own.warnings
+
+
+def _add(found: Found, file: _File, anchors: Anchors, report: Problems) -> None:
+    names = file.all_names(found.members)
+    try:
+        if file.written is not None:
+            binding = require_possible(file.written, anchors.possible)
+        else:
+            binding = bind(names, anchors.possible, anchors.regions)
+    except OtherRegionError as error:
+        anchors.left_out.append(f"{found.origin}: {error}")
+    except InputError as error:
+        report.problems.append(f"{_origin(file.path)}: {error}")
+    else:
+        anchors.add(found, binding)
+        if others := other_regions(names, binding):
+            report.warnings.append(f"{found.origin}: its name says {others}, and it vouches for {binding}")
+
+
+def _tell_of_left_out(anchors: Anchors, report: Problems) -> None:
+    """Name the roots of other regions: a warning beside the right ones, a problem in their place."""
+    bound = anchors.failed | {binding for binding, _ in anchors.found}
+    lacking = tuple(one for one in anchors.possible if one.authority is Authority.GENESYS and one not in bound)
+    for one in anchors.left_out:
+        if lacking:
+            report.problems.append(
+                f"{one}: name the root of {' and '.join(map(str, lacking))}, or write {prefixes(lacking)} in front of "
+                "the path if it is the right one"
+            )
+        else:
+            report.warnings.append(f"{one}; it is ignored")
+
+
+def _tell_of_subject(anchor: Anchor, report: Problems) -> None:
+    """Warn of a root whose subject names another region; what the real ones say is not known, so it is kept."""
+    if others := other_regions((anchor.certificate.subject.rfc4514_string(),), anchor.binding):
+        report.warnings.append(
+            f"{anchor.origin}: the subject of {subject_of(anchor.certificate)} names {others}, and it vouches for "
+            f"{anchor.binding}"
+        )
 
 
 def _not_a_ca(found: Found) -> str:

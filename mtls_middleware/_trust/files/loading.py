@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 
+from mtls_middleware import regions
 from mtls_middleware._core.trust import AuthorityTrust, Binding, Bound, Pin, build_trust
 from mtls_middleware._io import files
 from mtls_middleware._io.files import Problems
 from mtls_middleware._trust.files.anchors import Anchors, read_anchors
-from mtls_middleware._trust.files.binding import possible_bindings
 from mtls_middleware._trust.files.pins import Pins, read_pins, require_valid_pins
 from mtls_middleware._trust.genesys.known import KnownCertificates
 from mtls_middleware.errors import TrustError
@@ -83,8 +83,7 @@ def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
         TrustError: a file cannot be used, or a region or authority has no anchor that is valid at `now`.
     """
     report = Problems()
-    possible = possible_bindings(sources.authorities, sources.regions)
-    anchors = read_anchors(sources.files, possible, sources.names, now, report)
+    anchors = read_anchors(sources.files, sources.authorities, sources.regions, sources.names, now, report)
     pins = read_pins(sources.pins, sources.regions, now, report)
     if Authority.DIGICERT in sources.authorities:
         require_valid_pins(pins, sources.regions_with_api_pins, now, report)
@@ -142,5 +141,6 @@ def _trust_of(
         names={binding: names for binding, names in sources.names.items() if binding.authority is authority},
         intermediates=intermediates if is_digicert else (),
         pins=pins if is_digicert else (),
+        known_names=regions.of_certificate_names(),
         max_chain=sources.max_chain,
     )

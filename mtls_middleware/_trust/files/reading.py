@@ -51,10 +51,12 @@ class Found:
     Attributes:
         certificate: readable, and otherwise unbelieved.
         origin: setting, file and zip entry, for messages.
+        members: the names of its folders and its own in a zip, unbelieved.
     """
 
     certificate: x509.Certificate
     origin: str
+    members: tuple[str, ...] = ()
 
 
 def read_certificates(path: Path, origin: str, report: Problems, *, named: bool) -> tuple[Found, ...]:
@@ -98,7 +100,7 @@ def _from_entry(entry: archive.ArchiveMember, origin: str, report: Problems) -> 
         if archive.is_zip(entry.data):
             raise NotACertificateError("is a zip inside a zip: unpack the outer one and name the inner one")  # noqa: TRY301 - as below
         for certificate in parse_certificates(entry.data):
-            yield Found(certificate=certificate, origin=origin)
+            yield Found(certificate=certificate, origin=origin, members=PurePosixPath(entry.name).parts)
     except NotACertificateError as error:
         if _promises_certificates(entry.name):
             report.problems.append(f"{origin}: {error}")

@@ -15,7 +15,6 @@ from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.known import LOWER_NUMBER
 from mtls_middleware._trust.crl.revocations import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, read_anchors
-from mtls_middleware._trust.files.binding import possible_bindings
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.advice import new_root, unsigned_in_api
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
@@ -65,8 +64,7 @@ def tell_files(
     """
     report = Problems()
     sources = trust_sources(settings)
-    possible = possible_bindings(sources.authorities, sources.regions)
-    anchors = read_anchors(sources.files, possible, sources.names, now, report)
+    anchors = read_anchors(sources.files, sources.authorities, sources.regions, sources.names, now, report)
     found = [_FILES.error(Check.FILES_USABLE, problem) for problem in problems]
     found += list(_taken(anchors))
     found += [

@@ -17,6 +17,7 @@ from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.cli.explain.evaluate import Evaluation
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.identity import Authority, ClientIdentity
+from mtls_middleware.regions import of_certificate_names
 
 MAX_SHOWN = 24
 """Lines of one kind; the next one counts the others."""
@@ -118,10 +119,15 @@ def chain_to_root(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str
 
 
 def roots(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:
-    """Return the issuer of the leaf, and the configured roots."""
+    """Return the issuer and the names of the leaf, and the configured roots."""
     anchors = _anchors(evaluation)
     trusted = [line for one in anchors for line in _certificate(f"{one.binding} trusts", one.certificate)]
-    return (f"issued by {displayed(chain.issuer)}", *_some(trusted), *_some(evaluation.status.warnings))
+    return (
+        f"issued by {displayed(chain.issuer)}",
+        *names(evaluation, chain),
+        *_some(trusted),
+        *_some(evaluation.status.warnings),
+    )
 
 
 def time(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:
@@ -141,8 +147,10 @@ def names(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # no
     where = (
         "as DNS name" if chain.dns_names else "as CN only" if chain.dns_names is None else "as CN, which is not read"
     )
+    known = of_certificate_names()
+    regional = {name: f", the name of {known[name.lower()]}" for name in found if name.lower() in known}
     uris = [f"it has {displayed(uri)} as URI" for uri in chain.uris]
-    return _some([*uris, *(f"it has {displayed(name)} {where}" for name in found)])
+    return _some([*uris, *(f"it has {displayed(name)} {where}{regional.get(name, '')}" for name in found)])
 
 
 def owner(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:

@@ -238,7 +238,7 @@ class TestFolders:
         write("APS-1.zip", b"not even read")
         loaded = load_trust(sources(tmp_path, regions=regions), now)
         assert len(certificates(loaded)) == len(regions)
-        assert any("APS-1.zip: is for ap-south-1, not one of MTLS_REGIONS" in warning for warning in loaded.warnings)
+        assert any("APS-1.zip is the root of ap-south-1, and" in warning for warning in loaded.warnings)
 
     def test_a_file_that_does_not_say_what_it_is_for_is_an_error(
         self, tmp_path: Path, certify: Certify, pem: Pem, write: Write, sources: Sources, now: datetime
@@ -256,7 +256,9 @@ class TestBindings:
         self, certify: Certify, pem: Pem, write: Write, sources: Sources, now: datetime
     ) -> None:
         path = write("EU-West-1.pem", pem(certify()))
-        assert "EU-West-1.pem: is named after eu-west-1" in problems(sources(path), now)[0]
+        assert (
+            "EU-West-1.pem is the root of eu-west-1, and MTLS_REGIONS is us-east-1" in problems(sources(path), now)[0]
+        )
 
     def test_a_prefix_wins_over_the_name(
         self, certify: Certify, pem: Pem, write: Write, sources: Sources, now: datetime
