@@ -5,7 +5,6 @@ A missing extra is one sentence, and `--help` loads none.
 
 import os
 import sys
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from mtls_middleware.cli.extras import INTERRUPTED, WRONG, extra
-from mtls_middleware.cli.options import CallOptions, DoctorOptions, ExplainOptions, taking
+from mtls_middleware.cli.options import (
+    CallOptions,
+    DoctorOptions,
+    ExplainOptions,
+    ProxyConfigOptions,
+    ServeOptions,
+    taking,
+)
 from mtls_middleware.cli.streams import OutputError, abandon_output, open_streams
 from mtls_middleware.errors import MTLSError
 
@@ -74,35 +80,9 @@ def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the results
 app.command()(demo)
 
 
-class Parser(StrEnum):
-    """The implementation that parses HTTP."""
-
-    AUTO = "auto"
-    H11 = "h11"
-    HTTPTOOLS = "httptools"
-
-
-def serve(  # noqa: PLR0913 - one argument for each option
-    application: Annotated[str, typer.Argument(metavar="APP", help="module:attribute of an ASGI application.")],
-    *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8443,
-    uds: Annotated[Path | None, typer.Option(help="Unix socket to listen on, instead.")] = None,
-    ssl_certfile: Annotated[Path | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None,
-    ssl_keyfile: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
-    ssl_keyfile_password: Annotated[
-        str | None, typer.Option(help="Of the private key.", envvar="SSL_KEYFILE_PASSWORD", show_envvar=True)
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    http: Annotated[Parser, typer.Option(help="What parses HTTP.")] = Parser.AUTO,
-    loop: Annotated[str, typer.Option(help="auto, asyncio or uvloop.")] = "auto",
-    head_timeout: Annotated[
-        float, typer.Option(min=0.1, max=3600, help="Seconds for a request head; then the connection is closed.")
-    ] = 30.0,
-    factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the application.")] = False,
-    app_dir: Annotated[Path, typer.Option(help="Where modules are looked for first.")] = Path(),
-    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "info",
-) -> None:
+@app.command()
+@taking(ServeOptions)
+def serve(options: ServeOptions) -> None:
     """Run APP under uvicorn, so that the client certificate and the real peer reach it.
 
     It is configured by the same `MTLS_` variables as the middleware, which APP adds by itself. With `MTLS_SOURCE=tls`,
@@ -111,31 +91,8 @@ def serve(  # noqa: PLR0913 - one argument for each option
     the certificate out.
     """
     with extra("serve"):
-        from mtls_middleware.cli.serve import Listening, ServerTLS, run_server  # noqa: PLC0415 - an optional extra
-    tls = None
-    if ssl_certfile is not None:
-        tls = ServerTLS(
-            certificate=ssl_certfile, private_key=ssl_keyfile or ssl_certfile, password=ssl_keyfile_password
-        )
-    run_server(
-        application,
-        Listening(
-            host=host,
-            port=port,
-            uds=uds,
-            workers=workers,
-            http=http,
-            loop=loop,
-            log_level=log_level,
-            head_timeout=head_timeout,
-        ),
-        tls,
-        factory=factory,
-        app_dir=app_dir,
-    )
-
-
-app.command()(serve)
+        from mtls_middleware.cli.serve import run_server  # noqa: PLC0415 - an optional extra
+    run_server(options)
 
 
 @app.command()
@@ -211,27 +168,9 @@ def explain(options: ExplainOptions) -> None:
     sys.exit(run_explain(options, at))
 
 
-def proxy_config(  # noqa: PLR0913 - one argument for each option
-    name: Annotated[str | None, typer.Argument(help="Name of a proxy or platform; without it, list all.")] = None,
-    *,
-    list_names: Annotated[bool, typer.Option("--list", help="List all names, with a description.")] = False,
-    server_name: Annotated[str | None, typer.Option(help="Host name by which callers reach the proxy.")] = None,
-    address: Annotated[str | None, typer.Option(help="IPv4 address that the proxy listens on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port that the proxy listens on.")] = None,
-    certificate: Annotated[str | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None,
-    private_key: Annotated[str | None, typer.Option(help="PEM of its private key.")] = None,
-    trust: Annotated[str | None, typer.Option(help="PEM of the regional root.")] = None,
-    application: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Address of the application.")] = None,
-    secret: Annotated[
-        str | None,
-        typer.Option(help="Secret of the proxy; default a new one.", envvar="MTLS_PROXY_SECRET", show_envvar=True),
-    ] = None,
-    with_crl: Annotated[
-        bool,
-        typer.Option("--with-crl", help="Let the proxy check a CRL too; the application does anyway."),
-    ] = False,
-    crl: Annotated[str | None, typer.Option(help="PEM of that CRL.")] = None,
-) -> None:
+@app.command("proxy-config")
+@taking(ProxyConfigOptions)
+def proxy_config(options: ProxyConfigOptions) -> None:
     """Print a complete configuration of the proxy NAME: `mtls-middleware proxy-config nginx > data-actions.conf`.
 
     The proxy requests a certificate, removes its headers when callers send them, sets them itself, and adds a secret.
@@ -242,21 +181,7 @@ def proxy_config(  # noqa: PLR0913 - one argument for each option
     """
     with extra("cli"):
         from mtls_middleware.cli.proxy_config import run_proxy_config  # noqa: PLC0415 - an optional extra
-    given = {
-        "server_name": server_name,
-        "address": address,
-        "port": port,
-        "certificate": certificate,
-        "private_key": private_key,
-        "trust": trust,
-        "application": application,
-        "secret": secret,
-        "crl": crl,
-    }
-    sys.exit(run_proxy_config(None if list_names else name, given, with_crl=with_crl or crl is not None))
-
-
-app.command("proxy-config")(proxy_config)
+    sys.exit(run_proxy_config(options))
 
 
 def dev_ca(

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar, get_type_hints
 
@@ -113,3 +114,58 @@ class ExplainOptions:
             return None
         found = datetime.fromisoformat(self.at)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+class Parser(StrEnum):
+    """The implementation that parses HTTP."""
+
+    AUTO = "auto"
+    H11 = "h11"
+    HTTPTOOLS = "httptools"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """The options of ``serve``."""
+
+    application: Annotated[str, typer.Argument(metavar="APP", help="module:attribute of an ASGI application.")]
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8443
+    uds: Annotated[Path | None, typer.Option(help="Unix socket to listen on, instead.")] = None
+    ssl_certfile: Annotated[Path | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None
+    ssl_keyfile: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None
+    ssl_keyfile_password: Annotated[
+        str | None, typer.Option(help="Of the private key.", envvar="SSL_KEYFILE_PASSWORD", show_envvar=True)
+    ] = field(default=None, repr=False)
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
+    http: Annotated[Parser, typer.Option(help="What parses HTTP.")] = Parser.AUTO
+    loop: Annotated[str, typer.Option(help="auto, asyncio or uvloop.")] = "auto"
+    head_timeout: Annotated[
+        float, typer.Option(min=0.1, max=3600, help="Seconds for a request head; then the connection is closed.")
+    ] = 30.0
+    factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the application.")] = False
+    app_dir: Annotated[Path, typer.Option(help="Where modules are looked for first.")] = Path()
+    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfigOptions:
+    """The options of ``proxy-config``."""
+
+    name: Annotated[str | None, typer.Argument(help="Name of a proxy or platform; without it, list all.")] = None
+    list_names: Annotated[bool, typer.Option("--list", help="List all names, with a description.")] = False
+    server_name: Annotated[str | None, typer.Option(help="Host name by which callers reach the proxy.")] = None
+    address: Annotated[str | None, typer.Option(help="IPv4 address that the proxy listens on.")] = None
+    port: Annotated[int | None, typer.Option(help="Port that the proxy listens on.")] = None
+    certificate: Annotated[str | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None
+    private_key: Annotated[str | None, typer.Option(help="PEM of its private key.")] = None
+    trust: Annotated[str | None, typer.Option(help="PEM of the regional root.")] = None
+    application: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Address of the application.")] = None
+    secret: Annotated[
+        str | None,
+        typer.Option(help="Secret of the proxy; default a new one.", envvar="MTLS_PROXY_SECRET", show_envvar=True),
+    ] = field(default=None, repr=False)
+    with_crl: Annotated[
+        bool, typer.Option("--with-crl", help="Let the proxy check a CRL too; the application does anyway.")
+    ] = False
+    crl: Annotated[str | None, typer.Option(help="PEM of that CRL.")] = None

@@ -2,10 +2,10 @@
 
 import re
 import sys
-from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
+from mtls_middleware.cli.options import ProxyConfigOptions
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.proxy_config import TABLE, Parameters, render
@@ -29,24 +29,20 @@ _SETTING = re.compile(r"^(?:#|//) +(MTLS_[A-Z_]+=\S+)$", re.MULTILINE)
 _SENTENCE = re.compile(r"(?:#|//) (.+?)(?=[.:](?: |$))", re.MULTILINE)
 
 
-def run_proxy_config(name: str | None, given: Mapping[str, str | int | None], *, with_crl: bool) -> int:
-    """Print a configuration, or the list of them, and return the exit status.
-
-    Args:
-        name: of the configuration; None for the list.
-        given: attributes of `Parameters`; those that are None have their default.
-        with_crl: the proxy shall check a CRL.
-    """
-    if name is None:
+def run_proxy_config(options: ProxyConfigOptions) -> int:
+    """Print a configuration, or the list of them, and return the exit status."""
+    name = options.name
+    if name is None or options.list_names:
         sys.stdout.write(listing())
         return 0
     if name not in TABLE:
         sys.stderr.write(f"{unknown(name)}\n")
         return WRONG
-    chosen: dict[str, str | int] = {key: value for key, value in given.items() if value is not None}
+    given = {attribute: getattr(options, attribute) for attribute in Parameters.__slots__}
+    chosen: dict[str, str | int] = {attribute: value for attribute, value in given.items() if value is not None}
     if _is_cluster(name):
         chosen.setdefault("application", SERVICE)
-    if with_crl:
+    if options.with_crl:
         chosen.setdefault("crl", CRL)
     try:
         parameters = Parameters(**chosen)  # type: ignore[arg-type]  # each value is checked there

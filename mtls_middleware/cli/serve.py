@@ -13,28 +13,15 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.server import ServerState
 
+from mtls_middleware.cli.options import ServeOptions
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.servers import uvicorn as protocols
 from mtls_middleware.servers.context import server_context, trust_of
-from mtls_middleware.servers.head_deadline import HEAD_TIMEOUT, HeadDeadline
+from mtls_middleware.servers.head_deadline import HeadDeadline
 from mtls_middleware.settings import Settings
 
 _CLASSES = {"h11": "H11Protocol", "httptools": "HttpToolsProtocol"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
-    """The options of the server: where and how to listen."""
-
-    host: str
-    port: int
-    uds: Path | None
-    workers: int
-    http: str
-    loop: str
-    log_level: str
-    head_timeout: float = HEAD_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +77,19 @@ class ServerTLS:
         )
 
 
-def run_server(application: str, listening: Listening, tls: ServerTLS | None, *, factory: bool, app_dir: Path) -> None:
+def run_server(options: ServeOptions) -> None:
     """Serve until the process is told to end.
 
     Raises:
         ConfigurationError: before anything listens.
     """
+    tls = None
+    if options.ssl_certfile is not None:
+        tls = ServerTLS(
+            certificate=options.ssl_certfile,
+            private_key=options.ssl_keyfile or options.ssl_certfile,
+            password=options.ssl_keyfile_password,
+        )
     settings = Settings.from_env()
     if settings.header_names is None and tls is None:
         problem = (
@@ -108,23 +102,23 @@ def run_server(application: str, listening: Listening, tls: ServerTLS | None, *,
     if tls is not None:
         tls.context(guard)
     guard.close()
-    parser = listening.http if listening.http in _CLASSES else "httptools" if find_spec("httptools") else "h11"
+    parser = options.http if options.http in _CLASSES else "httptools" if find_spec("httptools") else "h11"
     # uvicorn's annotation knows classes only; it does nothing with them but call them.
-    protocol: Any = BoundedProtocol(name=_CLASSES[parser], head_timeout=listening.head_timeout)
+    protocol: Any = BoundedProtocol(name=_CLASSES[parser], head_timeout=options.head_timeout)
     uvicorn.run(
-        application,
-        host=listening.host,
-        port=listening.port,
-        uds=str(listening.uds) if listening.uds else None,
-        workers=listening.workers,
+        options.application,
+        host=options.host,
+        port=options.port,
+        uds=str(options.uds) if options.uds else None,
+        workers=options.workers,
         http=protocol,
-        loop=listening.loop,
-        log_level=listening.log_level,
-        log_config=_log_config(listening.log_level),
+        loop=options.loop,
+        log_level=options.log_level,
+        log_config=_log_config(options.log_level),
         ssl_context_factory=tls,
         proxy_headers=False,
-        factory=factory,
-        app_dir=str(app_dir),
+        factory=options.factory,
+        app_dir=str(options.app_dir),
     )
 
 

@@ -14,15 +14,14 @@ from uvicorn.server import ServerState
 from mtls_middleware import ConfigurationError
 from mtls_middleware.__main__ import main
 from mtls_middleware.cli.app import app, run
-from mtls_middleware.cli.serve import BoundedProtocol, Listening, ServerTLS, run_server
+from mtls_middleware.cli.options import ServeOptions
+from mtls_middleware.cli.serve import BoundedProtocol, ServerTLS, run_server
 from mtls_middleware.guard import Guard
 from mtls_middleware.servers.context import trust_of
 from mtls_middleware.servers.head_deadline import HEAD_TIMEOUT
 from mtls_middleware.servers.uvicorn import HttpToolsProtocol
 from mtls_middleware.settings import Settings
 from mtls_middleware.testing import RegionalCA
-
-WHERE = Listening(host="127.0.0.1", port=0, uds=None, workers=1, http="auto", loop="auto", log_level="info")
 
 
 @pytest.fixture
@@ -42,6 +41,11 @@ def trust(regional_ca: RegionalCA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def server_tls(tmp_path: Path) -> ServerTLS:
     certificate, key = RegionalCA("servers").server().write(tmp_path, "server")
     return ServerTLS(certificate=certificate, private_key=key)
+
+
+def options(tls: ServerTLS | None = None) -> ServeOptions:
+    files: dict[str, Any] = {"ssl_certfile": tls.certificate, "ssl_keyfile": tls.private_key} if tls else {}
+    return ServeOptions(application="a:b", port=0, **files)
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_the_command_line_starts_uvicorn_with_our_protocol_and_context(
 
 @pytest.mark.usefixtures("trust")
 def test_refusals_are_logged_as_uvicorn_logs(started: list[dict[str, Any]], server_tls: ServerTLS) -> None:
-    run_server("a:b", WHERE, server_tls, factory=False, app_dir=Path())
+    run_server(options(server_tls))
 
     assert started[0]["log_config"]["loggers"]["mtls_middleware"]["handlers"] == ["default"]
 
@@ -84,7 +88,7 @@ def test_behind_a_proxy_that_ends_tls_no_certificate_is_needed(
     monkeypatch.setenv("MTLS_SOURCE", "nginx")
     monkeypatch.setenv("MTLS_PROXY_SECRET", "a-secret-of-the-proxy")
 
-    run_server("a:b", WHERE, None, factory=False, app_dir=Path())
+    run_server(options())
 
     assert started[0]["ssl_context_factory"] is None
 
@@ -92,7 +96,7 @@ def test_behind_a_proxy_that_ends_tls_no_certificate_is_needed(
 @pytest.mark.usefixtures("trust")
 def test_where_it_ends_tls_itself_a_certificate_is_needed(started: list[dict[str, Any]]) -> None:
     with pytest.raises(ConfigurationError, match="--ssl-certfile"):
-        run_server("a:b", WHERE, None, factory=False, app_dir=Path())
+        run_server(options())
 
     assert not started
 
@@ -103,7 +107,7 @@ def test_nothing_listens_where_trust_cannot_be_loaded(
     trust.write_text("garbage", encoding="ascii")
 
     with pytest.raises(ConfigurationError, match=r"US-East-1\.pem"):
-        run_server("a:b", WHERE, server_tls, factory=False, app_dir=Path())
+        run_server(options(server_tls))
 
     assert not started
 
