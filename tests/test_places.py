@@ -46,7 +46,7 @@ PRESET = (
 )
 
 CONFIGURATION = (
-    Place(file="mtls_middleware/proxy_config/catalogue.py", form='"{name}": ', add="its template, in TABLE"),
+    Place(file="mtls_middleware/proxy_config/__init__.py", form='"{name}": ', add="its template, in TABLE"),
     Place(file="docs/platforms.md", form="`{name}`", add="a row: what the configuration does"),
 )
 
@@ -73,7 +73,7 @@ REASON = (
     Place(file="mtls_middleware/_core/decision.py", form='"{lower}"', add="its name, at its place in the order"),
     Place(file="mtls_middleware/_core", form="Reason.{upper}", add="the step that raises it"),
     Place(file="mtls_middleware/advice.py", form="Reason.{upper}", add="what happened, and what to do"),
-    Place(file="mtls_middleware/testing/refusals.py", form="Reason.{upper}", add="a caller who gets it, in RECIPES"),
+    Place(file="mtls_middleware/testing/callers.py", form="Reason.{upper}", add="a caller who gets it, in RECIPES"),
     Place(file="tests/core/test_response.py", form='"{lower}": (', add="its status, in STATUS"),
     Place(file="tests/documentation/steps.py", form="Reason.{upper}", add="the step of the picture that it belongs to"),
     Place(file="docs/architecture.md", form="`{lower}`", add="its name, in the table of the gate's steps"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mtls_middleware.cli.extras import INTERRUPTED, WRONG, extra
+from mtls_middleware.cli.ending import INTERRUPTED, WRONG, OutputError, abandon_output, extra, open_streams
 from mtls_middleware.cli.options import (
     CallOptions,
     DoctorOptions,
@@ -21,7 +21,6 @@ from mtls_middleware.cli.options import (
     ServeOptions,
     taking,
 )
-from mtls_middleware.cli.streams import OutputError, abandon_output, open_streams
 from mtls_middleware.errors import MTLSError
 
 
@@ -206,7 +205,7 @@ def dev_ca(
     Anybody who can read a key in DIR can pretend to be that region: never trust this root in another deployment.
     """
     with extra("cli"):
-        from mtls_middleware.cli.dev_ca.dev_ca import run_dev_ca  # noqa: PLC0415 - an optional extra
+        from mtls_middleware.cli.dev_ca import run_dev_ca  # noqa: PLC0415 - an optional extra
     sys.exit(run_dev_ca(folder, region=region, force=force))
 
 

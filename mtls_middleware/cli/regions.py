@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.ending import WRONG
 from mtls_middleware.cli.page import console_for, line, print_json
 from mtls_middleware.display import displayed
 from mtls_middleware.regions import Certainty, Region, find, nearest, table

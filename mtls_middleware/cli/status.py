@@ -8,7 +8,7 @@ from rich.table import Column
 from rich.text import Text
 
 from mtls_middleware.cli.page import console_for, heading, line, table, wrapped
-from mtls_middleware.display import counted
+from mtls_middleware.display import counted, moment, number, when
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.observing.shared_counts import Extent
@@ -16,7 +16,6 @@ from mtls_middleware.observing.status import TrustState
 from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.document import as_json as as_json_text
 from mtls_middleware.status_page.steps import Urgency
-from mtls_middleware.status_page.texts import moment, number, when
 from mtls_middleware.status_page.view import View, view_of
 
 NOT_FRESH = 1

@@ -14,9 +14,8 @@ from importlib.resources import files
 from math import log1p
 from typing import TYPE_CHECKING, Any
 
-from mtls_middleware.display import counted
-from mtls_middleware.status_page import texts
-from mtls_middleware.status_page.texts import DAY, HOUR, MONTH, YEAR
+from mtls_middleware import display
+from mtls_middleware.display import DAY, HOUR, MONTH, YEAR, counted
 from mtls_middleware.status_page.view import View
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def _template() -> "Template":
         """Return a time whose date and hour stay whole."""
         if at is None:
             return "never"
-        day, _, hour = texts.moment(at).partition(" ")
+        day, _, hour = display.moment(at).partition(" ")
         pattern = Markup('<time datetime="{}"><span>{}</span> <span>{}</span></time>')
         return pattern.format(at.isoformat(timespec="seconds"), day, hour)
 
@@ -105,10 +104,10 @@ def _grouped(fingerprint: str) -> str:
 
 
 _FILTERS: dict[str, Any] = {
-    "headed": texts.headed,
-    "span": texts.span,
-    "when": texts.when,
-    "number": texts.number,
+    "headed": display.headed,
+    "span": display.span,
+    "when": display.when,
+    "number": display.number,
     "counted": counted,
     "grouped": _grouped,
 }

@@ -10,11 +10,10 @@ from typing import assert_never
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.advice import ADVICE
-from mtls_middleware.display import counted
+from mtls_middleware.display import counted, sentence
 from mtls_middleware.observing.events import ACCEPTED
 from mtls_middleware.observing.shared_counts import Counts, Extent
 from mtls_middleware.observing.status import Status, TrustState
-from mtls_middleware.status_page.texts import sentence
 
 SOON_DAYS = 90
 """A root is renewed by hand, with a change request."""

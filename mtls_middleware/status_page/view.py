@@ -11,12 +11,11 @@ from enum import StrEnum
 import mtls_middleware
 from mtls_middleware import regions
 from mtls_middleware._core.trust import Anchor, Pin
-from mtls_middleware.display import displayed
+from mtls_middleware.display import displayed, sentence
 from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.observing.shared_counts import Counts
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
 from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, NextStep, decisions_of, headline, steps_of
-from mtls_middleware.status_page.texts import sentence
 
 
 class Phase(StrEnum):

@@ -7,10 +7,9 @@ from typing import Any, Self
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.settings import Settings
 from mtls_middleware.testing.ca import RegionalCA
-from mtls_middleware.testing.callers import Caller, accepted_caller, arrival, signed
+from mtls_middleware.testing.callers import Caller, accepted_caller, arrival, change_for, signed
 from mtls_middleware.testing.frameworks import client_of, load
 from mtls_middleware.testing.leaves import AS_USUAL, ClientCertificate, Unchanged
-from mtls_middleware.testing.refusals import change_for
 
 
 class MTLSTestClient:

@@ -21,8 +21,8 @@ from mtls_middleware.advice import ADVICE
 from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.call import facts, run_call, show
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
-from mtls_middleware.cli.call.credentials import Credentials
-from mtls_middleware.cli.dev_ca.dev_ca import run_dev_ca
+from mtls_middleware.cli.call.request import Credentials
+from mtls_middleware.cli.dev_ca import run_dev_ca
 from mtls_middleware.cli.options import CallOptions
 from mtls_middleware.cli.wire.answer import Answer, _decoded
 from mtls_middleware.cli.wire.exchange import Exchange

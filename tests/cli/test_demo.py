@@ -9,8 +9,7 @@ from rich.console import Console
 
 from mtls_middleware._core.decision import Accepted
 from mtls_middleware._core.gate import Gate
-from mtls_middleware.cli.demo.calls import CALLS, Call, CallResult, EndedAt, Way
-from mtls_middleware.cli.demo.demo import run_demo, show
+from mtls_middleware.cli.demo.demo import CALLS, Call, CallResult, EndedAt, Way, run_demo, show
 
 GOOD = CallResult(call=CALLS[0], ended_at=EndedAt.HANDLER, status=200, reason="", code="")
 

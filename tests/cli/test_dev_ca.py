@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Accepted, Guard, Settings, regions
-from mtls_middleware.cli.dev_ca.contents import CALLERS, DevCaller
-from mtls_middleware.cli.dev_ca.dev_ca import run_dev_ca
+from mtls_middleware.cli.dev_ca import CALLERS, DevCaller, run_dev_ca
 from mtls_middleware.errors import MTLSError
 from tests.cli.test_main import run
 from tests.core.requests import request

@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_group
 
 from mtls_middleware.cli.app import app
-from mtls_middleware.cli.dev_ca.contents import CALLERS, contents
+from mtls_middleware.cli.dev_ca import CALLERS, contents
 from tests.claims import runs_through
 
 PAGE = (Path(__file__).parents[2] / "docs" / "try-it.md").read_text(encoding="utf-8")

@@ -10,8 +10,7 @@ import re
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from mtls_middleware.cli.demo.calls import make_calls
-from mtls_middleware.cli.demo.demo import TABLE_WIDTH, show
+from mtls_middleware.cli.demo.demo import TABLE_WIDTH, make_calls, show
 from mtls_middleware.cli.demo.stage import listening, staged
 from tests.documentation.pages import DOCS
 

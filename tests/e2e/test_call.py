@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware.cli.call.call import run_call
-from mtls_middleware.cli.dev_ca.contents import CALLERS, NONE
-from mtls_middleware.cli.dev_ca.dev_ca import run_dev_ca
+from mtls_middleware.cli.dev_ca import CALLERS, NONE, run_dev_ca
 from mtls_middleware.cli.options import CallOptions
 from tests.cli.test_main import run
 from tests.e2e.conftest import Start

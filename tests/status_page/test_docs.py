@@ -12,7 +12,7 @@ from typer.main import get_group
 from mtls_middleware import Guard, MTLSMiddleware, Settings
 from mtls_middleware._io.folder import KEPT_FOR
 from mtls_middleware.cli.app import app as command_line
-from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.ending import WRONG
 from mtls_middleware.cli.status import NOT_FRESH
 from mtls_middleware.observing.counting import DecisionSeries
 from mtls_middleware.observing.shared_counts import SHARE_SECONDS, SLOTS

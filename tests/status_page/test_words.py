@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mtls_middleware import display
 from mtls_middleware.display import displayed
-from mtls_middleware.status_page import document, texts
+from mtls_middleware.status_page import document
 from mtls_middleware.status_page.document import prefers_json
 from tests.status_page.scenes import NOW
 
@@ -26,11 +27,11 @@ from tests.status_page.scenes import NOW
     ],
 )
 def test_how_far_away_a_moment_is(seconds: float, words: str) -> None:
-    assert texts.when(seconds) == words
+    assert display.when(seconds) == words
 
 
 def test_times_are_told_to_the_minute() -> None:
-    assert (texts.moment(NOW), texts.moment(None)) == ("2026-11-23 12:00 UTC", "never")
+    assert (display.moment(NOW), display.moment(None)) == ("2026-11-23 12:00 UTC", "never")
 
 
 @pytest.mark.parametrize(
@@ -44,22 +45,22 @@ def test_times_are_told_to_the_minute() -> None:
     ids=["words", "code", "path", "nothing"],
 )
 def test_a_sentence_begins_with_a_capital_letter(text: str, shown: str) -> None:
-    assert texts.headed(text) == shown
+    assert display.headed(text) == shown
 
 
 def test_what_was_made_safe_is_not_made_safe_twice() -> None:
     foreign = "a\u202eb\\c"
     safe = f"file {displayed(foreign)}: is broken"
 
-    assert texts.sentence(safe) == safe
+    assert display.sentence(safe) == safe
 
 
 @given(st.text())
 def test_no_sentence_holds_what_is_not_plainly_visible(text: str) -> None:
-    shown = texts.sentence(text)
+    shown = display.sentence(text)
 
     assert displayed(shown, len(shown) * 10 + 10).replace("\\\\", "\\") == shown
-    assert len(shown) <= texts.LIMIT
+    assert len(shown) <= display.SENTENCE_LIMIT
 
 
 def test_the_scale_goes_from_left_to_right() -> None:

@@ -8,7 +8,7 @@ from mtls_middleware.cli.attack.attacks import ONCE, Attack, Weakness
 from mtls_middleware.cli.attack.fixes import TITLES, cure
 from mtls_middleware.cli.attack.forgery import Forgery, Plan
 from mtls_middleware.cli.attack.verdict import AttackResult, Heard, Judgement
-from mtls_middleware.cli.extras import INTERRUPTED
+from mtls_middleware.cli.ending import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Failure
 
 HTTP3_OFFERED = (

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mtls_middleware.cli.call import request
 from mtls_middleware.cli.call.conclusions import Meaning, meaning_of, warnings_of
-from mtls_middleware.cli.call.credentials import Credentials
+from mtls_middleware.cli.call.request import Credentials
 from mtls_middleware.cli.options import CallOptions
 from mtls_middleware.cli.page import console_for, heading, line, print_json, waiting, wrapped
 from mtls_middleware.cli.wire.answer import Answer

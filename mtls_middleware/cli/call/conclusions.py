@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.advice import ADVICE
-from mtls_middleware.cli.call.credentials import Credentials
+from mtls_middleware.cli.call.request import Credentials
 from mtls_middleware.cli.wire.answer import NoAnswerError
 from mtls_middleware.cli.wire.exchange import Exchange
 from mtls_middleware.cli.wire.message import Target

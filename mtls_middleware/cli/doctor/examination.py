@@ -11,10 +11,9 @@ from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ANSWER_SECONDS, ReadOnlyStore, ask_clocks, tell_api, tell_clock
-from mtls_middleware.cli.doctor.paths import tell_paths
-from mtls_middleware.cli.doctor.recorders import tell_recorders
 from mtls_middleware.cli.doctor.servers import VersionOf, installed_version, tell_servers
 from mtls_middleware.cli.doctor.settings import read_settings, tell_proxy, tell_user
+from mtls_middleware.cli.doctor.surroundings import tell_paths, tell_recorders
 from mtls_middleware.cli.doctor.trust import (
     tell_files,
     tell_future,

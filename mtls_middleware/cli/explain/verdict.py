@@ -19,6 +19,7 @@ from mtls_middleware._core.decision import Accepted, Rejected
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.response import refusal
 from mtls_middleware.advice import ADVICE
+from mtls_middleware.cli.ending import WRONG
 from mtls_middleware.cli.explain.evaluate import (
     CONFIGURED,
     MAX_INPUT_BYTES,
@@ -32,7 +33,6 @@ from mtls_middleware.cli.explain.evaluate import (
     settings_of,
 )
 from mtls_middleware.cli.explain.steps import Step, StepResult, steps_of
-from mtls_middleware.cli.extras import WRONG
 from mtls_middleware.cli.options import ExplainOptions
 from mtls_middleware.cli.page import console_for, waiting
 from mtls_middleware.display import displayed

@@ -19,7 +19,7 @@ from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.der import content_of
-from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.ending import WRONG
 from mtls_middleware.cli.trust.show import FAILED
 from mtls_middleware.composition import Secrets, store_of
 from mtls_middleware.display import displayed

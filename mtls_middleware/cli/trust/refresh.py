@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from mtls_middleware._trust.crl.known import CRLStore
-from mtls_middleware.cli.extras import WRONG
+from mtls_middleware.cli.ending import WRONG
 from mtls_middleware.cli.page import console_for, print_json, waiting
 from mtls_middleware.cli.trust.show import FAILED, SHORT, exit_status, facts, section, show_life, title_of
 from mtls_middleware.composition import Secrets, store_of

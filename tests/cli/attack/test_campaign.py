@@ -27,7 +27,7 @@ from mtls_middleware.cli.attack.findings import (
 )
 from mtls_middleware.cli.attack.forgery import known_sources
 from mtls_middleware.cli.attack.verdict import AttackResult
-from mtls_middleware.cli.extras import INTERRUPTED
+from mtls_middleware.cli.ending import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from mtls_middleware.cli.wire.message import Header, Message, Request, Target, Version
 from mtls_middleware.testing import RegionalCA, nginx

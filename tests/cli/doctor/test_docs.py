@@ -13,7 +13,7 @@ from mtls_middleware.cli.attack.findings import CLEAN, FOUND, UNTOLD
 from mtls_middleware.cli.attack.paths import path_attacks
 from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.doctor.finding import Check
-from mtls_middleware.cli.extras import INTERRUPTED
+from mtls_middleware.cli.ending import INTERRUPTED
 from tests.claims import runs_through
 
 PAGE = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ import pytest
 
 from mtls_middleware import Reason, TrustError
 from mtls_middleware.testing import KeyKind, MTLSTestClient, RegionalCA
+from mtls_middleware.testing.callers import RECIPES
 from mtls_middleware.testing.plugin import DataActionClient
-from mtls_middleware.testing.refusals import RECIPES
 
 NAMES = ["fastapi_service:app", "wsgi_service:application"]
 ORGANIZATION = "0b0e4a5c-1f7d-4c2e-9a55-2f3f7c1d8e90"

@@ -1,9 +1,11 @@
-"""Standard output and error of a process: a closed pipe is no error, and any encoding can show every text."""
+"""How a command ends: exit statuses, a missing extra, a closed pipe."""
 
 import codecs
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -73,3 +75,22 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     text = error.object[error.start : error.end]
     plain = (_PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode() for character in text)
     return "".join(plain), error.end
+
+
+WRONG = 2
+"""Exit status where the configuration is wrong, or something is not installed."""
+
+INTERRUPTED = 130
+"""Exit status of shells for an interrupt: 128 and the signal's number."""
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Exit with the line that installs what is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mtls_middleware"):
+            raise
+        sys.stderr.write(f"{error.name} is not installed: pip install 'mtls-middleware[{name}]'\n")
+        sys.exit(WRONG)
