@@ -1,7 +1,9 @@
 """The ASGI adapter: translates between ASGI and the guard, and holds no logic of its own."""
 
+import asyncio
+import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
 from itertools import tee
 from types import MethodType
@@ -199,7 +201,7 @@ def _nobody(scope: Scope, rejected: Rejected) -> dict[str, Any]:
     }
 
 
-async def _send_not_stored(send: Send, message: Message) -> None:
+def _send_not_stored(send: Send, message: Message) -> Awaitable[None]:
     """Keep shared caches from giving one caller's answer to another (RFC 9440 §2.4)."""
     kind = message["type"]
     if kind == "http.response.start" or kind == "websocket.http.response.start":  # noqa: PLR1714 - faster than a set
@@ -210,7 +212,15 @@ async def _send_not_stored(send: Send, message: Message) -> None:
         else:
             headers.append(_NO_STORE)
         message = {**message, "headers": headers}
-    await send(message)
+    return send(message)
+
+
+# It awaits nothing itself, and a coroutine around each message would cost more than all that it does. Who asks whether
+# it is one, such as asgiref's bridge to WSGI, wants to know whether its result is awaited.
+if sys.version_info >= (3, 12):
+    inspect.markcoroutinefunction(_send_not_stored)
+else:
+    vars(_send_not_stored)["_is_coroutine"] = vars(asyncio.coroutines)["_is_coroutine"]
 
 
 async def _refuse(answer: ProblemResponse, scope: Scope, receive: Receive, send: Send) -> None:

@@ -70,12 +70,9 @@ class HeadDeadline(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bound a head that has begun; let it be when it is complete."""
         super().data_received(data)
-        self._follow()
-
-    def on_response_complete(self, *arguments: int) -> None:
-        """Look at what is left: the next request may have come already. HTTP/2 gives the number of the stream."""
-        super().on_response_complete(*arguments)  # type: ignore[misc] # uvicorn's, which has no base class
-        self._follow()
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self._head_timer is not None:
+            self._follow()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadline."""

@@ -45,6 +45,26 @@ def peer_named(name: object, family: int | None) -> Transport:
     return Transport(peer=None if family == getattr(socket, "AF_UNIX", -1) else _GONE)
 
 
+def connection_facts(scope: Scope, transport: Transport, tls: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what goes into a scope: the real peer, and its extensions with that of TLS.
+
+    Args:
+        scope: of a request or a WebSocket; nothing in it is changed.
+        transport: of this connection.
+        tls: the value of the TLS extension; None on a connection without TLS.
+    """
+    # Servers may share the scope's dicts between requests, and applications may write into ours: all are copies.
+    # What stands under "tls" is ours alone: on a connection without TLS it can only be left over from another one.
+    facts: dict[str, Any] = {TRANSPORT_SCOPE_KEY: transport}
+    extensions = {**(scope.get("extensions") or {})}
+    extensions.pop("tls", None)
+    if tls is not None:
+        extensions["tls"] = {**tls}
+    if extensions or "extensions" in scope:
+        facts["extensions"] = extensions
+    return facts
+
+
 def with_connection_facts(app: ASGIApp, transport: Transport, tls: Mapping[str, Any] | None) -> ASGIApp:
     """Wrap an application, so that each scope of one connection tells the real peer and the TLS extension.
 
@@ -55,16 +75,7 @@ def with_connection_facts(app: ASGIApp, transport: Transport, tls: Mapping[str, 
     """
 
     async def with_facts(scope: Scope, receive: Receive, send: Send) -> None:
-        # Servers may share the scope's dicts between requests, and applications may write into ours: all are copies.
-        # What stands under "tls" is ours alone: on a connection without TLS it can only be left over from another one.
-        facts: dict[str, Any] = {TRANSPORT_SCOPE_KEY: transport}
-        extensions = {**(scope.get("extensions") or {})}
-        extensions.pop("tls", None)
-        if tls is not None:
-            extensions["tls"] = {**tls}
-        if extensions or "extensions" in scope:
-            facts["extensions"] = extensions
-        return await app({**scope, **facts}, receive, send)
+        return await app({**scope, **connection_facts(scope, transport, tls)}, receive, send)
 
     return with_facts
 

@@ -20,8 +20,9 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol as _UvicornH11Protocol
 
+from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
 from mtls_middleware.servers.head_deadline import HeadDeadline
-from mtls_middleware.servers.scope import peer_of, tls_extension, with_connection_facts
+from mtls_middleware.servers.scope import connection_facts, peer_of, tls_extension
 
 PIPELINED = 128
 """Requests that may wait behind the one that is answered; hardly any client sends a second one."""
@@ -34,16 +35,30 @@ class _TellsConnectionFacts(HeadDeadline):
     app: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        tls_object = transport.get_extra_info("ssl_object")
         # A protocol that takes over for a WebSocket is given the configuration, and takes the application from there.
-        # Both are the outermost application, so uvicorn's proxy headers are applied to our copy of the scope.
-        self.config = copy.copy(self.config)
-        self.config.loaded_app = self.app = with_connection_facts(
-            self.config.loaded_app,
-            peer_of(transport),
-            None if tls_object is None else tls_extension(tls_object),
-        )
+        self.config = _telling(self.config, *_facts_of(transport))
+        self.app = self.config.loaded_app
         super().connection_made(transport)
+
+
+def _facts_of(transport: asyncio.BaseTransport) -> tuple[Transport, dict[str, Any] | None]:
+    """Return the peer, and the TLS extension of a connection over TLS."""
+    tls_object = transport.get_extra_info("ssl_object")
+    return peer_of(transport), None if tls_object is None else tls_extension(tls_object)
+
+
+def _telling(config: Config, transport: Transport, tls: dict[str, Any] | None) -> Config:
+    """Return a configuration whose application is told the facts of one connection."""
+    app = config.loaded_app
+
+    async def with_facts(scope: Any, receive: Any, send: Any) -> Any:  # noqa: ANN401 - uvicorn's types
+        # uvicorn makes each scope anew, and its access log reads the one that its proxy headers change: no copy.
+        scope.update(connection_facts(scope, transport, tls))
+        return await app(scope, receive, send)
+
+    config = copy.copy(config)
+    config.loaded_app = with_facts
+    return config
 
 
 class H11Protocol(_TellsConnectionFacts, _UvicornH11Protocol):
@@ -53,34 +68,52 @@ class H11Protocol(_TellsConnectionFacts, _UvicornH11Protocol):
 if find_spec("httptools") is not None:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _UvicornHttpToolsProtocol
 
-    class HttpToolsProtocol(_TellsConnectionFacts, _UvicornHttpToolsProtocol):
+    class _Complete(list[tuple[bytes, bytes]]):
+        """Headers to which nothing can be added."""
+
+        def append(self, _trailer: tuple[bytes, bytes], /) -> None:
+            """Drop a trailer."""
+
+    _NO_MORE = _Complete()
+
+    class HttpToolsProtocol(HeadDeadline, _UvicornHttpToolsProtocol):
         """HTTP/1.1 by httptools.
 
         The parser gives trailers to the same callback as headers, and uvicorn 0.54 appends them to the list that the
         application already has: a caller could add a certificate header behind the back of a proxy.
         uvicorn also reads on after each answer, however many requests wait: a stranger who reads no answers could fill
         the memory, with 30 bytes for each request of 3 kB.
+        The facts of the connection go right into the scope, which uvicorn makes anew for each request.
         """
 
-        _headers_are_complete = False
+        scope: Any
+        config: Config
+        _peer: Transport
+        _tls: dict[str, Any] | None
 
-        def on_message_begin(self) -> None:
-            """Begin a request."""
-            self._headers_are_complete = False
-            super().on_message_begin()
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            """Take a header, drop a trailer."""
-            if not self._headers_are_complete:
-                super().on_header(name, value)
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            """Note the facts before anything is read."""
+            self._peer, self._tls = _facts_of(transport)
+            super().connection_made(transport)
 
         def on_headers_complete(self) -> None:
-            """Let no header in after this one, and no request in behind too many."""
-            self._headers_are_complete = True
-            if len(self.pipeline) < PIPELINED:
-                super().on_headers_complete()
-            else:
+            """Tell the facts, let no header in after this one, and no request in behind too many."""
+            if len(self.pipeline) >= PIPELINED:
                 self.transport.abort()
+                return
+            scope = self.scope
+            scope[TRANSPORT_SCOPE_KEY] = self._peer
+            tls = self._tls
+            if tls is not None:
+                scope["extensions"] = {"tls": {**tls}}
+            _UvicornHttpToolsProtocol.on_headers_complete(self)
+            # uvicorn reads its list again only for an upgrade; the application has the list itself.
+            self.headers = _Complete(self.headers) if self.parser.should_upgrade() else _NO_MORE
+
+        def handle_websocket_upgrade(self) -> None:
+            """Let the protocol that takes over tell the same."""
+            self.config = _telling(self.config, self._peer, self._tls)
+            super().handle_websocket_upgrade()
 
 
 if find_spec("zttp") is not None and find_spec("uvicorn.protocols.http.auto_zttp_impl") is not None:
@@ -93,6 +126,11 @@ if find_spec("zttp") is not None and find_spec("uvicorn.protocols.http.auto_zttp
 
     class _ZttpH2Protocol(_TellsConnectionFacts, _UvicornZttpH2Protocol):
         """HTTP/2 by zttp."""
+
+        def on_response_complete(self, stream_id: int) -> None:
+            """Bound what comes next: a frame of no request ends uvicorn's own timeout."""
+            super().on_response_complete(stream_id)
+            self._follow()
 
         def _awaits_head(self) -> bool:
             # Frames of no stream start uvicorn's timeout anew each time, so it bounds nothing here.

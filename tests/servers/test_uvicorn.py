@@ -1,6 +1,7 @@
 """The protocol classes on a transport in memory. Real sockets: tests/e2e."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Wire(asyncio.Transport):
         super().__init__({"peername": ("192.0.2.7", 4711), "sockname": ("192.0.2.1", 443), **extra})
         self.written = b""
         self.closed = False
+        self.protocol: Any = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
@@ -48,7 +50,22 @@ class Wire(asyncio.Transport):
 
     def resume_reading(self) -> None: ...
 
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+
+class Handover(asyncio.Protocol):
+    """Take what uvicorn gives to the protocol that takes over for a WebSocket."""
+
+    headers: list[tuple[bytes, bytes]] = []  # noqa: RUF012 - of the last one
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def data_received(self, data: bytes) -> None:
+        if not data.startswith(b"POST"):
+            return
+        lines = data.split(b"\r\n")[1:-2]
+        Handover.headers = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
 
 class Conversation:
@@ -60,6 +77,7 @@ class Conversation:
         self.wire = wire
         self.config = uvicorn.Config(self._app, http=protocol, interface="asgi3", log_config=None, **options)
         self.config.load()
+        self.loaded_app = self.config.loaded_app
         self.state = ServerState()
         self.protocol = protocol(self.config, self.state, {})
         self.protocol.connection_made(wire)
@@ -79,7 +97,7 @@ class Conversation:
 
     async def hear(self, *parts: bytes) -> None:
         for part in parts:
-            self.protocol.data_received(part)
+            (self.wire.protocol or self.protocol).data_received(part)
             await self.settle()
 
 
@@ -113,6 +131,23 @@ def test_a_forwarded_address_does_not_become_the_peer(protocol: Protocol) -> Non
 
     assert scope["client"] == ("10.0.0.5", 4711)
     assert scope[TRANSPORT_SCOPE_KEY] == Transport(peer=("192.0.2.7", 4711))
+
+
+@BOTH
+@pytest.mark.parametrize("forwarded", [b"10.0.0.5:4711", b"10.0.0.5", b"2001:db8::1"])
+def test_the_access_log_names_the_client_as_uvicorn_does(
+    protocol: Protocol, forwarded: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "uvicorn.access")
+    stock: Any = next(kind for kind in protocol.__mro__ if kind.__module__.startswith("uvicorn."))
+    request = b"GET /a?b=c HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: %s\r\n\r\n" % forwarded
+
+    for one in (stock, protocol):
+        converse(one, request, forwarded_allow_ips="*")
+
+    stocks, ours = (record.getMessage() for record in caplog.records if record.name == "uvicorn.access")
+    assert ours == stocks
+    assert forwarded.split(b":")[0].decode() in ours
 
 
 @BOTH
@@ -154,11 +189,11 @@ def test_a_unix_socket_has_no_peer(protocol: Protocol) -> None:
 
 
 @BOTH
-def test_one_connection_does_not_change_the_configuration_of_the_next(protocol: Protocol) -> None:
-    conversation = converse(protocol, GET % (b"", b"1"))
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: upgrade\r\nUpgrade: websocket\r\n"], ids=["http", "websocket"])
+def test_one_connection_does_not_change_the_configuration_of_the_next(protocol: Protocol, upgrade: bytes) -> None:
+    conversation = converse(protocol, b"GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % upgrade)
 
-    assert conversation.protocol.config is not conversation.config
-    assert conversation.protocol.config.loaded_app is not conversation.config.loaded_app
+    assert conversation.config.loaded_app is conversation.loaded_app
 
 
 @BOTH
@@ -190,6 +225,21 @@ def test_trailers_are_no_headers(protocol: Protocol, cut: Callable[..., tuple[by
 
     assert names(conversation.scopes[0]["headers"]) == [b"host", b"transfer-encoding"]
     assert names(conversation.late_headers[0]) == [b"host", b"transfer-encoding"]
+
+
+@BOTH
+@CUTS
+@pytest.mark.parametrize("upgrade", [b"websocket", b"carrier-pigeon"])
+def test_trailers_of_an_upgrade_are_no_headers(
+    protocol: Protocol, upgrade: bytes, cut: Callable[..., tuple[bytes, ...]]
+) -> None:
+    request = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: %s\r\n" % upgrade
+    body = b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+
+    conversation = converse(protocol, *cut(request + body, TRAILER), ws=Handover)
+
+    seen = conversation.late_headers or [Handover.headers]
+    assert [set(names(headers)) for headers in seen] == [{b"host", b"connection", b"upgrade", b"transfer-encoding"}]
 
 
 @BOTH
