@@ -137,6 +137,13 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
 )
 
 
+HANDSHAKE_FIX = (
+    "For strangers and scanners, nothing. If data actions fail, find the line of the log: it names the reason and the "
+    "certificate that was refused."
+)
+"""What to do about refused TLS handshakes; the runbook has a table of their reasons."""
+
+
 def download_of(region: str) -> str:
     """Return the file name of the download of a region's root."""
     known = find(region)

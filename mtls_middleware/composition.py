@@ -12,6 +12,7 @@ from mtls_middleware._core.policy import CallerPolicy
 from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources import source_of
+from mtls_middleware._io.board import Board, FolderBoard
 from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session, prepare
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.http import OpenSession
@@ -24,8 +25,6 @@ from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing.events import DecisionCounts
-from mtls_middleware.observing.shared_counts import SharedCounts
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
 
@@ -214,14 +213,12 @@ def store_of(settings: Settings, secrets: Secrets) -> Store:
     return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state)
 
 
-def shared_counts_of(
-    settings: Settings, totals: Callable[[], DecisionCounts], clock: Callable[[], datetime]
-) -> SharedCounts:
-    """Return what shares the counts of a guard with other processes; on Windows no lock could tell them apart."""
+def board_of(settings: Settings) -> Callable[[], Board] | None:
+    """Return what opens the board of all processes; None where there is none: on Windows no lock tells them apart."""
     folder = settings.state
     if folder is None or os.name == "nt":
-        return SharedCounts(None, totals, clock=clock)
-    return SharedCounts(lambda: FolderStore(folder, purpose=f"tallies,{_purpose(settings)}"), totals, clock=clock)
+        return None
+    return lambda: FolderBoard(FolderStore(folder, purpose=f"tallies,{_purpose(settings)}"))
 
 
 def _purpose(settings: Settings) -> str:

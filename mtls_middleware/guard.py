@@ -15,15 +15,18 @@ from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
 from mtls_middleware._trust.service import TrustService
-from mtls_middleware.composition import closed_gate, genesys_names, load_all, shared_counts_of, trust_sources
+from mtls_middleware.composition import board_of, closed_gate, genesys_names, load_all, trust_sources
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts
 from mtls_middleware.observing.events import Decided, Hook, by_reason
 from mtls_middleware.observing.expiry import expirations
+from mtls_middleware.observing.handshake_counts import HANDSHAKES
+from mtls_middleware.observing.history import Recorder
 from mtls_middleware.observing.logging import LimitedLog
-from mtls_middleware.observing.shared_counts import Counts
+from mtls_middleware.observing.reporting import Fleet, Reporting
 from mtls_middleware.observing.status import Status, status_of
+from mtls_middleware.observing.worker import Worker, lines_of
 from mtls_middleware.settings import Settings
 
 Clock = Callable[[], datetime]
@@ -55,7 +58,6 @@ class Guard:
         self._clock = clock
         self._announcer = Announcer(hooks, source=settings.source, genesys_names=genesys_names(settings))
         self._decisions = Counters[Decided]()
-        self._shared_counts = shared_counts_of(settings, self._decisions.totals, utc_now)
         self._seconds = time.time if clock is utc_now else self._timestamp
         self._closed = False
         self._gate = closed_gate(settings)
@@ -68,6 +70,15 @@ class Guard:
             replaced=self._begin_replay,
             tick=self._tick,
         )
+        recorder = Recorder(
+            decisions=self._decisions.totals,
+            refreshes=self._trust.refreshes.totals,
+            handshakes=HANDSHAKES.drain,
+            last_refused=self._announcer.last_rejected,
+            last_handshake=HANDSHAKES.last_refused,
+        )
+        self._reporting = Reporting(board_of(settings), recorder, self._worker, clock=utc_now)
+        self._trust_lines: tuple[TrustSnapshot | None, tuple[str, ...]] = (None, ())
         self._begin_replay()
         follow_forks(self)
 
@@ -80,7 +91,7 @@ class Guard:
             clock: returns the time, aware, UTC; read once for each call.
         """
         guard = cls(settings, clock=clock, hooks=(LimitedLog(), *telemetry.span_hooks()))
-        guard.share_counts()
+        guard.report_itself()
         counts = telemetry.register()
         if counts is not None:
             guard.report_to(counts)
@@ -144,14 +155,14 @@ class Guard:
         """
         self._trust.refresh()
         self._follow_listeners()
-        self._shared_counts.share(flush=True)
+        self._reporting.publish(flush=True)
         return self.status()
 
     def close(self) -> None:
         """Stop refreshing. The trust in force stays, and `start` begins anew."""
         self._closed = True
         self._trust.close()
-        self._shared_counts.leave()
+        self._reporting.leave()
         self._announcer.summarize(flush=True)
 
     def __enter__(self) -> Self:
@@ -182,13 +193,13 @@ class Guard:
             expiries=self._seconds_left,
         )
 
-    def share_counts(self) -> None:
-        """Let other processes that have the same state folder know, from time to time, what this guard counts."""
-        self._shared_counts.begin()
+    def report_itself(self) -> None:
+        """Publish for operators, from time to time, what this guard knows and counts, where state is shared."""
+        self._reporting.begin()
 
-    def counts(self) -> Counts:
-        """Return what was decided by all processes that share the state folder. It reads files: not for a request."""
-        return self._shared_counts.counts()
+    def fleet(self) -> Fleet:
+        """Return what all processes that share the state know and count. It reads files: not for a request."""
+        return self._reporting.fleet()
 
     def status(self) -> Status:
         """Describe trust, decisions and what is not in force."""
@@ -229,7 +240,7 @@ class Guard:
         self.replay = self._replay.find
 
     def _tick(self) -> None:
-        self._shared_counts.share()
+        self._reporting.publish()
         self._follow_listeners()
 
     def _follow_listeners(self) -> None:
@@ -242,6 +253,18 @@ class Guard:
         if now.utcoffset() is None:
             raise ValueError("the clock tells a time without its zone")
         return now
+
+    def trust_lines(self) -> tuple[str, ...]:
+        """Return what is trusted now, a line each: two processes with the same lines trust the same."""
+        snapshot, lines = self._trust_lines
+        if snapshot is not self.snapshot:
+            snapshot = self.snapshot
+            lines = lines_of(snapshot)
+            self._trust_lines = (snapshot, lines)
+        return lines
+
+    def _worker(self) -> Worker:
+        return Worker.of(self.status(), self.trust_lines())
 
     def _timestamp(self) -> float:
         """Return the time as seconds since 1970."""

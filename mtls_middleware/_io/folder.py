@@ -104,6 +104,19 @@ class FolderStore:
         finally:
             self._lock.release()
 
+    @property
+    def root(self) -> Path:
+        """Return the folder of MTLS_STATE."""
+        return self._root
+
+    def forget_problems(self) -> None:
+        """Forget what went wrong until now."""
+        self._problems = {}
+
+    def path_of_lock(self, name: str) -> Path:
+        """Return the file of another lock of this folder; it may not exist."""
+        return self._folder / f"{name}.lock"
+
     def lock(self, name: str) -> FolderLock:
         """Return another lock of this folder.
 
@@ -111,7 +124,8 @@ class FolderStore:
             OSError: the folder cannot be made.
             InputError: it is not ours alone.
         """
-        return FolderLock(self._made(None) / f"{name}.lock")
+        self._made(None)
+        return FolderLock(self.path_of_lock(name))
 
     def _made(self, kind: Kind | None) -> Path:
         """Return a folder of our own, made where it is missing."""

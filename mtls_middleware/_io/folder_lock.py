@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class FolderLock:
         except OSError:
             os.close(descriptor)
             raise
+        os.utime(descriptor)  # `locked_since` tells it
         self._descriptor, self._owner = descriptor, os.getpid()
         return Taken.OURS
 
@@ -63,3 +65,25 @@ class FolderLock:
     def after_fork(self) -> None:
         """Close the child's descriptor, or the parent's lock would live as long as the child."""
         self.release()
+
+
+def locked_since(path: Path) -> datetime | None:
+    """Return when the process that holds the lock of a file took it, UTC; None where nobody holds it.
+
+    A process that would take it at this moment finds it busy.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError:  # nobody ever took it
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return datetime.fromtimestamp(os.fstat(descriptor).st_mtime, UTC)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None

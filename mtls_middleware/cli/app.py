@@ -238,14 +238,22 @@ def status(
         str | None, typer.Option(metavar="ADDR", help="Serve the page at this address: 127.0.0.1:9443 or [::1]:9443.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Print one line: can the running processes accept callers?")
+    ] = False,
 ) -> None:
-    """Show trust, upcoming expiries, refusals by reason, and what to do next.
+    """Show the running processes: their trust, upcoming expiries, refusals by reason, and what to do next.
 
-    Run it where the application runs, as its user and in its environment: it reads the same settings and files, and
-    the counts that the application's processes wrote into `MTLS_STATE`. The exit status is 0 if trust is fresh, and 1
-    if it is not.
+    Run it where the application runs, as its user and in its environment: it reads what the application's processes
+    report in `MTLS_STATE`. The exit status is 0 if all is well, 1 if something needs attention, and 2 if it cannot be
+    told: no process reports, or a setting is wrong.
 
     `mtls-middleware status`
+
+    `--ready` is for readiness probes: 0 if every running process can accept callers, also with stale trust, else 1,
+    or 2 if none reports. Refused callers do not change it.
+
+    `mtls-middleware status --ready`
 
     With `--listen` it serves the same as a page, HTML at `/` and JSON at `/status.json`, until you stop it. Everybody
     who can reach that address can read it: listen on a loopback address only, and use a tunnel.
@@ -254,8 +262,8 @@ def status(
     """
     if listen is None:
         with extra("cli"):
-            from mtls_middleware.cli.status import run_status  # noqa: PLC0415 - an optional extra
-        sys.exit(run_status(as_json=json))
+            from mtls_middleware.cli.status import run_ready, run_status  # noqa: PLC0415 - an optional extra
+        sys.exit(run_ready() if ready else run_status(as_json=json))
     with extra("status"):
         import jinja2  # noqa: F401, PLC0415 - the page needs it
     with extra("serve"):
@@ -285,9 +293,11 @@ def run() -> None:
 
 @trust.command()
 def show(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
-    """Show roots, pins, CRLs and upcoming expiries, from files and the state folder, without using the network.
+    """Show roots, pins, CRLs and upcoming expiries of the running processes, without using the network.
 
-    The exit status is 1 if callers of some region could not be accepted now.
+    Roots and pins are those of files and the state folder; it says so where a process has others. The exit status is 1
+    if trust is not fresh, if processes differ, or if callers of some region cannot be accepted now, and 2 if no process
+    reports.
     """
     with extra("cli"):
         from mtls_middleware.cli.trust.show import run_show  # noqa: PLC0415 - an optional extra

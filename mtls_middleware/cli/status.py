@@ -1,6 +1,7 @@
 """The command ``status``: what the status page says, as text."""
 
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -11,23 +12,18 @@ from mtls_middleware.cli.page import console_for, heading, line, table, wrapped
 from mtls_middleware.display import counted, moment, number, when
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
-from mtls_middleware.observing.shared_counts import Extent
+from mtls_middleware.observing.history import Refusal
+from mtls_middleware.observing.reporting import Extent, Fleet, Liveness
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.settings import Settings
+from mtls_middleware.status_page.decisions import Decisions
 from mtls_middleware.status_page.document import as_json as as_json_text
 from mtls_middleware.status_page.steps import Urgency
-from mtls_middleware.status_page.view import View, view_of
+from mtls_middleware.status_page.view import Verdict, View, view_of
 
-NOT_FRESH = 1
-"""Exit status where trust is missing, stale or expired."""
-
-_LIFE_STYLES = {
-    TrustState.FRESH: "bold green",
-    TrustState.STALE: "bold yellow",
-    TrustState.EXPIRED: "bold red",
-    TrustState.MISSING: "bold red",
-}
+_LIFE_STYLES = {TrustState.FRESH: "bold green", TrustState.STALE: "bold yellow"}
 _STEP_STYLES = {Urgency.PROBLEM: "bold red", Urgency.SOON: "bold yellow", Urgency.WARNING: "bold yellow"}
+_WORST = "bold red"
 
 
 def run_status(*, as_json: bool) -> int:
@@ -41,20 +37,42 @@ def run_status(*, as_json: bool) -> int:
         guard.load()
     except ConfigurationError:
         guard.refresh()  # it fails in the same way, asks nobody, and keeps why
-    view = view_of(guard.status(), guard.counts(), datetime.now(UTC))
+    view = view_of(guard.status(), guard.fleet(), datetime.now(UTC))
     if as_json:
         sys.stdout.write(as_json_text(view))
     else:
         show(view)
-    return 0 if view.life is TrustState.FRESH else NOT_FRESH
+    return view.verdict.exit_status
+
+
+def run_ready() -> int:
+    """Print one line, and return 0 where each running process can accept callers. No caller can change that.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    verdict, text = readiness(Guard.silent(Settings.from_env()).fleet())
+    line(console_for(), text)
+    return verdict.exit_status
+
+
+def readiness(fleet: Fleet) -> tuple[Verdict, str]:
+    """Return whether each running process can accept callers, and a sentence about it."""
+    alive = fleet.alive
+    unable = [worker for worker in alive if not worker.can_accept]
+    if not alive:
+        return Verdict.UNKNOWN, "not ready: no running process reports here"
+    if unable:
+        return Verdict.ATTENTION, f"not ready: trust is {unable[0].life} in process {unable[0].pid}"
+    return Verdict.GOOD, "ready: each running process can accept callers"
 
 
 def show(view: View, console: Console | None = None) -> None:
     """Print what the page says."""
     console = console_for(console)
-    wrapped(console, f"Trust: {view.life}. {view.headline}", _LIFE_STYLES[view.life])
-    in_force = f"trust version {view.trust_version} since {moment(view.built_at)}" if view.trust_version else "no trust"
-    wrapped(console, f"Mode {view.mode}, source {view.source}, {in_force}, mtls-middleware {view.software}.")
+    life = f"Trust: {view.life}. " if view.life else ""
+    wrapped(console, f"{life}{view.headline}", _LIFE_STYLES.get(view.life, _WORST) if view.life else _WORST)
+    wrapped(console, " ".join(_facts(view)))
     heading(console, "What to do next")
     for step in view.steps:
         wrapped(console, f"{step.urgency}: {step.matter}", _STEP_STYLES.get(step.urgency, ""), label="- ")
@@ -62,25 +80,60 @@ def show(view: View, console: Console | None = None) -> None:
             wrapped(console, step.cure, label="  ")
     if not view.steps:
         line(console, "Nothing.")
-    heading(console, "Calls")
-    wrapped(console, _calls(view))
-    if view.decisions.by_reason:
-        table(
-            console,
-            ("reason", Column("refused", justify="right"), Column("would have been refused", justify="right")),
-            ((row.reason, number(row.refused), number(row.would_be_refused)) for row in view.decisions.by_reason),
+    _show_calls(view, console)
+    if view.workers:
+        heading(console, "Processes")
+        rows = (
+            (
+                one.name or "unknown",
+                Text(one.liveness, style="" if one.liveness is Liveness.ALIVE else _WORST),
+                str(one.life or "unknown"),
+                one.trust or "none",
+                moment(one.last_refresh),
+                moment(one.reported_at),
+            )
+            for one in view.workers
         )
+        table(console, ("process", "state", "trust", "fingerprint", "last refresh", "last report"), rows)
     if view.endings:
         heading(console, "Upcoming expiries")
-        rows = (
+        rows_of_endings = (
             (ending.what, Text(when(ending.seconds), style="bold yellow" if ending.is_soon else ""), moment(ending.at))
             for ending in view.endings
         )
-        table(console, ("what", "expires", "at"), rows)
+        table(console, ("what", "expires", "at"), rows_of_endings)
 
 
-def _calls(view: View) -> str:
+def _facts(view: View) -> Iterator[str]:
+    if view.service:
+        yield f"{view.service} on {', '.join(view.hosts)}: {counted(view.decisions.processes, 'process', 'processes')}."
+    in_force = f"trust since {moment(view.built_at)}" if view.built_at else "no trust"
+    yield f"Mode {view.mode}, source {view.source}, {in_force}, mtls-middleware {view.software}."
+
+
+def _show_calls(view: View, console: Console) -> None:
     found = view.decisions
+    heading(console, "Calls")
+    wrapped(console, _calls(found))
+    for text in _last_calls(view):
+        wrapped(console, text)
+    if found.by_region:
+        wrapped(console, "Accepted: " + ", ".join(f"{number(row.accepted)} of {row.region}" for row in found.by_region))
+    if found.by_reason:
+        table(
+            console,
+            ("reason", Column("refused", justify="right"), Column("would have been refused", justify="right"), "last"),
+            (
+                (row.reason, number(row.refused), number(row.would_be_refused), moment(row.last_at))
+                for row in found.by_reason
+            ),
+        )
+    if found.handshakes:
+        rows = ((row.reason, number(row.number)) for row in found.handshakes)
+        table(console, ("reason", Column("refused in the TLS handshake", justify="right")), rows)
+
+
+def _calls(found: Decisions) -> str:
     if found.scope is Extent.NOTHING:
         return "Not known here: MTLS_STATE is off, so this process cannot read the counts of the application."
     if found.since is None:
@@ -88,6 +141,22 @@ def _calls(view: View) -> str:
     return (
         f"{number(found.accepted)} accepted, {number(found.refused)} refused, "
         f"{number(found.would_be_refused)} would have been refused, to protected paths, since "
-        f"{moment(found.since)}; {counted(found.processes, 'process', 'processes')} counted within the last two "
-        f"minutes, the last write was at {moment(found.written_at)}."
+        f"{moment(found.since)}; the last report was at {moment(found.written_at)}."
     )
+
+
+def _last_calls(view: View) -> Iterator[str]:
+    found = view.decisions
+    if found.last_accepted is not None:
+        yield f"Last accepted: {when((found.last_accepted - view.at).total_seconds())}, {moment(found.last_accepted)}."
+    if found.last_refused is not None:
+        yield f"Last refused: {_refusal(found.last_refused, view.at)}"
+    if found.last_handshake is not None:
+        yield f"Last refused in the TLS handshake: {_refusal(found.last_handshake, view.at)}"
+
+
+def _refusal(one: Refusal, now: datetime) -> str:
+    subject = f', subject="{one.subject}", issuer="{one.issuer}"' if one.subject or one.issuer else ""
+    fingerprint = f", fingerprint={one.fingerprint}" if one.fingerprint else ""
+    ago = when((one.at - now).total_seconds())
+    return f"{ago}, {moment(one.at)}: {one.reason}, {one.detail}; peer {one.peer}{subject}{fingerprint}"

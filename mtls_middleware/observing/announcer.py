@@ -62,6 +62,7 @@ class Announcer:
         self._warned: set[tuple[str, str, datetime, int]] = set()
         self._problems: tuple[str, ...] = ()
         self._last_report: datetime | None = None
+        self._last_rejected: CallRejected | None = None
 
     def tell(self, event: Event) -> None:
         """Give one event to every hook."""
@@ -148,6 +149,10 @@ class Announcer:
         if _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
             self.say_once(Severity.WARNING, f"if this server is uvicorn: {TRAILERS_ARE_HEADERS}")
 
+    def last_rejected(self) -> CallRejected | None:
+        """Return the last rejected call to a protected path."""
+        return self._last_rejected
+
     def summarize(self, *, flush: bool = False) -> None:
         """Let every hook publish what it held back; called from time to time, and at the end with `flush`."""
         self._each(lambda hook: hook.summarize(flush=flush))
@@ -164,15 +169,14 @@ class Announcer:
                 LOGGER.exception("a hook failed")
 
     def _rejection(self, connection: Connection, rejected: Rejected) -> None:
-        self.tell(
-            CallRejected(
-                rejected=rejected,
-                source=self._source,
-                peer=_peer(connection),
-                path=str(connection.path),
-                correlation_id=_correlation_id(connection),
-            )
+        self._last_rejected = event = CallRejected(
+            rejected=rejected,
+            source=self._source,
+            peer=_peer(connection),
+            path=str(connection.path),
+            correlation_id=_correlation_id(connection),
         )
+        self.tell(event)
         if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
             self.say_once(Severity.ERROR, _SERVER_HIDES)
         if rejected.reason is Reason.ISSUER_UNTRUSTED and rejected.evidence is not None:

@@ -87,7 +87,7 @@ class StatusPage:
         if request.method not in METHODS:
             return _refusal(405, "Method Not Allowed", {"allow": ", ".join(METHODS)})
         # It reads files of the state folder, so not on the event loop.
-        view = await run_in_threadpool(lambda: view_of(self._guard.status(), self._guard.counts(), self._clock()))
+        view = await run_in_threadpool(lambda: view_of(self._guard.status(), self._guard.fleet(), self._clock()))
         if path == JSON_PATH or prefers_json(request.headers.getlist("accept")):
             headers = {**_HEADERS, "vary": "accept", "content-security-policy": "default-src 'none'"}
             return Response(as_json(view), headers=headers, media_type="application/json")

@@ -15,6 +15,7 @@ from math import log1p
 from typing import TYPE_CHECKING, Any
 
 from mtls_middleware import display
+from mtls_middleware._core.decision import Reason
 from mtls_middleware.display import DAY, HOUR, MONTH, YEAR, counted
 from mtls_middleware.status_page.view import View
 
@@ -36,8 +37,13 @@ LONGEST = 30 * YEAR
 
 MARKS = ((DAY, "1 day"), (MONTH, "1 month"), (YEAR, "1 year"), (10 * YEAR, "10 years"))
 
-VERSION = 1
+VERSION = 2
 """Of the form; it changes when a name goes or gets another meaning."""
+
+RUNBOOK = "https://mtls-middleware.readthedocs.io/operations/"
+"""Has a heading for each reason."""
+
+HANDSHAKE_ANCHOR = "refused-in-the-tls-handshake"
 
 HTML = ("text", "html")
 JSON = ("application", "json")
@@ -89,7 +95,14 @@ def _template() -> "Template":
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(_FILTERS, moment=moment, breakable=breakable)
-    environment.globals.update(position=position, marks=marks(), width=WIDTH)
+    environment.globals.update(
+        position=position,
+        marks=marks(),
+        width=WIDTH,
+        runbook_url=RUNBOOK,
+        handshake_anchor=HANDSHAKE_ANCHOR,
+        reasons=frozenset(map(str, Reason)),
+    )
     return environment.from_string(_text("page.html.j2"))
 
 

@@ -1,25 +1,31 @@
-"""What was decided, what the state of trust means, and what to do next."""
+"""What the state of trust means, and what to do next."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.advice import ADVICE
+from mtls_middleware.advice import ADVICE, HANDSHAKE_FIX, root_perhaps_renewed
 from mtls_middleware.display import counted, sentence
-from mtls_middleware.observing.events import ACCEPTED
-from mtls_middleware.observing.shared_counts import Counts, Extent
+from mtls_middleware.observing.history import History, Refusal
+from mtls_middleware.observing.reporting import Extent, Fleet
 from mtls_middleware.observing.status import Status, TrustState
+from mtls_middleware.status_page.decisions import Decisions, Refusals
+from mtls_middleware.status_page.workers import Combined, lost
 
 SOON_DAYS = 90
 """A root is renewed by hand, with a change request."""
 
-NEVER_LET_THROUGH = {Reason.INTERNAL_ERROR}
-"""Refused in report mode too."""
+RECENT_MINUTES = 15
+"""Calls of the last minutes say whether calls fail now."""
+
+RECENTLY = timedelta(minutes=RECENT_MINUTES)
+
+OWN_FAULTS = (Reason.TRUST_UNAVAILABLE, Reason.REVOCATION_UNKNOWN, Reason.INTERNAL_ERROR)
+"""Reasons that no certificate of a caller can mend."""
 
 
 class Urgency(StrEnum):
@@ -63,64 +69,104 @@ UNAVAILABLE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusals:
-    """How often calls were refused for one reason, and how often they would have been."""
-
-    reason: Reason
-    refused: int
-    would_be_refused: int
-
-    @property
-    def total(self) -> int:
-        """Return how often the reason was told."""
-        return self.refused + self.would_be_refused
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
-    """The decisions on protected paths.
-
-    Attributes:
-        scope: whose decisions.
-        since: when the first process began to count, UTC.
-        written_at: when a process last wrote its numbers, UTC.
-        processes: how many counted within the last minutes.
-        accepted: calls that were.
-        refused: calls that were.
-        would_be_refused: calls that report mode let through.
-        by_reason: those reasons that occurred, the most frequent first.
-    """
-
-    scope: Extent
-    since: datetime | None
-    written_at: datetime | None
-    processes: int
-    accepted: int
-    refused: int
-    would_be_refused: int
-    by_reason: tuple[Refusals, ...]
+NOBODY_RUNS = (
+    "Start the application, or run this command on its machine, as its user, with its environment: MTLS_STATE, regions "
+    "and authorities lead to the folder in which its processes report."
+)
+NOTHING_SHARED = "Set MTLS_STATE for the application and for this command, or mount the status page in the application."
+LOST = "See the log of the application and of its server. A process that was replaced is no longer listed."
+DIFFERENCE = (
+    "Let all processes read the same files and settings, and restart those that do not. During a rolling restart this "
+    "is as it should be."
+)
+FAILING = (
+    "Find the last refusal and its reason below. If data actions are among these callers, that is the fault; if they "
+    "are strangers only, wait for the next data action, or send a call: mtls-middleware call."
+)
 
 
-def steps_of(status: Status, decisions: Decisions, unread: Iterable[str] = ()) -> tuple[NextStep, ...]:
+def steps_of(found: Combined, fleet: Fleet, decisions: Decisions, now: datetime) -> tuple[NextStep, ...]:
     """Return what to do, the most urgent first.
 
     Args:
-        status: of the guard.
+        found: all processes as one.
+        fleet: the same, one by one.
         decisions: of all processes.
-        unread: counts that could not be read, one sentence each.
+        now: aware, UTC.
     """
     return (
-        *_problems(status),
-        *_soon(status),
-        *_warnings(status),
-        *(NextStep(urgency=Urgency.NOTE, matter=sentence(text), cure="Trust is not affected.") for text in unread),
-        *_mode(status, decisions),
+        *_nobody(found, fleet),
+        *_problems(found),
+        *(NextStep(urgency=Urgency.PROBLEM, matter=text, cure=LOST) for text in lost(fleet)),
+        *_failing(fleet.history, now),
+        *_soon(found.status),
+        *_warnings(found),
+        *(NextStep(urgency=Urgency.WARNING, matter=text, cure=DIFFERENCE) for text in found.differences),
+        *_unread(fleet),
+        *_mode(found.status, decisions),
+        *_renewed(found.status, fleet.history),
         *(_refusals(row) for row in decisions.by_reason),
+        *_handshakes(decisions),
     )
 
 
-def _problems(status: Status) -> Iterator[NextStep]:
+def _nobody(found: Combined, fleet: Fleet) -> Iterator[NextStep]:
+    if found.is_known:
+        return
+    if fleet.scope is Extent.NOTHING:
+        matter = "it is not known how calls are judged: MTLS_STATE is off, so processes share nothing"
+        yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=NOTHING_SHARED)
+    else:
+        yield NextStep(urgency=Urgency.PROBLEM, matter="no running process reports here", cure=NOBODY_RUNS)
+
+
+def _failing(history: History, now: datetime) -> Iterator[NextStep]:
+    """Tell that calls fail now; strangers alone are not told apart from data actions that are refused."""
+    at = {reason: history.last_by_reason.get(str(reason)) for reason in OWN_FAULTS}
+    own = [reason for reason in OWN_FAULTS if (last := at[reason]) is not None and now - last <= RECENTLY]
+    for reason in own:
+        matter = f"calls were refused in the last {RECENT_MINUTES} minutes, whoever called: {reason}"
+        yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=ADVICE[reason].fix)
+    recent = history.within(RECENT_MINUTES, now)
+    failed = recent.refused + recent.handshakes
+    if own or recent.accepted or not failed:
+        return
+    of_handshakes = f", {recent.handshakes:,} of them in the TLS handshake" if recent.handshakes else ""
+    matter = f"no call was accepted in the last {RECENT_MINUTES} minutes, and {failed:,} failed{of_handshakes}"
+    yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=FAILING)
+
+
+def _renewed(status: Status, history: History) -> Iterator[NextStep]:
+    """Tell of a refused caller with the name of a region of ours, unless a call was accepted after it."""
+    names = {name.lower(): region.name for region in status.regions for name in region.names}
+    found: list[Refusal] = [one for one in (history.last_refused, history.last_handshake) if one is not None]
+    regions = {
+        names[name.lower()]
+        for one in found
+        if one.reason == Reason.ISSUER_UNTRUSTED and (history.last_accepted or one.at) <= one.at
+        for name in one.names
+        if name.lower() in names
+    }
+    for region in sorted(regions):
+        yield NextStep(urgency=Urgency.REFUSALS, matter=root_perhaps_renewed(region), cure="")
+
+
+def _unread(fleet: Fleet) -> Iterator[NextStep]:
+    for text in fleet.problems:
+        if text.startswith("state in "):
+            yield NextStep(urgency=Urgency.WARNING, matter=sentence(text), cure=STATE)
+        else:
+            yield NextStep(urgency=Urgency.NOTE, matter=sentence(text), cure="Trust is not affected.")
+
+
+def _handshakes(decisions: Decisions) -> Iterator[NextStep]:
+    for row in decisions.handshakes:
+        matter = f"{counted(row.number, 'TLS handshake', 'TLS handshakes')} refused: {row.reason}"
+        yield NextStep(urgency=Urgency.REFUSALS, matter=matter, cure=HANDSHAKE_FIX)
+
+
+def _problems(found: Combined) -> Iterator[NextStep]:
+    status = found.status
     of_apis = {api.error for api in status.apis if api.error}
     of_crls = {one.error for one in status.lists if one.error}
     for problem in status.problems:
@@ -130,10 +176,13 @@ def _problems(status: Status) -> Iterator[NextStep]:
             cure = LIST
         else:
             cure = FILE
-        yield NextStep(urgency=Urgency.PROBLEM, matter=sentence(problem), cure=cure)
+        yield NextStep(urgency=Urgency.PROBLEM, matter=sentence(found.matter(problem)), cure=cure)
+    if status.life in {TrustState.MISSING, TrustState.EXPIRED} and not status.problems and not status.regions:
+        yield NextStep(urgency=Urgency.PROBLEM, matter=headline(found), cure=UNAVAILABLE)
     for region in status.regions:
         if not region.available:
-            matter = sentence(f"no caller of {region.name} can be accepted now")
+            who = f" ({found.who[region.name]})" if region.name in found.who else ""
+            matter = sentence(f"no caller of {region.name} can be accepted now{who}")
             yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=UNAVAILABLE)
 
 
@@ -143,14 +192,16 @@ def _soon(status: Status) -> Iterator[NextStep]:
             yield NextStep(urgency=Urgency.SOON, matter=sentence(ending.text), cure="")
 
 
-def _warnings(status: Status) -> Iterator[NextStep]:
-    for warning in status.warnings:
+def _warnings(found: Combined) -> Iterator[NextStep]:
+    for warning in found.status.warnings:
         cure = STATE if warning.startswith("state in ") else LEFT_OUT
-        yield NextStep(urgency=Urgency.WARNING, matter=sentence(warning), cure=cure)
+        yield NextStep(urgency=Urgency.WARNING, matter=sentence(found.matter(warning)), cure=cure)
 
 
 def _mode(status: Status, decisions: Decisions) -> Iterator[NextStep]:
-    if status.mode != Mode.REPORT or status.life is TrustState.MISSING:  # until everything is loaded, calls are refused
+    if (
+        Mode.REPORT not in status.mode or status.life is TrustState.MISSING
+    ):  # until everything is loaded, calls are refused
         return
     if decisions.scope is Extent.NOTHING:
         cure = "See the metrics or the log of the application: this process does not know what would have been refused."
@@ -166,41 +217,21 @@ def _mode(status: Status, decisions: Decisions) -> Iterator[NextStep]:
 def _refusals(row: Refusals) -> NextStep:
     parts = []
     if row.refused:
-        parts.append(f"{counted(row.refused, 'call')} refused")
+        parts.append(f"{counted(row.refused, 'call', 'calls')} refused")
     if row.would_be_refused:
-        parts.append(f"{counted(row.would_be_refused, 'call')} would have been refused")
+        parts.append(f"{counted(row.would_be_refused, 'call', 'calls')} would have been refused")
     return NextStep(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(parts)}", cure=ADVICE[row.reason].fix)
 
 
-def decisions_of(counts: Counts) -> Decisions:
-    """Return the numbers that an operator looks at."""
-    accepted, refused, reported = 0, Counter[Reason](), Counter[Reason]()
-    for decided, number in counts.numbers.items():
-        if decided.reason == ACCEPTED:
-            accepted += number
-            continue
-        reason = Reason(decided.reason)
-        is_let_through = decided.mode == Mode.REPORT and reason not in NEVER_LET_THROUGH
-        (reported if is_let_through else refused)[reason] += number
-    rows = [
-        Refusals(reason=reason, refused=refused[reason], would_be_refused=reported[reason])
-        for reason in Reason
-        if refused[reason] or reported[reason]
-    ]
-    return Decisions(
-        scope=counts.scope,
-        since=counts.since,
-        written_at=counts.written_at,
-        processes=counts.processes,
-        accepted=accepted,
-        refused=refused.total(),
-        would_be_refused=reported.total(),
-        by_reason=tuple(sorted(rows, key=lambda row: -row.total)),
-    )
-
-
-def headline(status: Status) -> str:
+def headline(found: Combined) -> str:
     """Return what the state of trust means to callers."""
+    if not found.is_known:
+        return "No running process reports, so it is not known how calls are judged."
+    who = found.who.get(str(found.status.life))
+    return f"{who}. {_headline(found.status)}" if who else _headline(found.status)
+
+
+def _headline(status: Status) -> str:
     match status.life:
         case TrustState.MISSING:
             return "No trust is loaded yet: every call to a protected path is refused."

@@ -13,9 +13,11 @@ from mtls_middleware import regions
 from mtls_middleware._core.trust import Anchor, Pin
 from mtls_middleware.display import displayed, sentence
 from mtls_middleware.observing.expiry import ExpiryKind
-from mtls_middleware.observing.shared_counts import Counts
+from mtls_middleware.observing.reporting import Fleet, Liveness, ReportedWorker
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
-from mtls_middleware.status_page.steps import SOON_DAYS, Decisions, NextStep, decisions_of, headline, steps_of
+from mtls_middleware.status_page.decisions import Decisions, decisions_of
+from mtls_middleware.status_page.steps import SOON_DAYS, NextStep, headline, steps_of
+from mtls_middleware.status_page.workers import combined
 
 
 class Phase(StrEnum):
@@ -81,39 +83,85 @@ class ShownExpiry:
     renews_itself: bool
 
 
+class Verdict(StrEnum):
+    """The conclusion of a view."""
+
+    GOOD = "good"
+    ATTENTION = "needs attention"
+    UNKNOWN = "cannot tell"
+
+    @property
+    def exit_status(self) -> int:
+        """Return what a command ends with."""
+        return (Verdict.GOOD, Verdict.ATTENTION, Verdict.UNKNOWN).index(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownWorker:
+    """A process.
+
+    Attributes:
+        name: its number and host; empty where it said nothing yet.
+        application: its program, and what it serves.
+        software: version of this package there.
+        started_at: UTC.
+        liveness: what is known of it now.
+        reported_at: when it reported last, UTC.
+        life: of its trust, as it said.
+        trust: fingerprint of the content of its trust.
+        built_at: when that came into force, UTC.
+        last_refresh: when it last read trust, UTC.
+    """
+
+    name: str
+    application: str
+    software: str
+    started_at: datetime | None
+    liveness: Liveness
+    reported_at: datetime | None
+    life: TrustState | None
+    trust: str
+    built_at: datetime | None
+    last_refresh: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """All that the page shows of one moment.
 
     Attributes:
         at: this moment, UTC.
-        life: of trust as a whole.
+        verdict: whether something needs attention.
+        service: what runs, such as ``gunicorn main:app``.
+        hosts: where it runs.
+        life: of trust as a whole, the worst of all processes; None where none is known.
         headline: one sentence: what that means.
-        is_calm: nothing is to be done.
         mode: ``enforce`` or ``report``.
         source: where client certificates are read from.
-        trust_version: of the trust in force; 0 where there is none.
-        built_at: when it was put into force, UTC.
-        last_refresh: when trust was last read, successfully or not, UTC.
+        built_at: when trust changed last, UTC.
+        last_refresh: when trust was last read by all processes, successfully or not, UTC.
         steps: what to do next, the most urgent first.
+        workers: the processes, one by one.
         decisions: what was decided.
         endings: what ends, the first first.
         regions: one for each binding that is configured.
         lists: where CRLs come from.
         apis: the certificates API of each region.
-        software: version of this package.
+        software: version of this package here.
     """
 
     at: datetime
-    life: TrustState
+    verdict: Verdict
+    service: str
+    hosts: tuple[str, ...]
+    life: TrustState | None
     headline: str
-    is_calm: bool
     mode: str
     source: str
-    trust_version: int
     built_at: datetime | None
     last_refresh: datetime | None
     steps: tuple[NextStep, ...]
+    workers: tuple[ShownWorker, ...]
     decisions: Decisions
     endings: tuple[ShownExpiry, ...]
     regions: tuple[RegionView, ...]
@@ -121,28 +169,60 @@ class View:
     apis: tuple[APIStatus, ...]
     software: str
 
+    @property
+    def is_calm(self) -> bool:
+        """Return whether nothing is to be done."""
+        return self.verdict is Verdict.GOOD
 
-def view_of(status: Status, counts: Counts, now: datetime) -> View:
-    """Return what to show of a guard and of all that was counted."""
-    decisions = decisions_of(counts)
-    steps = steps_of(status, decisions, counts.problems)
+
+def view_of(own: Status, fleet: Fleet, now: datetime) -> View:
+    """Return what to show of all processes.
+
+    Args:
+        own: status of the guard of this process; where others run, only its roots and pins are shown.
+        fleet: all processes.
+        now: aware, UTC.
+    """
+    found = combined(own, fleet, now)
+    status, decisions = found.status, decisions_of(fleet, now)
+    steps = steps_of(found, fleet, decisions, now)
+    is_right = status.life is TrustState.FRESH and not any(step.is_urgent for step in steps)
+    known = fleet.alive or tuple(one.worker for one in fleet.workers if one.worker)
     return View(
         at=now,
-        life=status.life,
-        headline=headline(status),
-        is_calm=status.life is TrustState.FRESH and not any(step.is_urgent for step in steps),
+        verdict=Verdict.UNKNOWN if not found.is_known else Verdict.GOOD if is_right else Verdict.ATTENTION,
+        service=", ".join(sorted({displayed(worker.application) for worker in known})),
+        hosts=tuple(sorted({displayed(worker.host) for worker in known})),
+        life=status.life if found.is_known else None,
+        headline=headline(found),
         mode=status.mode,
         source=status.source,
-        trust_version=status.version,
         built_at=status.built_at,
         last_refresh=status.last_refresh,
         steps=steps,
+        workers=tuple(_worker(one) for one in fleet.workers),
         decisions=decisions,
         endings=tuple(sorted(_endings(status, now), key=lambda ending: ending.at)),
         regions=tuple(_region(region, now) for region in status.regions),
         lists=tuple(_list(one) for one in status.lists),
         apis=tuple(_api(one) for one in status.apis),
         software=mtls_middleware.__version__,
+    )
+
+
+def _worker(one: ReportedWorker) -> ShownWorker:
+    worker = one.worker
+    return ShownWorker(
+        name=displayed(f"{worker.pid} on {worker.host}") if worker else "",
+        application=displayed(worker.application) if worker else "",
+        software=displayed(worker.software) if worker else "",
+        started_at=worker.started_at if worker else None,
+        liveness=one.liveness,
+        reported_at=one.at,
+        life=worker.life if worker else None,
+        trust=displayed(worker.trust_fingerprint) if worker else "",
+        built_at=worker.built_at if worker else None,
+        last_refresh=worker.last_refresh if worker else None,
     )
 
 

@@ -1,6 +1,8 @@
 """The command ``status``: as text, as JSON, and what it hands to uvicorn; the served page is in tests/e2e."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,11 +19,12 @@ from typer.testing import CliRunner, Result
 from mtls_middleware import ConfigurationError, Guard, Settings
 from mtls_middleware._core.connection import Connection, Interface
 from mtls_middleware.cli.app import app
-from mtls_middleware.cli.status import NOT_FRESH, show
+from mtls_middleware.cli.status import show
 from mtls_middleware.cli.status_server import Address, page
 from mtls_middleware.status_page import StatusPage
 from mtls_middleware.status_page.view import view_of
 from mtls_middleware.testing import RegionalCA
+from tests.status_page import scenes
 
 CALL = Connection(
     interface=Interface.ASGI,
@@ -69,10 +72,13 @@ def run(environment: dict[str, str], *arguments: str) -> Result:
 def test_it_tells_what_the_workers_counted(environment: dict[str, str]) -> None:
     ended = run(environment)
 
-    assert ended.exit_code == 0
+    assert ended.exit_code == 1
     assert "Trust: fresh. Trust is up to date. Callers of us-east-1 can be accepted." in ended.stdout
+    assert "no call was accepted in the last 15 minutes, and 3 failed" in ended.stdout
     assert "0 accepted, 0 refused, 3 would have been refused" in ended.stdout
     assert "certificate_missing: 3 calls would have been refused" in ended.stdout
+    assert "a moment ago" in ended.stdout
+    assert f"{os.getpid()} on " in ended.stdout
     assert "the last root of us-east-1" in ended.stdout
 
 
@@ -80,20 +86,67 @@ def test_it_tells_what_the_workers_counted(environment: dict[str, str]) -> None:
 def test_json_is_what_the_page_gives(environment: dict[str, str]) -> None:
     told = json.loads(run(environment, "--json").stdout)
 
-    assert told["decisions"]["by_reason"] == [{"reason": "certificate_missing", "refused": 0, "would_be_refused": 3}]
+    (row,) = told["decisions"]["by_reason"]
+    assert (row["reason"], row["refused"], row["would_be_refused"]) == ("certificate_missing", 0, 3)
     assert told["decisions"]["processes"] == 1
+    assert (told["version"], told["verdict"], told["workers"][0]["liveness"]) == (2, "needs attention", "alive")
 
 
-def test_before_any_worker_wrote_it_says_so(environment: dict[str, str]) -> None:
-    assert "has written its counts yet" in run(environment).stdout
+def test_where_nobody_runs_it_cannot_tell(environment: dict[str, str]) -> None:
+    ended = run(environment)
+
+    assert ended.exit_code == 2
+    assert "No running process reports, so it is not known how calls are judged." in ended.stdout
+    assert "has written its counts yet" in ended.stdout
+    assert "Nothing." not in ended.stdout
 
 
-def test_without_a_state_folder_it_says_that_counts_are_not_known(environment: dict[str, str]) -> None:
+def test_without_a_state_folder_it_says_that_nothing_is_known(environment: dict[str, str]) -> None:
     ended = run({**environment, "MTLS_STATE": "off", "MTLS_MODE": "enforce"})
 
-    assert ended.exit_code == 0
+    assert ended.exit_code == 2
     assert "Not known here: MTLS_STATE is off" in ended.stdout
-    assert "Nothing." in ended.stdout
+    assert "processes share nothing" in ended.stdout
+    assert "Nothing." not in ended.stdout
+
+
+def test_a_running_process_that_accepts_is_good(environment: dict[str, str]) -> None:
+    with Guard.from_settings(Settings.from_env({**environment, "MTLS_MODE": "enforce"})) as guard:
+        guard.refresh()
+        ended = run(environment)
+
+    assert (ended.exit_code, "Nothing.\n" in ended.stdout) == (0, True)
+
+
+def test_what_a_worker_knows_is_told_and_not_what_the_command_knows(environment: dict[str, str]) -> None:
+    trust = Path(environment["MTLS_TRUST"])
+    good = trust.read_bytes()
+    with Guard.from_settings(Settings.from_env(environment)) as guard:
+        trust.write_text("broken")
+        guard.refresh()
+        trust.write_bytes(good)
+        ended = run(environment)
+        ready = run(environment, "--ready")
+
+    assert (ended.exit_code, ready.exit_code) == (1, 0)
+    assert "Trust: stale." in ended.stdout
+    assert "- problem: MTLS_TRUST" in ended.stdout
+
+
+def test_a_process_without_trust_is_not_ready(environment: dict[str, str]) -> None:
+    Path(environment["MTLS_TRUST"]).write_text("broken")
+    guard = Guard.from_settings(Settings.from_env(environment))
+    with pytest.raises(ConfigurationError):
+        guard.start()
+    guard.refresh()
+    ended, ready = run(environment), run(environment, "--ready")
+    guard.close()
+    alone = run(environment, "--ready")
+
+    assert (ended.exit_code, ready.exit_code, alone.exit_code) == (1, 1, 2)
+    assert "Trust: missing" in ended.stdout
+    assert f"not ready: trust is missing in process {os.getpid()}" in ready.stdout
+    assert "not ready: no running process reports here" in alone.stdout
 
 
 def test_trust_that_cannot_be_loaded_is_told_with_its_problem(environment: dict[str, str]) -> None:
@@ -101,10 +154,20 @@ def test_trust_that_cannot_be_loaded_is_told_with_its_problem(environment: dict[
 
     ended = run(environment)
 
-    assert ended.exit_code == NOT_FRESH
-    assert "Trust: missing" in ended.stdout
+    assert ended.exit_code == 2
     assert "- problem: MTLS_TRUST" in ended.stdout
     assert "no trust" in ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lines", [0, 1])
+def test_who_reads_only_its_beginning_gets_its_exit_status(environment: dict[str, str], lines: int) -> None:
+    with Guard.from_settings(Settings.from_env({**environment, "MTLS_MODE": "enforce"})) as guard:
+        guard.refresh()
+        command = f"set -o pipefail; {sys.executable} -u -m mtls_middleware status | head -{lines}"
+        ended = subprocess.run(["bash", "-c", command], env={**os.environ, **environment}, check=False, timeout=100)
+
+    assert ended.returncode == 0
 
 
 def test_wrong_settings_end_it(environment: dict[str, str]) -> None:
@@ -118,11 +181,12 @@ def test_on_a_terminal_it_is_coloured_and_a_hostile_name_stays_text(tmp_path: Pa
         Settings(regions="us-east-1", trust=RegionalCA("us-east-1", valid=timedelta(days=9)).write(tmp_path))
     )
     guard.load()
-    status, counts = guard.status(), guard.counts()
+    status = guard.status()
     object.__setattr__(status, "warnings", ("[bold]x[/bold]\x1b[31m",))
     output = StringIO()
 
-    show(view_of(status, counts, datetime.now(UTC)), Console(file=output, force_terminal=True, width=80))
+    fleet = scenes.counted({}, scenes.worker(status), since=datetime.now(UTC))
+    show(view_of(status, fleet, datetime.now(UTC)), Console(file=output, force_terminal=True, width=80))
 
     assert "[bold]x[/bold]\\x1b[31m" in output.getvalue()
     assert "\x1b[1;33m- ends soon" in output.getvalue()
@@ -180,7 +244,8 @@ def test_it_serves_while_trust_cannot_be_loaded(environment: dict[str, str], sta
     run(environment, "--listen", "127.0.0.1:9443")
 
     told = TestClient(started[0]["application"], base_url="http://127.0.0.1").get("/status.json").json()
-    assert (told["life"], told["steps"][0]["urgency"]) == ("missing", "problem")
+    assert (told["life"], told["steps"][0]["urgency"]) == (None, "problem")
+    assert any("MTLS_TRUST" in step["matter"] for step in told["steps"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import json
 import os
 import ssl
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from cryptography import x509
 
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware.guard import Guard
+from mtls_middleware.settings import Settings
 from mtls_middleware.testing import RegionalCA
-from tests.cli.trusting import Region, problem
+from tests.cli.trusting import Region, only, problem
 
 NOW = datetime.now(UTC)
 
@@ -23,12 +26,41 @@ def region(tmp_path: Path) -> Region:
     return Region(tmp_path)
 
 
-def test_what_is_in_force_is_shown(region: Region) -> None:
-    region.revoke(region.ca.client())
+@contextmanager
+def running(region: Region) -> Iterator[Guard]:
+    """Let a process run that has this trust, and reports it."""
+    region.environ["MTLS_STATE"] = str(region.folder / "state")
+    with only(region.environ), Guard.from_settings(Settings.from_env()) as guard:
+        guard.refresh()
+        yield guard
+
+
+def test_without_a_running_process_it_cannot_tell(region: Region) -> None:
     ended = region.run("trust", "show")
 
+    assert ended.exit_code == 2
+    assert "no running process reports here; the files and the state folder give: fresh" in ended.stdout
+
+
+def test_a_process_that_has_other_trust_is_told_of(region: Region) -> None:
+    path = Path(region.environ["MTLS_TRUST"])
+    with running(region):
+        region.ca.renewed().write(path)
+        ended = region.run("trust", "show")
+        shown = json.loads(region.run("trust", "show", "--json").stdout)
+
+    assert ended.exit_code == 1
+    assert "is not what the running processes trust" in ended.stdout
+    assert (shown["processes"]["running"], len(shown["processes"]["others"])) == (1, 1)
+
+
+def test_what_is_in_force_is_shown(region: Region) -> None:
+    region.revoke(region.ca.client())
+    with running(region):
+        ended = region.run("trust", "show")
+
     assert ended.exit_code == 0
-    assert ended.stdout.startswith("fresh: trust is in force\n\nus-east-1 (genesys)\n")
+    assert ended.stdout.startswith("fresh: trust is in force\nin 1 running process\n\nus-east-1 (genesys)\n")
     for shown in (
         "dataactions.prod.us-east-1",
         "CN=Genesys Cloud us-east-1 Root CA",
@@ -48,7 +80,9 @@ def test_scripts_get_the_same(region: Region) -> None:
 
 
 def test_callers_that_cannot_be_accepted_are_told_by_the_exit_status(region: Region) -> None:
-    ended = region.run("trust", "show", MTLS_REVOCATION="require")
+    region.environ["MTLS_REVOCATION"] = "require"
+    with running(region):
+        ended = region.run("trust", "show")
 
     assert ended.exit_code == 1
     assert "us-east-1 (genesys): its callers cannot be accepted now" in ended.stdout

@@ -25,13 +25,13 @@ from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.guard import utc_now
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.shared_counts import Counts, Extent
 from mtls_middleware.status_page import document
 from mtls_middleware.status_page.view import view_of
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, free_port
+from tests.status_page.scenes import counted, worker
 
 pytestmark = pytest.mark.e2e
 
@@ -152,6 +152,7 @@ def test_counts_survive_a_restart_of_the_workers(
     assert len(list((tmp_path / "state").glob("*/tally/*"))) <= 2
 
 
+@pytest.mark.usefixtures("called")
 def test_it_notices_trust_that_breaks(page: Page, environment: dict[str, str]) -> None:
     folder = Path(environment["MTLS_TRUST"].partition(",")[0])
     (folder / "US-East-1.pem").write_text("broken")
@@ -280,7 +281,8 @@ def test_no_long_name_makes_it_wider(tmp_path: Path) -> None:
     guard = Guard.silent(settings)
     guard.load()
     numbers = {Decided(reason, "none", "none", mode, cached=False): 10**9 for reason in Reason for mode in Mode}
-    view = view_of(guard.status(), Counts(numbers=numbers, scope=Extent.MACHINE, since=utc_now()), utc_now())
+    fleet = counted(numbers, worker(guard.status(), host="h" * 255, application="a" * 256), since=utc_now())
+    view = view_of(guard.status(), fleet, utc_now())
 
     assert needed_width(document.html(view, reloads=False, here=""), PHONE, tmp_path) == PHONE
 

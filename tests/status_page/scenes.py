@@ -1,6 +1,7 @@
 """Guards in every state that the page has words for, and what their page says."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,7 +9,10 @@ from typing import Any
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.shared_counts import Counts, Extent
+from mtls_middleware.observing.history import History
+from mtls_middleware.observing.reporting import Extent, Fleet, Liveness, ReportedWorker
+from mtls_middleware.observing.status import Status
+from mtls_middleware.observing.worker import Worker
 from mtls_middleware.status_page.document import html
 from mtls_middleware.status_page.view import View, view_of
 from mtls_middleware.testing import RegionalCA
@@ -47,12 +51,41 @@ def loaded(folder: Path, clock: Clock | None = None, *, root: RegionalCA | None 
     return guard
 
 
-def counted(numbers: Mapping[Decided, int] | None = None, *, scope: Extent = Extent.MACHINE, **more: Any) -> Counts:
-    return Counts(numbers=numbers or {}, scope=scope, **more)
+def worker(status: Status, **changes: Any) -> Worker:
+    """Return a process with this status."""
+    return replace(Worker.of(status, ("root of us-east-1: ab",)), **changes)
 
 
-def view(guard: Guard, counts: Counts | None = None, now: datetime = NOW) -> View:
-    return view_of(guard.status(), counts or counted(since=NOW, written_at=NOW, processes=1), now)
+def reported(one: Worker | None, liveness: Liveness = Liveness.ALIVE, at: datetime | None = NOW) -> ReportedWorker:
+    return ReportedWorker(worker=one, at=at, liveness=liveness)
+
+
+def counted(
+    numbers: Mapping[Decided, int] | None = None,
+    *workers: Worker,
+    scope: Extent = Extent.MACHINE,
+    written_at: datetime | None = NOW,
+    **history: Any,
+) -> Fleet:
+    """Return running processes, and what they counted."""
+    return Fleet(
+        scope=scope,
+        workers=tuple(map(reported, workers)),
+        history=History(decisions=numbers or {}, **history),
+        written_at=written_at,
+    )
+
+
+def with_worker(status: Status, fleet: Fleet) -> Fleet:
+    """Return a fleet with one running process, unless it has any, or none is known."""
+    if fleet.workers or fleet.scope is Extent.NOTHING:
+        return fleet
+    return replace(fleet, workers=(reported(worker(status)),))
+
+
+def view(guard: Guard, fleet: Fleet | None = None, now: datetime = NOW) -> View:
+    status = guard.status()
+    return view_of(status, with_worker(status, fleet or counted(since=NOW)), now)
 
 
 def rendered(seen: View, *, reloads: bool = False, here: str = "") -> str:

@@ -10,15 +10,15 @@ from starlette.testclient import TestClient
 from typer.main import get_group
 
 from mtls_middleware import Guard, MTLSMiddleware, Settings
+from mtls_middleware._io.board import SLOTS
 from mtls_middleware._io.folder import KEPT_FOR
 from mtls_middleware.cli.app import app as command_line
-from mtls_middleware.cli.ending import WRONG
-from mtls_middleware.cli.status import NOT_FRESH
 from mtls_middleware.observing.counting import DecisionSeries
-from mtls_middleware.observing.shared_counts import SHARE_SECONDS, SLOTS
+from mtls_middleware.observing.reporting import ALIVE, ALIVE_SECONDS, MAX_REPORT_BYTES, PUBLISH_SECONDS
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page.document import REFRESH_SECONDS
-from mtls_middleware.status_page.steps import SOON_DAYS, steps_of
+from mtls_middleware.status_page.steps import OWN_FAULTS, RECENT_MINUTES, SOON_DAYS
+from mtls_middleware.status_page.view import Verdict
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
 from tests.claims import runs_through
 from tests.status_page.scenes import ACCEPTED, counted, document, loaded, view
@@ -71,14 +71,17 @@ def test_the_application_in_status_md_runs(tmp_path: Path, monkeypatch: pytest.M
 def test_the_numbers_in_status_md_are_those_of_the_code() -> None:
     text = one_line(STATUS)
 
-    assert f"every {SHARE_SECONDS:.0f} seconds if they changed" in text
-    assert f"in its last {SHARE_SECONDS:.0f} seconds" in text
+    assert f"counts every {PUBLISH_SECONDS:.0f} seconds if they changed, and every {ALIVE_SECONDS:.0f} seconds" in text
+    assert f"in its last {PUBLISH_SECONDS:.0f} seconds" in text
+    assert timedelta(minutes=2) == ALIVE
+    assert f"at most {MAX_REPORT_BYTES // 1024} kB" in text
+    assert f"in the last {RECENT_MINUTES} minutes for `{OWN_FAULTS[0]}`, `{OWN_FAULTS[1]}` or `{OWN_FAULTS[2]}`" in text
     assert timedelta(days=90) == KEPT_FOR
     assert "not changed for 90 days are removed" in text
-    assert f"At most {SLOTS} processes" in text
+    assert f"At most {len(SLOTS)} processes" in text
     assert f"each expiry within {SOON_DAYS} days" in text
     assert f"again every {REFRESH_SECONDS} seconds" in text
-    assert f"0 if trust is fresh, {NOT_FRESH} if it is missing, stale or expired, and {WRONG} if a setting" in text
+    assert [verdict.exit_status for verdict in Verdict] == [0, 1, 2]
 
 
 def test_each_life_is_documented() -> None:
@@ -112,7 +115,7 @@ def test_report_mode_lets_nobody_through_before_trust_is_loaded(tmp_path: Path) 
 
 def test_what_the_page_says_when_it_is_time_is_what_rollout_md_says(tmp_path: Path) -> None:
     seen = view(loaded(tmp_path, mode="report"), counted({ACCEPTED: 1}))
-    (step,) = steps_of(loaded(tmp_path, mode="report").status(), seen.decisions)
+    (step,) = seen.steps
 
     assert "No call would have been refused so far" in ROLLOUT
     assert step.cure.startswith("No call would have been refused so far")

@@ -10,10 +10,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from mtls_middleware.observing.shared_counts import Extent
+from mtls_middleware.observing.history import Minute, Refusal
+from mtls_middleware.observing.reporting import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
-from mtls_middleware.status_page.document import html, policy, style
-from mtls_middleware.status_page.view import View
+from mtls_middleware.status_page.document import RUNBOOK, html, policy, style
+from mtls_middleware.status_page.view import View, view_of
 from tests.status_page.scenes import (
     ACCEPTED,
     HOSTILE,
@@ -28,6 +29,7 @@ from tests.status_page.scenes import (
     loaded,
     rendered,
     view,
+    worker,
 )
 
 LIST = CRLStatus(
@@ -55,7 +57,7 @@ def full(tmp_path: Path) -> View:
     """Return a view with something in each section."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTILE)])
     guard = loaded(tmp_path, root=ca(subject=subject, valid=timedelta(days=50)), mode="report")
-    seen = view(guard, counted({MISSING: 1_234, STRANGER: 5, ACCEPTED: 9}, since=NOW, written_at=NOW, processes=2))
+    seen = view(guard, counted({MISSING: 1_234, STRANGER: 5, ACCEPTED: 9}, since=NOW))
     return replace(seen, lists=(LIST, NO_LIST), apis=(API, NO_API))
 
 
@@ -84,7 +86,8 @@ def test_nothing_on_it_comes_from_elsewhere(full: View) -> None:
         if name in {"href", "src", "action", "data", "srcset", "style"} or name.startswith("on")
     ]
 
-    assert addresses == ["./?reload", "status.json"]
+    links = [f"{RUNBOOK}#{reason}" for reason in ("certificate_missing", "issuer_untrusted")]
+    assert addresses == [*links, "./?reload", "status.json"]
     assert "url(" not in style()
     assert "@import" not in style()
 
@@ -149,7 +152,7 @@ def test_each_state_is_told_in_words(full: View) -> None:
 
 @pytest.mark.parametrize("life", TrustState)
 def test_each_life_has_words(calm: View, life: TrustState) -> None:
-    page = document(replace(calm, life=life, trust_version=0, built_at=None, last_refresh=None, regions=(), endings=()))
+    page = document(replace(calm, life=life, built_at=None, last_refresh=None, regions=(), endings=()))
 
     assert f"Trust: {life}" in page.text
     assert "Nobody." in page.text
@@ -170,8 +173,51 @@ def test_what_ended_and_who_is_out_is_told(full: View) -> None:
 def test_a_calm_page_says_so(calm: View) -> None:
     text = document(calm).text
 
-    assert "Nothing. There are no problems, and nothing expires within 90 days. No call was refused." in text
+    assert "Nothing. There are no problems, nothing expires within 90 days, and no call was refused." in text
     assert "would have been refused" not in text
+
+
+REFUSAL = Refusal(
+    at=later(minutes=-3),
+    reason="issuer_untrusted",
+    detail="no root here signed it",
+    peer="203.0.113.9:4711",
+    fingerprint="ab" * 32,
+    subject="CN=caller",
+    issuer="CN=<b>other</b>",
+    names=("a.example",),
+)
+
+
+def test_the_service_its_calls_and_its_processes_are_shown(tmp_path: Path) -> None:
+    status = loaded(tmp_path).status()
+    start = int(NOW.timestamp()) // 60
+    fleet = counted(
+        {ACCEPTED: 40, STRANGER: 2},
+        worker(status, host="web-1", pid=41, application="gunicorn main:app"),
+        worker(status, host="web-1", pid=42, application="gunicorn main:app"),
+        since=NOW,
+        handshakes={"issuer_untrusted": 7},
+        last_by_reason={"accepted": later(minutes=-2), "issuer_untrusted": later(minutes=-3)},
+        last_refused=REFUSAL,
+        last_handshake=replace(REFUSAL, reason="tls_failed", subject="", fingerprint=""),
+        trend=(Minute(start - 3, 0, 2, 7), Minute(start - 2, 40, 0, 0)),
+    )
+    page = document(view_of(status, fleet, NOW))
+
+    for words in (
+        "mTLS status of gunicorn main:app on web-1",
+        "41 on web-1 alive",
+        "42 on web-1 alive",
+        "Last accepted2 minutes ago",
+        "Last refused3 minutes ago",
+        "peer 203.0.113.9:4711, CN=caller, issuer CN=<b>other</b>",
+        "tls_failed: no root here signed it",
+        "us-east-140",
+        "at most 40 a minute",
+    ):
+        assert words in page.text
+    assert len([one for one in page.all("rect") if one.attributes.get("width") == "8"]) == 2
 
 
 def test_both_kinds_of_refusals_have_a_column(full: View) -> None:

@@ -9,11 +9,13 @@ import pytest
 from mtls_middleware import Reason, Status
 from mtls_middleware.advice import ADVICE
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.shared_counts import Extent
+from mtls_middleware.observing.reporting import Extent, Fleet
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
-from mtls_middleware.status_page import steps
-from mtls_middleware.status_page.steps import NextStep, Urgency, decisions_of, steps_of
-from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded
+from mtls_middleware.status_page import steps as texts
+from mtls_middleware.status_page.decisions import decisions_of
+from mtls_middleware.status_page.steps import NextStep, Urgency, steps_of
+from mtls_middleware.status_page.workers import combined
+from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded, with_worker
 
 
 @pytest.fixture
@@ -24,7 +26,12 @@ def status(tmp_path: Path) -> Status:
 def told(
     status: Status, numbers: dict[Decided, int] | None = None, scope: Extent = Extent.MACHINE
 ) -> tuple[NextStep, ...]:
-    return steps_of(status, decisions_of(counted(numbers, scope=scope)))
+    return steps(status, counted(numbers, scope=scope))
+
+
+def steps(status: Status, fleet: Fleet) -> tuple[NextStep, ...]:
+    fleet = with_worker(status, fleet)
+    return steps_of(combined(status, fleet, NOW), fleet, decisions_of(fleet, NOW), NOW)
 
 
 def test_nothing_is_to_be_done_where_nothing_is_wrong(status: Status) -> None:
@@ -60,9 +67,9 @@ LIST_STATUS = CRLStatus(
 @pytest.mark.parametrize(
     ("problem", "cure"),
     [
-        ("the API is silent", steps.API),
-        ("CRL http://crl.example: is no list", steps.LIST),
-        ("MTLS_TRUST a.pem: is broken", steps.FILE),
+        ("the API is silent", texts.API),
+        ("CRL http://crl.example: is no list", texts.LIST),
+        ("MTLS_TRUST a.pem: is broken", texts.FILE),
     ],
     ids=["API", "list", "file"],
 )
@@ -74,7 +81,7 @@ def test_each_problem_has_the_cure_of_its_source(status: Status, problem: str, c
 
 @pytest.mark.parametrize(
     ("warning", "cure"),
-    [("state in /var/x cannot be written: No space left", steps.STATE), ("a.txt: it is ignored", steps.LEFT_OUT)],
+    [("state in /var/x cannot be written: No space left", texts.STATE), ("a.txt: it is ignored", texts.LEFT_OUT)],
     ids=["state", "file"],
 )
 def test_each_warning_has_a_cure(status: Status, warning: str, cure: str) -> None:
@@ -98,7 +105,7 @@ def test_a_region_without_callers_is_a_problem(status: Status) -> None:
 
 
 def test_counts_that_cannot_be_read_are_told(status: Status) -> None:
-    (step,) = steps_of(status, decisions_of(counted()), ["counts are damaged"])
+    (step,) = steps(status, replace(counted(), problems=("counts are damaged",)))
 
     assert (step.urgency, step.matter) == (Urgency.NOTE, "counts are damaged")
 
@@ -116,14 +123,16 @@ def test_counts_that_cannot_be_read_are_told(status: Status) -> None:
 def test_report_mode_says_when_to_enforce(
     status: Status, numbers: dict[Decided, int], scope: Extent, words: str
 ) -> None:
-    step = told(replace(status, mode="report"), numbers, scope)[0]
+    step = told(replace(status, mode="report"), numbers, scope)[-1 if scope is Extent.NOTHING else 0]
 
     assert step.urgency is Urgency.NOTE
     assert words in step.cure
 
 
 def test_before_trust_is_loaded_report_mode_is_not_spoken_of(status: Status) -> None:
-    assert told(replace(status, mode="report", life=TrustState.MISSING)) == ()
+    urgencies = [step.urgency for step in told(replace(status, mode="report", life=TrustState.MISSING, regions=()))]
+
+    assert urgencies == [Urgency.PROBLEM]
 
 
 def test_the_most_urgent_comes_first(status: Status) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware.errors import TrustError
-from mtls_middleware.observing.shared_counts import Extent
+from mtls_middleware.observing.reporting import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import as_json
 from mtls_middleware.status_page.view import Phase, view_of
@@ -93,7 +93,7 @@ def test_trust_that_was_never_loaded_is_missing(tmp_path: Path) -> None:
 
     seen = view(guard)
 
-    assert (seen.life, seen.trust_version, seen.regions) == (TrustState.MISSING, 0, ())
+    assert (seen.life, seen.built_at, seen.regions) == (TrustState.MISSING, None, ())
     assert seen.steps[0].urgency == "problem"
 
 
@@ -207,7 +207,9 @@ def test_the_json_holds_the_same(tmp_path: Path) -> None:
 
     assert told.keys() >= {"version", "at", "life", "headline", "mode", "steps", "decisions", "endings", "regions"}
     assert told["at"] == "2026-11-23T12:00:00+00:00"
-    assert told["decisions"]["by_reason"] == [{"reason": "certificate_missing", "refused": 0, "would_be_refused": 5}]
+    assert told["decisions"]["by_reason"] == [
+        {"reason": "certificate_missing", "refused": 0, "would_be_refused": 5, "last_at": None}
+    ]
     assert told["regions"][0]["anchors"][0]["phase"] == "valid"
 
 

@@ -1,4 +1,4 @@
-"""The command ``trust show``: the trust in force."""
+"""The command ``trust show``: the trust in force in the running processes."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,10 +11,15 @@ from mtls_middleware.cli.page import console_for, heading, line, print_json
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
+from mtls_middleware.observing.worker import fingerprint_of
 from mtls_middleware.settings import Settings
+from mtls_middleware.status_page.workers import Combined, combined, lost, process_count
 
 FAILED = 1
 """Exit status: something could not be refreshed, or callers of some region cannot be accepted now."""
+
+UNKNOWN = 2
+"""Exit status: no running process is known."""
 
 _STYLES = {
     TrustState.FRESH: "bold green",
@@ -34,19 +39,34 @@ SHORT = 16
 
 
 def run_show(*, as_json: bool, console: Console | None = None) -> int:
-    """Print the trust that files and state give, and return the exit status. Nobody is asked."""
+    """Print what the running processes trust, and return the exit status. Roots and pins are read here, as they do."""
     guard = Guard.silent(Settings.from_env())
     guard.load()
-    return _print(guard.status(), as_json=as_json, console=console)
-
-
-def _print(status: Status, *, as_json: bool, console: Console | None) -> int:
-    now = utc_now()
+    now, fleet = utc_now(), guard.fleet()
+    found = combined(guard.status(), fleet, now)
+    fingerprints = tuple(dict.fromkeys(one.trust_fingerprint for one in fleet.alive))
+    running = process_count(fleet.alive)
+    others = (*lost(fleet), *found.differences, *_unlike_here(fingerprints, fingerprint_of(guard.trust_lines())))
     if as_json:
-        print_json(facts(status, now))
+        processes = {
+            "running": process_count(fleet.alive),
+            "trust_fingerprints": list(fingerprints),
+            "others": list(others),
+        }
+        print_json(facts(found.status, now) | {"life": str(found.status.life), "processes": processes})
     else:
-        show(status, now, console_for(console))
-    return exit_status(status)
+        show(found, others, now, console_for(console), running=running)
+    if not found.is_known:
+        return UNKNOWN
+    return FAILED if others else exit_status(found.status)
+
+
+def _unlike_here(fingerprints: tuple[str, ...], here: str) -> Iterator[str]:
+    if fingerprints and here not in fingerprints:
+        yield (
+            "what the files and the state folder give here is not what the running processes trust: they have not read "
+            "it yet, or this command has another environment"
+        )
 
 
 def exit_status(status: Status) -> int:
@@ -55,16 +75,32 @@ def exit_status(status: Status) -> int:
     return 0 if is_right else FAILED
 
 
-def show(status: Status, now: datetime, console: Console) -> None:
-    """Print regions with what they are judged by, CRLs, certificates APIs, and upcoming expiries."""
-    show_life(status, console)
+def show(found: Combined, others: tuple[str, ...], now: datetime, console: Console, *, running: int) -> None:
+    """Print regions with what they are judged by, CRLs, certificates APIs, and what will expire.
+
+    Args:
+        found: all processes as one.
+        others: what is not as it should be with some of them.
+        now: aware, UTC.
+        console: where to.
+        running: number of processes.
+    """
+    status = found.status
+    if found.is_known:
+        show_life(status, console)
+        line(console, f"in {counted(running, 'running process', 'running processes')}")
+    else:
+        line(
+            console, f"no running process reports here; the files and the state folder give: {status.life}", "bold red"
+        )
     for region in status.regions:
         section(console, title_of(region), _lines_of_region(region, now), warns=not region.available)
     section(console, "CRLs", map(_list, status.lists))
     section(console, "certificates API", map(_api, status.apis))
     section(console, "upcoming expiries", (ending.text for ending in status.coming))
-    section(console, "warnings", status.warnings, warns=True)
-    section(console, "problems", status.problems, warns=True)
+    section(console, "processes", others, warns=True)
+    section(console, "warnings", tuple(map(found.matter, status.warnings)), warns=True)
+    section(console, "problems", tuple(map(found.matter, status.problems)), warns=True)
 
 
 def show_life(status: Status, console: Console) -> None:

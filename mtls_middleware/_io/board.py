@@ -1,0 +1,128 @@
+"""Where the processes of one deployment publish reports of themselves, and read those of all others.
+
+A board keeps bytes, and vouches for none of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from shutil import disk_usage
+from typing import Protocol
+from weakref import finalize
+
+from mtls_middleware._io.files import InputError
+from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
+from mtls_middleware._io.folder_lock import FolderLock, Taken, locked_since
+from mtls_middleware._io.store import Kind
+from mtls_middleware.display import displayed
+
+SLOTS = tuple(f"process-{number:02}" for number in range(MAX_ENTRIES))
+"""Of a folder: processes, or guards in them, that can publish at one time."""
+
+FULL_BYTES = 64 * 1024
+"""Free bytes below which a folder counts as full: no report fits in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A report as it lies on the board.
+
+    Attributes:
+        content: what was published last; None where a process that runs has published nothing yet.
+        at: when, UTC; None where nothing was.
+        is_running: whether its process is known to run; None where only the age of the report can tell.
+        running_since: when that process took the slot, UTC; None where that is not known.
+    """
+
+    content: bytes | None
+    at: datetime | None
+    is_running: bool | None = None
+    running_since: datetime | None = None
+
+
+class Board(Protocol):
+    """A board of reports, one for each process. It raises nothing: see `problems`. One thread at a time."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return one sentence for each thing that could not be read or written."""
+
+    def join(self) -> bytes | None:
+        """Take a slot, and return what an earlier process left there, to be continued; None where there is no slot."""
+
+    def publish(self, content: bytes, at: datetime) -> bool:
+        """Publish a report in place of the last one, and return whether it could be; `join` comes first."""
+
+    def leave(self) -> None:
+        """Give the slot back. What was published stays, and counts for the next one."""
+
+    def reports(self) -> Iterator[Posted]:
+        """Return the report of each slot."""
+
+
+class FolderBoard:
+    """A board in a folder, for the processes of a machine. A lock for each of them ends with it, however it ends."""
+
+    def __init__(self, store: FolderStore) -> None:
+        """Prepare; nothing is read or made before it is used."""
+        self._store = store
+        self._lock: FolderLock | None = None
+        self._slot = ""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what could not be read or written since the last time that somebody published."""
+        free = _free_bytes(self._store.root)
+        full = f"state in {displayed(str(self._store.root))} cannot be written: its disk is full"
+        return (*self._store.problems, *((full,) if free is not None and free < FULL_BYTES else ()))
+
+    def join(self) -> bytes | None:
+        """Take the first slot that no process has; who is refused asks again later."""
+        with self._store.refreshing() as is_mine:
+            if not is_mine:
+                return None
+            kept = {entry.key: entry.content for entry in self._store.entries(Kind.TALLY)}
+            for slot in SLOTS:
+                try:
+                    lock = self._store.lock(slot)
+                    taken = lock.take()
+                except (OSError, InputError):
+                    return None
+                if taken is Taken.OURS:
+                    self._lock, self._slot = lock, slot
+                    finalize(self, lock.release).atexit = False  # a guard that nobody closed, and nobody holds
+                    return kept.get(slot, b"")
+        return None
+
+    def publish(self, content: bytes, at: datetime) -> bool:
+        """Write a report beside the old one, and then in its place."""
+        self._store.forget_problems()
+        self._store.put(Kind.TALLY, self._slot, content, at)
+        return not self._store.problems
+
+    def leave(self) -> None:
+        """Give the slot to another process."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def reports(self) -> Iterator[Posted]:
+        """Return what lies in each slot, and whether its process runs."""
+        kept = {entry.key: entry for entry in self._store.entries(Kind.TALLY)}
+        for slot in SLOTS:
+            entry, since = kept.get(slot), locked_since(self._store.path_of_lock(slot))
+            if entry is not None or since is not None:
+                yield Posted(
+                    content=entry.content if entry else None,
+                    at=entry.at if entry else None,
+                    is_running=since is not None,
+                    running_since=since,
+                )
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return disk_usage(folder).free
+    except OSError:  # there is no such folder yet
+        return None
