@@ -1,14 +1,10 @@
-"""CRLs, well-formed but of unknown truth, and those of one moment, found by the key that signed them.
-
-A serial number on a CRL is found in constant time, and is cheap to keep.
-"""
+"""CRLs, well-formed but of unknown truth, and those of one moment, found by the key that signed them."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -16,18 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from mtls_middleware._core.certificate import UNREADABLE, crl_addresses
+from mtls_middleware._core.serials import SerialNumbers
 from mtls_middleware.members import require_members
 
 ISSUERS_KEPT = 256
 """Issuers beyond the known ones whose CRLs are kept; callers bring them, so there must be an end."""
 
 SignatureScheme = padding.PKCS1v15 | padding.PSS | ec.ECDSA
-
-PER_BUCKET = 8
-"""Numbers that share a bucket, on average: a look-up compares that many."""
-
-MAX_BYTES = 127
-"""Of one number; RFC 5280 §5.1.2.6 allows 20, and certificates with longer ones exist."""
 
 
 class Limit(StrEnum):
@@ -83,40 +74,6 @@ class CRLSignature:
         except (InvalidSignature, *UNREADABLE):
             return False
         return True
-
-
-class SerialNumbers:
-    """A set of serial numbers."""
-
-    __slots__ = ("_buckets", "_count")
-
-    def __init__(self, buckets: Iterable[bytes | bytearray], count: int) -> None:
-        self._buckets = tuple(bytes(bucket) for bucket in buckets)
-        self._count = count
-
-    @classmethod
-    def of(cls, *numbers: int) -> Self:
-        """Return a few numbers."""
-        collector = Collector(len(numbers))
-        for number in numbers:
-            collector.add(_encoded(number))
-        return cls(collector.buckets, collector.count)
-
-    def __contains__(self, number: int) -> bool:
-        """Return whether `number` is one of them."""
-        wanted = _encoded(number)
-        bucket = self._buckets[_place(wanted, len(self._buckets))]
-        at = 0
-        while at < len(bucket):
-            end = at + 1 + bucket[at]
-            if bucket[at + 1 : end] == wanted:
-                return True
-            at = end
-        return False
-
-    def __len__(self) -> int:
-        """Return how often `add` was called for it: a number that came twice counts twice."""
-        return self._count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +168,7 @@ class CRL:
         return self.addresses is None or not self.addresses.isdisjoint(crl_addresses(certificate))
 
     def is_signed_by(self, issuer: x509.Certificate) -> bool:
-        """Return whether this CA signed it, and may sign crls (RFC 5280 §6.3.3 f, g).
+        """Return whether this CA signed it, and may sign CRLs (RFC 5280 §6.3.3 f, g).
 
         Args:
             issuer: a believed CA; whether it is valid is not looked at.
@@ -240,7 +197,7 @@ class CRLSet:
     """
 
     def __init__(self, crls: Iterable[CRL] = (), issuers: Iterable[x509.Certificate] = ()) -> None:
-        """Index crls.
+        """Index CRLs.
 
         Args:
             crls: of any issuer, in any state, also several of one.
@@ -277,7 +234,7 @@ class CRLSet:
         return tuple(one for one in self.named(issuer.subject) if one.is_signed_by(issuer))
 
     def __len__(self) -> int:
-        """Return the number of crls."""
+        """Return the number of CRLs."""
         return len(self.crls)
 
 
@@ -295,38 +252,3 @@ def _subject_key_identifier(issuer: x509.Certificate) -> bytes | None:
         return issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except (x509.ExtensionNotFound, *UNREADABLE):
         return None
-
-
-class Collector:
-    """A collector of serial numbers. Each step costs the same, however many there are.
-
-    Attributes:
-        buckets: what `SerialNumbers` is made of.
-        count: numbers so far.
-    """
-
-    __slots__ = ("buckets", "count")
-
-    def __init__(self, expected: int) -> None:
-        self.buckets = [bytearray() for _ in range(expected // PER_BUCKET + 1)]
-        self.count = 0
-
-    def add(self, encoded: bytes) -> None:
-        """Take in one number.
-
-        Args:
-            encoded: two's complement, big-endian, as short as possible: the content of its DER.
-        """
-        bucket = self.buckets[_place(encoded, len(self.buckets))]
-        bucket.append(len(encoded))
-        bucket += encoded
-        self.count += 1
-
-
-def _place(encoded: bytes, buckets: int) -> int:
-    # CAs draw numbers at random (RFC 5280 §4.1.2.2 asks for unique ones), or count them: both spread evenly.
-    return int.from_bytes(encoded, "big") % buckets
-
-
-def _encoded(number: int) -> bytes:
-    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)

@@ -146,3 +146,22 @@ def _continue(asking: Asking, found: Mapping[str, object]) -> Mapping[str, Quest
         return asking.send(found)
     except StopIteration:
         return None
+
+
+def ask_in_rounds(steps: Iterable[Generator[str, bytes, None]], question: Callable[[str], Question]) -> Asking:
+    """Ask the next address of each of several ways in each round, until none has another; in their order."""
+    pending = [(step, next(step, None)) for step in steps]
+    while any(address is not None for _, address in pending):
+        asked = [(step, address) for step, address in pending if address is not None]
+        found = yield {address: question(address) for _, address in asked}
+        pending = [(step, _step(step, found[address])) for step, address in asked]
+
+
+def _step(step: Generator[str, bytes, None], found: object) -> str | None:
+    """Hand over what an address gave, and return the next one; None after the last."""
+    try:
+        if isinstance(found, bytes):
+            return step.send(found)
+        return step.throw(found if isinstance(found, InputError) else InputError(f"cannot be fetched: {found}"))
+    except StopIteration:
+        return None

@@ -14,7 +14,8 @@ from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust, Binding
 from mtls_middleware._io.store import Store
 from mtls_middleware._trust.asking import Asker, Asking, answer_rounds
-from mtls_middleware._trust.crl.revocations import CRLView, Revocations
+from mtls_middleware._trust.crl.revocations import Revocations
+from mtls_middleware._trust.crl.views import CRLView
 from mtls_middleware._trust.files.loading import (
     LoadedTrust,
     ReadFiles,

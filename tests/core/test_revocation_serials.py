@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls_middleware._core.crl import PER_BUCKET, SerialNumbers
+from mtls_middleware._core.serials import PER_BUCKET, SerialNumbers
 
 ANY = st.integers(min_value=-(2**160), max_value=2**160)
 

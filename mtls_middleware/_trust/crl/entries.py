@@ -7,7 +7,7 @@ from itertools import islice
 from cryptography import x509
 
 from mtls_middleware._core.certificate import UNREADABLE
-from mtls_middleware._core.crl import MAX_BYTES, Collector, SerialNumbers
+from mtls_middleware._core.serials import MAX_BYTES, Collector, SerialNumbers
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import Pause
 from mtls_middleware._trust.crl import der

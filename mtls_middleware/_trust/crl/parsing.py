@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from mtls_middleware._core.certificate import UNREADABLE
-from mtls_middleware._core.crl import CRL, CRLScope, CRLSignature, Limit, SerialNumbers
+from mtls_middleware._core.crl import CRL, CRLScope, CRLSignature, Limit
+from mtls_middleware._core.serials import SerialNumbers
 from mtls_middleware._core.signatures import HASHES
 from mtls_middleware._io.fetch import CRL_BYTES
 from mtls_middleware._io.files import InputError

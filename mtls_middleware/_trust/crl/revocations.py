@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -20,10 +19,9 @@ from mtls_middleware._io import files
 from mtls_middleware._io.fetch import CRL_SECONDS
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import NoStore, Store
-from mtls_middleware._trust.asking import Asking, Question
+from mtls_middleware._trust.asking import Asking, Question, ask_in_rounds
 from mtls_middleware._trust.crl.known import CRLStore, KnownCRLs, require_true
 from mtls_middleware._trust.crl.parsing import parse_crl
-from mtls_middleware._trust.crl.problems import is_covered, problem_of, shortcoming_of, warnings_of
 from mtls_middleware._trust.crl.sources import (
     CRLSource,
     Learned,
@@ -34,34 +32,16 @@ from mtls_middleware._trust.crl.sources import (
     read_file,
     require_begun,
 )
+from mtls_middleware._trust.crl.views import CRLView, is_covered, problem_of, shortcoming_of, warnings_of
 from mtls_middleware._trust.schedule import Draw, Schedule
 
 Trusts = Sequence[AuthorityTrust]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CRLView:
-    """One source of CRLs, and the last CRL from it.
-
-    Attributes:
-        origin: address or path.
-        held: the CRL; None where none came.
-        last_success: when it came last, UTC.
-        error: why the last attempt failed; empty where it did not.
-        is_learned: whether a certificate named the address, and not the operator.
-    """
-
-    origin: str
-    held: CRL | None
-    last_success: datetime | None
-    error: str
-    is_learned: bool
-
-
 class Revocations:
     """All CRLs: where they come from, which are due, and which are held.
 
-    `learn`, `due`, `views` and `problems` may be called from any thread; the others from one at a time, aside.
+    `learn`, `due`, `views` and `problems` are for any thread; the others for one at a time, in the background.
     """
 
     def __init__(
@@ -101,15 +81,11 @@ class Revocations:
     # --- on the threads of requests -------------------------------------------------------------------------------
 
     def learn(self, verified: Sequence[x509.Certificate]) -> None:
-        """Take note of the addresses in a chain that passed everything but revocation.
-
-        Args:
-            verified: leaf first, anchor last; of an acceptance or of ``revocation_unknown``.
-        """
+        """Take note of the addresses in a chain that passed everything but revocation: leaf first, anchor last."""
         if len(verified) > 1 and self._learned.learn(tuple(verified)):
             self._wake()
 
-    # --- aside, one at a time -------------------------------------------------------------------------------------
+    # --- in the background, one at a time -----------------------------------------------------------------------
 
     def recall(self, trusts: Trusts, now: datetime) -> None:
         """Take in what needs no network: the operator's files, and what is kept of earlier processes and of others."""
@@ -121,13 +97,7 @@ class Revocations:
         self._warn(now)
 
     def ask_configured(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
-        """Ask the operator's origins that are due. What fails keeps the last good CRL; see `problems`.
-
-        Args:
-            trusts: of this moment: they say which CAs are known.
-            now: aware, UTC.
-            force: also what is not due.
-        """
+        """Ask the operator's origins that are due, or all with `force`. What fails keeps the last good CRL."""
         self._prepare(trusts, now)
         seen, self._files = self._files, self.files_view()
         changed = seen != self._files
@@ -142,13 +112,7 @@ class Revocations:
         )
 
     def ask_learned(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
-        """Ask the addresses that are due and that no CRL of the operator's makes needless; after `ask_configured`.
-
-        Args:
-            trusts: as for `ask_configured`.
-            now: aware, UTC.
-            force: also what is not due.
-        """
+        """Ask the addresses that are due and that no CRL of the operator's makes needless; after `ask_configured`."""
         self._know(trusts)
         self._sources = dict(self._planned(now))
         configured = [source for source in self._sources.values() if source.learned is None]
@@ -166,13 +130,7 @@ class Revocations:
         self._warn(now)
 
     def learn_unverified(self, ders: Sequence[bytes], trusts: Trusts, now: datetime) -> bool:
-        """Judge a chain as if it came with a call, learn from it if it passes, and return whether it did.
-
-        Args:
-            ders: leaf first.
-            trusts: of this moment.
-            now: aware, UTC.
-        """
+        """Judge a chain, leaf first, as if it came with a call, and learn from it; return whether it passed."""
         try:
             presented = parse_chain(ders)
         except RejectionError:
@@ -225,17 +183,7 @@ class Revocations:
     @property
     def views(self) -> tuple[CRLView, ...]:
         """Describe each origin that is asked."""
-        return tuple(
-            CRLView(
-                origin=source.origin,
-                held=source.held,
-                last_success=source.last_success,
-                error=source.error,
-                is_learned=source.learned is not None,
-            )
-            for source in self._sources.copy().values()
-            if not source.idle
-        )
+        return tuple(map(CRLView.of, (source for source in self._sources.copy().values() if not source.idle)))
 
     # --- the steps of a refresh -----------------------------------------------------------------------------------
 
@@ -316,11 +264,10 @@ class Revocations:
 
     def _ask(self, sources: Iterable[CRLSource], now: datetime) -> Asking:
         """Ask the next address of each source in each round; results are taken in the order of the sources."""
-        steps = [(step, next(step, None)) for step in (self._steps(source, now) for source in sources)]
-        while any(origin is not None for _, origin in steps):
-            asked = [(step, origin) for step, origin in steps if origin is not None]
-            found = yield {origin: Question(partial(self._fetch, origin), CRL_SECONDS) for _, origin in asked}
-            steps = [(step, _continue(step, found[origin])) for step, origin in asked]
+        return ask_in_rounds(
+            (self._steps(source, now) for source in sources),
+            lambda origin: Question(partial(self._fetch, origin), CRL_SECONDS),
+        )
 
     def _steps(self, source: CRLSource, now: datetime) -> Generator[str, bytes, None]:
         """Ask for one address after the other, and be sent its content, until a fresh CRL comes."""
@@ -350,13 +297,3 @@ class Revocations:
         """Return what a CRL has to pass before its entries are read; only the operator's may be a later CA's."""
         may_wait = source is None or source.learned is None
         return partial(require_true, issuers=self._issuers, may_wait=may_wait)
-
-
-def _continue(step: Generator[str, bytes, None], found: object) -> str | None:
-    """Hand over what an address gave, and return the next one; None after the last."""
-    try:
-        if isinstance(found, bytes):
-            return step.send(found)
-        return step.throw(found if isinstance(found, InputError) else InputError(f"cannot be fetched: {found}"))
-    except StopIteration:
-        return None

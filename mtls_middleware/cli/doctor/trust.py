@@ -13,7 +13,7 @@ from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import Problems, subject_of
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.known import LOWER_NUMBER
-from mtls_middleware._trust.crl.revocations import CRLView
+from mtls_middleware._trust.crl.views import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, read_anchors
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.advice import new_root, unsigned_in_api

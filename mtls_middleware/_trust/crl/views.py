@@ -1,11 +1,43 @@
-"""What an operator can do better about CRLs: one sentence for each thing."""
+"""What an operator sees of the sources of CRLs, and one sentence for each thing to do better."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from mtls_middleware._core.crl import CRL
 from mtls_middleware._trust.crl.sources import CRLSource, Learned
 from mtls_middleware.display import displayed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CRLView:
+    """One source of CRLs, and the last CRL from it.
+
+    Attributes:
+        origin: address or path.
+        held: the CRL; None where none came.
+        last_success: when it came last, UTC.
+        error: why the last attempt failed; empty where it did not.
+        is_learned: whether a certificate named the address, and not the operator.
+    """
+
+    origin: str
+    held: CRL | None
+    last_success: datetime | None
+    error: str
+    is_learned: bool
+
+    @classmethod
+    def of(cls, source: CRLSource) -> Self:
+        """Return a source as it is now."""
+        return cls(
+            origin=source.origin,
+            held=source.held,
+            last_success=source.last_success,
+            error=source.error,
+            is_learned=source.learned is not None,
+        )
 
 
 def shortcoming_of(found: CRL, source: CRLSource) -> str:
