@@ -12,15 +12,15 @@ and what is remembered has a bound in bytes.
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain
+from math import inf
 from typing import Any
 
-from mtls_middleware._core.connection import Transport, canonical, may_make_headers_of_trailers
+from mtls_middleware._core.connection import canonical, may_make_headers_of_trailers
 from mtls_middleware._core.decision import Accepted
 from mtls_middleware._core.gate import Gate, Mode
 from mtls_middleware._core.layout import Header, Layout, layout_of
-from mtls_middleware._core.scope import headers_and_extensions_of, path_of, peer_of
+from mtls_middleware._core.scope import headers_and_extensions_of, known_path, known_peer, peer_of
 from mtls_middleware._core.sources.headers import HeaderSource
 from mtls_middleware._core.sources.tls import TLSSource
 from mtls_middleware._core.trust import TrustSnapshot
@@ -55,27 +55,16 @@ _FORWARDED = frozenset({"x-forwarded-for", "forwarded"})
 Scope = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Acceptance:
-    """One acceptance. It is one reference, so that threads never mix two.
+_Evidence = tuple[tuple[Header, ...], dict[str, Any] | None, object]
+"""The headers on which a decision depended, beside secrets; the TLS extension; the direct peer, without its port."""
 
-    Attributes:
-        judged: the headers on which the decision depended, beside secrets.
-        tls: the TLS extension.
-        peer: the direct peer, without its port.
-        not_before: start of the verdict's life, seconds since 1970.
-        not_after: end of it.
-        additions: what the scope of such a request gets.
-        repeated: called each time.
-    """
+_Acceptance = tuple[_Evidence, float, float, dict[str, Any], Callable[[], object]]
+"""One acceptance: its evidence; start and end of the verdict's life, seconds since 1970; what the scope of such a
+request gets; what is called each time. It is one reference, so that threads never mix two, and a plain tuple, which the
+interpreter takes apart fastest."""
 
-    judged: tuple[Header, ...]
-    tls: dict[str, Any] | None
-    peer: object
-    not_before: float
-    not_after: float
-    additions: dict[str, Any]
-    repeated: Callable[[], object]
+_NOTHING: _Acceptance = ((), None, None), inf, -inf, {}, dict
+"""Stands for the last acceptance where there is none: it holds at no time."""
 
 
 class Replay:
@@ -116,7 +105,7 @@ class Replay:
         self._layouts: dict[tuple[bytes, ...], Layout] = {}
         self._layout: Layout | None = None
         self._acceptances: dict[object, _Acceptance] = {}
-        self._last: _Acceptance | None = None
+        self._last = _NOTHING
 
     def find(self, scope: dict[str, Any]) -> dict[str, Any] | None:  # noqa: C901, PLR0911, PLR0912 - each request runs it
         """Return the scope that the application may see, if the same was accepted before.
@@ -156,7 +145,7 @@ class Replay:
                     if layout.chunked and may_make_headers_of_trailers(transport):
                         return None
                     if self._asks_peer:
-                        peer = _peer(client, transport)
+                        peer = known_peer(client, transport)
             elif headers and type(headers[0]) is not tuple:
                 return None
             # 2. Was the same accepted?
@@ -169,34 +158,34 @@ class Replay:
                     return None
             if self._is_tls:
                 certificates = tls[_CHAIN]
-                if type(certificates) is not list and type(certificates) is not tuple:  # it may be read only once
+                if type(certificates) is not tuple and type(certificates) is not list:  # it may be read only once
                     return None
                 for certificate in certificates:
                     if type(certificate) is not str and type(certificate) is not bytes:
                         return None
                 if tls.get(_ERROR) is not None:
                     return None
-            acceptance = self._last
-            if acceptance is None or acceptance.judged != judged or acceptance.tls != tls or acceptance.peer != peer:
-                acceptance = self._acceptances[self._slot(judged, tls, peer)]
-                if acceptance.judged != judged or acceptance.tls != tls or acceptance.peer != peer:
+            evidence = judged, tls, peer
+            known, not_before, not_after, additions, repeated = self._last
+            if known != evidence:
+                found = self._acceptances[self._slot(*evidence)]
+                known, not_before, not_after, additions, repeated = found
+                if known != evidence:
                     return None
-                self._last = acceptance
+                self._last = found
             # 3. Does it hold now, and here?
-            if not acceptance.not_before <= self._clock() <= acceptance.not_after:
+            if not not_before <= self._clock() <= not_after:
                 return None
             if not self._every_path:
-                path = _path(scope)
+                path = known_path(scope)
                 if path != self._path and path not in self._paths:
                     return None
             # 4. Then the application sees the same as the first time.
-            seen = scope | acceptance.additions
+            seen = scope | additions
             seen["headers"] = shown if shown is not headers else headers.copy()
             if extensions is not None:  # dicts that servers may share between requests
-                seen["extensions"] = extensions = {**extensions}
-                if tls is not None:
-                    extensions["tls"] = {**tls}
-            acceptance.repeated()
+                seen["extensions"] = {**extensions, "tls": {**tls}} if tls is not None else {**extensions}
+            repeated()
         except Exception:  # noqa: BLE001 - whatever is unusual goes the full way
             return None
         return seen
@@ -217,24 +206,18 @@ class Replay:
             if type(headers) is not list:
                 return
             layout = layout_of(headers, judged=self._judged, secrets=self._secrets, hidden=self._hidden)
-            acceptance = _Acceptance(
-                judged=layout.judged(headers),
-                tls=self._tls(extensions),
-                peer=_peer(*peer_of(scope)) if self._asks_peer else None,
-                not_before=accepted.not_before.timestamp(),
-                not_after=accepted.not_after.timestamp(),
-                additions=additions,
-                repeated=repeated,
-            )
-            path = None if self._every_path else _path(scope)
+            peer = known_peer(*peer_of(scope)) if self._asks_peer else None
+            evidence = layout.judged(headers), self._tls(extensions), peer
+            life = accepted.not_before.timestamp(), accepted.not_after.timestamp()
+            path = None if self._every_path else known_path(scope)
             if (
                 _size(layout.names) <= NAMES_BYTES
-                and _size(_evidence(acceptance)) <= EVIDENCE_BYTES
+                and _size(_parts(*evidence)) <= EVIDENCE_BYTES
                 and _size(path or ()) <= PATH_BYTES
             ):
-                slot = self._slot(acceptance.judged, acceptance.tls, acceptance.peer)
+                acceptance = evidence, *life, additions, repeated
                 _keep(self._layouts, tuple(layout.names), layout, CAPACITY)
-                _keep(self._acceptances, slot, acceptance, CAPACITY)
+                _keep(self._acceptances, self._slot(*evidence), acceptance, CAPACITY)
                 _keep(self._paths, path, None, PATHS)
                 self._layout, self._last, self._path = layout, acceptance, path
         except Exception:  # noqa: BLE001 - what is too unusual to be kept is judged again
@@ -267,39 +250,14 @@ def _sample(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(value[::_STRIDE] for value in values)
 
 
-def _peer(client: Any, transport: Any) -> object:  # noqa: ANN401 - whatever a server put there
-    """Return the peer without its port, which must be one; where our own adapter tells it, the gate reads no port."""
-    if type(transport) is Transport:
-        peer = transport.peer
-        if peer is None:
-            return (None,)
-        if type(peer) is tuple and type(peer[0]) is str:
-            return (peer[0],)
-    elif client is None and transport is None:
-        return None
-    elif transport is None and type(client) in _SEQUENCES:
-        host, port = client
-        if type(host) is str and type(port) is int and 1 <= port <= 65535:  # noqa: PLR2004 - TCP
-            return host
-    raise TypeError
-
-
-def _path(scope: Scope) -> tuple[str, bytes | None, str]:
-    """Return the path in its three forms; raise where one is of an unusual type."""
-    path, raw_path, root_path = found = path_of(scope)
-    if type(path) is not str or type(root_path) is not str or (raw_path is not None and type(raw_path) is not bytes):
-        raise TypeError
-    return found
-
-
-def _evidence(acceptance: _Acceptance) -> Iterable[object]:
-    """Return all that an acceptance remembers of a request, and that may be long."""
-    yield from chain.from_iterable(acceptance.judged)
-    for name, value in (acceptance.tls or {}).items():
+def _parts(judged: tuple[Header, ...], tls: dict[str, Any] | None, peer: object) -> Iterable[object]:
+    """Return all of the evidence that may be long."""
+    yield from chain.from_iterable(judged)
+    for name, value in (tls or {}).items():
         yield from (name, value)
         if name == _CHAIN:
             yield from value or ()
-    yield acceptance.peer if type(acceptance.peer) is not tuple else acceptance.peer[0]
+    yield peer if type(peer) is not tuple else peer[0]
 
 
 def _size(values: Iterable[object]) -> int:

@@ -35,6 +35,34 @@ def path_of(scope: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     return scope.get("path", ""), scope.get("raw_path"), scope.get("root_path", "")
 
 
+def known_peer(client: Any, transport: Any) -> object:  # noqa: ANN401 - whatever a server put there
+    """Return the peer without its port, which must be one; raise where anything is of an unusual type.
+
+    Where our own adapter tells it, the gate reads no port.
+    """
+    if type(transport) is Transport:
+        peer = transport.peer
+        if peer is None:
+            return (None,)
+        if type(peer) is tuple and type(peer[0]) is str:
+            return (peer[0],)
+    elif client is None and transport is None:
+        return None
+    elif transport is None and (type(client) is tuple or type(client) is list):
+        host, port = client
+        if type(host) is str and type(port) is int and 1 <= port <= 65535:  # noqa: PLR2004 - TCP
+            return host
+    raise TypeError
+
+
+def known_path(scope: Mapping[str, Any]) -> tuple[str, bytes | None, str]:
+    """Return the path in its three forms; raise where one is of an unusual type."""
+    path, raw_path, root_path = found = path_of(scope)
+    if type(path) is not str or type(root_path) is not str or (raw_path is not None and type(raw_path) is not bytes):
+        raise TypeError
+    return found
+
+
 def connection_of(scope: Mapping[str, Any]) -> Connection:
     """Return all that the gate may look at of an http or websocket request."""
     headers, extensions = headers_and_extensions_of(scope)

@@ -371,9 +371,9 @@ def test_no_layout_of_headers_is_known_before_it_was_accepted(site: Site, gate: 
     outcome(guard, scope_of(gate, STRANGER))
 
     replay = guard._replay
-    assert (replay._layout, replay._last, replay._layouts, replay._acceptances, replay._paths) == (
-        None, None, {}, {}, {},
-    )  # fmt: skip
+    assert (replay._layout, replay._layouts, replay._acceptances, replay._paths) == (None, {}, {}, {})
+    _, not_before, not_after, *_ = replay._last
+    assert not_before > not_after
 
 
 def test_a_layout_without_the_secret_is_never_another_callers(site: Site) -> None:
@@ -409,7 +409,7 @@ def test_an_accepted_caller_cannot_fill_the_memory(site: Site, gate: str) -> Non
         outcome(guard, scope)
 
     replay = guard._replay
-    proofs = [(proof.judged, proof.tls, proof.peer) for proof in replay._acceptances.values()]
+    proofs = [evidence for evidence, *_ in replay._acceptances.values()]
     assert 1_500 < max(map(weight, replay._paths)) < PATH_BYTES
     assert 1_500 < max(map(weight, replay._layouts)) < NAMES_BYTES
     assert 1_000 < max(map(weight, proofs)) < EVIDENCE_BYTES
