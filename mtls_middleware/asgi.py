@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _NO_STORE = (b"cache-control", b"no-store")
 
+_ROUTED = ("route", "endpoint", "path_params", "root_path")
+"""Written by the routers of Starlette and FastAPI; the last one by a mount."""
+
 _LAYERS = 16
 """Of middleware between this one and the application."""
 
@@ -67,7 +70,10 @@ class MTLSMiddleware:
             case "http" | "websocket":
                 accepted = self._guard.replay(scope) if self._guard is not None else None
                 if accepted is not None:
-                    await self.app(accepted, receive, MethodType(_send_not_stored, send))
+                    try:
+                        await self.app(accepted, receive, MethodType(_send_not_stored, send))
+                    finally:
+                        _hand_back(accepted, scope)
                 else:
                     await self._judge(scope, receive, send)
             case "lifespan":
@@ -78,6 +84,7 @@ class MTLSMiddleware:
                 )
 
     async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
+        outer = scope
         if "extensions" in scope:
             scope = {**scope, "extensions": _readable_twice(scope["extensions"])}
         connection = connection_of(scope)
@@ -103,7 +110,11 @@ class MTLSMiddleware:
             additions = _nobody(scope, decision)
         # The application gets the headers that were judged: a server may append to its own list at any time.
         headers = list(without(connection.headers, self._guard.hidden))
-        await self.app({**scope, "headers": headers, **additions}, receive, send)
+        seen = {**scope, "headers": headers, **additions}
+        try:
+            await self.app(seen, receive, send)
+        finally:
+            _hand_back(seen, outer)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._guard is not None and self._error is None:
@@ -129,6 +140,14 @@ class MTLSMiddleware:
             # An application without lifespan raises here, and is served all the same: its trust must stay current.
             if shutting_down and self._guard is not None and self._closes_guard:
                 self._guard.close()
+
+
+def _hand_back(seen: Scope, scope: Scope) -> None:
+    """Return to whoever stands outside, such as telemetry, what the application's router wrote into its copy."""
+    if "route" in seen or "endpoint" in seen:
+        for key in _ROUTED:
+            if key in seen:
+                scope[key] = seen[key]
 
 
 def _guard_of(settings: "Settings | None") -> "Guard":

@@ -15,7 +15,7 @@ from mtls_middleware._core.connection import (
 )
 from mtls_middleware._core.decision import Accepted, Disposition
 from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
-from mtls_middleware._core.sources.tls import presented_der
+from mtls_middleware._core.sources.tls import asks_for_certificate, presented_der
 from mtls_middleware._io.forks import notice_fork
 from mtls_middleware.guard import Guard
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY
@@ -94,6 +94,8 @@ def _connection(environ: "WSGIEnvironment") -> Connection:
         client=(environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT")),
         transport=transport if isinstance(transport, Transport) else None,
         tls=_tls(environ, scope),
+        asks=_asks(environ, transport),
+        was_judged=IDENTITY_KEY in environ,
         event=scope.get("aws.event"),
         server_software=software,
         drops_underscores="mod_wsgi.version" in environ,
@@ -146,6 +148,13 @@ def _tls(environ: "WSGIEnvironment", scope: Mapping[str, Any]) -> Mapping[str, A
     if der:
         return {"client_cert_chain": [der.encode("latin-1", "replace")]}
     return {} if "SSL_CLIENT_VERIFY" in environ or "SSL_CLIENT_CERT" in environ else None
+
+
+def _asks(environ: "WSGIEnvironment", transport: object) -> bool:
+    """Return whether the server asked the caller for a certificate; True where nobody can see that."""
+    if isinstance(transport, Transport):
+        return transport.asks
+    return all(asks_for_certificate(environ.get(key)) for key in _SOCKETS)
 
 
 def _own(environ: "WSGIEnvironment", key: str) -> str | None:

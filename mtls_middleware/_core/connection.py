@@ -38,9 +38,11 @@ class Transport:
 
     Attributes:
         peer: address and port of the TCP peer; None on a unix socket.
+        asks: the handshake asked the caller for a certificate; True where that cannot be seen.
     """
 
     peer: tuple[str, int] | None
+    asks: bool = True
 
 
 def may_make_headers_of_trailers(transport: object) -> bool:
@@ -70,6 +72,9 @@ class Connection:
         server_software: WSGI ``SERVER_SOFTWARE``; empty in ASGI.
         drops_underscores: WSGI only: the server is known to drop header names with an underscore.
         trailers_are_headers: the server may append request trailers to the headers.
+        asks: the server asked the caller for a certificate; True where it does not say.
+        was_judged: another of our middlewares has judged the call, and removed the headers of its source.
+        unreadable: why nothing of it may be believed: the server breaks the specification; empty where it does not.
     """
 
     __module__ = "mtls_middleware"
@@ -86,6 +91,9 @@ class Connection:
     server_software: str = ""
     drops_underscores: bool = False
     trailers_are_headers: bool = False
+    asks: bool = True
+    was_judged: bool = False
+    unreadable: str = ""
 
     def __post_init__(self) -> None:
         require_members(self, interface=Interface)

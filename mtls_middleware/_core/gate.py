@@ -91,6 +91,8 @@ class Gate:
             snapshot: the trust of this moment; None where there is none.
             now: aware, UTC.
         """
+        if connection.unreadable:  # on whatever path: nobody could say which headers to hide
+            return self._rejected(RejectionError(Reason.INTERNAL_ERROR, connection.unreadable), protected=True)
         protected = True
         try:
             protected = self.protection.covers(connection)
@@ -123,7 +125,7 @@ class Gate:
             self._require_content(connection, fields)  # the server's own complaint comes first
             raise
         if presented is None:
-            raise RejectionError(Reason.CERTIFICATE_MISSING, self.source.why_missing(connection))
+            raise RejectionError(Reason.CERTIFICATE_MISSING, self.source.why_missing(connection, fields))
         self._require_size(presented.size)
         self._require_number(sum(map(bool, presented.parts)))  # each holds one certificate at least
         # 4. Who is it? What one call proved holds for the same bytes, under the same trust, while its chain is valid.

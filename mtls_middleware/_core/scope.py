@@ -13,6 +13,7 @@ from mtls_middleware._core.connection import (
     Transport,
     may_make_headers_of_trailers,
 )
+from mtls_middleware.identity import IDENTITY_KEY
 
 
 def headers_and_extensions_of(scope: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -69,18 +70,32 @@ def connection_of(scope: Mapping[str, Any]) -> Connection:
     client, transport = peer_of(scope)
     path, raw_path, root_path = path_of(scope)
     tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
+    unreadable = ""
+    try:
+        headers = tuple((_octets(name), _octets(value)) for name, value in headers or ())
+    except (TypeError, ValueError):
+        headers, unreadable = (), "the server hands over a header that is no pair of bytes"
     return Connection(
         interface=Interface.ASGI,
         path=path,
         raw_path=raw_path,
         root_path=root_path,
-        headers=tuple((bytes(name), bytes(value)) for name, value in headers or ()),
+        headers=headers,
         client=_client(client),
         transport=transport if isinstance(transport, Transport) else None,
         tls=tls if isinstance(tls, Mapping) else None,
         event=event_of(scope),
         trailers_are_headers=may_make_headers_of_trailers(transport),
+        asks=not isinstance(transport, Transport) or transport.asks,
+        was_judged=IDENTITY_KEY in scope,  # changes the words of a refusal, and no decision
+        unreadable=unreadable,
     )
+
+
+def _octets(value: Any) -> bytes:  # noqa: ANN401 - whatever a server put there
+    if not isinstance(value, bytes | bytearray | memoryview):  # of a number, `bytes` makes as many zeros
+        raise TypeError
+    return bytes(value)
 
 
 def _client(client: Any) -> tuple[Any, Any] | None:  # noqa: ANN401 - whatever a server put there

@@ -36,6 +36,12 @@ _SERVER_HIDES = (
     "Start it with `mtls-middleware serve`, or with the protocol classes of mtls_middleware.servers; behind a proxy "
     "that ends TLS, set MTLS_SOURCE"
 )
+_SERVER_ASKS_NOBODY = (
+    "this server asks callers for no certificate, so no call can have one. Start it with its CA file and the option "
+    "that asks: uvicorn --ssl-cert-reqs 1, gunicorn --cert-reqs 1, hypercorn --verify-mode CERT_OPTIONAL, "
+    "daphne --client-ca"
+)
+_JUDGED_TWICE = "one of our middlewares stands behind another, which removes the headers that it needs: leave out one"
 _REPORT_MODE = "MTLS_MODE=report lets calls through that enforce would refuse: no call is refused"
 
 _UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
@@ -179,6 +185,10 @@ class Announcer:
         self.tell(event)
         if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
             self.say_once(Severity.ERROR, _SERVER_HIDES)
+        elif rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and not connection.asks:
+            self.say_once(Severity.ERROR, _SERVER_ASKS_NOBODY)
+        elif rejected.reason is Reason.CERTIFICATE_MISSING and self._source != TLS and connection.was_judged:
+            self.say_once(Severity.ERROR, _JUDGED_TWICE)
         if rejected.reason is Reason.ISSUER_UNTRUSTED and rejected.evidence is not None:
             self._issuer_untrusted(set(map(str.lower, rejected.evidence.dns_names)))
 

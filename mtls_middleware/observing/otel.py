@@ -20,6 +20,9 @@ FINGERPRINT = "tls.client.hash.sha256"
 """Upper-case hex, as the semantic conventions ask."""
 NOT_AFTER = "tls.client.not_after"
 
+REASON = "mtls.reason"
+"""Of a call that was refused, or would have been; the semantic conventions have no word for it."""
+
 _CALLERS = 64
 """Callers whose attributes are remembered. Only who was accepted takes room."""
 
@@ -48,10 +51,12 @@ class Spans(Hook):
                 span = trace.get_current_span()
                 if span.is_recording():
                     span.set_attributes(_of_identity(identity))
-            case CallRejected(rejected=rejected) if rejected.evidence is not None:
+            case CallRejected(rejected=rejected):
                 span = trace.get_current_span()
                 if span.is_recording():
-                    span.set_attributes(_attributes(rejected.evidence))
+                    span.set_attribute(REASON, str(rejected.reason))
+                    if rejected.evidence is not None:
+                        span.set_attributes(_attributes(rejected.evidence))
             case _:
                 pass
 

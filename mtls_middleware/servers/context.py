@@ -142,6 +142,7 @@ def _inner_context(credentials: _Credentials, authorities: tuple[x509.Certificat
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(credentials.certificate, credentials.private_key, credentials.password)
     context.set_alpn_protocols(["http/1.1"])
+    context.verify_mode = ssl.CERT_OPTIONAL  # the outer one's holds; adapters look here for it
     if authorities:
         context.load_verify_locations(cadata=b"".join(one.public_bytes(Encoding.DER) for one in authorities))
     return context

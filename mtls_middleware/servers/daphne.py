@@ -131,7 +131,11 @@ def _transport_of(protocol: Any) -> Any:  # noqa: ANN401 - neither daphne nor Tw
 def _peer_of(transport: Any) -> Transport:  # noqa: ANN401 - of Twisted
     """Return the peer at the other end of the wire; Twisted keeps it from the moment of accepting."""
     address = transport.getPeer()
-    return Transport(peer=None if isinstance(address, UNIXAddress) else (str(address.host), int(address.port)))
+    connection = transport.getHandle() if hasattr(transport, "getPeerCertificate") else None
+    return Transport(
+        peer=None if isinstance(address, UNIXAddress) else (str(address.host), int(address.port)),
+        asks=connection is None or connection.get_context().get_verify_mode() != SSL.VERIFY_NONE,
+    )
 
 
 if __name__ == "__main__":

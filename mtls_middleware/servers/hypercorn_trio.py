@@ -6,6 +6,7 @@ import trio
 from hypercorn.trio import run
 from hypercorn.trio.tcp_server import TCPServer
 
+from mtls_middleware._core.sources.tls import asks_for_certificate
 from mtls_middleware.servers.scope import peer_named, with_facts
 
 
@@ -33,5 +34,7 @@ class _TrioTCPServer(TCPServer):
             peer = stream.socket.getpeername()
         except OSError:  # gone already
             peer = None
-        self.app = with_facts(self.app, peer_named(peer, stream.socket.family), tls_object)
+        self.app = with_facts(
+            self.app, peer_named(peer, stream.socket.family, asks=asks_for_certificate(tls_object)), tls_object
+        )
         await super().run()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
-from mtls_middleware._core.sources.tls import presented_der
+from mtls_middleware._core.sources.tls import asks_for_certificate, presented_der
 
 if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper
@@ -28,21 +28,23 @@ _VERSIONS = {"TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0
 def peer_of(transport: asyncio.BaseTransport) -> Transport:
     """Return the peer at the other end of the wire, whatever a header says."""
     connection = transport.get_extra_info("socket")
-    return peer_named(transport.get_extra_info("peername"), None if connection is None else connection.family)
+    name, family = transport.get_extra_info("peername"), None if connection is None else connection.family
+    return peer_named(name, family, asks=asks_for_certificate(transport.get_extra_info("ssl_object")))
 
 
-def peer_named(name: object, family: int | None) -> Transport:
+def peer_named(name: object, family: int | None, *, asks: bool = True) -> Transport:
     """Return the peer by the name that its socket gives it.
 
     Args:
         name: of ``getpeername``; anything but a tuple where there is none.
         family: of the socket; None where nothing is known.
+        asks: the handshake asked for a certificate.
     """
     if isinstance(name, tuple) and len(name) >= 2:  # noqa: PLR2004 - host, port, and two more in IPv6
-        return Transport(peer=(str(name[0]), int(name[1])))
+        return Transport(peer=(str(name[0]), int(name[1])), asks=asks)
     # With uvloop a TCP peer that sent a request and then a reset has no name either, and the request arrives. It must
     # not pass for a unix socket.
-    return Transport(peer=None if family == getattr(socket, "AF_UNIX", -1) else _GONE)
+    return Transport(peer=None if family == getattr(socket, "AF_UNIX", -1) else _GONE, asks=asks)
 
 
 def connection_facts(scope: Scope, transport: Transport, tls: Mapping[str, Any] | None) -> dict[str, Any]:

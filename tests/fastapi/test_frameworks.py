@@ -109,7 +109,6 @@ def environment(tmp_path: Path, regional_ca: RegionalCA, monkeypatch: pytest.Mon
         "TRUST": str(regional_ca.write(tmp_path)),
         "REVOCATION": "off",
         "STATE": "off",
-        "EXEMPT": "/welcome",
     }.items():
         monkeypatch.setenv(f"MTLS_{name}", value)
     monkeypatch.setitem(sys.modules, "frameworks", ModuleType("frameworks"))  # some look for the module of an app
@@ -144,10 +143,6 @@ def test_a_strangers_certificate_is_refused(framework: Framework) -> None:
     assert framework.get(RegionalCA("us-east-1").client())[1]["reason"] == "issuer_untrusted"
 
 
-REFUSE_IN_REPORT_MODE = {"fastapi", "starlette"}
-"""Their blocks ask for a data action by a dependency and by a scope, which refuse in every mode."""
-
-
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_report_mode_lets_a_data_action_in(
     name: str, stack: ExitStack, regional_ca: RegionalCA, monkeypatch: pytest.MonkeyPatch
@@ -162,12 +157,20 @@ def test_report_mode_lets_through_who_would_be_refused(
     name: str, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MTLS_MODE", "report")
-    status, body = Framework(name, stack).get(None)
 
-    if name in REFUSE_IN_REPORT_MODE:
-        assert status == 403
-    else:
-        assert (status, body) == (200, {"region": None})
+    assert Framework(name, stack).get(None) == (200, {"region": None})
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("fastapi", "/actions/strict"), ("fastapi", "/actions/american"), ("starlette", "/actions/european")],
+)
+def test_what_asks_for_a_caller_refuses_in_report_mode_too(
+    name: str, path: str, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTLS_MODE", "report")
+
+    assert Framework(name, stack).get(None, path)[0] == 403
 
 
 @pytest.mark.parametrize("name", ["fastapi", "starlette", "litestar", "quart", "falcon-asgi"])
@@ -184,9 +187,9 @@ def test_the_lifespan_is_passed_on(name: str, stack: ExitStack) -> None:
         ("/actions/european", {}, (403, "region_mismatch")),
         ("/actions/acme", ORGANIZATION, (200, {"hello": "Acme"})),
         ("/actions/acme", {}, (403, "organization_mismatch")),
-        ("/welcome", {}, (200, {"known": True})),
+        ("/actions/strict", {}, (200, {"region": "us-east-1"})),
     ],
-    ids=["american", "european", "acme", "nobody", "welcome"],
+    ids=["american", "european", "acme", "nobody", "strict"],
 )
 def test_the_policies_of_fastapi_hold(
     path: str, headers: Mapping[str, str], answer: Any, stack: ExitStack, regional_ca: RegionalCA
@@ -196,16 +199,17 @@ def test_the_policies_of_fastapi_hold(
     assert (status, body.get("reason", body)) == answer
 
 
-def test_an_optional_caller_may_be_missing(stack: ExitStack) -> None:
-    assert Framework("fastapi", stack).get(None, "/welcome") == (200, {"known": False})
+def test_an_optional_caller_may_be_missing(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTLS_EXEMPT", LOOKUP)
+
+    assert Framework("fastapi", stack).get(None) == (200, {"region": None})
 
 
 def test_the_document_of_fastapi_shows_who_asks_for_a_certificate(stack: ExitStack, regional_ca: RegionalCA) -> None:
     status, document = Framework("fastapi", stack).get(regional_ca.client(), "/openapi.json")
 
     assert status == 200
-    assert document["paths"][LOOKUP]["get"]["security"] == [{"mutualTLS": []}]
-    assert document["paths"]["/welcome"]["get"]["security"] == [{}, {"mutualTLS": []}]
+    assert document["paths"]["/actions/strict"]["get"]["security"] == [{"mutualTLS": []}]
 
 
 def test_a_scope_of_another_region_is_refused_by_starlette(stack: ExitStack, regional_ca: RegionalCA) -> None:

@@ -67,14 +67,19 @@ def test_each_replayed_call(watched: Watched, spans: InMemorySpanExporter) -> No
 def test_a_refused_call_with_a_certificate(
     watched: Watched, spans: InMemorySpanExporter, client: ClientCertificate, more: dict[str, str], mode: str
 ) -> None:
-    assert traced(watched.guard(mode=mode, **more), over_tls(client), spans) == expected(client)
+    attributes = traced(watched.guard(mode=mode, **more), over_tls(client), spans)
+
+    assert attributes.pop("mtls.reason") in set(map(str, Reason))
+    assert attributes == expected(client)
 
 
-def test_a_call_without_a_readable_certificate_has_none(watched: Watched, spans: InMemorySpanExporter) -> None:
+def test_a_call_without_a_readable_certificate_has_the_reason_alone(
+    watched: Watched, spans: InMemorySpanExporter
+) -> None:
     guard = watched.guard()
 
-    assert traced(guard, over_tls(None), spans) == {}
-    assert traced(guard, Case(tls={"client_cert_chain": ["x"]}), spans) == {}
+    assert traced(guard, over_tls(None), spans) == {"mtls.reason": "certificate_missing"}
+    assert traced(guard, Case(tls={"client_cert_chain": ["x"]}), spans) == {"mtls.reason": "certificate_malformed"}
 
 
 @pytest.mark.parametrize("nasty", ["a\nb", "\x1b[2J", "\u202eevil", "x" * 60])
@@ -82,7 +87,7 @@ def test_text_of_a_certificate_is_shown_as_data(watched: Watched, spans: InMemor
     subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, nasty) for _ in range(12)])
     attributes = traced(watched.guard(), over_tls(stranger_ca().client(subject=subject)), spans)
 
-    assert attributes.keys() == NAMES
+    assert attributes.keys() == {*NAMES, "mtls.reason"}
     for value in attributes.values():
         assert isinstance(value, str)
         assert value.isprintable()
@@ -188,6 +193,7 @@ def test_an_end_that_is_not_known_is_not_told(spans: InMemorySpanExporter) -> No
     (span,) = spans.get_finished_spans()
 
     assert dict(span.attributes or {}) == {
+        "mtls.reason": "not_pinned",
         "tls.client.subject": "CN=s",
         "tls.client.issuer": "CN=i",
         "tls.client.hash.sha256": "AB",

@@ -39,9 +39,18 @@ class HeaderSource:
             ders += self._several(value, limit - len(ders))
         return ders
 
-    def why_missing(self, connection: Connection) -> str:  # noqa: ARG002 - protocol
-        """Return the name of the header."""
-        return f"{self.header_names.certificate} is absent or says that there is none"
+    def why_missing(self, connection: Connection, fields: Fields) -> str:
+        """Return who does not hand it over: another middleware of ours, the proxy, or the caller."""
+        missing = f"{self.header_names.certificate} is absent or says that there is none"
+        if connection.was_judged:
+            return f"{missing}: another middleware of ours has judged the call and removed it; leave out one of the two"
+        for marker in self.header_names.markers[:1]:  # by this one the proxy says that there was a certificate
+            if fields[marker.header].single == marker.value.encode():
+                return (
+                    f"{missing}, and {marker.header} is {marker.value!r}: the proxy says that there was one, "
+                    "but does not send it on"
+                )
+        return missing
 
     def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return which marker does not say success."""

@@ -45,7 +45,7 @@ class Source(Protocol):
             RejectionError: ``certificate_malformed``.
         """
 
-    def why_missing(self, connection: Connection) -> str:
+    def why_missing(self, connection: Connection, fields: Fields) -> str:
         """Return, for the log, where there was no certificate."""
 
     def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:

@@ -22,6 +22,9 @@ _BETWEEN = re.compile(r"(?<=-----END CERTIFICATE-----)\s*")
 _DER = 2
 """``_ssl.ENCODING_DER``."""
 
+_ASKS_NOBODY = 0
+"""``ssl.CERT_NONE``."""
+
 _CANNOT_TELL = (AttributeError, OSError, ValueError)
 """What CPython raises where there is no certificate, no handshake, or no connection any more."""
 
@@ -57,9 +60,13 @@ class TLSSource:
             for part in presented.parts
         )
 
-    def why_missing(self, connection: Connection) -> str:
+    def why_missing(self, connection: Connection, fields: Fields) -> str:  # noqa: ARG002 - protocol
         """Return whether the caller or the server is to blame."""
-        return "the caller sent no certificate" if connection.tls is not None else "no TLS extension in the scope"
+        if connection.tls is None:
+            return "no TLS extension in the scope"
+        return (
+            "the caller sent no certificate" if connection.asks else "this server asked the caller for no certificate"
+        )
 
     def upstream_failure(self, connection: Connection, fields: Fields) -> str | None:  # noqa: ARG002 - protocol
         """Return the server's own complaint: it kept the connection although verification failed."""
@@ -100,6 +107,11 @@ def presented_der(tls_object: Any) -> tuple[bytes, ...]:  # noqa: ANN401 - see t
     if not isinstance(leaf, bytes):
         return ()
     return leaf, *(der for der in _sent(tls_object) if der != leaf)
+
+
+def asks_for_certificate(tls_object: Any) -> bool:  # noqa: ANN401 - as above
+    """Return whether a handshake asked the caller for a certificate; True where that cannot be seen."""
+    return getattr(getattr(tls_object, "context", None), "verify_mode", None) != _ASKS_NOBODY
 
 
 def _sent(tls_object: Any) -> Iterable[bytes]:  # noqa: ANN401 - as above
@@ -148,7 +160,7 @@ class AWSEventSource:
         """Return the DER of the one certificate."""
         return (decoders.pem_certificate(presented.parts[0], decoders.WHITE_SPACE),)
 
-    def why_missing(self, connection: Connection) -> str:
+    def why_missing(self, connection: Connection, fields: Fields) -> str:  # noqa: ARG002 - protocol
         """Return whether there was an event at all."""
         return "no aws.event in the scope" if connection.event is None else "no clientCert in the aws.event"
 
