@@ -21,6 +21,7 @@ from mtls_middleware.cli.options import (
     ServeOptions,
     taking,
 )
+from mtls_middleware.cli.trust import commands as trust
 from mtls_middleware.errors import MTLSError
 
 
@@ -43,11 +44,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-trust = typer.Typer(
-    no_args_is_help=True,
-    help="Show, refresh and export roots, pins and CRLs. Settings come from the environment.",
-)
-
 
 def _print_version(asked: bool) -> None:
     if asked:
@@ -65,6 +61,7 @@ def _commands(
     """Authenticate Genesys Cloud data action calls, and any other mTLS caller."""
 
 
+@app.command()
 def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:
     """Create a regional CA, protect a small app with it, send good and bad calls like those of data actions.
 
@@ -74,9 +71,6 @@ def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the results
     with extra("demo"):
         from mtls_middleware.cli.demo.demo import run_demo  # noqa: PLC0415 - an optional extra
     sys.exit(run_demo(as_json=json))
-
-
-app.command()(demo)
 
 
 @app.command()
@@ -116,9 +110,10 @@ def doctor(options: DoctorOptions) -> None:
     sys.exit(run_doctor(options))
 
 
-app.add_typer(trust, name="trust")
+app.add_typer(trust.app, name="trust")
 
 
+@app.command()
 def regions(
     name: Annotated[
         str | None, typer.Argument(help="AWS region, login domain or label of the download; default all.")
@@ -133,9 +128,6 @@ def regions(
     with extra("cli"):
         from mtls_middleware.cli.regions import run_regions  # noqa: PLC0415 - an optional extra
     sys.exit(run_regions(name, as_json=json))
-
-
-app.command()(regions)
 
 
 @app.command()
@@ -183,6 +175,7 @@ def proxy_config(options: ProxyConfigOptions) -> None:
     sys.exit(run_proxy_config(options))
 
 
+@app.command("dev-ca")
 def dev_ca(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to; created if missing.")],
     *,
@@ -209,9 +202,6 @@ def dev_ca(
     sys.exit(run_dev_ca(folder, region=region, force=force))
 
 
-app.command("dev-ca")(dev_ca)
-
-
 @app.command()
 @taking(CallOptions)
 def call(options: CallOptions) -> None:
@@ -232,6 +222,7 @@ def call(options: CallOptions) -> None:
     sys.exit(run_call(options))
 
 
+@app.command()
 def status(
     *,
     listen: Annotated[
@@ -271,9 +262,6 @@ def status(
     run_page(listen)
 
 
-app.command()(status)
-
-
 def run() -> None:
     """Run the command line. What an operator can fix is shown without a traceback."""
     open_streams()
@@ -289,67 +277,3 @@ def run() -> None:
     except MTLSError as error:
         typer.echo(str(error), err=True)
         sys.exit(WRONG)
-
-
-@trust.command()
-def show(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
-    """Show roots, pins, CRLs and upcoming expiries of the running processes, without using the network.
-
-    Roots and pins are those of files and the state folder; it says so where a process has others. The exit status is 1
-    if trust is not fresh, if processes differ, or if callers of some region cannot be accepted now, and 2 if no process
-    reports.
-    """
-    with extra("cli"):
-        from mtls_middleware.cli.trust.show import run_show  # noqa: PLC0415 - an optional extra
-    sys.exit(run_show(as_json=json))
-
-
-@trust.command()
-def refresh(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
-    """Ask the certificates API and the CRL addresses now, and show what changed and what failed.
-
-    The results are stored in the state folder, where running workers read them within seconds. The exit status is 1 if
-    something failed; the last good trust stays.
-    """
-    with extra("cli"):
-        from mtls_middleware.cli.trust.refresh import run_refresh  # noqa: PLC0415 - an optional extra
-    sys.exit(run_refresh(as_json=json))
-
-
-@trust.command(name="forget-crl")
-def forget_crl(origin: Annotated[str, typer.Argument(help="Address or file of the CRL, as in the message.")]) -> None:
-    """Accept a CRL with a lower number than the last one, once, after its CA was restored from a backup.
-
-    A CRL whose number went back is refused, because it may be an old copy. This removes the last CRL from the state
-    folder. Running workers keep it until they receive one with a later date.
-
-    `mtls-middleware trust forget-crl http://crl.example.com/ca.crl`
-    """
-    with extra("cli"):
-        from mtls_middleware.cli.trust.refresh import run_forget_crl  # noqa: PLC0415 - an optional extra
-    sys.exit(run_forget_crl(origin))
-
-
-@trust.command()
-def export(
-    *,
-    form: Annotated[str, typer.Option("--format", metavar="pem|nginx|aws-alb", help="Format of the file.")] = "pem",
-    output: Annotated[Path | None, typer.Option(help="File to replace atomically; default standard output.")] = None,
-    crl: Annotated[Path | None, typer.Option(help="File for the CRLs in force, as PEM.")] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a file even if it contains anything but certificates and CRLs.")
-    ] = False,
-) -> None:
-    """Write the roots in force, with configured intermediates, for the proxy that terminates TLS.
-
-    `pem` and `nginx` have a comment for each certificate; `aws-alb`, the trust store of a load balancer, has none.
-
-    `mtls-middleware trust export --format nginx --output /etc/nginx/genesys.pem && nginx -s reload`
-
-    `mtls-middleware trust export --format aws-alb --output bundle.pem --crl revoked.pem`
-    """
-    with extra("cli"):
-        from mtls_middleware.cli.trust.export import Format, run_export  # noqa: PLC0415 - an optional extra
-    if form not in set(Format):
-        raise typer.BadParameter(f"{form!r} is none of {', '.join(Format)}", param_hint="--format")
-    sys.exit(run_export(Format(form), output, crl, force=force))

@@ -12,7 +12,7 @@ import pytest
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware.cli.doctor.finding import Check, Grade
-from mtls_middleware.cli.doctor.trust import tell_state
+from mtls_middleware.cli.doctor.state import tell_state
 from tests.adapters.cases import http
 from tests.adapters.site import Site, good_client, over_tls, regional_ca
 

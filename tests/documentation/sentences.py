@@ -34,7 +34,7 @@ LISTS = ("warnings", "problems", "errors")
 TELLING = {
     "_io/forks.py": ("why_no_thread",),
     "_core/crl.py": ("Limit",),
-    "_trust/crl/problems.py": ("problem_of", "shortcoming_of", "_limit", "warnings_of"),
+    "_trust/crl/views.py": ("problem_of", "shortcoming_of", "_limit", "warnings_of"),
     "_trust/crl/sources.py": ("_why_unusable", "_why_not_asked"),
     "_trust/files/rehearsal.py": ("why_useless",),
     "_trust/genesys/failure.py": ("_no_answer",),

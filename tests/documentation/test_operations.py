@@ -38,7 +38,7 @@ MADE_ELSEWHERE = {
     "_trust/genesys/source.py",
     "_trust/genesys/failure.py",
     "_trust/files/reading.py",
-    "_trust/crl/problems.py",
+    "_trust/crl/views.py",
     "_trust/crl/revocations.py",
     "_trust/crl/sources.py",
     "asgi.py",

@@ -13,15 +13,9 @@ from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ANSWER_SECONDS, ReadOnlyStore, ask_clocks, tell_api, tell_clock
 from mtls_middleware.cli.doctor.servers import VersionOf, installed_version, tell_servers
 from mtls_middleware.cli.doctor.settings import read_settings, tell_proxy, tell_user
+from mtls_middleware.cli.doctor.state import tell_revocation, tell_state
 from mtls_middleware.cli.doctor.surroundings import tell_paths, tell_recorders
-from mtls_middleware.cli.doctor.trust import (
-    tell_files,
-    tell_future,
-    tell_regions,
-    tell_revocation,
-    tell_roots,
-    tell_state,
-)
+from mtls_middleware.cli.doctor.trust import tell_files, tell_future, tell_regions, tell_roots
 from mtls_middleware.composition import Secrets, gatherer_of, store_of
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import utc_now

@@ -1,24 +1,18 @@
-"""Files of trust, CRLs and the state folder: what is there, how old it is, and until when it counts."""
+"""Files of trust, regions and roots: what is there, and until when it counts."""
 
 import os
-import shutil
 import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import Problems, subject_of
-from mtls_middleware._io.store import Kind
-from mtls_middleware._trust.crl.known import LOWER_NUMBER
-from mtls_middleware._trust.crl.views import CRLView
 from mtls_middleware._trust.files.anchors import Anchors, read_anchors
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.advice import new_root, unsigned_in_api
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
-from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.composition import trust_sources
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.identity import Authority
@@ -32,23 +26,6 @@ _ROOTS = About(Topic.ROOTS)
 _CLOCK = About(Topic.CLOCK)
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-
-LEAST_BYTES = 100 * 1024 * 1024
-"""Of free space: a few CRLs at their cap."""
-
-_ABOUT_STATE = About(Topic.STATE)
-
-_WORDS = {
-    Kind.CRL: "lists",
-    Kind.CERTIFICATE: "certificates that name CRLs",
-    Kind.API: "answers of the API",
-    Kind.TALLY: "counts of workers",
-}
-
-_ABOUT_REVOCATION = About(Topic.REVOCATION)
-
-_TEXT_LIMIT = 1_000
-"""Characters of a problem, which names an address and what was wrong with it."""
 
 
 def tell_files(
@@ -162,169 +139,3 @@ def _is_writable_by_others(path: Path) -> bool:
         return bool(os.stat(path).st_mode & _OTHERS_MAY_WRITE)  # noqa: PTH116 - as it is opened
     except OSError:
         return False
-
-
-def tell_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:
-    """Tell how the folder is.
-
-    Args:
-        settings: they name it.
-        store: reads it; None where secrets are missing for that.
-    """
-    folder = settings.state
-    if folder is None:
-        homeless = "this user has no home folder, and MTLS_STATE is not set"
-        why = homeless if settings.lacks_state_folder else "MTLS_STATE=off"
-        yield _ABOUT_STATE.warning(
-            Check.STATE_FOLDER,
-            f"{why}: after a restart CRLs and pins are unknown until the network responds",
-            "give MTLS_STATE a folder that only the application may write",
-        )
-        return
-    shown = displayed(str(folder), 1_000)
-    try:
-        state = folder.lstat()
-    except FileNotFoundError:
-        yield from _missing(folder, shown)
-        return
-    except OSError as error:
-        yield _ABOUT_STATE.error(
-            Check.STATE_FOLDER, f"{shown}: {error.strerror or error}", "let the application reach it"
-        )
-        return
-    problem, cure = _problem(folder, state)
-    if problem:
-        yield _ABOUT_STATE.error(Check.STATE_FOLDER, f"{shown} {problem}: nothing is kept for a restart", cure)
-    else:
-        mode = stat.S_IMODE(state.st_mode)
-        yield _ABOUT_STATE.ok(Check.STATE_FOLDER, f"{shown}, of user {state.st_uid}, mode {mode:04o}, writable")
-    yield from _space(folder)
-    if store is not None and not problem:
-        yield from _entries(store)
-
-
-def _problem(folder: Path, state: os.stat_result) -> tuple[str, str]:
-    """Return why the application would not use a folder, and what to do; two empty texts where it would."""
-    if not stat.S_ISDIR(state.st_mode):
-        return "is not a folder, or only a link to one", "name the folder itself"
-    if state.st_uid != os.geteuid():
-        return f"belongs to user {state.st_uid}, not to {os.geteuid()}", f"chown {os.geteuid()} it, or name another"
-    if state.st_mode & _OTHERS_MAY_WRITE:
-        return "may be written by other users", "chmod 700 it"
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return "may not be written by the application", "chmod 700 it, and see that it is not mounted read-only"
-    return "", ""
-
-
-def _missing(folder: Path, shown: str) -> Iterator[Finding]:
-    parent = next(parent for parent in folder.absolute().parents if parent.exists())
-    if os.access(parent, os.W_OK | os.X_OK):
-        yield _ABOUT_STATE.ok(Check.STATE_FOLDER, f"{shown} is not there yet, and can be made")
-        yield from _space(parent)
-    else:
-        yield _ABOUT_STATE.error(
-            Check.STATE_FOLDER,
-            f"{shown} is not there, and cannot be made in {displayed(str(parent))}",
-            "make it, with mode 700 for the application's user, or name another in MTLS_STATE",
-        )
-
-
-def _space(folder: Path) -> Iterator[Finding]:
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        return
-    shown = f"{free // (1024 * 1024):,} MiB are free there"
-    if free < LEAST_BYTES:
-        yield _ABOUT_STATE.warning(Check.STATE_SPACE, shown, "make room: a list may have 20 MiB")
-    else:
-        yield _ABOUT_STATE.ok(Check.STATE_SPACE, shown)
-
-
-def _entries(store: ReadOnlyStore) -> Iterator[Finding]:
-    counts = {kind: len(list(store.entries(kind))) for kind in Kind}
-    for problem in dict.fromkeys(store.problems):
-        yield _ABOUT_STATE.warning(
-            Check.STATE_ENTRIES, problem, "remove what cannot be read: everything there can be asked for again"
-        )
-    told = ", ".join(f"{count} {_WORDS[kind]}" for kind, count in counts.items())
-    yield _ABOUT_STATE.ok(Check.STATE_ENTRIES, f"it holds {told}")
-
-
-def tell_revocation(
-    views: tuple[CRLView, ...], mode: RevocationMode, now: datetime, *, offline: bool
-) -> Iterator[Finding]:
-    """Tell what is known of revocation.
-
-    Args:
-        views: one for each origin of CRLs.
-        mode: of MTLS_REVOCATION.
-        now: aware, UTC.
-        offline: nobody was asked.
-    """
-    if mode is RevocationMode.OFF:
-        yield _ABOUT_REVOCATION.warning(
-            Check.REVOCATION_ON,
-            "MTLS_REVOCATION=off: a stolen and revoked certificate is accepted until it expires",
-            "set MTLS_REVOCATION=check",
-        )
-        return
-    yield _ABOUT_REVOCATION.ok(Check.REVOCATION_ON, f"MTLS_REVOCATION={mode}")
-    for view in views:
-        yield _of(view, mode, now, offline=offline)
-    if views:
-        return
-    if mode is RevocationMode.REQUIRE:
-        yield _ABOUT_REVOCATION.warning(
-            Check.REVOCATION_LIST,
-            "no CRL is known yet: the first caller is refused (revocation_unknown), and its certificate has the URL",
-            "name the CRLs in MTLS_CRL_URLS",
-        )
-    else:
-        yield _ABOUT_REVOCATION.not_checked(
-            Check.REVOCATION_LIST,
-            "no CRL is known yet: the certificate of the first caller has its address",
-            "name one in MTLS_CRL_URLS to have it before that",
-        )
-
-
-def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) -> Finding:
-    origin = displayed(view.origin, _TEXT_LIMIT)
-    learned = ", learned from a certificate" if view.is_learned else ""
-    tell = _ABOUT_REVOCATION.error if mode is RevocationMode.REQUIRE else _ABOUT_REVOCATION.warning
-    held = view.held
-    if held is None and not view.error:
-        return _ABOUT_REVOCATION.not_checked(
-            Check.REVOCATION_LIST, f"{origin}{learned}: {'not asked' if offline else 'no list'}"
-        )
-    if held is None:
-        return tell(Check.REVOCATION_LIST, f"{displayed(view.error, _TEXT_LIMIT)}{learned}", _cure(view))
-    age = now - held.this_update
-    seen = (
-        f"{origin}{learned}: {'no number' if held.number is None else f'number {held.number}'}, "
-        f"{len(held.serial_numbers)} entries, {age.days} days old, "
-        + ("no nextUpdate" if held.next_update is None else f"until {held.next_update:%Y-%m-%d %H:%M:%SZ}")
-    )
-    if held.next_update is not None and not held.is_fresh(now):
-        return tell(Check.REVOCATION_LIST, f"{seen}, which is over", _cure(view))
-    if view.error:
-        return _ABOUT_REVOCATION.warning(
-            Check.REVOCATION_LIST,
-            f"{displayed(view.error, _TEXT_LIMIT)}; the last good CRL stays. {seen}",
-            _cure(view),
-        )
-    if held.limit or held.next_update is None:
-        return tell(Check.REVOCATION_LIST, f"{seen}: it can revoke, but cannot confirm", _cure(view))
-    return _ABOUT_REVOCATION.ok(Check.REVOCATION_LIST, seen)
-
-
-def _cure(view: CRLView) -> str:
-    if LOWER_NUMBER in view.error:
-        return "if the CA was restored from a backup, run mtls-middleware trust forget-crl with that address or file"
-    if "MTLS_CRL_NETWORKS" in view.error:
-        return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
-    if "://" not in view.origin:
-        return "put the CA's current CRL there"
-    return (
-        "let this machine reach that address (HTTP_PROXY, firewall), or keep a copy in a file that MTLS_CRL_URLS names"
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Guard, Settings, regions
-from mtls_middleware.cli.doctor import servers, trust
+from mtls_middleware.cli.doctor import servers, state
 from mtls_middleware.cli.doctor.finding import Check, Grade, Topic, status_of
 from mtls_middleware.testing import APIAnswer, KeyKind, RegionalCA
 from mtls_middleware.testing.genesys_api import PERMISSION
@@ -504,7 +504,7 @@ def test_it_changes_nothing(deployment: Deployment) -> None:
 
 
 def test_a_folder_of_somebody_else_is_not_used(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{trust.__name__}.os.geteuid", lambda: 4711)
+    monkeypatch.setattr(f"{state.__name__}.os.geteuid", lambda: 4711)
 
     (found,) = those(deployment.examine(), Check.STATE_FOLDER, ERROR)
 
@@ -512,7 +512,7 @@ def test_a_folder_of_somebody_else_is_not_used(deployment: Deployment, monkeypat
 
 
 def test_a_folder_that_may_not_be_written_is_told(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{trust.__name__}.os.access", lambda *_: False)
+    monkeypatch.setattr(f"{state.__name__}.os.access", lambda *_: False)
 
     (found,) = those(deployment.examine(), Check.STATE_FOLDER, ERROR)
 
@@ -524,7 +524,7 @@ def test_a_folder_that_is_not_there_yet(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, writable: bool, severity: Grade
 ) -> None:
     deployment.environ["MTLS_STATE"] = str(deployment.folder / "a" / "b")
-    monkeypatch.setattr(f"{trust.__name__}.os.access", lambda *_: writable)
+    monkeypatch.setattr(f"{state.__name__}.os.access", lambda *_: writable)
 
     (found,) = those(deployment.examine(), Check.STATE_FOLDER, severity)
 
@@ -532,7 +532,7 @@ def test_a_folder_that_is_not_there_yet(
 
 
 def test_little_room_is_told(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trust, "LEAST_BYTES", 2**80)
+    monkeypatch.setattr(state, "LEAST_BYTES", 2**80)
 
     assert those(deployment.examine(), Check.STATE_SPACE, WARNING)
 
