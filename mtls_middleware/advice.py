@@ -3,12 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware._core.trust import Binding
 from mtls_middleware.identity import Authority
-from mtls_middleware.regions import find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,57 +141,81 @@ HANDSHAKE_FIX = (
 """What to do about refused TLS handshakes; the runbook has a table of their reasons."""
 
 
-def download_of(region: str) -> str:
-    """Return the file name of the download of a region's root."""
-    known = find(region)
-    return f"{known.zip_label}.zip" if known is not None and known.zip_label else f"the zip of {region}"
+_DIGICERT: Mapping[Reason, Advice] = MappingProxyType(
+    {
+        Reason.TRUST_UNAVAILABLE: Advice(
+            happened="No client certificate is pinned that is valid now, or nothing could be loaded.",
+            fix=(
+                "Check the clock (date -u), the start-up messages in the log, and the files of MTLS_PINS or what the "
+                "certificates API answers. Pin the client certificate that Genesys Cloud lists as current: see "
+                "docs/digicert.md."
+            ),
+        ),
+        Reason.ISSUER_UNTRUSTED: Advice(
+            happened="No certificate chain leads to the DigiCert root, or a key or hash is weak.",
+            fix=(
+                "For a stranger, nothing. If data actions are refused, compare the issuer in the log with the chain of "
+                "the pinned certificate: the server or proxy must pass intermediates on, or MTLS_PINS must have them. "
+                "If Genesys changed its CA, update mtls-middleware or add that root as digicert=PATH to MTLS_TRUST."
+            ),
+        ),
+    }
+)
+"""Where a deployment takes data actions with DigiCert's certificates only: there is no root of a region."""
+
+_CUSTOM: Mapping[Reason, Advice] = MappingProxyType(
+    {
+        Reason.TRUST_UNAVAILABLE: Advice(
+            happened="No configured root is valid now, or nothing could be loaded.",
+            fix=(
+                "Check the clock (date -u), the start-up messages in the log and the files of MTLS_TRUST. If the root "
+                "expired, add the CA's current one as custom=PATH."
+            ),
+        ),
+        Reason.ISSUER_UNTRUSTED: Advice(
+            happened="No certificate chain leads to a configured root, or a key or hash is weak.",
+            fix=(
+                "For a stranger, nothing. If callers of yours are refused, compare the issuer in the log with your "
+                "roots: add the CA's current root as custom=PATH to MTLS_TRUST, keeping the old one, and let callers "
+                "send their intermediates."
+            ),
+        ),
+        Reason.REGION_MISMATCH: Advice(
+            happened="The certificate does not have a name of MTLS_CERT_NAMES.",
+            fix="If it is a caller of yours, the detail in the log has the MTLS_CERT_NAMES entry that would accept it.",
+        ),
+    }
+)
+"""Where a deployment takes no data actions."""
+
+_PINNED_BY_API = Advice(
+    happened="DigiCert signed the certificate, but it is not pinned.",
+    fix=(
+        "For a stranger, nothing. If data actions are refused, see in the status whether the certificates API answers "
+        "and what it lists: what it lists is pinned at the next refresh. Until then, MTLS_PINS takes the certificate: "
+        "see docs/digicert.md."
+    ),
+)
+_PINNED_BY_HAND = Advice(
+    happened=_PINNED_BY_API.happened,
+    fix=(
+        "For a stranger, nothing. If your integration's certificate was rotated, add the new one to MTLS_PINS, keeping "
+        "the old one; with OAuth credentials, pins would rotate automatically: see docs/digicert.md."
+    ),
+)
 
 
-def new_root(region: str) -> str:
-    """Return how to add the renewed root of a region."""
-    return f"download {download_of(region)}, and put the new root beside the old one in MTLS_TRUST"
+def advice_for(reason: Reason, authorities: Iterable[str], *, has_client: bool) -> Advice:
+    """Return the advice that fits a deployment.
 
-
-def next_root(binding: Binding) -> str:
-    """Return what to do before the last root of a binding expires."""
-    match binding.authority:
-        case Authority.GENESYS:
-            return new_root(str(binding))
-        case Authority.DIGICERT:
-            return "update mtls-middleware, or add the new DigiCert root as digicert=PATH to MTLS_TRUST"
-        case Authority.CUSTOM:
-            return "add the next root as custom=PATH to MTLS_TRUST"
-        case _:
-            assert_never(binding.authority)
-
-
-def next_pin(region: str) -> str:
-    """Return what to do before the last pin of a region expires."""
-    return f"without OAuth credentials, add {region}=PATH of the next client certificate to MTLS_PINS"
-
-
-def unsigned_in_api(region: str) -> str:
-    """Return how a renewed root shows in the certificates API."""
-    return f"the certificates API lists a client certificate of {region} that no root in MTLS_TRUST signed"
-
-
-def root_renewed(region: str) -> str:
-    """Return what to log if the certificates API lists what no root signed."""
-    return f"{unsigned_in_api(region)}: Genesys renewed the root, or it is the wrong one. To fix it, {new_root(region)}"
-
-
-def caller_of_other_region(region: str, configured: Iterable[str]) -> str:
-    """Return what to log if a caller that no root signed has the name of a region that is not configured."""
-    return (
-        f"a refused caller bears the name of {region}, and MTLS_REGIONS is {' and '.join(configured)}. If your "
-        f"organisation is in {region}, set MTLS_REGIONS={region} and name its root in MTLS_TRUST: {download_of(region)}"
-    )
-
-
-def root_perhaps_renewed(region: str) -> str:
-    """Return what to log if a caller has the name of a region, but no root signed its certificate."""
-    return (
-        f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
-        f"actions fail, Genesys renewed the root: {new_root(region)}. If they do not, somebody tries a certificate of "
-        "their own"
-    )
+    Args:
+        reason: of a refusal.
+        authorities: configured ones; none where they are not known.
+        has_client: whether there are credentials for the certificates API.
+    """
+    known = frozenset(authorities)
+    if reason is Reason.NOT_PINNED:
+        return _PINNED_BY_API if has_client else _PINNED_BY_HAND
+    if not known or Authority.GENESYS in known:
+        return ADVICE[reason]
+    return (_DIGICERT if Authority.DIGICERT in known else _CUSTOM).get(reason, ADVICE[reason])

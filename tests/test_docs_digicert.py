@@ -20,7 +20,7 @@ def fences(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("given", fences("ini"), ids=["api", "files"])
+@pytest.mark.parametrize("given", fences("ini"), ids=["api", "secrets", "files"])
 def test_the_settings_are_accepted(given: str) -> None:
     runs_through(Settings.from_env, dict(line.split("=", 1) for line in given.split()))
 

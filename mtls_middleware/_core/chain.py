@@ -33,14 +33,14 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
             ``purpose_mismatch``.
     """
     # 1. Keys that anybody may have factored vouch for nobody; a caller's other certificates are only offers of help.
-    weakness = _key_weakness(chain.leaf)
+    weakness = key_weakness(chain.leaf)
     if weakness is not None:
         raise RejectionError(Reason.ISSUER_UNTRUSTED, weakness)
     offers = tuple(_helpful(chain.intermediates, now)) if trust.takes_intermediates else ()
     intermediates = (*trust.intermediates, *offers)
     # 2. What is wrong with the leaf itself is told only if the leaf is one of ours; a stranger's is just a stranger's,
     #    and what he says of CAs and their names is not even looked at.
-    problem = _time_problem(chain, now) or _purpose_problem(chain)
+    problem = _time_problem(chain, now) or purpose_problem(chain)
     if problem is not None or offers:
         valid = (anchor.certificate for anchor in trust.anchors if anchor.is_valid(now))
         signed = vouched_for(chain.leaf, intermediates, valid)
@@ -90,13 +90,14 @@ def _helpful(offers: Iterable[x509.Certificate], now: datetime) -> Iterable[x509
     helpful: dict[object, x509.Certificate] = {}
     for offer in offers:
         is_valid = offer.not_valid_before_utc <= now <= offer.not_valid_after_utc
-        if is_valid and _key_weakness(offer) is None:
+        if is_valid and key_weakness(offer) is None:
             key = offer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             helpful.setdefault((offer.subject, offer.issuer, key), offer)
     return helpful.values()
 
 
-def _key_weakness(certificate: x509.Certificate) -> str | None:
+def key_weakness(certificate: x509.Certificate) -> str | None:
+    """Return why the key of a caller, or of what it brings, vouches for nobody; None where it is good."""
     try:
         key = certificate.public_key()
     except UNREADABLE as error:
@@ -123,7 +124,7 @@ def _time_problem(chain: PresentedChain, now: datetime) -> RejectionError | None
     return None
 
 
-def _purpose_problem(chain: PresentedChain) -> RejectionError | None:
+def purpose_problem(chain: PresentedChain) -> RejectionError | None:
     """Say why the leaf may not sign a TLS client handshake (RFC 5280 §4.2.1.3, §4.2.1.9, §4.2.1.12)."""
     problem = None
     if chain.is_ca:

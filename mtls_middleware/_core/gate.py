@@ -113,7 +113,8 @@ class Gate:
     ) -> Accepted:
         # 1. Is there anything to judge by?
         if snapshot is None or not snapshot.is_available(now):
-            raise RejectionError(Reason.TRUST_UNAVAILABLE, _why_unavailable(snapshot, now))
+            why = "no trust was loaded" if snapshot is None else snapshot.why_unavailable(now)
+            raise RejectionError(Reason.TRUST_UNAVAILABLE, why)
         # 2. May the headers be believed?
         fields = collect(connection, self._headers)
         self.boundary.check(connection, fields, self.source.header_names)
@@ -285,16 +286,3 @@ def _others(
     certificates: tuple[x509.Certificate, ...], without: frozenset[x509.Certificate]
 ) -> tuple[x509.Certificate, ...]:
     return tuple(one for one in certificates if one not in without)
-
-
-def _why_unavailable(snapshot: TrustSnapshot | None, now: datetime) -> str:
-    """Name what ended, for an operator who did not see it come."""
-    if snapshot is None:
-        return "no trust was loaded"
-    ended = [
-        f"the anchor from {anchor.origin} is valid from {anchor.not_before} to {anchor.not_after} only"
-        for anchor in snapshot.anchors
-        if not anchor.is_valid(now)
-    ]
-    ended += [f"the pin from {pin.origin} is not valid now" for pin in snapshot.pins if not pin.is_valid(now)]
-    return f"nothing of what is trusted is valid now: {'; '.join(ended)}"

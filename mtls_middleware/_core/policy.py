@@ -86,8 +86,9 @@ def _pinned_region(chain: VerifiedChain, trust: AuthorityTrust) -> str:
     if pin is None:
         raise RejectionError(
             Reason.NOT_PINNED,
-            f"DigiCert signed it, but its SHA-256 {presented} is not in MTLS_PINS; the same intermediate "
-            "signs for strangers",
+            f"DigiCert signed it, but its SHA-256 {presented} is not "
+            f"{'in MTLS_PINS, or listed by the certificates API' if trust.regions_with_api_pins else 'in MTLS_PINS'}; "
+            "the same intermediate signs for strangers",
         )
     return pin.region
 

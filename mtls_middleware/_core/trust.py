@@ -18,6 +18,7 @@ from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import RevocationState
 from mtls_middleware._core.extensions import ca_extensions, leaf_extensions
+from mtls_middleware._core.pin import Pin
 from mtls_middleware.identity import Authority, ClientIdentity
 from mtls_middleware.members import require_members
 
@@ -100,29 +101,6 @@ def _anchor_from_pickle(der: bytes, binding: Binding, origin: str) -> Anchor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
-    """Trust one ``digicert`` client certificate explicitly, in one region.
-
-    Attributes:
-        fingerprint_sha256: of the whole DER: the same key with a new name is another certificate.
-        region: AWS region name.
-        not_before: None where only the fingerprint is known.
-        not_after: None where only the fingerprint is known.
-        origin: the file or setting, for messages.
-    """
-
-    fingerprint_sha256: str
-    region: str
-    not_before: datetime | None
-    not_after: datetime | None
-    origin: str
-
-    def is_valid(self, now: datetime) -> bool:
-        """Return whether it can still identify a caller at `now`."""
-        return (self.not_before is None or self.not_before <= now) and (self.not_after is None or now <= self.not_after)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityTrust:
     """The anchors, pins and names that one authority's callers are judged by.
 
@@ -134,6 +112,7 @@ class AuthorityTrust:
         names: allowed certificate names (lower case) by binding.
         pins: by fingerprint; for ``digicert`` only.
         known_names: the AWS region name of each certificate name (lower case) of the regional table.
+        regions_with_api_pins: AWS regions whose pins the certificates API renews.
         verifier: the policy for chains with its store; None where there is no anchor.
     """
 
@@ -144,6 +123,7 @@ class AuthorityTrust:
     names: Mapping[Binding, frozenset[str]]
     pins: Mapping[str, Pin]
     known_names: Mapping[str, str]
+    regions_with_api_pins: frozenset[str]
     verifier: PolicyBuilder | None = field(compare=False)
     _bindings: Mapping[x509.Certificate, frozenset[Binding]]
 
@@ -239,6 +219,19 @@ class TrustSnapshot:
         """Return whether any caller at all could be accepted at `now`."""
         return any(trust.is_available(now) for trust in self.trusts)
 
+    def why_unavailable(self, now: datetime) -> str:
+        """Name what there is, and until when it was valid, for an operator who did not see the end come."""
+        lives: list[tuple[str, Pin | Anchor]] = [(f"the pin from {pin.origin}", pin) for pin in self.pins]
+        lives += [(f"the anchor from {anchor.origin}", anchor) for anchor in self.anchors]
+        found = [
+            f"{title} is valid from {one.not_before} to {one.not_after} only"
+            for title, one in lives
+            if not one.is_valid(now)
+        ]
+        if any(trust.authority is Authority.DIGICERT and not trust.pins for trust in self.trusts):
+            found.insert(0, "no client certificate is pinned yet")
+        return f"nothing of what is trusted is valid now: {'; '.join(found) or 'there is no anchor'}"
+
 
 def build_trust(
     authority: Authority,
@@ -274,6 +267,7 @@ def build_trust(
         names=names,
         pins={pin.fingerprint_sha256: pin for pin in pins},
         known_names=known_names,
+        regions_with_api_pins=frozenset(),
         verifier=verifier,
         _bindings={anchor.certificate: frozenset(by_key[_key_of(anchor.certificate)]) for anchor in anchors},
     )

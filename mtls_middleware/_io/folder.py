@@ -158,7 +158,7 @@ class FolderStore:
             mac = payload.get("hmac")
             right = [self._mac(key, str(at), content, one) for one in self._keys]
             if not isinstance(mac, str) or not any(hmac.compare_digest(mac.encode(), one.encode()) for one in right):
-                raise InputError("was not written with MTLS_STATE_SECRET, or was tampered with")
+                raise InputError("was written with another secret, or was tampered with")
         return Entry(key=key, content=content, at=moment)
 
     def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:

@@ -1,17 +1,14 @@
 """All sources of trust together: files, the certificates API, CRLs. Each keeps its own last good answer."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from mtls_middleware._core import chain as chains
-from mtls_middleware._core import policy
-from mtls_middleware._core.certificate import parse_chain
 from mtls_middleware._core.crl import CRLSet
-from mtls_middleware._core.decision import RejectionError
-from mtls_middleware._core.trust import AuthorityTrust, Binding
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io.store import Store
 from mtls_middleware._trust.asking import Asker, Asking, answer_rounds
 from mtls_middleware._trust.crl.revocations import Revocations
@@ -25,13 +22,18 @@ from mtls_middleware._trust.files.loading import (
     read_files,
 )
 from mtls_middleware._trust.genesys.source import APISource
+from mtls_middleware._trust.judging import flaws_of, has_new_root
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.events import Refreshed, RefreshResult, RefreshSource
 from mtls_middleware.observing.status import APIStatus, CRLStatus
+from mtls_middleware.renewals import no_digicert_listed
 
 FOLLOWER_WAIT = timedelta(seconds=10)
 """How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
+
+WITHOUT_PIN = timedelta(minutes=1)
+"""Between two questions to the certificates API while no pin of its region is valid: every call is refused."""
 
 LEADER_TIMEOUT = timedelta(minutes=5)
 """After which a worker that asks, and found nothing yet, may be stuck: the others ask without it."""
@@ -45,6 +47,7 @@ class GatheredTrust:
         trusts: one for each configured authority.
         crls: CRLs.
         warnings: what was left out, and why.
+        pin_warnings: those of them that are about pins, and what the certificates API lists.
         problems: what failed; its last good is in here.
         complaints: what could not be kept for a restart; this process goes on without.
         renewed: regions whose root does not verify what the certificates API crls.
@@ -53,6 +56,7 @@ class GatheredTrust:
     trusts: tuple[AuthorityTrust, ...]
     crls: CRLSet
     warnings: tuple[str, ...]
+    pin_warnings: tuple[str, ...]
     problems: tuple[str, ...]
     complaints: tuple[str, ...]
     renewed: tuple[str, ...]
@@ -85,6 +89,7 @@ class Gatherer:
         self._apis = tuple(apis)
         self._revocations = revocations
         self._read: ReadFiles | None = None
+        self._pins: tuple[Pin, ...] = ()
         self._files: Hashable = None
         self._stored: Hashable = None
         self._file_problems: tuple[str, ...] = ()
@@ -211,9 +216,14 @@ class Gatherer:
         answer_rounds([self._apis_asking(now, force=True)], self._asker.ask)
 
     def _is_due(self, now: datetime) -> bool:
-        return any(api.schedule.is_due(now) for api in self._apis) or (
+        return any(self._is_api_due(api, now) for api in self._apis) or (
             self._revocations is not None and self._revocations.due(now) <= now
         )
+
+    def _is_api_due(self, api: APISource, now: datetime) -> bool:
+        has_pin = any(pin.region == api.region and pin.can_pass(now) for pin in self._pins)
+        needs_one = Authority.DIGICERT in self._sources.authorities and not has_pin
+        return api.schedule.is_due(now, at_most=WITHOUT_PIN if needs_one else timedelta.max)
 
     def _is_waiting(self, now: datetime) -> bool:
         return self._followed_at is not None and self._followed_at <= now < self._followed_at + FOLLOWER_WAIT
@@ -239,7 +249,7 @@ class Gatherer:
         answer_rounds([crls.ask_learned(trusts, now, force=force)], self._asker.ask)
 
     def _apis_asking(self, now: datetime, *, force: bool) -> Asking:
-        due = {f"API {api.region}": api for api in self._apis if force or api.schedule.is_due(now)}
+        due = {f"API {api.region}": api for api in self._apis if force or self._is_api_due(api, now)}
         if due:
             found = yield {key: api.question for key, api in due.items()}
             for key, api in due.items():
@@ -249,15 +259,29 @@ class Gatherer:
         assert self._read is not None  # noqa: S101 - `load` or `refresh` came first
         return build_trusts(self._sources, self._read, now, (api.known for api in self._apis))
 
+    def _without_digicert(self) -> Iterator[str]:
+        """Say which API lists nothing that could be pinned: so would the end of this mode look."""
+        for api in self._apis:
+            since = api.known.no_digicert_since
+            if since is not None and Authority.DIGICERT in self._sources.authorities:
+                yield no_digicert_listed(api.region, f"{since:%Y-%m-%d}")
+
     def _gathered(self, now: datetime) -> GatheredTrust:
         loaded = self._trust(now)
+        self._pins = tuple(pin for trust in loaded.trusts for pin in trust.pins.values())
         crls = self._revocations.crls(loaded.trusts) if self._revocations is not None else CRLSet()
+        pin_warnings = (
+            *flaws_of(self._pins),
+            *(warning for api in self._apis for warning in api.warnings),
+            *self._without_digicert(),
+        )
         return GatheredTrust(
             trusts=loaded.trusts,
             crls=crls,
+            pin_warnings=pin_warnings,
             warnings=(
                 *loaded.warnings,
-                *(warning for api in self._apis for warning in api.warnings),
+                *pin_warnings,
                 *(self._revocations.warnings if self._revocations is not None else ()),
             ),
             problems=(
@@ -266,23 +290,9 @@ class Gatherer:
                 *(self._revocations.problems if self._revocations is not None else ()),
             ),
             complaints=self._store.problems,
-            renewed=tuple(api.region for api in self._apis if _has_new_root(api, loaded.trusts, now)),
+            renewed=tuple(
+                api.region
+                for api in self._apis
+                if has_new_root(api.region, api.known.genesys_leaves(now), loaded.trusts, now)
+            ),
         )
-
-
-def _has_new_root(api: APISource, trusts: Sequence[AuthorityTrust], now: datetime) -> bool:
-    """Return whether the API lists a ``genesys`` certificate that the root of its region did not sign."""
-    binding = Binding(Authority.GENESYS, api.region)
-    own = [trust for trust in trusts if trust.authority is Authority.GENESYS and binding in trust.names]
-    return any(not _is_signed(leaf, trust, now) for trust in own for leaf in api.known.genesys_leaves(now))
-
-
-def _is_signed(leaf: bytes, trust: AuthorityTrust, now: datetime) -> bool:
-    """Return whether the leaf leads to an anchor; that it is not valid yet is another matter."""
-    try:
-        chain = parse_chain((leaf,))
-        moment = max(now, chain.leaf.not_valid_before_utc)
-        policy.identify(chains.verify(chain, trust, moment), trust, "")
-    except RejectionError:
-        return False
-    return True

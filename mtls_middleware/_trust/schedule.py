@@ -38,14 +38,22 @@ class Schedule:
             draw: for jitter.
         """
         self.due = now
-        self._planned_at = now
+        self._planned_at = self._not_before = now
         self._interval = interval
         self._draw = draw
         self._failures = 0
 
-    def is_due(self, now: datetime) -> bool:
-        """Return whether to ask; a clock that went back behind the plan makes the plan void."""
-        return not self._planned_at <= now < self.due
+    def is_due(self, now: datetime, *, at_most: timedelta = timedelta.max) -> bool:
+        """Return whether to ask; a clock that went back behind the plan makes the plan void.
+
+        Args:
+            now: aware, UTC.
+            at_most: ask after that time in any case, unless the source wants to be left alone.
+        """
+        due = self.due
+        if at_most < due - self._planned_at:
+            due = max(self._planned_at + at_most, self._not_before)
+        return not self._planned_at <= now < due
 
     def succeeded(self, at: datetime, *, expires: datetime | None = None) -> None:
         """Plan the next question: after the interval, but at half the life of what was received.
@@ -68,7 +76,7 @@ class Schedule:
         wait = min(self._interval, LONGEST_RETRY, FIRST_RETRY * 2 ** min(self._failures, _DOUBLINGS))
         self._failures += 1
         due = now + wait * self._draw(*RETRY_JITTER)
-        self._plan(now, due if not_before is None else max(due, not_before))
+        self._plan(now, due if not_before is None else max(due, not_before), not_before=not_before)
 
-    def _plan(self, now: datetime, due: datetime) -> None:
-        self._planned_at, self.due = now, due
+    def _plan(self, now: datetime, due: datetime, *, not_before: datetime | None = None) -> None:
+        self._planned_at, self.due, self._not_before = now, due, not_before or now

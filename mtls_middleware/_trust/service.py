@@ -34,6 +34,7 @@ class TrustService:
 
     Attributes:
         refreshes: how often each kind of source was good, or failed.
+        changed_at: when other anchors or pins than before came into force, UTC; None where none did.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class TrustService:
             tick: called every few seconds.
         """
         self.refreshes = Counters[Refreshed]()
+        self.changed_at: datetime | None = None
         self._sources = sources
         self._load_all = load
         self._clock = clock
@@ -100,6 +102,7 @@ class TrustService:
         gatherer = self._gatherer
         return TrustFacts(
             last_refresh=self._last_refresh,
+            changed_at=self.changed_at,
             problems=self._problems,
             warnings=(*self._warnings, *self._complaints),
             lists=gatherer.crl_statuses if gatherer is not None else (),
@@ -207,6 +210,9 @@ class TrustService:
             snapshot = self._current.replace(trust.trusts, now, trust.crls)
             self._replaced()
             self._announcer.trust_replaced(snapshot, () if same else trust.warnings)
+            if current is not None and current.trusts != trust.trusts:
+                self.changed_at = now
+                self._announcer.pins_changed(current.pins, snapshot.pins, now)
         self._note(trust.problems, now)
         self._complaints = trust.complaints
         self._announcer.not_kept(trust.complaints)

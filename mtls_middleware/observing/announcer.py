@@ -9,10 +9,10 @@ from types import MappingProxyType
 from mtls_middleware._core.boundary import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
+from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware._core.trust import TrustSnapshot
-from mtls_middleware.advice import caller_of_other_region, root_perhaps_renewed, root_renewed
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.observing.events import (
     CallAccepted,
@@ -27,6 +27,13 @@ from mtls_middleware.observing.events import (
 from mtls_middleware.observing.expiry import Expiry
 from mtls_middleware.observing.logging import LOGGER
 from mtls_middleware.regions import of_certificate_names
+from mtls_middleware.renewals import (
+    caller_of_other_region,
+    pin_came,
+    pin_went,
+    root_perhaps_renewed,
+    root_renewed,
+)
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
@@ -126,6 +133,14 @@ class Announcer:
         """Publish, once, what could not be kept for a restart."""
         for complaint in complaints:
             self.say_once(Severity.WARNING, complaint)
+
+    def pins_changed(self, before: Iterable[Pin], after: Iterable[Pin], now: datetime) -> None:
+        """Publish which pins came and which went: during a rotation, that is what an operator waits for."""
+        old, new = ({pin.fingerprint_sha256: pin for pin in pins} for pins in (before, after))
+        for digest in new.keys() - old.keys():
+            self.tell(Notice(severity=Severity.WARNING, text=pin_came(new[digest], now)))
+        for digest in old.keys() - new.keys():
+            self.tell(Notice(severity=Severity.WARNING, text=pin_went(old[digest], now)))
 
     def roots_renewed(self, regions: Iterable[str]) -> None:
         """Publish, once, whose root does not verify what the certificates API lists."""

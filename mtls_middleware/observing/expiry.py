@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mtls_middleware._core.trust import AuthorityTrust, Binding, Pin, TrustSnapshot
-from mtls_middleware.advice import next_pin, next_root
+from mtls_middleware._core.trust import AuthorityTrust, Binding, TrustSnapshot
 from mtls_middleware.identity import Authority
+from mtls_middleware.renewals import next_pin, next_root
 
 WARNING_DAYS = (30, 90, 180)
 """Before an anchor or a pin expires. A root is renewed by hand, with a change request."""
@@ -55,7 +55,7 @@ def _expirations(trust: AuthorityTrust, now: datetime) -> Iterator[Expiry]:
         if ends:
             yield _anchor(Binding(Authority.DIGICERT), max(ends), now)
         for region in dict.fromkeys(pin.region for pin in trust.pins.values()):
-            yield from _pin(region, [pin for pin in trust.pins.values() if pin.region == region], now)
+            yield from _pin(trust, region, now)
         return
     for binding in trust.names:
         ends = [anchor.not_after for anchor in trust.anchors if anchor.binding == binding]
@@ -75,11 +75,13 @@ def _anchor(binding: Binding, at: datetime, now: datetime) -> Expiry:
     )
 
 
-def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Expiry]:
-    ends = [pin.not_after for pin in pins]
-    known = [end for end in ends if end is not None]
-    if len(known) < len(ends):
+def _pin(trust: AuthorityTrust, region: str, now: datetime) -> Iterator[Expiry]:
+    """Return when the last pin ends that a caller can pass with; the others make nothing last longer."""
+    pins = [pin for pin in trust.pins.values() if pin.region == region and not pin.flaw]
+    known = [pin.ends for pin in pins if pin.ends is not None]
+    if not known or len(known) < len(pins):
         return  # the expiry of a bare fingerprint is unknown
+    from_api = region in trust.regions_with_api_pins
     days = _days(max(known), now)
     upcoming = len([pin for pin in pins if pin.not_before is not None and pin.not_before > now])
     more = "" if len(pins) > 1 or upcoming else ", no upcoming certificate known yet"
@@ -91,7 +93,7 @@ def _pin(region: str, pins: list[Pin], now: datetime) -> Iterator[Expiry]:
         threshold=_threshold(max(known), now),
         text=(
             f"{'the last pin' if len(pins) > 1 else 'pin'} of {region} {_when(days, max(known))}{more}: "
-            f"{next_pin(region)}"
+            f"{next_pin(region, from_api=from_api)}"
         ),
     )
 

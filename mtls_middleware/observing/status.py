@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TypedDict, Unpack
 
 from mtls_middleware._core.crl import CRLSet
-from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, TrustSnapshot
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.expiry import Expiry, expirations
 
@@ -108,6 +109,8 @@ class Status:
         coming: upcoming expiries, soonest first.
         decisions: how often each reason, or ``accepted``, was decided on protected paths.
         verdicts: certificates whose verdict is kept.
+        authorities: those with trust, in their order.
+        changed_at: when other anchors or pins than before came into force, UTC; None where none did.
     """
 
     __module__ = "mtls_middleware"
@@ -126,12 +129,15 @@ class Status:
     coming: tuple[Expiry, ...]
     decisions: Mapping[str, int]
     verdicts: int
+    authorities: tuple[str, ...] = ()
+    changed_at: datetime | None = None
 
 
 class TrustFacts(TypedDict):
     """What a guard knows about the sources of its trust."""
 
     last_refresh: datetime | None
+    changed_at: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
     lists: tuple[CRLStatus, ...]
@@ -160,6 +166,7 @@ def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_crls: b
         regions=regions,
         coming=expirations(snapshot, now),
         verdicts=len(snapshot.verdicts) if snapshot else 0,
+        authorities=tuple(str(trust.authority) for trust in (snapshot.trusts if snapshot else ())),
         **facts,
     )
 
@@ -176,7 +183,8 @@ def _life(
 
 def _regions(trust: AuthorityTrust, crls: CRLSet | None, now: datetime) -> Iterator[RegionStatus]:
     """Describe each binding; `lists` are those without which nobody is accepted, None where they are not required."""
-    pinned = [Binding(trust.authority, region) for region in dict.fromkeys(pin.region for pin in trust.pins.values())]
+    regions = dict.fromkeys((*sorted(trust.regions_with_api_pins), *(pin.region for pin in trust.pins.values())))
+    pinned = [Binding(trust.authority, region) for region in regions]
     for binding in trust.names or pinned:
         shared = trust.authority is Authority.DIGICERT
         anchors = tuple(anchor for anchor in trust.anchors if shared or anchor.binding == binding)
@@ -188,7 +196,7 @@ def _regions(trust: AuthorityTrust, crls: CRLSet | None, now: datetime) -> Itera
             anchors=anchors,
             pins=pins,
             available=any(anchor.is_valid(now) for anchor in anchors)
-            and (not shared or any(pin.is_valid(now) for pin in pins))
+            and (not shared or any(pin.can_pass(now) for pin in pins))
             and (crls is None or _has_fresh_crl(trust, anchors, crls, now)),
         )
 

@@ -49,6 +49,7 @@ class Worker:
         trust_fingerprint: of the content: equal in all processes with the same trust; empty without any.
         trust: what it trusts, a line each, at most 64.
         built_at: when that came into force, UTC.
+        changed_at: when other anchors or pins than before came into force, UTC; None where none did.
         last_refresh: when trust was last read, successfully or not, UTC.
         problems: why the last refresh failed.
         warnings: what was left out of its trust, and what could not be kept.
@@ -70,6 +71,7 @@ class Worker:
     trust_fingerprint: str
     trust: tuple[str, ...]
     built_at: datetime | None
+    changed_at: datetime | None
     last_refresh: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -99,6 +101,7 @@ class Worker:
             trust_fingerprint=fingerprint_of(trust),
             trust=tuple(trust[:LINES]),
             built_at=status.built_at,
+            changed_at=status.changed_at,
             last_refresh=status.last_refresh,
             problems=_bounded(status.problems),
             warnings=_bounded(status.warnings),

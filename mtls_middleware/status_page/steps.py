@@ -8,11 +8,12 @@ from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.advice import ADVICE, HANDSHAKE_FIX, root_perhaps_renewed
+from mtls_middleware.advice import HANDSHAKE_FIX, advice_for
 from mtls_middleware.display import counted, sentence
 from mtls_middleware.observing.history import History, Refusal
 from mtls_middleware.observing.reporting import Extent, Fleet
 from mtls_middleware.observing.status import Status, TrustState
+from mtls_middleware.renewals import root_perhaps_renewed
 from mtls_middleware.status_page.decisions import Decisions, Refusals
 from mtls_middleware.status_page.workers import Combined, lost
 
@@ -23,6 +24,12 @@ RECENT_MINUTES = 15
 """Calls of the last minutes say whether calls fail now."""
 
 RECENTLY = timedelta(minutes=RECENT_MINUTES)
+
+ENDED_BY_TRUST = (Reason.TRUST_UNAVAILABLE, Reason.ISSUER_UNTRUSTED, Reason.NOT_PINNED)
+"""Reasons that a new root or pin ends."""
+
+STILL = timedelta(days=1)
+"""After which refusals of those reasons ask for nothing: what still fails has failed again."""
 
 OWN_FAULTS = (Reason.TRUST_UNAVAILABLE, Reason.REVOCATION_UNKNOWN, Reason.INTERNAL_ERROR)
 """Reasons that no certificate of a caller can mend."""
@@ -98,14 +105,14 @@ def steps_of(found: Combined, fleet: Fleet, decisions: Decisions, now: datetime)
         *_nobody(found, fleet),
         *_problems(found),
         *(NextStep(urgency=Urgency.PROBLEM, matter=text, cure=LOST) for text in lost(fleet)),
-        *_failing(fleet.history, now),
+        *_failing(found.status, fleet.history, now),
         *_soon(found.status),
         *_warnings(found),
         *(NextStep(urgency=Urgency.WARNING, matter=text, cure=DIFFERENCE) for text in found.differences),
         *_unread(fleet),
         *_mode(found.status, decisions),
         *_renewed(found.status, fleet.history),
-        *(_refusals(row) for row in decisions.by_reason),
+        *(_refusals(row, found.status) for row in decisions.by_reason if not _is_over(row, found.status, now)),
         *_handshakes(decisions),
     )
 
@@ -120,13 +127,20 @@ def _nobody(found: Combined, fleet: Fleet) -> Iterator[NextStep]:
         yield NextStep(urgency=Urgency.PROBLEM, matter="no running process reports here", cure=NOBODY_RUNS)
 
 
-def _failing(history: History, now: datetime) -> Iterator[NextStep]:
+def _failing(status: Status, history: History, now: datetime) -> Iterator[NextStep]:
     """Tell that calls fail now; strangers alone are not told apart from data actions that are refused."""
     at = {reason: history.last_by_reason.get(str(reason)) for reason in OWN_FAULTS}
-    own = [reason for reason in OWN_FAULTS if (last := at[reason]) is not None and now - last <= RECENTLY]
+    changed = status.changed_at
+    own = [
+        reason
+        for reason in OWN_FAULTS
+        if (last := at[reason]) is not None
+        and now - last <= RECENTLY
+        and not (reason in ENDED_BY_TRUST and changed is not None and last < changed <= now)
+    ]
     for reason in own:
         matter = f"calls were refused in the last {RECENT_MINUTES} minutes, whoever called: {reason}"
-        yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=ADVICE[reason].fix)
+        yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=_fix(reason, status))
     recent = history.within(RECENT_MINUTES, now)
     failed = recent.refused + recent.handshakes
     if own or recent.accepted or not failed:
@@ -194,7 +208,11 @@ def _soon(status: Status) -> Iterator[NextStep]:
 
 def _warnings(found: Combined) -> Iterator[NextStep]:
     for warning in found.status.warnings:
-        cure = STATE if warning.startswith("state in ") else LEFT_OUT
+        cure = LEFT_OUT
+        if warning.startswith("state in "):
+            cure = STATE
+        elif warning.startswith("the certificates API of "):
+            cure = ""  # it says what to do
         yield NextStep(urgency=Urgency.WARNING, matter=sentence(found.matter(warning)), cure=cure)
 
 
@@ -214,13 +232,25 @@ def _mode(status: Status, decisions: Decisions) -> Iterator[NextStep]:
     yield NextStep(urgency=Urgency.NOTE, matter="report mode refuses no calls", cure=cure)
 
 
-def _refusals(row: Refusals) -> NextStep:
+def _is_over(row: Refusals, status: Status, now: datetime) -> bool:
+    """Return whether refusals that other trust ends have not come again since there is other trust, or for a day."""
+    if row.reason not in ENDED_BY_TRUST or row.last_at is None:
+        return False
+    is_answered = status.changed_at is not None and row.last_at < status.changed_at <= now
+    return is_answered or now - row.last_at > STILL
+
+
+def _fix(reason: Reason, status: Status) -> str:
+    return advice_for(reason, status.authorities, has_client=bool(status.apis)).fix
+
+
+def _refusals(row: Refusals, status: Status) -> NextStep:
     parts = []
     if row.refused:
         parts.append(f"{counted(row.refused, 'call', 'calls')} refused")
     if row.would_be_refused:
         parts.append(f"{counted(row.would_be_refused, 'call', 'calls')} would have been refused")
-    return NextStep(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(parts)}", cure=ADVICE[row.reason].fix)
+    return NextStep(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(parts)}", cure=_fix(row.reason, status))
 
 
 def headline(found: Combined) -> str:

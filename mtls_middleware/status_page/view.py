@@ -10,7 +10,8 @@ from enum import StrEnum
 
 import mtls_middleware
 from mtls_middleware import regions
-from mtls_middleware._core.trust import Anchor, Pin
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import Anchor
 from mtls_middleware.display import displayed, sentence
 from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.observing.reporting import Fleet, Liveness, ReportedWorker

@@ -62,6 +62,7 @@ def combined(own: Status, fleet: Fleet, now: datetime) -> Combined:
         mode=_joined(worker.mode for worker in alive),
         source=_joined(worker.source for worker in alive),
         built_at=max((worker.built_at for worker in alive if worker.built_at), default=None),
+        changed_at=max((worker.changed_at for worker in alive if worker.changed_at), default=None),
         last_refresh=min((worker.last_refresh for worker in alive if worker.last_refresh), default=None),
         problems=_all(alive, lambda worker: worker.problems),
         warnings=_all(alive, lambda worker: worker.warnings),

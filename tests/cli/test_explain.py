@@ -409,3 +409,21 @@ def test_a_certificate_cannot_write_on_the_terminal(region: Region) -> None:
 @pytest.mark.parametrize(("option", "value"), [("--header", "iis"), ("--at", "tomorrow")])
 def test_a_wrong_option_is_told(region: Region, option: str, value: str) -> None:
     assert region.run("explain", region.pem(region.ca.client()), option, value).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("authorities", "said"),
+    [("digicert", "see docs/digicert.md"), ("custom", "add the CA's current one as custom=PATH")],
+)
+def test_advice_sends_for_no_root_of_a_region_that_is_not_used(region: Region, authorities: str, said: str) -> None:
+    pinned = {"MTLS_PINS": f"us-east-1={region.pem(region.ca.client())}"} if authorities == "digicert" else {}
+    root = f"{authorities}={region.ca.write(region.folder / 'any.pem')}"
+    region.environ |= {"MTLS_AUTHORITIES": authorities, "MTLS_TRUST": root, "MTLS_CERT_NAMES": region.ca.cert_name}
+    if authorities == "digicert":
+        del region.environ["MTLS_CERT_NAMES"]
+    shown = region.run("explain", region.pem(region.ca.client()), "--json", "--at", "2090-01-01", **pinned)
+    told = json.loads(shown.stdout)
+
+    assert told["reason"] == "trust_unavailable"
+    assert said in told["cure"]
+    assert "download" not in told["cure"]

@@ -12,7 +12,8 @@ from mtls_middleware._core import chain as chains
 from mtls_middleware._core import policy
 from mtls_middleware._core.certificate import PresentedChain, parse_chain
 from mtls_middleware._core.decision import Reason, RejectionError
-from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, build_trust
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, build_trust
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from mtls_middleware.testing.signing import name_of

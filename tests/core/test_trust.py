@@ -1,11 +1,14 @@
 """What is trusted at one moment, and whether anybody at all can be accepted at it."""
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.trust import AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import AuthorityTrust, Binding, TrustSnapshot, build_trust
 from mtls_middleware.identity import Authority
 from tests.core.certs import (
     CUSTOM,
@@ -141,3 +144,34 @@ def test_each_snapshot_starts_with_an_empty_cache() -> None:
 )
 def test_a_binding_reads_as_the_prefix_in_the_settings(binding: Binding, prefix: str) -> None:
     assert str(binding) == prefix
+
+
+def test_where_nothing_is_valid_it_is_said_what_there_is() -> None:
+    ended = new_ca(not_before=NOW - 9 * DAY, not_after=NOW - DAY)
+    old = replace(pin(good_client()), not_before=NOW - 9 * DAY, not_after=NOW - SECOND)
+    trusts = [genesys(ended), digicert(ended), digicert(regional_ca(), pins=[old])]
+
+    assert _snapshot(*trusts).why_unavailable(NOW) == (
+        "nothing of what is trusted is valid now: no client certificate is pinned yet; "
+        f"the pin from pin.pem is valid from {NOW - 9 * DAY} to {NOW - SECOND} only; "
+        + "; ".join([f"the anchor from root.pem is valid from {NOW - 9 * DAY} to {NOW - DAY} only"] * 2)
+    )
+    assert _snapshot().why_unavailable(NOW) == "nothing of what is trusted is valid now: there is no anchor"
+
+
+@pytest.mark.parametrize(
+    ("changed", "can_pass", "ends"),
+    [
+        ({}, True, None),
+        ({"not_after": NOW + DAY}, True, NOW + DAY),
+        ({"not_after": NOW + DAY, "chain_ends": NOW}, True, NOW),
+        ({"not_after": NOW + DAY, "chain_ends": NOW - SECOND}, False, NOW - SECOND),
+        ({"not_after": NOW, "chain_ends": NOW + DAY}, True, NOW),
+        ({"not_before": NOW + SECOND}, False, None),
+        ({"flaw": "it is a CA's certificate"}, False, None),
+    ],
+    ids=["bare", "valid", "its chain ends now", "its chain has ended", "it ends first", "to come", "flawed"],
+)
+def test_whether_a_pin_can_pass_and_until_when(changed: dict[str, Any], can_pass: bool, ends: datetime | None) -> None:
+    changed_pin = replace(pin(good_client()), **changed)
+    assert (changed_pin.can_pass(NOW), changed_pin.ends) == (can_pass, ends)

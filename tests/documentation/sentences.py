@@ -37,6 +37,7 @@ TELLING = {
     "_trust/crl/views.py": ("problem_of", "shortcoming_of", "_limit", "warnings_of"),
     "_trust/crl/sources.py": ("_why_unusable", "_why_not_asked"),
     "_trust/files/rehearsal.py": ("why_useless",),
+    "_trust/judging.py": ("flaws_of", "_flaw"),
     "_trust/genesys/failure.py": ("_no_answer",),
     "_trust/genesys/source.py": ("_problem",),
 }
@@ -129,8 +130,8 @@ class _Module:
                 name in self.functions
             ):
                 return self._returned(self.functions[name], depth)
-            case ast.Call(func=ast.Name(id=name)) if name in _advice().functions and name not in self.functions:
-                return _advice()._returned(_advice().functions[name], depth)
+            case ast.Call(func=ast.Name(id=name)) if name in _renewals().functions and name not in self.functions:
+                return _renewals()._returned(_renewals().functions[name], depth)
             case _:
                 return {HOLE}
 
@@ -172,9 +173,9 @@ class _Module:
 
 
 @cache
-def _advice() -> _Module:
+def _renewals() -> _Module:
     """Return the module whose functions make texts for others to log."""
-    return _Module(PACKAGE / "advice.py")
+    return _Module(PACKAGE / "renewals.py")
 
 
 @cache

@@ -35,6 +35,8 @@ NEVER_LOGGED = {
 
 MADE_ELSEWHERE = {
     "_trust/files/anchors.py",
+    "_trust/files/pins.py",
+    "_trust/judging.py",
     "_trust/genesys/source.py",
     "_trust/genesys/failure.py",
     "_trust/files/reading.py",

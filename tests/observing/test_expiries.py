@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, Pin, TrustSnapshot, build_trust
-from mtls_middleware.advice import download_of
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, TrustSnapshot, build_trust
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.expiry import WARNING_DAYS, ExpiryKind, expirations
+from mtls_middleware.renewals import download_of
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys.region import DAY, NOW
 

@@ -59,6 +59,7 @@ WORKER = Worker(
     trust_fingerprint="ab" * 8,
     trust=("root of us-east-1: ab",),
     built_at=NOW,
+    changed_at=None,
     last_refresh=NOW,
     problems=(),
     warnings=(),

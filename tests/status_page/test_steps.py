@@ -1,13 +1,14 @@
 """What to do next: something for each thing that is wrong."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mtls_middleware import Reason, Status
-from mtls_middleware.advice import ADVICE
+from mtls_middleware.advice import ADVICE, advice_for
 from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.reporting import Extent, Fleet
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
@@ -21,6 +22,10 @@ from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, count
 @pytest.fixture
 def status(tmp_path: Path) -> Status:
     return loaded(tmp_path).status()
+
+
+def advice(reason: Reason) -> str:
+    return advice_for(reason, ["genesys"], has_client=False).fix
 
 
 def told(
@@ -42,7 +47,65 @@ def test_nothing_is_to_be_done_where_nothing_is_wrong(status: Status) -> None:
 def test_every_reason_that_occurred_is_a_step(status: Status, reason: Reason) -> None:
     (step,) = told(status, {Decided(reason, "none", "none", "enforce", cached=False): 3})
 
-    assert step == NextStep(urgency=Urgency.REFUSALS, matter=f"{reason}: 3 calls refused", cure=ADVICE[reason].fix)
+    assert step == NextStep(urgency=Urgency.REFUSALS, matter=f"{reason}: 3 calls refused", cure=advice(reason))
+
+
+HOUR = timedelta(hours=1)
+MOMENTS: Mapping[str, tuple[datetime | None, datetime | None, bool]] = {
+    "nothing is known": (None, None, True),
+    "refused just now": (NOW - HOUR, None, True),
+    "refused hours ago": (NOW - 23 * HOUR, None, True),
+    "refused days ago": (NOW - 25 * HOUR, None, False),
+    "other trust since": (NOW - 2 * HOUR, NOW - HOUR, False),
+    "other trust at that time": (NOW - HOUR, NOW - HOUR, True),
+    "refused since there is other trust": (NOW - HOUR, NOW - 2 * HOUR, True),
+    "other trust, by a clock that is fast": (NOW - HOUR, NOW + HOUR, True),
+}
+
+
+@pytest.mark.parametrize(("last", "changed", "is_shown"), MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize("reason", [Reason.NOT_PINNED, Reason.ISSUER_UNTRUSTED, Reason.TRUST_UNAVAILABLE])
+def test_refusals_that_other_trust_ended_ask_for_nothing(
+    status: Status, reason: Reason, last: datetime | None, changed: datetime | None, is_shown: bool
+) -> None:
+    decided = {Decided(reason, "none", "none", "enforce", cached=False): 3}
+    fleet = counted(decided, last_by_reason={} if last is None else {str(reason): last})
+    found = steps(replace(status, changed_at=changed), fleet)
+
+    assert [step.matter for step in found] == [f"{reason}: 3 calls refused"] * is_shown
+    assert decisions_of(fleet, NOW).by_reason[0].refused == 3
+
+
+@pytest.mark.parametrize(("changed", "number"), [(None, 1), (NOW - timedelta(minutes=1), 0)])
+def test_calls_do_not_fail_any_more_once_there_is_trust(status: Status, changed: datetime | None, number: int) -> None:
+    decided = {Decided("trust_unavailable", "none", "none", "enforce", cached=False): 3}
+    fleet = counted(decided, last_by_reason={"trust_unavailable": NOW - timedelta(minutes=2)})
+    found = steps(replace(status, changed_at=changed), fleet)
+
+    assert len([step for step in found if "whoever called" in step.matter]) == number
+
+
+def test_other_refusals_are_shown_however_old_they_are(status: Status) -> None:
+    fleet = counted({MISSING: 1}, last_by_reason={MISSING.reason: NOW - 50 * HOUR})
+    assert len(steps(replace(status, changed_at=NOW - HOUR), fleet)) == 1
+
+
+REASONS_OF_ROOTS = [Reason.ISSUER_UNTRUSTED, Reason.TRUST_UNAVAILABLE, Reason.REGION_MISMATCH]
+
+
+@pytest.mark.parametrize("reason", REASONS_OF_ROOTS)
+@pytest.mark.parametrize("authorities", [["digicert"], ["custom"], ["digicert", "custom"]], ids=str)
+def test_no_advice_sends_for_the_root_of_a_region_that_is_not_used(reason: Reason, authorities: list[str]) -> None:
+    assert "download" not in advice_for(reason, authorities, has_client=False).fix
+    assert advice_for(reason, ["genesys", *authorities], has_client=False) == ADVICE[reason]
+    assert advice_for(reason, [], has_client=False) == ADVICE[reason]
+
+
+@pytest.mark.parametrize("has_client", [True, False])
+def test_advice_on_pins_knows_whether_there_are_credentials(has_client: bool) -> None:
+    fix = advice_for(Reason.NOT_PINNED, ["digicert"], has_client=has_client).fix
+    assert ("whether the certificates API answers" in fix) is has_client
+    assert ("add the new one to MTLS_PINS" in fix) is not has_client
 
 
 def test_both_modes_of_a_reason_are_one_step(status: Status) -> None:

@@ -121,3 +121,21 @@ def test_times_are_drawn_so_that_workers_do_not_ask_together() -> None:
 
     assert drawn == [JITTER, RETRY_JITTER]
     assert waits == [JITTER[0] * HOUR, RETRY_JITTER[0] * FIRST_RETRY]
+
+
+@pytest.mark.parametrize(
+    ("not_before", "wait"),
+    [(None, SECOND), (5 * SECOND, 5 * SECOND), (2 * HOUR, 2 * HOUR)],
+    ids=["no pause", "a short pause", "a long pause"],
+)
+@pytest.mark.parametrize("failures", [3, 12])
+def test_it_can_be_asked_sooner_than_planned_but_never_in_a_pause(
+    failures: int, not_before: timedelta | None, wait: timedelta
+) -> None:
+    one = schedule()
+    for _ in range(failures):
+        one.failed(NOW, not_before=None if not_before is None else NOW + not_before)
+
+    assert not one.is_due(NOW + wait - SECOND / 10, at_most=SECOND)
+    assert one.is_due(NOW + wait, at_most=SECOND)
+    assert one.is_due(NOW + wait, at_most=DAY) is one.is_due(NOW + wait)

@@ -1,19 +1,21 @@
 """From files to trust: everything is read and judged before anything is used, and every problem is told at once."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 
 from mtls_middleware import regions
-from mtls_middleware._core.trust import AuthorityTrust, Binding, Bound, Pin, build_trust
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import AuthorityTrust, Binding, Bound, build_trust
 from mtls_middleware._io import files
 from mtls_middleware._io.files import Problems
 from mtls_middleware._trust.files.anchors import Anchors, read_anchors
 from mtls_middleware._trust.files.pins import Pins, read_pins, require_valid_pins
 from mtls_middleware._trust.genesys.known import KnownCertificates
+from mtls_middleware._trust.judging import judged
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
 
@@ -104,7 +106,8 @@ def build_trusts(
         known: what the certificates API has told; a pin of the operator's counts before the same one from there.
     """
     known = tuple(known)
-    pins = {pin.fingerprint_sha256: pin for one in known for pin in one.pins(now)} | read.pins.found
+    pins = {pin.fingerprint_sha256: pin for one in known for pin in one.pins(now)}
+    pins |= {digest: _completed(pin, pins.get(digest)) for digest, pin in read.pins.found.items()}
     intermediates = dict.fromkeys(
         (
             *read.anchors.intermediates,
@@ -112,13 +115,11 @@ def build_trusts(
             *(certificate for one in known for certificate in one.intermediates(now)),
         )
     )
-    return LoadedTrust(
-        trusts=tuple(
-            _trust_of(authority, sources, read.anchors, pins.values(), intermediates)
-            for authority in sources.authorities
-        ),
-        warnings=read.warnings,
+    trusts = tuple(
+        _trust_of(authority, sources, read.anchors, pins.values(), intermediates, now)
+        for authority in sources.authorities
     )
+    return LoadedTrust(trusts=trusts, warnings=read.warnings)
 
 
 def fingerprint_of_files(sources: TrustSources) -> Hashable:
@@ -133,9 +134,10 @@ def _trust_of(
     anchors: Anchors,
     pins: Iterable[Pin],
     intermediates: Iterable[x509.Certificate],
+    now: datetime,
 ) -> AuthorityTrust:
     is_digicert = authority is Authority.DIGICERT
-    return build_trust(
+    trust = build_trust(
         authority,
         anchors=anchors.of(authority),
         names={binding: names for binding, names in sources.names.items() if binding.authority is authority},
@@ -144,3 +146,14 @@ def _trust_of(
         known_names=regions.of_certificate_names(),
         max_chain=sources.max_chain,
     )
+    if not is_digicert:
+        return trust
+    with_chains = {digest: judged(pin, trust, now) for digest, pin in trust.pins.items()}
+    return replace(trust, pins=with_chains, regions_with_api_pins=sources.regions_with_api_pins)
+
+
+def _completed(pin: Pin, listed: Pin | None) -> Pin:
+    """Return an operator's pin, with the certificate that the API lists where it is only a fingerprint."""
+    if pin.der or listed is None:
+        return pin
+    return replace(listed, region=pin.region, origin=pin.origin)

@@ -9,9 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.certificate import fingerprint
-from mtls_middleware._core.trust import Bound, Pin
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import Bound
 from mtls_middleware._io import files
-from mtls_middleware._io.files import Problems, subject_of
+from mtls_middleware._io.files import InputError, Problems, subject_of
 from mtls_middleware._trust.files.reading import Found, is_ca, read_certificates
 from mtls_middleware.display import displayed
 
@@ -46,7 +47,7 @@ def read_pins(entries: Iterable[Bound[Path | str]], regions: tuple[str, ...], no
             pin = Pin(fingerprint_sha256=entry.value, region=region, not_before=None, not_after=None, origin=origin)
             _add(pin, pins, report)
         else:
-            _read_file(entry.value, region, origin, pins, report)
+            _read_path(entry.value, region, origin, pins, report)
     _leave_out_expired(pins, now, report)
     return pins
 
@@ -73,20 +74,26 @@ def _region_of(entry: Bound[Path | str], regions: tuple[str, ...], origin: str, 
     return None
 
 
-def _read_file(path: Path, region: str, origin: str, pins: Pins, report: Problems) -> None:
+def _read_path(path: Path, region: str, origin: str, pins: Pins, report: Problems) -> None:
+    """Read a file, or all files of a folder. Chains may lie beside their leaves, but there must be a leaf."""
     own = Problems()
-    if files.is_folder(path):
-        own.problems.append(f"{origin}: is a folder: name a certificate file")
-    else:
-        found = read_certificates(path, origin, own, named=True)
-        leaves = [one for one in found if not is_ca(one.certificate)]
-        if found and not leaves:
-            own.problems.append(f"{origin}: holds only CA certificates: name the client certificate to be trusted")
-        for one in found:
-            if is_ca(one.certificate):
-                pins.intermediates.setdefault(one.certificate, one.origin)
-        for leaf in leaves:
-            _add(_pin(leaf, region), pins, own)
+    found: list[Found] = []
+    is_folder = files.is_folder(path)
+    try:
+        for file in files.list_folder(path) if is_folder else (path,):
+            found += read_certificates(file, f"MTLS_PINS {displayed(str(file))}", own, named=not is_folder)
+    except InputError as error:
+        own.problems.append(f"{origin}: {error}")
+    leaves = [one for one in found if not is_ca(one.certificate)]
+    if found and not leaves:
+        own.problems.append(f"{origin}: holds only CA certificates: name the client certificate to be trusted")
+    elif not found and not own.problems:
+        own.problems.append(f"{origin}: holds no certificate: put the client certificate to be trusted there")
+    for one in found:
+        if is_ca(one.certificate):
+            pins.intermediates.setdefault(one.certificate, one.origin)
+    for leaf in leaves:
+        _add(_pin(leaf, region), pins, own)
     if own.problems:
         pins.failed.add(region)
     report.problems += own.problems
@@ -100,6 +107,7 @@ def _pin(leaf: Found, region: str) -> Pin:
         not_before=leaf.certificate.not_valid_before_utc,
         not_after=leaf.certificate.not_valid_after_utc,
         origin=f"{leaf.origin}: {subject_of(leaf.certificate)}",
+        der=leaf.certificate.public_bytes(Encoding.DER),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Self
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_middleware._core.trust import Pin
+from mtls_middleware._core.pin import Pin
 from mtls_middleware._io.files import InputError, Object, parse_object, subject_of
 from mtls_middleware._trust.files.reading import parse_certificates
 from mtls_middleware._trust.genesys.client import APIResponse
@@ -62,11 +62,13 @@ class KnownCertificates:
         region: AWS region name.
         answered_at: of the last answer that was merged; None before the first.
         certificates: the one listed last is the first.
+        no_digicert_since: of the first of the last complete answers, if none of them lists one of DigiCert; else None.
     """
 
     region: str
     answered_at: datetime | None = None
     certificates: tuple[KnownCertificate, ...] = ()
+    no_digicert_since: datetime | None = None
 
     def merge(self, answer: APIResponse, now: datetime) -> Self:
         """Return what is known with one more answer.
@@ -89,7 +91,17 @@ class KnownCertificates:
         ]
         # What serves now vouches for the clock too: nothing is forgotten at a time at which no certificate would serve.
         kept = [one for one in others if one.listed.authority not in succeeded or _stays(one, now)]
-        return replace(self, answered_at=now, certificates=(*listed.values(), *kept)[:MAX_CERTIFICATES])
+        no_digicert_since = self.no_digicert_since
+        if any(one.listed.authority is Authority.DIGICERT for one in listed.values()):
+            no_digicert_since = None
+        elif answer.is_complete:
+            no_digicert_since = min(now, no_digicert_since or now)
+        return replace(
+            self,
+            answered_at=now,
+            certificates=(*listed.values(), *kept)[:MAX_CERTIFICATES],
+            no_digicert_since=no_digicert_since,
+        )
 
     def newer(self, stored: Self, now: datetime) -> Self:
         """Return the one of both that was answered later. What claims to come from the future is not believed."""
@@ -107,6 +119,7 @@ class KnownCertificates:
                 not_before=one.listed.leaf.not_valid_before_utc,
                 not_after=one.not_after,
                 origin=f"certificates API of {self.region}, {_state(one)}: {subject_of(one.listed.leaf)}",
+                der=one.listed.leaf_der,
             )
             for one in self._living(Authority.DIGICERT, now)
         )
@@ -157,6 +170,7 @@ def to_bytes(known: KnownCertificates) -> bytes:
             "version": VERSION,
             "region": known.region,
             "answered_at": _text(known.answered_at),
+            "no_digicert_since": _text(known.no_digicert_since),
             "certificates": [
                 {
                     "authority": str(one.listed.authority),
@@ -188,6 +202,7 @@ def from_bytes(data: bytes, region: str) -> KnownCertificates:
     return KnownCertificates(
         region=region,
         answered_at=_time_or_none(stored.get("answered_at")),
+        no_digicert_since=_time_or_none(stored.get("no_digicert_since")),
         certificates=tuple(map(_certificate, _list(stored.get("certificates"), MAX_CERTIFICATES))),
     )
 

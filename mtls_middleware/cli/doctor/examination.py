@@ -95,7 +95,8 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tel
         else:
             gatherer.ask_apis(now)
         differences = ask_clocks(settings, world.clock, world.open_session)
-    found += tell_files(settings, now, problems, trust.warnings if trust is not None else ())
+    warnings = [one for one in trust.warnings if one not in trust.pin_warnings] if trust is not None else []
+    found += tell_files(settings, now, problems, warnings)
     found.append(tell_clock(differences))
     if trust is not None:
         found += tell_roots(trust, now)

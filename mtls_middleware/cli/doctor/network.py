@@ -20,6 +20,7 @@ from mtls_middleware.composition import address_policy
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import find
+from mtls_middleware.renewals import no_digicert_listed
 from mtls_middleware.settings import Settings
 
 ANSWER_SECONDS = 5.0
@@ -82,6 +83,10 @@ def tell_api(settings: Settings, apis: Sequence[APISource], *, offline: bool) ->
             yield _failed(api.region, api.failure)
         if api.answer is not None:
             yield from _answered(api.region, api.answer)
+        since = api.known.no_digicert_since
+        if since is not None and Authority.DIGICERT in settings.authorities:
+            seen, _, fix = no_digicert_listed(api.region, f"{since:%Y-%m-%d}").partition(". ")
+            yield _ABOUT_API.warning(Check.API_LISTS, seen, fix)
 
 
 def _without_client(settings: Settings) -> Finding:

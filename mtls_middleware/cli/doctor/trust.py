@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware._io.files import Problems, subject_of
 from mtls_middleware._trust.files.anchors import Anchors, read_anchors
 from mtls_middleware._trust.gathering import GatheredTrust
-from mtls_middleware.advice import new_root, unsigned_in_api
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.composition import trust_sources
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.expiry import WARNING_DAYS, expirations
 from mtls_middleware.regions import Certainty, find
+from mtls_middleware.renewals import new_root, unsigned_in_api
 from mtls_middleware.settings import Settings
 
 _FILES = About(Topic.FILES)
@@ -28,9 +28,7 @@ _CLOCK = About(Topic.CLOCK)
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def tell_files(
-    settings: Settings, now: datetime, problems: tuple[str, ...], warnings: tuple[str, ...]
-) -> list[Finding]:
+def tell_files(settings: Settings, now: datetime, problems: tuple[str, ...], warnings: Sequence[str]) -> list[Finding]:
     """Tell what each file of MTLS_TRUST is taken for.
 
     Args:
@@ -83,11 +81,11 @@ def tell_roots(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
         else:
             yield _ROOTS.error(Check.ROOT_LIFE, seen, fix)
     for region in kept.renewed:
-        yield _ROOTS.error(
-            Check.ROOT_RENEWED,
-            unsigned_in_api(region),
-            new_root(region),
-        )
+        yield _ROOTS.error(Check.ROOT_RENEWED, unsigned_in_api(region), new_root(region))
+    for pin in snapshot.pins:
+        if pin.flaw:
+            seen = f"{pin.origin}: no caller of {pin.region} can pass with this pin: {pin.flaw}"
+            yield _ROOTS.error(Check.PIN_USABLE, displayed(seen, 1_000), "pin the certificate that is in use")
 
 
 def tell_future(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:

@@ -13,7 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.decision import Accepted, Reason, Rejected, RevocationState
-from mtls_middleware._core.trust import Anchor, Pin
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import Anchor
 from mtls_middleware.cli.explain.evaluate import Evaluation
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.identity import Authority, ClientIdentity

@@ -18,7 +18,7 @@ from mtls_middleware._core.certificate import PresentedChain, fingerprint
 from mtls_middleware._core.decision import Accepted, Rejected
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.response import refusal
-from mtls_middleware.advice import ADVICE
+from mtls_middleware.advice import Advice, advice_for
 from mtls_middleware.cli.ending import WRONG
 from mtls_middleware.cli.explain.evaluate import (
     CONFIGURED,
@@ -121,15 +121,20 @@ def show(evaluation: Evaluation, steps: Sequence[Step], notes: Sequence[str], co
         whose = f"region {identity.region}" if identity.region else str(identity.authority)
         console.print(Text(f"Accepted, as {whose}.", style="bold green"))
     else:
-        _refusal(evaluation.decision, steps, console)
+        _refusal(evaluation, evaluation.decision, steps, console)
     for note in notes:
         _row("note", note, console)
 
 
-def _refusal(refused: Rejected, steps: Sequence[Step], console: Console) -> None:
+def _advice(evaluation: Evaluation, refused: Rejected) -> Advice:
+    settings = evaluation.settings
+    return advice_for(refused.reason, settings.authorities, has_client=bool(settings.genesys_client_id))
+
+
+def _refusal(evaluation: Evaluation, refused: Rejected, steps: Sequence[Step], console: Console) -> None:
     status = refusal(refused.reason, None).status
     console.print(Text(f"Refused with {status.value} {status.phrase}: {refused.reason}.", style="bold red"))
-    advice = ADVICE[refused.reason]
+    advice = _advice(evaluation, refused)
     is_shown = any(step.outcome is StepResult.FAILED for step in steps)
     for label, text in (
         ("because", "" if is_shown else displayed(refused.detail)),
@@ -168,7 +173,7 @@ def facts(evaluation: Evaluation, steps: Sequence[Step], notes: Sequence[str]) -
         "reason": None if refused is None else str(refused.reason),
         "status": None if refused is None else refusal(refused.reason, None).status.value,
         "detail": None if refused is None else refused.detail,
-        "cure": None if refused is None else ADVICE[refused.reason].fix,
+        "cure": None if refused is None else _advice(evaluation, refused).fix,
         "region": None if identity is None else identity.region,
         "authority": None if identity is None else str(identity.authority),
         "certificate": None if evaluation.presented is None else _leaf(evaluation.presented),

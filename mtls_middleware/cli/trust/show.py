@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from mtls_middleware._core.trust import Anchor, Pin
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._core.trust import Anchor
 from mtls_middleware.cli.page import console_for, heading, line, print_json
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now

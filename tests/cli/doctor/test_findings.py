@@ -9,7 +9,7 @@ import pytest
 from mtls_middleware import Guard, Settings, regions
 from mtls_middleware.cli.doctor import servers, state
 from mtls_middleware.cli.doctor.finding import Check, Grade, Topic, status_of
-from mtls_middleware.testing import APIAnswer, KeyKind, RegionalCA
+from mtls_middleware.testing import APIAnswer, ClientCertificate, KeyKind, RegionalCA
 from mtls_middleware.testing.genesys_api import PERMISSION
 from tests.cli.doctor.deployment import CRL_ADDRESS, SECRET, Deployment, those
 
@@ -62,6 +62,19 @@ def future_root(one: Deployment) -> None:
 def listed_by_api(one: Deployment, root: RegionalCA) -> None:
     one.with_client()
     one.api.add(root.client(), authority="Genesys")
+
+
+def digicert_listing(*clients: ClientCertificate) -> Break:
+    """Take calls in DigiCert mode, with an API that lists these."""
+
+    def change(one: Deployment) -> None:
+        one.with_client()
+        one.environ |= {"MTLS_AUTHORITIES": "genesys,digicert", "MTLS_TRUST": f"us-east-1={one.environ['MTLS_TRUST']}"}
+        one.api.clear()
+        for client in clients:
+            one.api.add(client)
+
+    return change
 
 
 def unlisted(one: Deployment) -> None:
@@ -279,6 +292,14 @@ FINDINGS: list[tuple[str, Break, Check, Grade, str]] = [
         Check.API_ANSWERS,
         NOT_CHECKED,
         "not",
+    ),
+    ("api without digicert", digicert_listing(), Check.API_LISTS, WARNING, "lists no DigiCert certificate since"),
+    (
+        "pin of another root",
+        digicert_listing(RegionalCA("other").intermediate().client()),
+        Check.PIN_USABLE,
+        ERROR,
+        "which is not trusted",
     ),
     ("wrong secret", lambda one: one.with_client(SECRET), Check.API_ANSWERS, ERROR, "credentials"),
     ("api out of order", answering(*[APIAnswer(status=503)] * 6), Check.API_ANSWERS, ERROR, "out of order"),

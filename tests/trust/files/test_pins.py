@@ -1,15 +1,15 @@
 """Pins are single client certificates, each in one region; what else their files hold only helps to build a path."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from mtls_middleware._core.trust import Pin
-from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources, load_trust
+from mtls_middleware._core.pin import Pin
+from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources, fingerprint_of_files, load_trust
 from mtls_middleware.errors import TrustError
 
 Certify = Callable[..., x509.Certificate]
@@ -107,8 +107,66 @@ def test_a_missing_file_is_a_problem(tmp_path: Path, sources: Sources, now: date
     assert one_problem(digicert(sources, tmp_path / "a.pem"), now) == f"MTLS_PINS {tmp_path / 'a.pem'}: does not exist"
 
 
-def test_a_folder_is_a_problem(tmp_path: Path, sources: Sources, now: datetime) -> None:
-    assert "is a folder: name a certificate file" in one_problem(digicert(sources, tmp_path), now)
+def test_every_leaf_in_a_folder_is_a_pin(
+    tmp_path: Path, certify: Certify, write: Write, sources: Sources, now: datetime
+) -> None:
+    root = certify("root")
+    write("1-current.pem", certify("current", issuer=root, ca=False))
+    write("2-upcoming.cer", certify("upcoming", issuer=root, ca=False), root)
+    write("chain.pem", certify("intermediate", issuer=root))
+    (tmp_path / "readme.txt").write_text("of the integration", encoding="ascii")
+    (tmp_path / ".hidden").write_bytes(b"junk")
+    loaded = load_trust(digicert(sources, ("us-east-1", tmp_path)), now)
+
+    found = [pin.origin for pin in pins(loaded).values()]
+    assert found == [
+        f"MTLS_PINS {tmp_path}/1-current.pem: CN=current",
+        f"MTLS_PINS {tmp_path}/2-upcoming.cer: CN=upcoming",
+    ]
+    assert len(loaded.trusts[0].intermediates) == 2
+    assert [warning.partition("readme.txt: ")[2] for warning in loaded.warnings if "readme" in warning] == [
+        "holds no certificate: it is neither PEM nor DER nor a zip; it is ignored"
+    ]
+
+
+def test_files_that_come_into_a_folder_or_leave_it_are_noticed(
+    tmp_path: Path, certify: Certify, write: Write, sources: Sources, now: datetime
+) -> None:
+    entries = digicert(sources, tmp_path)
+    views = []
+    for step in (
+        lambda: write("1.pem", certify(ca=False)),
+        lambda: write("2.pem", certify(ca=False)),
+        (tmp_path / "1.pem").unlink,
+    ):
+        step()
+        views.append((fingerprint_of_files(entries), len(pins(load_trust(entries, now)))))
+    assert [number for _, number in views] == [1, 2, 1]
+    assert len({view for view, _ in views}) == 3
+
+
+FOLDERS: Mapping[str, tuple[Mapping[str, bytes], str]] = {
+    "empty": ({}, "is a folder without files"),
+    "without certificates": ({"readme.txt": b"hello"}, "holds no certificate: put the client certificate"),
+    "with a certificate that is broken": ({"pin.pem": b"-----BEGIN CERTIFICATE-----"}, "has no END line"),
+    "with a key": ({"key.pem": b"-----BEGIN PRIVATE KEY-----"}, "is a private key"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), FOLDERS.values(), ids=FOLDERS)
+def test_a_bad_folder_is_a_problem(
+    content: Mapping[str, bytes], reason: str, tmp_path: Path, sources: Sources, now: datetime
+) -> None:
+    for name, data in content.items():
+        (tmp_path / name).write_bytes(data)
+    assert reason in one_problem(digicert(sources, tmp_path), now)
+
+
+def test_a_folder_of_cas_only_is_a_problem(
+    tmp_path: Path, certify: Certify, write: Write, sources: Sources, now: datetime
+) -> None:
+    write("root.pem", certify())
+    assert "holds only CA certificates" in one_problem(digicert(sources, tmp_path), now)
 
 
 def test_a_file_of_cas_only_is_a_problem(certify: Certify, write: Write, sources: Sources, now: datetime) -> None:
