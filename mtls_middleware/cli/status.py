@@ -19,7 +19,7 @@ from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.decisions import Decisions
 from mtls_middleware.status_page.document import as_json as as_json_text
 from mtls_middleware.status_page.steps import Urgency
-from mtls_middleware.status_page.view import Verdict, View, view_of
+from mtls_middleware.status_page.view import Conclusion, View, view_of
 
 _LIFE_STYLES = {TrustState.FRESH: "bold green", TrustState.STALE: "bold yellow"}
 _STEP_STYLES = {Urgency.PROBLEM: "bold red", Urgency.SOON: "bold yellow", Urgency.WARNING: "bold yellow"}
@@ -56,15 +56,15 @@ def run_ready() -> int:
     return verdict.exit_status
 
 
-def readiness(fleet: Fleet) -> tuple[Verdict, str]:
+def readiness(fleet: Fleet) -> tuple[Conclusion, str]:
     """Return whether each running process can accept callers, and a sentence about it."""
     alive = fleet.alive
     unable = [worker for worker in alive if not worker.can_accept]
     if not alive:
-        return Verdict.UNKNOWN, "not ready: no running process reports here"
+        return Conclusion.UNKNOWN, "not ready: no running process reports here"
     if unable:
-        return Verdict.ATTENTION, f"not ready: trust is {unable[0].life} in process {unable[0].pid}"
-    return Verdict.GOOD, "ready: each running process can accept callers"
+        return Conclusion.ATTENTION, f"not ready: trust is {unable[0].life} in process {unable[0].pid}"
+    return Conclusion.GOOD, "ready: each running process can accept callers"
 
 
 def show(view: View, console: Console | None = None) -> None:

@@ -46,7 +46,7 @@ class RegionCalls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandshakeRefusals:
+class RefusedHandshakes:
     """Refused TLS handshakes of one reason."""
 
     reason: str
@@ -97,7 +97,7 @@ class Decisions:
     would_be_refused: int
     by_reason: tuple[Refusals, ...]
     by_region: tuple[RegionCalls, ...]
-    handshakes: tuple[HandshakeRefusals, ...]
+    handshakes: tuple[RefusedHandshakes, ...]
     last_accepted: datetime | None
     last_refused: Refusal | None
     last_handshake: Refusal | None
@@ -136,7 +136,7 @@ def decisions_of(fleet: Fleet, now: datetime) -> Decisions:
         by_reason=tuple(sorted(rows, key=lambda row: -row.total)),
         by_region=tuple(RegionCalls(region=region, accepted=number) for region, number in accepted.most_common()),
         handshakes=tuple(
-            HandshakeRefusals(reason=reason, number=number)
+            RefusedHandshakes(reason=reason, number=number)
             for reason, number in Counter(history.handshakes).most_common()
         ),
         last_accepted=history.last_accepted,

@@ -14,11 +14,11 @@ from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import Anchor
 from mtls_middleware.display import displayed, sentence
 from mtls_middleware.observing.expiry import ExpiryKind
-from mtls_middleware.observing.reporting import Fleet, Liveness, ReportedWorker
+from mtls_middleware.observing.reporting import Fleet, ReportedWorker
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
 from mtls_middleware.status_page.decisions import Decisions, decisions_of
 from mtls_middleware.status_page.steps import SOON_DAYS, NextStep, headline, steps_of
-from mtls_middleware.status_page.workers import combined
+from mtls_middleware.status_page.workers import ShownWorker, combined
 
 
 class Phase(StrEnum):
@@ -84,7 +84,7 @@ class ShownExpiry:
     renews_itself: bool
 
 
-class Verdict(StrEnum):
+class Conclusion(StrEnum):
     """The conclusion of a view."""
 
     GOOD = "good"
@@ -94,36 +94,7 @@ class Verdict(StrEnum):
     @property
     def exit_status(self) -> int:
         """Return what a command ends with."""
-        return (Verdict.GOOD, Verdict.ATTENTION, Verdict.UNKNOWN).index(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownWorker:
-    """A process.
-
-    Attributes:
-        name: its number and host; empty where it said nothing yet.
-        application: its program, and what it serves.
-        software: version of this package there.
-        started_at: UTC.
-        liveness: what is known of it now.
-        reported_at: when it reported last, UTC.
-        life: of its trust, as it said.
-        trust: fingerprint of the content of its trust.
-        built_at: when that came into force, UTC.
-        last_refresh: when it last read trust, UTC.
-    """
-
-    name: str
-    application: str
-    software: str
-    started_at: datetime | None
-    liveness: Liveness
-    reported_at: datetime | None
-    life: TrustState | None
-    trust: str
-    built_at: datetime | None
-    last_refresh: datetime | None
+        return (Conclusion.GOOD, Conclusion.ATTENTION, Conclusion.UNKNOWN).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +123,7 @@ class View:
     """
 
     at: datetime
-    verdict: Verdict
+    verdict: Conclusion
     service: str
     hosts: tuple[str, ...]
     life: TrustState | None
@@ -173,7 +144,7 @@ class View:
     @property
     def is_calm(self) -> bool:
         """Return whether nothing is to be done."""
-        return self.verdict is Verdict.GOOD
+        return self.verdict is Conclusion.GOOD
 
 
 def view_of(own: Status, fleet: Fleet, now: datetime) -> View:
@@ -191,7 +162,7 @@ def view_of(own: Status, fleet: Fleet, now: datetime) -> View:
     known = fleet.alive or tuple(one.worker for one in fleet.workers if one.worker)
     return View(
         at=now,
-        verdict=Verdict.UNKNOWN if not found.is_known else Verdict.GOOD if is_right else Verdict.ATTENTION,
+        verdict=Conclusion.UNKNOWN if not found.is_known else Conclusion.GOOD if is_right else Conclusion.ATTENTION,
         service=", ".join(sorted({displayed(worker.application) for worker in known})),
         hosts=tuple(sorted({displayed(worker.host) for worker in known})),
         life=status.life if found.is_known else None,

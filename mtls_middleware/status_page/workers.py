@@ -23,6 +23,35 @@ Value = TypeVar("Value", APIStatus, CRLStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownWorker:
+    """A process.
+
+    Attributes:
+        name: its number and host; empty where it said nothing yet.
+        application: its program, and what it serves.
+        software: version of this package there.
+        started_at: UTC.
+        liveness: what is known of it now.
+        reported_at: when it reported last, UTC.
+        life: of its trust, as it said.
+        trust: fingerprint of the content of its trust.
+        built_at: when that came into force, UTC.
+        last_refresh: when it last read trust, UTC.
+    """
+
+    name: str
+    application: str
+    software: str
+    started_at: datetime | None
+    liveness: Liveness
+    reported_at: datetime | None
+    life: TrustState | None
+    trust: str
+    built_at: datetime | None
+    last_refresh: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Combined:
     """All running processes as one.
 

@@ -18,7 +18,7 @@ from mtls_middleware.observing.reporting import ALIVE, ALIVE_SECONDS, MAX_REPORT
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page.document import REFRESH_SECONDS
 from mtls_middleware.status_page.steps import OWN_FAULTS, RECENT_MINUTES, SOON_DAYS
-from mtls_middleware.status_page.view import Verdict
+from mtls_middleware.status_page.view import Conclusion
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
 from tests.claims import runs_through
 from tests.status_page.scenes import ACCEPTED, counted, document, loaded, view
@@ -81,7 +81,7 @@ def test_the_numbers_in_status_md_are_those_of_the_code() -> None:
     assert f"At most {len(SLOTS)} processes" in text
     assert f"each expiry within {SOON_DAYS} days" in text
     assert f"again every {REFRESH_SECONDS} seconds" in text
-    assert [verdict.exit_status for verdict in Verdict] == [0, 1, 2]
+    assert [verdict.exit_status for verdict in Conclusion] == [0, 1, 2]
 
 
 def test_each_life_is_documented() -> None:

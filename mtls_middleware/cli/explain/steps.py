@@ -177,55 +177,19 @@ def revocation(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]: 
             return tuple(_crls(evaluation))
 
 
+def _check(text: str, passed: Evidence, failed: Evidence, *reasons: Reason) -> StepCheck:
+    return StepCheck(text=text, reasons=frozenset(reasons), passed=passed, failed=failed)
+
+
 QUESTIONS = (
-    StepCheck(
-        text="is there valid trust?",
-        reasons=frozenset({Reason.TRUST_UNAVAILABLE}),
-        passed=trust,
-        failed=nothing,
-    ),
-    StepCheck(
-        text="is it small enough?",
-        reasons=frozenset({Reason.CERTIFICATE_TOO_LARGE}),
-        passed=size,
-        failed=nothing,
-    ),
-    StepCheck(
-        text="can it be read?",
-        reasons=frozenset({Reason.CERTIFICATE_MISSING, Reason.CERTIFICATE_MALFORMED}),
-        passed=contents,
-        failed=nothing,
-    ),
-    StepCheck(
-        text="does it chain to a trusted root?",
-        reasons=frozenset({Reason.ISSUER_UNTRUSTED}),
-        passed=chain_to_root,
-        failed=roots,
-    ),
-    StepCheck(
-        text="is it valid now?",
-        reasons=frozenset({Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_NOT_YET_VALID}),
-        passed=time,
-        failed=time,
-    ),
-    StepCheck(
-        text="is it made for TLS clients?",
-        reasons=frozenset({Reason.PURPOSE_MISMATCH}),
-        passed=purpose,
-        failed=purpose,
-    ),
-    StepCheck(
-        text="whose is it?",
-        reasons=frozenset({Reason.REGION_MISMATCH, Reason.NOT_PINNED}),
-        passed=owner,
-        failed=names,
-    ),
-    StepCheck(
-        text="is it revoked?",
-        reasons=frozenset({Reason.CERTIFICATE_REVOKED, Reason.REVOCATION_UNKNOWN}),
-        passed=revocation,
-        failed=nothing,
-    ),
+    _check("is there valid trust?", trust, nothing, Reason.TRUST_UNAVAILABLE),
+    _check("is it small enough?", size, nothing, Reason.CERTIFICATE_TOO_LARGE),
+    _check("can it be read?", contents, nothing, Reason.CERTIFICATE_MISSING, Reason.CERTIFICATE_MALFORMED),
+    _check("does it chain to a trusted root?", chain_to_root, roots, Reason.ISSUER_UNTRUSTED),
+    _check("is it valid now?", time, time, Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_NOT_YET_VALID),
+    _check("is it made for TLS clients?", purpose, purpose, Reason.PURPOSE_MISMATCH),
+    _check("whose is it?", owner, names, Reason.REGION_MISMATCH, Reason.NOT_PINNED),
+    _check("is it revoked?", revocation, nothing, Reason.CERTIFICATE_REVOKED, Reason.REVOCATION_UNKNOWN),
 )
 """In the order in which the gate checks them."""
 
