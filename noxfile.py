@@ -77,6 +77,12 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Write docs/conformance.md from other people's corpora and suites; `-- --check` compares the corpora."""
+    session.run(PYTHON, "-m", "tests.conformance", *session.posargs)
+
+
+@nox.session
 def ci(session: nox.Session) -> None:
     """Run everything that CI runs, in a fresh copy: 20 minutes and more."""
     session.run("bash", ".ci/run", external=True)
