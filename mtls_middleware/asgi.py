@@ -17,6 +17,7 @@ from mtls_middleware._core.decision import Accepted, Disposition, Reason, Reject
 from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
+from mtls_middleware.bodies.asgi import WithBodyLength, send_problem
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, ClientIdentity
 from mtls_middleware.observing.logging import LOGGER
@@ -29,6 +30,8 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 _ROUTED = ("route", "endpoint", "path_params", "root_path")
 """Written by the routers of Starlette and FastAPI; the last one by a mount."""
+
+_DJANGO = "django.core.handlers.asgi"
 
 _LAYERS = 16
 """Of middleware between this one and the application."""
@@ -60,6 +63,8 @@ class MTLSMiddleware:
         try:
             if self._guard is None:
                 self._guard = _guard_of(settings)
+            if any(_DJANGO in modules for _, modules in _layers(app)):
+                self.app = WithBodyLength(app, self._guard.max_chunked_body_bytes)
             self._guard.start()
         except MTLSError as error:
             self._error = error
@@ -158,20 +163,25 @@ def _guard_of(settings: "Settings | None") -> "Guard":
     return Guard.from_settings(settings if settings is not None else Settings.from_env())
 
 
+def _layers(app: object) -> Iterator[tuple[object, set[str]]]:
+    """Return the application and what is inside it, each with the modules that its class comes from."""
+    for _ in range(_LAYERS):
+        if app is None:
+            break
+        yield app, {kind.__module__ for kind in type(app).__mro__}
+        app = getattr(app, "app", None)
+
+
 def _root_path(app: object) -> str:
     """Return what a framework puts in the place of the server's root path, and then cuts off the path.
 
     ``FastAPI(root_path=…)`` does, and Django with ``FORCE_SCRIPT_NAME``.
     """
-    for _ in range(_LAYERS):
-        if app is None:
-            break
-        modules = {kind.__module__ for kind in type(app).__mro__}
+    for layer, modules in _layers(app):
         if "fastapi.applications" in modules:  # others have an attribute of that name, too: in Quart it is a folder
-            return str(getattr(app, "root_path", ""))
-        if "django.core.handlers.asgi" in modules:
+            return str(getattr(layer, "root_path", ""))
+        if _DJANGO in modules:
             return str(sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME or "")
-        app = getattr(app, "app", None)
     return ""
 
 
@@ -243,14 +253,12 @@ else:
 
 
 async def _refuse(answer: ProblemResponse, scope: Scope, receive: Receive, send: Send) -> None:
-    start = {"status": answer.status.value, "headers": list(answer.headers)}
     if scope["type"] == "http":
-        body = b"" if scope.get("method") == "HEAD" else answer.body
-        await send({"type": "http.response.start", **start})
-        await send({"type": "http.response.body", "body": body})
+        await send_problem(answer, scope, receive, send)
         return
     await receive()
     if "websocket.http.response" in (scope.get("extensions") or {}):
+        start = {"status": answer.status.value, "headers": list(answer.headers)}
         await send({"type": "websocket.http.response.start", **start})
         await send({"type": "websocket.http.response.body", "body": answer.body})
     else:

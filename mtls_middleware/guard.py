@@ -228,6 +228,11 @@ class Guard:
         """Return the canonical names of the headers that no application may see."""
         return self._gate.hidden
 
+    @property
+    def max_chunked_body_bytes(self) -> int:
+        """Return how long a chunked body may be that is handed to the application with its length."""
+        return self._settings.max_chunked_body_bytes
+
     def _load(self, now: datetime) -> tuple[Gatherer, GatheredTrust]:
         """Load everything; secrets come into force with the trust, or not at all."""
         self._gate, gatherer, trust = load_all(self._settings, self._clock, now)

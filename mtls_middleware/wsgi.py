@@ -17,6 +17,8 @@ from mtls_middleware._core.decision import Accepted, Disposition
 from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
 from mtls_middleware._core.sources.tls import asks_for_certificate, presented_der
 from mtls_middleware._io.forks import notice_fork
+from mtls_middleware.bodies import too_large
+from mtls_middleware.bodies.wsgi import Body, Closing
 from mtls_middleware.guard import Guard
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY
 from mtls_middleware.settings import Settings
@@ -68,7 +70,7 @@ class MTLSWSGIMiddleware:
                 start_response = _not_stored(start_response)
         elif decision.disposition is Disposition.REFUSED:
             answer = refusal(decision.reason, correlation_id(connection))
-            return _refuse(answer, environ, start_response)
+            return _refuse(answer, Body(environ), environ, start_response)
         else:
             additions = {IDENTITY_KEY: None, REJECTED_KEY: decision}
         hidden = self._guard.hidden
@@ -76,7 +78,34 @@ class MTLSWSGIMiddleware:
         downstream.update(additions)
         if isinstance(scope := environ.get(_ASGI_SCOPE), Mapping):
             downstream[_ASGI_SCOPE] = {**scope, "headers": list(without(scope.get("headers") or (), hidden))}
+        if "HTTP_TRANSFER_ENCODING" in environ and (body := Body(environ)).is_chunked:
+            if isinstance(decision, Accepted):
+                return self._with_length(body, connection, downstream, start_response)
+            if body.is_next_request:
+                return Closing(self.application(downstream, start_response), body.leave)
         return self.application(downstream, start_response)
+
+    def _with_length(
+        self, body: Body, connection: Connection, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Hand over an accepted chunked call with its body and a length: Django reads none without."""
+        limit = self._guard.max_chunked_body_bytes
+        spooled = body.spool(limit)
+        if spooled is None:
+            return self.application(environ, start_response)
+        length = spooled.tell()
+        if length > limit:
+            spooled.close()
+            return _refuse(too_large(limit, correlation_id(connection)), body, environ, start_response)
+        spooled.seek(0)
+        del environ["HTTP_TRANSFER_ENCODING"]
+        environ.update({"CONTENT_LENGTH": str(length), "wsgi.input": spooled, "wsgi.input_terminated": True})
+        try:
+            answer = self.application(environ, start_response)
+        except BaseException:
+            spooled.close()
+            raise
+        return Closing(answer, spooled.close)
 
 
 def _connection(environ: "WSGIEnvironment") -> Connection:
@@ -174,7 +203,13 @@ def _not_stored(start_response: "StartResponse") -> "StartResponse":
     return start_not_stored
 
 
-def _refuse(answer: ProblemResponse, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+def _refuse(
+    answer: ProblemResponse, body: Body, environ: "WSGIEnvironment", start_response: "StartResponse"
+) -> Iterable[bytes]:
     headers = [(name.decode("ascii").title(), value.decode("ascii")) for name, value in answer.headers]
+    ends = not body.discard() and body.is_next_request
+    if ends or body.closes_silently:
+        headers.append(("Connection", "close"))  # PEP 3333 leaves it to servers, and these say nothing
     start_response(f"{answer.status.value} {answer.status.phrase}", headers)
-    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]
+    content = [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]
+    return Closing(content, body.leave) if ends else content

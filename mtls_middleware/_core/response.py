@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -35,12 +35,14 @@ class ProblemResponse:
 
 
 def refusal(reason: Reason, correlation_id: str | None) -> ProblemResponse:
-    """Say no more than status and reason: the body is shown to whoever wrote the action."""
-    status = _STATUS.get(reason, HTTPStatus.FORBIDDEN)
-    problem: dict[str, object] = {"status": status.value, "title": status.phrase, "reason": str(reason)}
-    if correlation_id is not None:
-        problem["correlationId"] = correlation_id
-    body = json.dumps(problem).encode("ascii")
+    """Return the answer to a refused call."""
+    return problem(_STATUS.get(reason, HTTPStatus.FORBIDDEN), {"reason": str(reason)}, correlation_id)
+
+
+def problem(status: HTTPStatus, facts: Mapping[str, str], correlation_id: str | None) -> ProblemResponse:
+    """Say no more than status and facts: the body is shown to whoever wrote the action."""
+    own = {} if correlation_id is None else {"correlationId": correlation_id}
+    body = json.dumps({"status": status.value, "title": status.phrase, **facts, **own}).encode("ascii")
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),

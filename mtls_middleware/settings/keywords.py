@@ -84,6 +84,7 @@ class SettingsKeywords(TypedDict, total=False):
     refresh_seconds: Annotated[int | None, Variable(default="3600")]
     max_header_bytes: Annotated[int | None, Variable(default="32768")]
     max_chain: Annotated[int | None, Variable(default="5")]
+    max_chunked_body_bytes: Annotated[int | None, Variable(default="10485760")]
 
 
 VARIABLES: dict[str, Variable] = {

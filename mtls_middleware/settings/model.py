@@ -64,6 +64,7 @@ class Settings:
         refresh_seconds: how often trust is refreshed.
         max_header_bytes: of all certificates of a request together, before decoding.
         max_chain: certificates of a request, the leaf included.
+        max_chunked_body_bytes: of an accepted chunked call; WSGI applications and Django get it whole, with its length.
 
     Raises:
         ConfigurationError: everything that is wrong, at once.
@@ -100,6 +101,7 @@ class Settings:
     refresh_seconds: int
     max_header_bytes: int
     max_chain: int
+    max_chunked_body_bytes: int
     _origin: Origin = field(compare=False)
 
     def __init__(self, **keywords: Unpack[SettingsKeywords]) -> None:
@@ -230,6 +232,7 @@ def _parse(reader: Reader) -> dict[str, Any]:
         "refresh_seconds": reader.one("REFRESH_SECONDS", values.whole_number(1, 86_400)),
         "max_header_bytes": reader.one("MAX_HEADER_BYTES", values.whole_number(1_024, 1_048_576)),
         "max_chain": reader.one("MAX_CHAIN", values.whole_number(1, 128)),
+        "max_chunked_body_bytes": reader.one("MAX_CHUNKED_BODY_BYTES", values.whole_number(1_024, 1_073_741_824)),
     }
 
 

@@ -1,5 +1,6 @@
 """One request through every adapter: scopes and environs made by hand, no server."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -236,8 +237,16 @@ def run_asgi(app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scop
     async def send(message: Message) -> None:
         sent.append(message)
 
-    run(app(scope, receive, send))
+    coroutine = app(scope, receive, send)
+    if scope["type"] == "http" and _BODY & {bytes(name).lower() for name, _ in scope["headers"]}:
+        assert isinstance(coroutine, Coroutine)
+        asyncio.run(coroutine)  # who reads a body waits no longer than for some time
+    else:
+        run(coroutine)
     return sent
+
+
+_BODY = {b"content-length", b"transfer-encoding"}
 
 
 def run(awaitable: Awaitable[None]) -> None:

@@ -164,6 +164,8 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
                 ("MAX_HEADER_BYTES", "1048577"),
                 ("MAX_CHAIN", "+5"),
                 ("MAX_CHAIN", "129"),
+                ("MAX_CHUNKED_BODY_BYTES", "1023"),
+                ("MAX_CHUNKED_BODY_BYTES", "1073741825"),
             ]
         ),
         pytest.param(ONE_REGION, "MODE", "off", "must be one of enforce, report", id="mode"),

@@ -35,6 +35,7 @@ def test_the_defaults() -> None:
     assert (settings.protect, settings.exempt) == (("/",), ())
     assert (settings.mode, settings.revocation) == (Mode.ENFORCE, RevocationMode.CHECK)
     assert (settings.refresh_seconds, settings.max_header_bytes, settings.max_chain) == (3600, 32768, 5)
+    assert settings.max_chunked_body_bytes == 10_485_760
     assert settings.organization_header == "ININ-Organization-Id"
     assert settings.proxy_secret is settings.caller_secret is None
     assert not settings.proxy_drops_underscores
