@@ -35,6 +35,26 @@ class DecisionSeries(NamedTuple):
     mode: str
 
 
+def series_of(decisions: DecisionCounts, source: str, modes: Iterable[str]) -> dict[DecisionSeries, int]:
+    """Return how often each series was decided; each reason is there from the start, so that its first is seen."""
+    sums: Counter[DecisionSeries] = Counter()
+    for mode in modes:
+        for reason in Reason:
+            sums[DecisionSeries(str(reason), NOBODY, NOBODY, source, mode)] += 0
+    for decided, number in decisions.items():
+        sums[DecisionSeries(*decided[:3], source, decided.mode)] += number
+    return dict(sums)
+
+
+def by_cache(decisions: DecisionCounts) -> dict[str, int]:
+    """Return how many accepted calls had a known verdict, and how many had not."""
+    sums = {"hit": 0, "miss": 0}
+    for decided, number in decisions.items():
+        if decided.reason == ACCEPTED:
+            sums["hit" if decided.cached else "miss"] += number
+    return sums
+
+
 @dataclass(frozen=True, slots=True)
 class _GuardCounts:
     """The counts of one guard, or the sums of guards that are gone."""
@@ -78,20 +98,15 @@ class ProcessCounts:
         """Return how often each series was decided; each reason is there from the start, so that its first is seen."""
         sums: Counter[DecisionSeries] = Counter()
         for part in tuple(self._parts):
-            for reason in Reason:
-                sums[DecisionSeries(str(reason), NOBODY, NOBODY, part.source, part.mode)] += 0
-            for decided, number in part.decisions().items():
-                sums[DecisionSeries(*decided[:3], part.source, decided.mode)] += number
+            sums.update(series_of(part.decisions(), part.source, (part.mode,)))
         return dict(sums)
 
     def cache(self) -> dict[str, int]:
         """Return how many accepted calls had a known verdict, and how many had not."""
-        sums = {"hit": 0, "miss": 0}
+        sums: Counter[str] = Counter()
         for part in tuple(self._parts):
-            for decided, number in part.decisions().items():
-                if decided.reason == ACCEPTED:
-                    sums["hit" if decided.cached else "miss"] += number
-        return sums
+            sums.update(by_cache(part.decisions()))
+        return {"hit": sums["hit"], "miss": sums["miss"]}
 
     def refreshes(self) -> dict[Refreshed, int]:
         """Return how often each source was good, and how often it failed."""

@@ -13,6 +13,8 @@ from mtls_middleware.display import displayed
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.events import CallAccepted, CallRejected, Event, Hook
+from mtls_middleware.observing.handshake_counts import HANDSHAKES
+from mtls_middleware.observing.handshakes import REASONS
 
 SUBJECT = "tls.client.subject"
 ISSUER = "tls.client.issuer"
@@ -30,6 +32,7 @@ DECISIONS = "mtls.decisions"
 CACHE = "mtls.cache"
 REFRESH = "mtls.refresh"
 EXPIRES = "mtls.trust.expires"
+HANDSHAKES_REFUSED = "mtls.handshakes.refused"
 
 
 class Spans(Hook):
@@ -88,6 +91,9 @@ class Metrics:
             DECISIONS, [self._decisions], unit="{call}", description="Calls to protected paths, by what was decided."
         )
         meter.create_observable_counter(
+            HANDSHAKES_REFUSED, [self._handshakes], unit="{handshake}", description="Refused TLS handshakes, by reason."
+        )
+        meter.create_observable_counter(
             CACHE, [self._cache], unit="{call}", description="Accepted calls, by whether their verdict was known."
         )
         meter.create_observable_counter(
@@ -100,6 +106,11 @@ class Metrics:
     def _decisions(self, _: CallbackOptions) -> Iterator[Observation]:
         for series, number in self._counts.decisions().items():
             yield Observation(number, series._asdict())
+
+    def _handshakes(self, _: CallbackOptions) -> Iterator[Observation]:
+        totals = HANDSHAKES.totals()
+        for reason in sorted(REASONS):
+            yield Observation(totals.get(reason, 0), {"reason": reason})
 
     def _cache(self, _: CallbackOptions) -> Iterator[Observation]:
         for result, number in self._counts.cache().items():

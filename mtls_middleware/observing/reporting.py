@@ -30,6 +30,12 @@ ALIVE_SECONDS = 60.0
 ALIVE = timedelta(seconds=2 * ALIVE_SECONDS)
 """After which a process that wrote nothing hangs, or cannot write; its numbers stay."""
 
+BEGINS = timedelta(seconds=15)
+"""After which a process that runs and never wrote anything cannot write."""
+
+MOURNED = timedelta(hours=1)
+"""After which a process that ended without saying so is no longer listed."""
+
 VERSION = 2
 
 MAX_REPORT_BYTES = 65_536
@@ -240,10 +246,11 @@ def read_fleet(board: Board, now: datetime) -> Fleet:
 
 def _liveness(report: Posted, worker: Worker | None, now: datetime) -> Liveness | None:
     """Return what is known of a process; None where there is none, or it is about to say something."""
-    signs = (report.at if worker else None, report.running_since)
-    is_recent = any(at is not None and abs(now - at) <= ALIVE for at in signs)
+    signs = (report.at, report.running_since) if worker else (report.running_since,)
+    is_recent = any(at is not None and abs(now - at) <= (ALIVE if worker else BEGINS) for at in signs)
     if report.is_running is False or (report.is_running is None and not is_recent):
-        return Liveness.GONE if worker is not None else None
+        is_news = report.at is not None and now - report.at <= MOURNED
+        return Liveness.GONE if worker is not None and is_news else None
     if not is_recent:
         return Liveness.SILENT
     return Liveness.ALIVE if worker is not None else None

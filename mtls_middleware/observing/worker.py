@@ -124,8 +124,8 @@ def _software() -> str:
 
 def application() -> str:
     """Return the name of the program, and the module that it serves, where its arguments name one that is loaded."""
-    main = getattr(sys.modules.get("__main__"), "__spec__", None)
-    program = main.name.removesuffix(".__main__") if main is not None else Path(sys.argv[0] or "python").name
+    path = Path(sys.argv[0] or "python")
+    program = path.parent.name if path.name == "__main__.py" else path.name
     found = (argument for argument in sys.argv[1:] if _names_module(argument))
     return " ".join((program, *list(found)[:1]))
 

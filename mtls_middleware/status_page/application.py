@@ -11,10 +11,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from mtls_middleware.guard import Guard
+from mtls_middleware.observing.openmetrics import MEDIA_TYPE, openmetrics
 from mtls_middleware.status_page.document import as_json, html, policy, prefers_json
 from mtls_middleware.status_page.view import view_of
 
 JSON_PATH = "/status.json"
+METRICS_PATH = "/metrics"
 METHODS = ("GET", "HEAD")
 
 _POLICY_VIOLATION = 1008
@@ -28,6 +30,8 @@ _HEADERS = {
     "x-robots-tag": "noindex",
 }
 
+_NOTHING_LOADED = {"content-security-policy": "default-src 'none'"}
+
 _log = logging.getLogger("mtls_middleware.status_page")
 
 
@@ -35,8 +39,8 @@ class StatusPage:
     """The status page of a guard, for those whom `allow` lets in.
 
     It is mounted: ``app.mount("/mtls-status", StatusPage(guard, allow=…))``. ``/`` answers with HTML, or with JSON to
-    those who ask for it; ``/status.json`` always with JSON. It shows no secret, but names of files, hosts and
-    authorities: it is for operators.
+    those who ask for it; ``/status.json`` always with JSON, ``/metrics`` with OpenMetrics. It shows no secret, but
+    names of files, hosts and authorities: it is for operators.
     """
 
     def __init__(
@@ -82,18 +86,24 @@ class StatusPage:
         if not self._is_allowed(request):
             return _refusal(403, "Forbidden")
         path = _path_within(request.scope)
-        if path not in {"", "/", JSON_PATH}:
+        if path not in {"", "/", JSON_PATH, METRICS_PATH}:
             return _refusal(404, "Not Found")
         if request.method not in METHODS:
             return _refusal(405, "Method Not Allowed", {"allow": ", ".join(METHODS)})
-        # It reads files of the state folder, so not on the event loop.
+        # All of them read files of the state folder, so not on the event loop.
+        if path == METRICS_PATH:
+            text = await run_in_threadpool(self._metrics)
+            return Response(text, headers={**_HEADERS, **_NOTHING_LOADED}, media_type=MEDIA_TYPE)
         view = await run_in_threadpool(lambda: view_of(self._guard.status(), self._guard.fleet(), self._clock()))
         if path == JSON_PATH or prefers_json(request.headers.getlist("accept")):
-            headers = {**_HEADERS, "vary": "accept", "content-security-policy": "default-src 'none'"}
+            headers = {**_HEADERS, "vary": "accept", **_NOTHING_LOADED}
             return Response(as_json(view), headers=headers, media_type="application/json")
         headers = {**_HEADERS, "vary": "accept", "content-security-policy": policy()}
         text = html(view, reloads="reload" in request.query_params, here=_here(request.scope, path))
         return Response(text, headers=headers, media_type="text/html")
+
+    def _metrics(self) -> str:
+        return openmetrics(self._guard.fleet(), self._guard.settings.source, self._clock())
 
     def _is_allowed(self, request: Request) -> bool:
         try:
@@ -104,8 +114,7 @@ class StatusPage:
 
 
 def _refusal(status: int, phrase: str, headers: dict[str, str] | None = None) -> Response:
-    policy_of_text = {"content-security-policy": "default-src 'none'"}
-    return PlainTextResponse(f"{status} {phrase}\n", status, {**_HEADERS, **policy_of_text, **(headers or {})})
+    return PlainTextResponse(f"{status} {phrase}\n", status, {**_HEADERS, **_NOTHING_LOADED, **(headers or {})})
 
 
 def _path_within(scope: Scope) -> str:

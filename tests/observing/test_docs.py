@@ -1,11 +1,14 @@
 """What docs/telemetry.md says, held against what is told: its code is run, and what it shows is compared."""
 
+import gzip
+import http.server as http_server
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -14,6 +17,7 @@ import mtls_middleware
 from mtls_middleware import Reason
 from mtls_middleware.identity import Authority
 from mtls_middleware.observing.expiry import ExpiryKind
+from mtls_middleware.observing.handshakes import REASONS
 from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
 from tests.adapters.cases import http
 from tests.adapters.site import over_tls, stranger_ca
@@ -21,7 +25,9 @@ from tests.observing.conftest import Seconds, Watched
 from tests.observing.test_flood import rejection
 from tests.observing.test_metrics import CLOSED
 
-PAGE = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PROMETHEUS = DOCS / "prometheus"
+PAGE = (DOCS / "telemetry.md").read_text(encoding="utf-8")
 
 _CALLS = """
 from pathlib import Path
@@ -169,6 +175,7 @@ class TestMetrics:
     def test_each_value_of_a_label_is_documented(self) -> None:
         documented = {cell: set(code(values)) for cell, values in rows("label")}
 
+        assert documented["`reason` of `mtls.handshakes.refused`"] >= REASONS - set(Reason)
         assert documented["`authority`"] == {*Authority, "none"}
         assert documented["`mode`"] == CLOSED["mtls.decisions"]["mode"]
         assert documented["`result` of `mtls.cache`"] == CLOSED["mtls.cache"]["result"]
@@ -179,42 +186,83 @@ class TestMetrics:
 
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Return what Prometheus gets, with the example of the page; the port stays closed."""
+    """Return what OpenTelemetry's exporter for Prometheus makes of the metrics."""
     program = f"""
 import prometheus_client
-ports = []
-prometheus_client.start_http_server = lambda port, addr: ports.append((addr, port))
-import telemetry
+from opentelemetry import metrics
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()]))
 {_CALLS}
-assert ports == [("127.0.0.1", 9464)]
+from mtls_middleware.observing.handshakes import HandshakeLog, HandshakeRefusal
+HandshakeLog()(HandshakeRefusal(reason="not_tls", detail="x"))
 print(prometheus_client.generate_latest().decode())
 """
-    shown = run(tmp_path_factory.mktemp("prometheus"), "telemetry", program)
-    return [re.sub(r'otel_scope_\w+="[^"]*",?', "", line).replace(",}", "}") for line in shown.splitlines()]
+    folder = tmp_path_factory.mktemp("exposed")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+    )
+    return [re.sub(r'otel_scope_\w+="[^"]*",?', "", line).replace(",}", "}") for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return what `status --listen` gives to Prometheus."""
+    calls = _CALLS.replace('"MTLS_STATE": "off"', '"MTLS_STATE": "state"')
+    program = f"""
+{calls}
+from mtls_middleware.guard import utc_now
+from mtls_middleware.observing.openmetrics import openmetrics
+print(openmetrics(guard.fleet(), "tls", utc_now()))
+"""
+    folder = tmp_path_factory.mktemp("scraped")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.splitlines()
+
+
+def labels_of(lines: list[str]) -> dict[str, set[str]]:
+    """Return the labels of each series."""
+    series = [re.fullmatch(r"(mtls_\w+)(?:\{(.*)\})? \S+", line) for line in lines]
+    return {one[1]: set(re.findall(r"(\w+)=", one[2] or "")) for one in series if one}
 
 
 class TestPrometheus:
-    def test_it_gets_what_is_shown(self, exposed: list[str]) -> None:
+    def test_it_gets_what_is_shown(self, scraped: list[str]) -> None:
         for shown in fence("text", "mtls_decisions_total").splitlines():
             pattern = re.escape(shown).replace("…", r"[\d.e+]+")
-            assert [line for line in exposed if re.fullmatch(pattern, line)], shown
+            assert [line for line in scraped if re.fullmatch(pattern, line)], shown
 
-    def test_metrics_are_called_as_documented(self, exposed: list[str]) -> None:
-        told = dict(line.split()[2:4] for line in exposed if line.startswith("# TYPE mtls_"))
+    def test_both_ways_have_the_metrics_that_are_documented(self, exposed: list[str], scraped: list[str]) -> None:
+        documented = {code(name)[0]: kind for _, name, kind, _, _ in rows("metric")}
+        more = {code(name)[0] for name, _, _ in rows("in Prometheus")}
+        types = dict(line.split()[2:4] for line in exposed if line.startswith("# TYPE mtls_"))
+        families = dict(line.split()[2:4] for line in scraped if line.startswith("# TYPE mtls_"))
+        totals = {f"{name}_total" if kind == "counter" else name: kind for name, kind in families.items()}
 
-        assert told == {code(name)[0]: kind for _, name, kind, _, _ in rows("metric")}
+        assert types == documented
+        assert totals == documented | dict.fromkeys(more, "gauge")
 
-    def test_each_expression_asks_for_what_there_is(self, exposed: list[str]) -> None:
-        series = [re.fullmatch(r"(mtls_\w+)\{(.*)\} \S+", line) for line in exposed]
-        known = {one[1]: set(re.findall(r"(\w+)=", one[2])) for one in series if one}
-        (group,) = yaml.safe_load(fence("yaml", "# mtls.yml"))["groups"]
-        expressions = [*(rule["expr"] for rule in group["rules"]), fence("promql")]
+    def test_both_ways_have_the_same_labels(self, exposed: list[str], scraped: list[str]) -> None:
+        one, other = labels_of(exposed), labels_of(scraped)
 
-        assert len(expressions) == 7
+        assert {name: names for name, names in other.items() if name in one} == one
+
+    def test_each_expression_asks_for_what_there_is(self, scraped: list[str]) -> None:
+        known = labels_of(scraped)
+        groups = yaml.safe_load((PROMETHEUS / "mtls-alerts.yml").read_text(encoding="utf-8"))["groups"]
+        panels = json.loads((PROMETHEUS / "mtls-dashboard.json").read_text(encoding="utf-8"))["panels"]
+        expressions = [
+            *(rule["expr"] for group in groups for rule in group["rules"]),
+            *(target["expr"] for panel in panels for target in panel["targets"]),
+            fence("promql"),
+        ]
+
+        assert len(expressions) == 20
         for expression in expressions:
             selectors = re.findall(r"(mtls_\w+)(?:\{([^}]*)\})?", expression)
             assert selectors
-            assert expression.count("(") == expression.count(")")
             for name, given in selectors:
                 assert set(re.findall(r"(\w+)(?:=|!=|=~)\"", given)) <= known[name]
                 asked = re.findall(r'reason(?:=~|!=|=)"([^"]*)"', given)
@@ -225,7 +273,43 @@ class TestPrometheus:
     def test_the_scrape_is_of_the_port_that_is_served(self) -> None:
         (job,) = yaml.safe_load(fence("yaml", "# prometheus.yml"))["scrape_configs"]
 
-        assert job["static_configs"] == [{"targets": ["127.0.0.1:9464"]}]
+        (target,) = job["static_configs"][0]["targets"]
+        assert f"status --listen {target}\n" in fence("console", "$ pip install")
+
+
+def test_several_workers_tell_a_collector_who_they_are(tmp_path: Path) -> None:
+    received: list[bytes] = []
+
+    class Collector(http_server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            received.append(gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    with http_server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        program = f"""
+import os
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = {endpoint!r}
+import telemetry
+telemetry.set_up_metrics()
+{_CALLS}
+from opentelemetry import metrics
+metrics.get_meter_provider().force_flush()
+print(os.getpid())
+metrics.get_meter_provider().shutdown()
+"""
+        pids = [run(tmp_path, "telemetry", program).strip() for _ in range(2)]
+        server.shutdown()
+
+    for pid in pids:
+        (own, *_) = [body for body in received if f"-{pid}".encode() in body]
+        assert b"mtls.decisions" in own
 
 
 class TestSpans:

@@ -21,6 +21,7 @@ from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.counting import ProcessCounts
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, RefreshResult, RefreshSource
 from mtls_middleware.observing.expiry import ExpiryKind
+from mtls_middleware.observing.handshakes import REASONS
 from mtls_middleware.testing import ClientCertificate, GenesysAPI, tls_extension
 from tests.adapters.cases import Case, call, http, http_scope, wsgi
 from tests.adapters.site import (
@@ -47,6 +48,7 @@ CLOSED: Mapping[str, Mapping[str, frozenset[str]]] = {
         "source": frozenset(NAMES),
         "mode": frozenset(Mode),
     },
+    "mtls.handshakes.refused": {"reason": REASONS},
     "mtls.cache": {"result": frozenset({"hit", "miss"})},
     "mtls.refresh": {"source": frozenset(RefreshSource), "result": frozenset(RefreshResult)},
     "mtls.trust.expires": {"kind": frozenset(ExpiryKind), "region": frozenset({"us-east-1"})},

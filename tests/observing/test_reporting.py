@@ -29,7 +29,9 @@ from mtls_middleware.observing.records import LARGEST, decoded, encoded
 from mtls_middleware.observing.reporting import (
     ALIVE,
     ALIVE_SECONDS,
+    BEGINS,
     MAX_REPORT_BYTES,
+    MOURNED,
     PUBLISH_SECONDS,
     Extent,
     Fleet,
@@ -394,6 +396,7 @@ def test_who_was_killed_is_gone_at_once(tmp_path: Path) -> None:
         child.send_signal(signal.SIGKILL)
 
     assert (while_it_ran, liveness(tmp_path)) == ([Liveness.ALIVE], [Liveness.GONE])
+    assert liveness(tmp_path, NOW + MOURNED + timedelta(seconds=1)) == []
 
 
 def test_who_runs_and_does_not_report_is_silent(tmp_path: Path) -> None:
@@ -414,7 +417,7 @@ def test_who_has_just_begun_and_not_reported_yet_is_not_told_of(tmp_path: Path) 
     now = datetime.now(UTC)
 
     assert liveness(tmp_path, now) == []
-    assert liveness(tmp_path, now + ALIVE + timedelta(minutes=1)) == [Liveness.SILENT]
+    assert liveness(tmp_path, now + BEGINS + timedelta(seconds=1)) == [Liveness.SILENT]
 
 
 class AgeOnly:
