@@ -41,6 +41,7 @@ from mtls_middleware.observing.reporting import (
 )
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.observing.worker import Worker
+from tests.claims import runs_through
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MISSING = Decided("certificate_missing", "none", "none", "report", cached=False)
@@ -599,7 +600,7 @@ def test_any_bytes_in_a_file_raise_nothing(content: bytes) -> None:
         path.write_bytes(content)
         process.count(MISSING, 1)
 
-        fleet(folder)
+        runs_through(fleet, folder)
 
 
 def test_the_longest_report_fits() -> None:
