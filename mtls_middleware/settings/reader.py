@@ -1,7 +1,7 @@
 """Values by name and prefix, as the operator gave them. Everything that is wrong is collected."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from re import compile as regex
@@ -32,6 +32,11 @@ Item = TypeVar("Item")
 
 _PREFIXED = regex(r"(?s)([A-Za-z0-9.-]+)\s*=\s*(.*)")
 """A path with "=" in it has a "/" before that, or a "./" put there."""
+
+_SEMICOLON = regex(r";\s*(?:[A-Za-z]+://|\.{0,2}/)|^(?!/|.*://).*;")
+"""A semicolon between two entries; an address or a path may have one of its own."""
+
+_BLANKS = regex(r"\S\s+\S")
 
 DEFAULT_PREFIX = "MTLS_"
 
@@ -162,8 +167,23 @@ class Reader:
 
     def each(self, name: str, parser: Callable[[str], Parsed]) -> tuple[Parsed, ...]:
         """Return the parsed entries, without the bad ones."""
-        found = (self.parsed(name, entry, parser) for entry in self.items(name))
+
+        def parse(text: str) -> Parsed:
+            try:
+                return parser(text)
+            except ValueError as error:
+                raise ValueError(f"{error}; separate entries by commas" if _BLANKS.search(text) else error) from error
+
+        found = (self.parsed(name, entry, parse) for entry in self.entries(name))
         return tuple(entry for entry in found if entry is not None)
+
+    def entries(self, name: str) -> Iterator[str]:
+        """Yield the entries of a list; one that is two with a semicolon between them is a problem."""
+        for entry in self.items(name):
+            if isinstance(self._values.get(name), str) and _SEMICOLON.search(entry):
+                self.say(name, f"{self.shown(name, entry)} is one entry: separate entries by commas")
+            else:
+                yield entry
 
     def parsed(self, name: str, text: str, parser: Callable[[str], Parsed]) -> Parsed | None:
         """Return what the parser makes of a text, or None and a problem that names it."""
@@ -246,7 +266,7 @@ def bound_entries(
         reader.say(name, f"has no use here, because no authority among {reader.prefix}AUTHORITIES reads it: remove it")
         return ()
     entries: list[Bound[Item]] = []
-    for item in reader.items(name):
+    for item in reader.entries(name):
         written, text = split_prefix(item)
         binding = possible[0] if prefix_needed and len(possible) == 1 else None
         if written is not None:

@@ -69,7 +69,10 @@ def region(text: str) -> str:
     found = regions.find(text)
     if found is None:
         close = regions.nearest(text)
-        raise ValueError(f"is no region; did you mean '{close}'?" if close else "is no region of Genesys Cloud")
+        raise ValueError(
+            f"is no region{f'; did you mean {close!r}?' if close else ' that this version knows.'} For a new region, "
+            "upgrade mtls-middleware, or use MTLS_AUTHORITIES=custom with its root and certificate name"
+        )
     return found.aws_region
 
 

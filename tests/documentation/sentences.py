@@ -25,7 +25,7 @@ LOGGERS = ("LOGGER", "_log", "logger")
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
 """Methods of loggers; of `log` the second argument is the sentence."""
 
-CLAUSES = ("InputError", "NotACertificateError", "OtherRegionError")
+CLAUSES = ("InputError", "NotACertificateError", "OtherContentError", "OtherRegionError")
 """Exceptions whose text says what is wrong with a file or an answer, behind its name."""
 
 LISTS = ("warnings", "problems", "errors")
@@ -36,6 +36,8 @@ TELLING = {
     "_core/crl.py": ("Limit",),
     "_trust/crl/views.py": ("problem_of", "shortcoming_of", "_limit", "warnings_of"),
     "_trust/crl/sources.py": ("_why_unusable", "_why_not_asked"),
+    "_trust/files/archive.py": ("_over_bounds",),
+    "_trust/files/content.py": ("_other_der", "_other_block"),
     "_trust/files/rehearsal.py": ("why_useless",),
     "_trust/judging.py": ("flaws_of", "_flaw"),
     "_trust/genesys/failure.py": ("_no_answer",),

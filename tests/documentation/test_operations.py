@@ -39,6 +39,7 @@ MADE_ELSEWHERE = {
     "_trust/judging.py",
     "_trust/genesys/source.py",
     "_trust/genesys/failure.py",
+    "_trust/files/content.py",
     "_trust/files/reading.py",
     "_trust/crl/views.py",
     "_trust/crl/revocations.py",

@@ -214,6 +214,46 @@ def test_what_is_missing_is_named(environ: dict[str, str], name: str, says: str)
     assert [text for text in problems_of(environ) if text.startswith(f"MTLS_{name}: ") and says in text]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("REGIONS", "us-east-1;eu-west-1"),
+        ("REGIONS", "us-east-1 ; eu-west-1,sa-east-1"),
+        ("REGIONS", "us-east-1 eu-west-1"),
+        ("REGIONS", "us-east-1\neu-west-1"),
+        ("AUTHORITIES", "genesys;custom"),
+        ("AUTHORITIES", "genesys custom"),
+        ("TRUST", "US-East-1.zip;EU-West-1.zip"),
+        ("TRUST", "/trust/US-East-1.zip;/trust/EU-West-1.zip"),
+        ("TRUST", "us-east-1=a.zip; eu-west-1=b.zip"),
+        ("CERT_NAMES", "us-east-1=a.example;us-east-1=b.example"),
+        ("PROTECT", "/actions;/lookup"),
+        ("EXEMPT", "/health;/ready"),
+        ("CRL_URLS", "http://a.example/a.crl;http://b.example/b.crl"),
+        ("TRUSTED_PROXIES", "10.0.0.1;10.0.0.2"),
+        ("TRUSTED_PROXIES", "10.0.0.1 10.0.0.2"),
+        ("ORGANIZATION_IDS", "0b0e4a5c-1f7d-4c2e-9a55-2f3f7c1d8e90;0b0e4a5c-1f7d-4c2e-9a55-2f3f7c1d8e91"),
+    ],
+)
+def test_another_separator_than_a_comma_is_one_problem_that_says_so(name: str, text: str) -> None:
+    told = [problem for problem in problems_of({**ONE_REGION, f"MTLS_{name}": text}) if f"MTLS_{name}: " in problem]
+
+    assert ["separate entries by commas" in problem for problem in told] == [True]
+
+
+@pytest.mark.parametrize("text", ["http://a.example/a;v=1.crl", "http://a.example/crl?a;b", "/crls/a b.crl"])
+def test_an_address_or_a_path_may_hold_another_separator(text: str) -> None:
+    assert Settings.from_env({**ONE_REGION, "MTLS_CRL_URLS": text}).crl_urls == (text,)
+
+
+@pytest.mark.parametrize("region", ["eu-west-3", "ca-west-1", "xyz1.pure.cloud", "nowhere"])
+def test_a_region_that_the_table_does_not_know_is_refused_with_the_ways(region: str) -> None:
+    (told,) = (problem for problem in problems_of({**ONE_REGION, "MTLS_REGIONS": region}) if "is no region" in problem)
+
+    assert told.startswith(f"MTLS_REGIONS: '{region}' is no region")
+    assert "upgrade mtls-middleware, or use MTLS_AUTHORITIES=custom" in told
+
+
 @pytest.mark.parametrize("text", ["", "  ", ",", " , ,"])
 @pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "EXEMPT", "ORGANIZATION_IDS", "CALLER_SECRET", "PROTECT"])
 def test_set_but_empty_is_a_problem(name: str, text: str) -> None:

@@ -93,7 +93,7 @@ def zipped() -> Callable[..., bytes]:
     return _zipped
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sources() -> Callable[..., TrustSources]:
     return _sources
 

@@ -13,7 +13,7 @@ from mtls_middleware._core.crl import CRL
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind, Store
 from mtls_middleware._trust.crl.parsing import parse_crl
-from mtls_middleware._trust.files import reading
+from mtls_middleware._trust.files import content
 
 LISTS = 256
 """CRLs that are held; one CA may publish many parts. With more, limited ones go first, then what ended first."""
@@ -245,7 +245,7 @@ class CRLStore:
             if entry.key in self._chains_seen or len(entry.content) > CHAIN_BYTES:
                 continue
             try:
-                yield entry.key, reading.decode(entry.content)
+                yield entry.key, content.decode(entry.content)
             except InputError:
                 continue  # somebody else wrote there; what it would teach comes again with the next call
 

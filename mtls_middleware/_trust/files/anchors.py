@@ -20,8 +20,9 @@ from mtls_middleware._trust.files.binding import (
     region_of,
     require_possible,
 )
+from mtls_middleware._trust.files.content import is_ca, is_self_issued
 from mtls_middleware._trust.files.digicert_root import ORIGIN, default_root
-from mtls_middleware._trust.files.reading import Found, is_ca, is_self_issued, read_certificates
+from mtls_middleware._trust.files.reading import Found, read_certificates
 from mtls_middleware._trust.files.rehearsal import why_useless
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
@@ -40,6 +41,7 @@ class Anchors:
         intermediates: CAs bound to ``digicert`` that are no roots.
         failed: bindings of files that could not be used.
         left_out: roots that are named after another region, one sentence each.
+        ignored: what else was passed over, one sentence each.
     """
 
     possible: tuple[Binding, ...]
@@ -48,6 +50,7 @@ class Anchors:
     intermediates: dict[x509.Certificate, str] = field(default_factory=dict)
     failed: set[Binding] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
     def of(self, authority: Authority) -> tuple[Anchor, ...]:
         """Return the anchors of one authority."""
@@ -135,15 +138,20 @@ def _read_file(file: _File, anchors: Anchors, report: Problems) -> None:
         unbound = f"{origin}: {error}"
     for found in read_certificates(file.path, origin, own, named=file.is_named):
         if is_ca(found.certificate):
-            _add(found, file, anchors, own)
+            try:
+                _add(found, file, anchors, report)
+            except InputError as error:
+                own.problems.append(f"{origin}: {error}")
+        elif file.is_named and not found.members:
+            own.problems.append(f"{_not_a_ca(found)}: name the root that signed it")
         else:
-            own.problems.append(_not_a_ca(found))
+            own.warnings.append(f"{_not_a_ca(found)}; it is ignored")
     if own.problems and binding is not None:
         anchors.failed.add(binding)
     elif own.problems:
         own.problems.append(unbound)
     report.problems += own.problems
-    report.warnings += own.warnings
+    anchors.ignored += own.warnings
 
 
 def _add(found: Found, file: _File, anchors: Anchors, report: Problems) -> None:
@@ -155,8 +163,6 @@ def _add(found: Found, file: _File, anchors: Anchors, report: Problems) -> None:
             binding = bind(names, anchors.possible, anchors.regions)
     except OtherRegionError as error:
         anchors.left_out.append(f"{found.origin}: {error}")
-    except InputError as error:
-        report.problems.append(f"{_origin(file.path)}: {error}")
     else:
         anchors.add(found, binding)
         if others := other_regions(names, binding):
@@ -164,9 +170,10 @@ def _add(found: Found, file: _File, anchors: Anchors, report: Problems) -> None:
 
 
 def _tell_of_left_out(anchors: Anchors, report: Problems) -> None:
-    """Name the roots of other regions: a warning beside the right ones, a problem in their place."""
-    bound = anchors.failed | {binding for binding, _ in anchors.found}
-    lacking = tuple(one for one in anchors.possible if one.authority is Authority.GENESYS and one not in bound)
+    """Say what was passed over: as warnings, or as the likely reason where a binding has no anchor at all."""
+    bound = {binding for binding, _ in anchors.found}
+    lacking = tuple(one for one in anchors.possible if one not in bound and one.authority is not Authority.DIGICERT)
+    (report.problems if lacking else report.warnings).extend(anchors.ignored)
     for one in anchors.left_out:
         if lacking:
             report.problems.append(
@@ -188,8 +195,7 @@ def _tell_of_subject(anchor: Anchor, report: Problems) -> None:
 
 def _not_a_ca(found: Found) -> str:
     return (
-        f"{found.origin}: holds {subject_of(found.certificate)}, which is not a CA (basicConstraints does not say CA): "
-        "name the root that signed it"
+        f"{found.origin}: holds {subject_of(found.certificate)}, which is not a CA (basicConstraints does not say CA)"
     )
 
 

@@ -56,12 +56,14 @@ class ArchiveMember:
     """One file of a zip.
 
     Attributes:
-        name: as written in the zip, unbelieved.
-        data: its content.
+        name: as written in the zip, with slashes; unbelieved.
+        data: its content; empty where it is over a bound.
+        problem: the bound that it is over; empty where there is none.
     """
 
     name: str
     data: bytes
+    problem: str = ""
 
 
 def is_zip(data: bytes) -> bool:
@@ -91,18 +93,20 @@ def _entries(archive: zipfile.ZipFile, size: int) -> Iterator[ArchiveMember]:
     total = 0
     for info in infos:
         _require_safe(info)
-        if info.is_dir() or _is_debris(info.filename):
+        name = _name_of(info.filename)
+        if name.endswith("/") or _is_debris(name):
             continue
-        content = _inflate(archive, info, size)
+        content = _inflate(archive, info)
         total += len(content)
         if total > TOTAL_BYTES:
             raise InputError(f"inflates to more than {TOTAL_BYTES:,} bytes")
-        yield ArchiveMember(name=info.filename, data=content)
+        problem = _over_bounds(content, min(info.compress_size, size))
+        yield ArchiveMember(name=name, data=b"" if problem else content, problem=problem)
 
 
 def _require_safe(info: zipfile.ZipInfo) -> None:
-    name = info.orig_filename
-    escapes = name.startswith("/") or "\\" in name or "\0" in name or _DRIVE.match(name) or ".." in name.split("/")
+    name = _name_of(info.orig_filename)
+    escapes = name.startswith("/") or "\0" in name or _DRIVE.match(name) or ".." in name.split("/")
     if not name or escapes:
         raise InputError(f"entry '{displayed(name)}' has a name that leads outside of the zip")
     kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
@@ -116,17 +120,24 @@ def _require_safe(info: zipfile.ZipInfo) -> None:
         )
 
 
+def _name_of(written: str) -> str:
+    return written.replace("\\", "/")  # PowerShell 5 writes backslashes
+
+
 def _is_debris(name: str) -> bool:
     parts = PurePosixPath(name).parts
     return parts[:1] == (_DEBRIS,) or any(part.startswith(".") for part in parts)
 
 
-def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> bytes:
+def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """Read at most one byte too many: what the headers say about sizes is not believed."""
     with archive.open(info) as stream:
-        content = stream.read(ENTRY_BYTES + 1)
+        return stream.read(ENTRY_BYTES + 1)
+
+
+def _over_bounds(content: bytes, packed_bytes: int) -> str:
     if len(content) > ENTRY_BYTES:
-        raise InputError(f"entry '{displayed(info.filename)}' is larger than {ENTRY_BYTES:,} bytes")
-    if len(content) > RATIO_FREE_BYTES and len(content) > RATIO * min(info.compress_size, size):
-        raise InputError(f"entry '{displayed(info.filename)}' inflates more than {RATIO} times: it is no certificate")
-    return content
+        return f"is larger than {ENTRY_BYTES:,} bytes"
+    if len(content) > RATIO_FREE_BYTES and len(content) > RATIO * packed_bytes:
+        return f"inflates more than {RATIO} times: it is no certificate"
+    return ""

@@ -13,7 +13,8 @@ from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import Bound
 from mtls_middleware._io import files
 from mtls_middleware._io.files import InputError, Problems, subject_of
-from mtls_middleware._trust.files.reading import Found, is_ca, read_certificates
+from mtls_middleware._trust.files.content import is_ca
+from mtls_middleware._trust.files.reading import Found, read_certificates
 from mtls_middleware.display import displayed
 
 

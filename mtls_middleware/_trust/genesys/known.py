@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._io.files import InputError, Object, parse_object, subject_of
-from mtls_middleware._trust.files.reading import parse_certificates
+from mtls_middleware._trust.files.content import parse_certificates
 from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
 from mtls_middleware.identity import Authority

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._io.files import InputError, Object
-from mtls_middleware._trust.files import reading
-from mtls_middleware._trust.files.reading import is_ca, is_self_issued, parse_certificates
+from mtls_middleware._trust.files import content
+from mtls_middleware._trust.files.content import is_ca, is_self_issued, parse_certificates
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
 
@@ -166,7 +166,7 @@ def _certificates(text: object) -> tuple[x509.Certificate, ...]:
     if not isinstance(text, str) or len(text) > PEM_BYTES:
         raise InputError(f"has no certificate in text of at most {PEM_BYTES:,} characters")
     data = text.encode("utf-8", "replace")
-    if not reading.is_pem(data):
+    if not content.is_pem(data):
         raise InputError("has a certificate that is not PEM")
     try:
         return parse_certificates(data)

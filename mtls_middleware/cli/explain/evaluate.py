@@ -16,8 +16,8 @@ from mtls_middleware._core.sources import source_of
 from mtls_middleware._core.sources.presets import CUSTOM, PRESETS, Encoding, HeaderNames
 from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._io.files import InputError, NotACertificateError
-from mtls_middleware._trust.files import reading
-from mtls_middleware._trust.files.reading import parse_certificates
+from mtls_middleware._trust.files import content
+from mtls_middleware._trust.files.content import parse_certificates
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import Status
@@ -250,8 +250,8 @@ def certificates(data: bytes) -> Given:
     if data.startswith(_ZIP):
         raise UnreadableError("is a zip, as roots are downloaded; for roots use trust show")
     try:
-        if reading.is_pem(data) or not data.startswith(_SEQUENCE):
-            return Given(ders=reading.decode(data))
+        if content.is_pem(data) or not data.startswith(_SEQUENCE):
+            return Given(ders=content.decode(data))
         if _is_key(data):
             raise UnreadableError("is a private key: only its certificate is needed")
         parse_certificates(data)  # it knows bundles, which are DER too

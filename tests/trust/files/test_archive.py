@@ -5,6 +5,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from cryptography import x509
@@ -28,6 +29,11 @@ def test_files_in_folders_are_found(zipped: Zipped) -> None:
     )
 
 
+def test_backslashes_are_slashes_as_powershell_writes_them(zipped: Zipped) -> None:
+    data = zipped({"roots\\": b"", "roots\\US-East-1\\a.pem": b"a", "roots\\.git\\b.pem": b"b"})
+    assert unpack(data) == (ArchiveMember(name="roots/US-East-1/a.pem", data=b"a"),)
+
+
 @pytest.mark.parametrize("name", ["__MACOSX/._a.pem", ".DS_Store", "roots/.DS_Store", "._a.pem", ".git/config"])
 def test_debris_is_passed_over(name: str, zipped: Zipped) -> None:
     assert unpack(zipped({name: b"x", "a.pem": b"a"})) == (ArchiveMember(name="a.pem", data=b"a"),)
@@ -49,6 +55,9 @@ def test_two_entries_of_one_name_are_both_read() -> None:
         "roots/../../a.pem",
         "/etc/a.pem",
         "..\\a.pem",
+        "roots\\..\\..\\a.pem",
+        "\\a.pem",
+        "c:\\a.pem",
         "C:/a.pem",
         "c:a.pem",
         "__MACOSX/../a.pem",
@@ -99,8 +108,8 @@ def test_too_many_entries_are_refused(zipped: Zipped) -> None:
 
 def test_an_entry_that_is_too_large_is_refused(noise: bytes, zipped: Zipped) -> None:
     assert len(noise) > archive.ENTRY_BYTES
-    with pytest.raises(InputError, match="larger than 262,144 bytes"):
-        unpack(zipped({"a.pem": noise}))
+    (member,) = unpack(zipped({"a.pem": noise}))
+    assert (member.data, member.problem) == (b"", "is larger than 262,144 bytes")
 
 
 def test_entries_that_are_too_large_together_are_refused(noise: bytes, zipped: Zipped) -> None:
@@ -110,16 +119,16 @@ def test_entries_that_are_too_large_together_are_refused(noise: bytes, zipped: Z
 
 
 def test_a_bomb_is_refused(zipped: Zipped) -> None:
-    with pytest.raises(InputError, match="inflates more than 100 times"):
-        unpack(zipped({"a.pem": b"\0" * archive.ENTRY_BYTES}))
+    (member,) = unpack(zipped({"a.pem": b"\0" * archive.ENTRY_BYTES}))
+    assert (member.data, member.problem) == (b"", "inflates more than 100 times: it is no certificate")
 
 
 @pytest.mark.parametrize("claimed", [0, 10, 2**32 - 2])
 def test_a_lie_about_the_size_does_not_help_a_bomb(claimed: int, zipped: Zipped) -> None:
     data = bytearray(zipped({"a.pem": b"\0" * (64 * archive.ENTRY_BYTES)}))
     _patch_central_directory(data, 24, struct.pack("<I", claimed))
-    with pytest.raises(InputError):
-        unpack(bytes(data))
+    with suppress(InputError):
+        assert [member.data for member in unpack(bytes(data))] == [b""]
 
 
 @pytest.mark.parametrize("cut", [5, 30, 60, -1, -10, -30])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._io.files import InputError, NotACertificateError
-from mtls_middleware._trust.files.reading import CERTIFICATE_BYTES, is_ca, is_self_issued, parse_certificates
+from mtls_middleware._trust.files.content import CERTIFICATE_BYTES, is_ca, is_self_issued, parse_certificates
 
 Certify = Callable[..., x509.Certificate]
 

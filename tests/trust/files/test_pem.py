@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._io.files import InputError
-from mtls_middleware._trust.files.reading import CERTIFICATES, decode, is_pem
+from mtls_middleware._trust.files.content import CERTIFICATES, decode, is_pem
 
 BOM = b"\xef\xbb\xbf"
 
