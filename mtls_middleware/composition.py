@@ -13,7 +13,7 @@ from mtls_middleware._core.protection import Protection
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources import source_of
 from mtls_middleware._io.board import Board, FolderBoard
-from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session, prepare
+from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.http import OpenSession
 from mtls_middleware._io.store import NoStore, Store
@@ -159,7 +159,7 @@ def gatherer_of(
     open_session: OpenSession = open_session,
     asker: Asker | None = None,
 ) -> Gatherer:
-    """Return the sources of trust that `settings` ask for. Nothing is read or asked yet, but all is imported.
+    """Return the sources of trust that `settings` ask for. Nothing is read or asked yet.
 
     Args:
         settings: what the operator wants.
@@ -193,8 +193,6 @@ def gatherer_of(
     if settings.revocation is not RevocationMode.OFF:
         fetcher = Fetcher(address_policy(settings), open_session=open_session)
         revocations = Revocations(origins=settings.crl_urls, fetch=fetcher, store=store, interval=interval)
-    if apis or revocations is not None:
-        prepare()  # here, before there is a thread that would do it while a server forks
     return Gatherer(trust_sources(settings), store=store, apis=apis, revocations=revocations, asker=asker)
 
 

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,6 +26,9 @@ UNREADABLE = (
     Warning,  # under `python -W error` cryptography's complaints about odd encodings arrive as exceptions
 )
 """What cryptography raises on hostile bytes."""
+
+REMEMBERED = 8
+"""Chains that were read, for callers who come again after a refusal. What one may present bounds their size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,38 +129,31 @@ def parse_chain(ders: Sequence[bytes]) -> PresentedChain:
     Raises:
         RejectionError: ``certificate_malformed``.
     """
+    try:
+        return _parsed(tuple(ders))
+    except UNREADABLE as error:
+        raise RejectionError(Reason.CERTIFICATE_MALFORMED, f"not a readable certificate: {error}") from error
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parsed(ders: tuple[bytes, ...]) -> PresentedChain:
+    """Read the same bytes once: who was refused comes again with them, and they are all that this depends on."""
     if has_too_many_elements(ders):
         raise RejectionError(
             Reason.CERTIFICATE_MALFORMED, "more names, attributes or extensions than certificates have"
         )
-    try:
-        leaf, *others = (x509.load_der_x509_certificate(der) for der in ders)
-        return _read(leaf, ders[0], tuple(others))
-    except UNREADABLE as error:
-        raise RejectionError(Reason.CERTIFICATE_MALFORMED, f"not a readable certificate: {error}") from error
+    leaf, *others = (x509.load_der_x509_certificate(der) for der in ders)
+    return _read(leaf, ders[0], tuple(others))
 
 
 def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certificate, ...]) -> PresentedChain:
     if leaf.serial_number < 1:  # RFC 5280 §4.1.2.2; cryptography only warns
         raise RejectionError(Reason.CERTIFICATE_MALFORMED, "the serial number is below 1")
-    dns_names: tuple[str, ...] | None = None
-    uris: tuple[str, ...] = ()
-    key_usage: x509.KeyUsage | None = None
-    extended_key_usage: frozenset[x509.ObjectIdentifier] | None = None
-    is_ca = False
-    for extension in leaf.extensions:
-        match extension.value:
-            case x509.SubjectAlternativeName() as names:
-                dns_names = tuple(names.get_values_for_type(x509.DNSName))
-                uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier))
-            case x509.KeyUsage() as key_usage:
-                pass
-            case x509.ExtendedKeyUsage() as purposes:
-                extended_key_usage = frozenset(purposes)
-            case x509.BasicConstraints(ca=is_ca):
-                pass
-            case _:
-                pass
+    # By their exact types: a class pattern asks `abc`, which takes several times as long.
+    extensions: dict[type, Any] = {type(extension.value): extension.value for extension in leaf.extensions}
+    names = extensions.get(x509.SubjectAlternativeName)
+    purposes = extensions.get(x509.ExtendedKeyUsage)
+    constraints = extensions.get(x509.BasicConstraints)
     # Names and dates are decoded late by cryptography; asking now keeps every complaint inside `parse_chain`.
     for certificate in (leaf, *intermediates):
         certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
@@ -168,10 +166,10 @@ def _read(leaf: x509.Certificate, der: bytes, intermediates: tuple[x509.Certific
         intermediates=intermediates,
         subject=subject.rfc4514_string(),
         issuer=leaf.issuer.rfc4514_string(),
-        dns_names=dns_names,
-        uris=uris,
+        dns_names=None if names is None else tuple(names.get_values_for_type(x509.DNSName)),
+        uris=() if names is None else tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
         common_names=tuple(str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)),
-        key_usage=key_usage,
-        extended_key_usage=extended_key_usage,
-        is_ca=is_ca,
+        key_usage=extensions.get(x509.KeyUsage),
+        extended_key_usage=None if purposes is None else frozenset(purposes),
+        is_ca=constraints is not None and constraints.ca,
     )

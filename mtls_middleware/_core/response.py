@@ -60,7 +60,7 @@ def correlation_id(connection: Connection) -> str | None:
 
 def _presented(connection: Connection) -> Iterator[str]:
     for name, value in connection.headers:
-        if name.decode("latin-1").lower() == CORRELATION_HEADER:
+        if len(name) == len(CORRELATION_HEADER) and name.decode("latin-1").lower() == CORRELATION_HEADER:
             text = value.decode("latin-1")
             copies = text.split(",") if connection.interface is Interface.WSGI else [text]
             yield from (copy.strip(" \t") for copy in copies)

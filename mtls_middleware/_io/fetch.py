@@ -67,6 +67,7 @@ def open_session(
     Raises:
         HTTPFailure: from its requests.
     """
+    prepare()
     from mtls_middleware._io.http_client import open_until  # noqa: PLC0415 - httpcore2 only when it is used
 
     end, last = clock() + seconds, LATEST_END.get()
@@ -265,10 +266,11 @@ def _host_of(written: str) -> str:
 
 
 def prepare() -> None:
-    """Import what sessions import late, on this thread and now.
+    """Import what sessions import late, on this thread and now: five megabytes, for those who ask the network.
 
     A server that forks while another thread imports leaves that import's lock to the child, held by nobody: there, the
-    same import waits for ever.
+    same import waits for ever. Where an address is known at the start, this runs before there is another thread; where
+    one is learned later, on a thread of `asking`, which no fork disturbs.
     """
     for module in _IMPORTED_LATE:
         importlib.import_module(module)

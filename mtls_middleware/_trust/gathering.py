@@ -9,9 +9,11 @@ from cryptography import x509
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import AuthorityTrust
+from mtls_middleware._io.fetch import prepare
 from mtls_middleware._io.store import Store
 from mtls_middleware._trust.asking import Asker, Asking, answer_rounds
 from mtls_middleware._trust.crl.revocations import Revocations
+from mtls_middleware._trust.crl.sources import is_address
 from mtls_middleware._trust.crl.views import CRLView
 from mtls_middleware._trust.files.loading import (
     LoadedTrust,
@@ -177,6 +179,8 @@ class Gatherer:
         self._read = read_files(self._sources, now)
         self._files, self._file_problems = files, ()
         self._recall(now)
+        if self._apis or any(is_address(view.origin) for view in self.crl_views):
+            prepare()  # here, before there is a thread that would do it while a server forks
         return self._gathered(now)
 
     def refresh(self, now: datetime, clock: Callable[[], datetime], *, force: bool = False) -> GatheredTrust:

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mtls_middleware._core.certificate import VerifiedChain, evidence_of, fingerprint, parse_chain
+from mtls_middleware._core.certificate import REMEMBERED, VerifiedChain, evidence_of, fingerprint, parse_chain
 from mtls_middleware._core.decision import Reason, RejectionError
 from tests.core.certs import NAME, good_client, outcome, presented, regional_ca
 
@@ -156,3 +156,20 @@ def test_a_serial_number_of_1_is_good() -> None:
 def test_a_leaf_without_basic_constraints_is_no_ca() -> None:
     unknown_extension = b"\x55\x1d\x63"
     assert not parse_chain([_with(b"\x55\x1d\x13", unknown_extension)]).is_ca
+
+
+def test_bytes_that_come_again_are_read_once_and_few_are_remembered() -> None:
+    first = parse_chain([GOOD])
+    assert parse_chain([bytes(bytearray(GOOD))]) is first
+    assert parse_chain([GOOD, CA]) is not first
+
+    for _ in range(REMEMBERED):
+        parse_chain([regional_ca().client().der])
+
+    assert parse_chain([GOOD]) is not first
+
+
+def test_hostile_bytes_are_refused_each_time() -> None:
+    for _ in range(3):
+        with pytest.raises(RejectionError):
+            parse_chain([GOOD[:-1]])

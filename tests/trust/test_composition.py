@@ -10,6 +10,7 @@ import pytest
 from mtls_middleware import Settings
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind, NoStore
+from mtls_middleware._trust.crl.known import CRLStore
 from mtls_middleware.composition import Secrets, gatherer_of, trust_sources
 from mtls_middleware.testing import RegionalCA
 from tests.trust.genesys.region import NOW
@@ -131,8 +132,8 @@ from mtls_middleware.composition import Secrets, gatherer_of
 settings = Settings.from_env()
 now = datetime.now(UTC)
 gatherer = gatherer_of(settings, Secrets.read(settings, []), lambda: now, now)
-before = set(sys.modules)
 gatherer.load(now)
+before = set(sys.modules)
 gatherer.refresh(now, lambda: now)
 print(sorted(name for name in set(sys.modules) - before))
 print(sum(bool(view.error) for view in gatherer.crl_views), sum(bool(api.problem) for api in gatherer.apis))
@@ -153,16 +154,48 @@ def test_lesson_a_refresh_imports_nothing_that_a_fork_could_leave_half_imported(
     assert (told.stdout, told.stderr) == ("[]\n1 1\n", "")
 
 
-@pytest.mark.parametrize(("revocation", "is_loaded"), [("off", "False"), ("check", "True")])
-def test_what_never_asks_the_network_does_not_load_it(environ: dict[str, str], revocation: str, is_loaded: str) -> None:
-    code = IMPORTS.partition("before =")[0] + "print('httpcore2' in sys.modules)"
+NETWORK = "print('httpcore2' in sys.modules)"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_loaded"),
+    [
+        pytest.param({}, False, id="default settings"),
+        pytest.param({"MTLS_CRL_URLS": "{folder}"}, False, id="CRLs in a folder"),
+        pytest.param({"MTLS_CRL_URLS": "http://crl.invalid/a.crl"}, True, id="CRLs at an address"),
+        pytest.param({"MTLS_CRL_URLS": "http://crl.invalid/a.crl", "MTLS_REVOCATION": "off"}, False, id="off"),
+        pytest.param(CLIENT, True, id="certificates API"),
+    ],
+)
+def test_the_http_client_is_loaded_where_there_is_an_address_to_ask(
+    environ: dict[str, str], tmp_path: Path, more: dict[str, str], is_loaded: bool
+) -> None:
+    code = IMPORTS.partition("gatherer.refresh")[0] + NETWORK
+    more = {name: value.format(folder=tmp_path) for name, value in more.items()}
     told = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-        env={**environ, "MTLS_REVOCATION": revocation, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**environ, **more, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
 
-    assert told.stdout.strip() == is_loaded
+    assert told.stdout.strip() == str(is_loaded)
+
+
+def test_an_address_that_was_learned_before_the_start_is_one(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[bool] = []
+    monkeypatch.setattr("mtls_middleware._trust.gathering.prepare", lambda: prepared.append(True))
+    ca = RegionalCA(now=NOW)
+    environ["MTLS_TRUST"] = str(ca.write(tmp_path / "root.pem"))
+    client = ca.client(crl_url="http://crl.invalid/a.crl")
+
+    for _ in range(2):
+        gatherer = gatherer_of(Settings.from_env(environ), secrets_of(environ)[0], lambda: NOW, NOW)
+        gatherer.load(NOW)
+        CRLStore(gatherer._store).keep_chain([client.certificate, ca.certificate], NOW)
+
+    assert prepared == [True]
