@@ -12,7 +12,7 @@ from typing import Any
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.e2e.processes import HOST
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 """Seconds that a caller waits for a server."""
 
 

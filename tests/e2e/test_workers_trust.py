@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -362,13 +363,16 @@ def lists_in(state: Path) -> list[bytes]:
 
 
 def holder_of_lock(state: Path) -> int:
-    """Return the process that refreshes."""
+    """Return the process that refreshes. The system's table of locks is read in pieces, and may lack one at times."""
     lock = next(file for file in entries_of(state) if file.parent.name == "crl").parents[1] / "lock"
-    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
-        _, kind, *_, pid, place, _, _ = line.split()
-        if kind == "FLOCK" and place.endswith(f":{lock.stat().st_ino}"):
-            return int(pid)
-    raise AssertionError("nobody holds the lock")
+    facts = lock.stat()
+    place = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            if re.search(f" FLOCK .* {place} ", line):
+                return int(line.split()[-4])
+    raise AssertionError(f"nobody holds the lock:\n{Path('/proc/locks').read_text(encoding='ascii')}")
 
 
 @dataclass
