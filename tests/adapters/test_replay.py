@@ -95,19 +95,28 @@ class Cold:
         pass
 
 
-@pytest.fixture
-def pairs(site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Guard, Guard]]:
-    """Return a guard with the fast path and one without, for each configuration."""
-    made = {}
-    for name, (environ, _) in GOOD.items():
-        fast, full = site.guard(environ), site.guard(environ)
-        monkeypatch.setattr(full, "_begin_replay", lambda: None)
-        monkeypatch.setattr(full, "_replay", Cold())
-        monkeypatch.setattr(full, "replay", full._replay.find)
+class Pairs(dict[str, tuple[Guard, Guard]]):
+    """A guard with the fast path and one without, for each configuration that a test asks for."""
+
+    def __init__(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._site = site
+        self._patch = monkeypatch
+
+    def __missing__(self, name: str) -> tuple[Guard, Guard]:
+        fast, full = (self._site.guard(GOOD[name][0]) for _ in range(2))
+        self._patch.setattr(full, "_begin_replay", lambda: None)
+        self._patch.setattr(full, "_replay", Cold())
+        self._patch.setattr(full, "replay", full._replay.find)
         outcome(fast, good_scope(name))
         assert is_replayed(fast, good_scope(name))
-        made[name] = (fast, full)
-    return made
+        self[name] = fast, full
+        return self[name]
+
+
+@pytest.fixture
+def pairs(site: Site, monkeypatch: pytest.MonkeyPatch) -> Pairs:
+    return Pairs(site, monkeypatch)
 
 
 def header(name: str, change: Callable[[bytes], bytes]) -> Mutation:
@@ -241,7 +250,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     again=st.booleans(),
 )
 def test_both_ways_give_the_same_answer(
-    pairs: dict[str, tuple[Guard, Guard]], name: str, mutations: list[str], repeated: int, again: bool
+    pairs: Pairs, name: str, mutations: list[str], repeated: int, again: bool
 ) -> None:
     fast, full = pairs[name]
     for _ in range(repeated):
@@ -256,7 +265,7 @@ def test_both_ways_give_the_same_answer(
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 @pytest.mark.parametrize("name", GOOD)
-def test_each_mutation_alone_is_judged_alike(pairs: dict[str, tuple[Guard, Guard]], name: str, mutation: str) -> None:
+def test_each_mutation_alone_is_judged_alike(pairs: Pairs, name: str, mutation: str) -> None:
     fast, full = pairs[name]
     answers = []
     for guard in (fast, full):
@@ -268,7 +277,7 @@ def test_each_mutation_alone_is_judged_alike(pairs: dict[str, tuple[Guard, Guard
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_an_acceptance_is_repeated(pairs: dict[str, tuple[Guard, Guard]], name: str) -> None:
+def test_an_acceptance_is_repeated(pairs: Pairs, name: str) -> None:
     fast, full = pairs[name]
 
     assert is_replayed(fast, good_scope(name))
@@ -277,16 +286,15 @@ def test_an_acceptance_is_repeated(pairs: dict[str, tuple[Guard, Guard]], name: 
 
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("shift", [timedelta(days=-3650), timedelta(days=3650)], ids=["before", "after"])
-def test_time_is_looked_at_each_time(
-    site: Site, pairs: dict[str, tuple[Guard, Guard]], name: str, shift: timedelta
-) -> None:
+def test_time_is_looked_at_each_time(site: Site, pairs: Pairs, name: str, shift: timedelta) -> None:
+    fast, _ = pairs[name]
     site.clock.now = NOW + shift
 
-    assert not is_replayed(pairs[name][0], good_scope(name))
+    assert not is_replayed(fast, good_scope(name))
 
 
 @pytest.mark.parametrize("edge", ["not_before", "not_after"])
-def test_the_last_second_of_its_life_counts(site: Site, pairs: dict[str, tuple[Guard, Guard]], edge: str) -> None:
+def test_the_last_second_of_its_life_counts(site: Site, pairs: Pairs, edge: str) -> None:
     fast, _ = pairs["tls"]
     site.clock.now = getattr(good_client().certificate, f"{edge}_utc".replace("not_", "not_valid_"))
     inside = is_replayed(fast, good_scope("tls"))
@@ -295,7 +303,7 @@ def test_the_last_second_of_its_life_counts(site: Site, pairs: dict[str, tuple[G
     assert (inside, is_replayed(fast, good_scope("tls"))) == (True, False)
 
 
-def test_new_trust_ends_what_was_remembered(site: Site, pairs: dict[str, tuple[Guard, Guard]]) -> None:
+def test_new_trust_ends_what_was_remembered(site: Site, pairs: Pairs) -> None:
     fast, _ = pairs["tls"]
     stranger_ca().write(site.root)
     fast.refresh()
@@ -304,10 +312,11 @@ def test_new_trust_ends_what_was_remembered(site: Site, pairs: dict[str, tuple[G
     assert outcome(fast, good_scope("tls"))[1] is None
 
 
-def test_a_clock_without_a_zone_is_no_clock(site: Site, pairs: dict[str, tuple[Guard, Guard]]) -> None:
+def test_a_clock_without_a_zone_is_no_clock(site: Site, pairs: Pairs) -> None:
+    fast, _ = pairs["tls"]
     site.clock.now = NOW.replace(tzinfo=None)
 
-    assert not is_replayed(pairs["tls"][0], good_scope("tls"))
+    assert not is_replayed(fast, good_scope("tls"))
 
 
 def test_report_mode_goes_the_full_way(site: Site) -> None:
@@ -336,9 +345,7 @@ def chunked(name: str) -> Scope:
     return scope
 
 
-def test_trailers_are_looked_at_each_time(
-    pairs: dict[str, tuple[Guard, Guard]], request: pytest.FixtureRequest
-) -> None:
+def test_trailers_are_looked_at_each_time(pairs: Pairs, request: pytest.FixtureRequest) -> None:
     fast, _ = pairs["header and secret"]
     outcome(fast, chunked("header and secret"))
     before = is_replayed(fast, chunked("header and secret"))
