@@ -238,7 +238,8 @@ def run_asgi(app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scop
         sent.append(message)
 
     coroutine = app(scope, receive, send)
-    headers = scope["headers"] if isinstance(scope["headers"], list | tuple) else ()  # else they are read once
+    headers = scope.get("headers")
+    headers = headers if isinstance(headers, list | tuple) else ()  # others may be readable only once
     if scope["type"] == "http" and _BODY & {bytes(name).lower() for name, _ in headers}:
         assert isinstance(coroutine, Coroutine)
         asyncio.run(coroutine)  # who reads a body waits no longer than for some time
