@@ -58,7 +58,7 @@ async def ask_asgi(app: MTLSMiddleware, arrival: Arrival) -> tuple[int, str]:
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
     call = ApplicationCommunicator(ArrivingASGI(app, arrival), scope)
     await call.send_input({"type": "http.request"})
-    return (await call.receive_output())["status"], (await call.receive_output())["body"].decode()
+    return (await call.receive_output(20))["status"], (await call.receive_output(20))["body"].decode()
 
 
 def ask_wsgi(app: MTLSWSGIMiddleware, arrival: Arrival) -> tuple[int, str]:

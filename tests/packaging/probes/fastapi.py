@@ -26,7 +26,7 @@ async def ask(client: ClientCertificate | None) -> tuple[int, bytes]:
     scope = {"type": "http", "method": "POST", "path": "/actions/lookup", "query_string": b"", "headers": []}
     call = ApplicationCommunicator(TLSExtension(app, client), scope)
     await call.send_input({"type": "http.request"})
-    return (await call.receive_output())["status"], (await call.receive_output())["body"]
+    return (await call.receive_output(20))["status"], (await call.receive_output(20))["body"]
 
 
 with TemporaryDirectory() as folder:

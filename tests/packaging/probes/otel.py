@@ -46,7 +46,7 @@ async def ask_without_certificate(app: MTLSMiddleware) -> int:
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
     call = ApplicationCommunicator(TLSExtension(app, None), scope)
     await call.send_input({"type": "http.request"})
-    status: int = (await call.receive_output())["status"]
+    status: int = (await call.receive_output(20))["status"]
     return status
 
 

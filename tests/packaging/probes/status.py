@@ -19,7 +19,7 @@ async def ask(app: Starlette, path: str) -> tuple[int, bytes]:
     scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"accept", b"text/html")]}
     call = ApplicationCommunicator(app, scope)
     await call.send_input({"type": "http.request"})
-    return (await call.receive_output())["status"], (await call.receive_output())["body"]
+    return (await call.receive_output(20))["status"], (await call.receive_output(20))["body"]
 
 
 with TemporaryDirectory() as folder:
