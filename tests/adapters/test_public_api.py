@@ -228,6 +228,7 @@ class TestClientIdentity:
             "not_after",
             "organization_id",
             "source",
+            "uris",
         ]
 
     def test_they_tell_who_called(self, site: Site) -> None:
