@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import socket
@@ -18,6 +19,7 @@ from mtls_middleware.testing import ClientCertificate, nginx
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
+from tests.e2e.websocket import open_websocket
 
 pytestmark = [
     pytest.mark.e2e,
@@ -95,8 +97,9 @@ def configuration(folder: Path, pki: PKI, port: int, behind: int, verify: str) -
         f"    {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     path = folder / "nginx.conf"
+    user = "user root;\n" if os.geteuid() == 0 else ""  # bodies are kept in a folder of this run
     path.write_text(
-        f"daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log stderr;\n"
+        f"{user}daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log stderr;\n"
         f"events {{ worker_connections 64; }}\nhttp {{\n    access_log off;\n{temporary}{block}}}\n",
         encoding="utf-8",
     )
@@ -222,6 +225,47 @@ def test_lesson_6_a_trailer_is_no_header(server: str, deploy: Callable[..., Depl
         problem = json.loads(answer.read())
 
     assert (answer.status, problem["reason"]) == (403, "certificate_missing")
+
+
+WITH_WEBSOCKETS = [server for server in SERVERS if "wsgi" not in server]
+
+
+@pytest.mark.parametrize("server", WITH_WEBSOCKETS)
+def test_a_websocket_gets_through(server: str, deploy: Callable[..., Deployment], pki: PKI) -> None:
+    opened = open_websocket(deploy(server).port, pki.caller(pki.region.client()), "/actions/live")
+
+    assert (opened.status, json.loads(opened.text)["region"]) == (101, "us-east-1")
+
+
+@pytest.mark.parametrize("server", WITH_WEBSOCKETS)
+def test_a_websocket_without_a_certificate_is_refused(server: str, deploy: Callable[..., Deployment], pki: PKI) -> None:
+    assert open_websocket(deploy(server).port, pki.caller(), "/actions/live").status == 403
+
+
+def test_no_other_protocol_gets_through(deploy: Callable[..., Deployment], pki: PKI) -> None:
+    """hypercorn speaks h2c: behind an upgrade to it, a caller would send whatever headers it likes."""
+    upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__"}
+
+    status, facts = deploy("hypercorn").call(pki.region.client(), upgrade)
+
+    assert (status, "upgrade" in facts["headers"]) == (200, False)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_refused_post_is_answered_on_a_connection_that_is_kept(
+    server: str, chunked: bool, deploy: Callable[..., Deployment], pki: PKI
+) -> None:
+    deployment, answers = deploy(server), []
+    connection = http.client.HTTPSConnection(HOST, deployment.port, timeout=TIMEOUT, context=pki.caller())
+    for size in (1_000, 20_000, 150_000, 400_000, 1_000_000):
+        body = iter([b"x" * size]) if chunked else b"x" * size
+        connection.request("POST", "/actions/lookup", body=body, encode_chunked=chunked)
+        answer = connection.getresponse()
+        answers.append((answer.status, json.loads(answer.read())["reason"]))
+    connection.close()
+
+    assert answers == [(403, "certificate_missing")] * 5
 
 
 @pytest.mark.parametrize("verify", ["optional", "on"])

@@ -25,6 +25,7 @@ from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.matrix import record_version
 from tests.e2e.processes import HOST, ROOT, free_port
+from tests.e2e.websocket import open_websocket
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="proxies", row="{name}")]
 
@@ -69,8 +70,9 @@ def _nginx(folder: Path, configuration: Path) -> list[str | Path]:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
     main = folder / "main.conf"
+    user = "user root;\n" if os.geteuid() == 0 else ""  # bodies are kept in a folder of this run
     main.write_text(
-        f"daemon off;\nworker_processes 1;\npid {folder}/pid;\nevents {{ worker_connections 64; }}\n"
+        f"{user}daemon off;\nworker_processes 1;\npid {folder}/pid;\nevents {{ worker_connections 64; }}\n"
         f"http {{\naccess_log off;\n{temporary}include {configuration};\n}}\n",
         encoding="ascii",
     )
@@ -265,6 +267,33 @@ def test_nobody_comes_in_without_a_certificate(
     name: str, headers: Headers, deploy: Callable[[str], Deployment]
 ) -> None:
     assert deploy(name).call(None, headers) == "certificate_missing"
+
+
+def test_a_websocket_gets_through_nginx(deploy: Callable[[str], Deployment], pki: PKI) -> None:
+    port = deploy("nginx").port
+
+    known = open_websocket(port, pki.caller(pki.region.client()), "/actions/live")
+    nobody = open_websocket(port, pki.caller(), "/actions/live")
+
+    assert (json.loads(known.text)["region"], nobody.status) == ("us-east-1", 403)
+
+
+@pytest.mark.matrix(column="a refused POST is answered")
+@each_proxy
+@pytest.mark.parametrize("size", [1_000, 150_000, 1_000_000, 2_000_000])
+def test_a_refused_post_is_answered(name: str, size: int, deploy: Callable[[str], Deployment], pki: PKI) -> None:
+    """nginx takes bodies of 1 MB by itself."""
+    deployment = deploy(name)
+    if name == "nginx":
+        size = min(size, 1_000_000)
+    body = iter([b"x" * 10_000] * (size // 10_000 or 1))
+    connection = http.client.HTTPSConnection(NAME, deployment.port, timeout=TIMEOUT, context=pki.caller())
+    connection.request("POST", "/actions/lookup", body=body, encode_chunked=True)
+    answer = connection.getresponse()
+    content = json.loads(answer.read())
+    connection.close()
+
+    assert (answer.status, content["reason"]) == (403, "certificate_missing")
 
 
 @pytest.mark.matrix(column="stranger, expired", gives="refused")

@@ -121,6 +121,9 @@ resource "aws_lb" "data_actions" {
 
   # X_Amzn_Mtls_Clientcert_Leaf and the like end here: only letters, digits and hyphens are valid.
   drop_invalid_header_fields = true
+
+  # Data actions wait for up to 60 s.
+  idle_timeout = 65
 }
 
 resource "aws_lb_target_group" "application" {

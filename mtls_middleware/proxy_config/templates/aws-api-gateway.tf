@@ -72,6 +72,8 @@ resource "aws_apigatewayv2_integration" "application" {
   integration_method     = "POST"
   integration_uri        = data.aws_lambda_function.application.invoke_arn
   payload_format_version = "2.0"
+  # Data actions wait for up to 60 s, this API for 30 s at most: they get 503 where the application takes longer.
+  timeout_milliseconds = 30000
 }
 
 resource "aws_apigatewayv2_route" "all" {

@@ -131,7 +131,8 @@ resource applicationGateway 'Microsoft.Network/applicationGateways@2024-05-01' =
           port: {{ application_port }}
           protocol: 'Http'
           cookieBasedAffinity: 'Disabled'
-          requestTimeout: 60
+          // Seconds. Data actions wait for up to 60 s.
+          requestTimeout: 65
         }
       }
     ]

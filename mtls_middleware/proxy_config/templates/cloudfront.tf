@@ -103,6 +103,8 @@ resource "aws_cloudfront_distribution" "data_actions" {
       https_port             = 443
       origin_protocol_policy = "https-only"
       origin_ssl_protocols   = ["TLSv1.2"]
+      # Data actions wait for up to 60 s. That is the most without a higher quota; 30 s is the default.
+      origin_read_timeout = 60
     }
 
     # Overwrites what a caller sent.

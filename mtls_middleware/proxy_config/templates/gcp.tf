@@ -69,6 +69,8 @@ resource "google_compute_backend_service" "application" {
   protocol              = "HTTP"
   port_name             = "http"
   health_checks         = [var.health_check]
+  # Data actions wait for up to 60 s; the default is 30 s.
+  timeout_sec = 65
 
   # Each of these is set with every request, whatever the caller sent. Names in braces are variables of the load
   # balancer.
