@@ -125,13 +125,16 @@ def closed_gate(settings: Settings) -> Gate:
     )
 
 
-def load_all(settings: Settings, clock: Callable[[], datetime], now: datetime) -> tuple[Gate, Gatherer, GatheredTrust]:
+def load_all(
+    settings: Settings, clock: Callable[[], datetime], now: datetime, *, lenient: bool = False
+) -> tuple[Gate, Gatherer, GatheredTrust]:
     """Read secrets, trust and state: half a configuration lets nobody in.
 
     Args:
         settings: what the operator wants.
         clock: returns the time, aware, UTC.
         now: aware, UTC.
+        lenient: begin without trust where its files cannot be used.
 
     Raises:
         ConfigurationError: every problem at once.
@@ -140,7 +143,7 @@ def load_all(settings: Settings, clock: Callable[[], datetime], now: datetime) -
     secrets = Secrets.read(settings, problems)
     gatherer = gatherer_of(settings, secrets, clock, now)
     try:
-        trust = gatherer.load(now)
+        trust = gatherer.load(now, lenient=lenient)
     except TrustError as error:
         raise TrustError([*problems, *error.problems]) from error
     if problems:

@@ -233,9 +233,15 @@ class Guard:
         """Return how long a chunked body may be that is handed to the application with its length."""
         return self._settings.max_chunked_body_bytes
 
-    def _load(self, now: datetime) -> tuple[Gatherer, GatheredTrust]:
-        """Load everything; secrets come into force with the trust, or not at all."""
-        self._gate, gatherer, trust = load_all(self._settings, self._clock, now)
+    def _load(self, now: datetime, *, serving: bool) -> tuple[Gatherer, GatheredTrust]:
+        """Load everything; secrets come into force with the trust, or not at all.
+
+        Report mode serves without trust too, and accepts nobody: it must help on the day on which a root has expired.
+        """
+        lenient = serving and self._settings.mode is Mode.REPORT
+        self._gate, gatherer, trust = load_all(self._settings, self._clock, now, lenient=lenient)
+        if lenient and trust.problems and not any(one.anchors or one.pins for one in trust.trusts):
+            self._announcer.no_trust()
         return gatherer, trust
 
     def _begin_replay(self) -> None:

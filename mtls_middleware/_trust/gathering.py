@@ -21,6 +21,7 @@ from mtls_middleware._trust.files.loading import (
     TrustSources,
     build_trusts,
     fingerprint_of_files,
+    no_files,
     read_files,
 )
 from mtls_middleware._trust.genesys.source import APISource
@@ -169,15 +170,25 @@ class Gatherer:
 
     # --- one thread at a time -------------------------------------------------------------------------------------
 
-    def load(self, now: datetime) -> GatheredTrust:
+    def load(self, now: datetime, *, lenient: bool = False) -> GatheredTrust:
         """Read files and what was kept; it asks nobody.
+
+        Args:
+            now: aware, UTC.
+            lenient: begin without any anchor and pin where the files cannot be used; the problems say so.
 
         Raises:
             TrustError: a file cannot be used, or nothing is valid now.
         """
         files = fingerprint_of_files(self._sources)
-        self._read = read_files(self._sources, now)
-        self._files, self._file_problems = files, ()
+        problems: tuple[str, ...] = ()
+        try:
+            self._read = read_files(self._sources, now)
+        except TrustError as error:
+            if not lenient:
+                raise
+            self._read, problems = no_files(self._sources), error.problems
+        self._files, self._file_problems = files, problems
         self._recall(now)
         if self._apis or any(is_address(view.origin) for view in self.crl_views):
             prepare()  # here, before there is a thread that would do it while a server forks

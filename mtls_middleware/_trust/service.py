@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 from cryptography import x509
 
@@ -25,8 +26,17 @@ from mtls_middleware.observing.status import TrustFacts
 RETRY = timedelta(seconds=30)
 """After a start that failed. A file that changed is noticed before; a secret or the right time is not."""
 
-Load = Callable[[datetime], tuple[Gatherer, GatheredTrust]]
-"""Read secrets, trust and state at a time, or raise `ConfigurationError`."""
+
+class Load(Protocol):
+    """Reads secrets, trust and state."""
+
+    def __call__(self, now: datetime, *, serving: bool) -> tuple[Gatherer, GatheredTrust]:
+        """Return the sources and their trust, or raise `ConfigurationError`.
+
+        Args:
+            now: aware, UTC.
+            serving: calls are to be judged by it; else somebody only wants to look.
+        """
 
 
 class TrustService:
@@ -118,7 +128,7 @@ class TrustService:
             ConfigurationError: a secret or a file of trust cannot be used; every problem at once.
         """
         with self._lock:
-            self._load()
+            self._load(serving=False)
 
     def start(self) -> None:
         """Load, then keep trust current on a thread of its own. A start that fails is tried again there.
@@ -132,7 +142,7 @@ class TrustService:
             if self._is_started:
                 return
             try:
-                self._load()
+                self._load(serving=True)
                 self._is_started = True
             finally:
                 why_no_thread = self._start_thread()
@@ -181,10 +191,10 @@ class TrustService:
         is_waiting = self._tried_at is not None and self._tried_at <= now < self._tried_at + RETRY
         return not is_waiting or fingerprint_of_files(self._sources) != self._files
 
-    def _load(self) -> None:
+    def _load(self, *, serving: bool) -> None:
         now = self._tried_at = self._clock()
         self._files = fingerprint_of_files(self._sources)
-        self._gatherer, trust = self._load_all(now)
+        self._gatherer, trust = self._load_all(now, serving=serving)
         self._adopt(trust, now)
         self._replaced()  # by other secrets, if not by other trust
 
@@ -192,7 +202,7 @@ class TrustService:
         now = self._clock()
         try:
             if self._gatherer is None:
-                self._load()
+                self._load(serving=True)
             if self._gatherer is not None:
                 self._adopt(self._gatherer.refresh(now, self._clock, force=force), now)
                 for refreshed in self._gatherer.results:

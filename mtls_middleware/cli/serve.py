@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.server import ServerState
 
+from mtls_middleware._core.gate import Mode
 from mtls_middleware.cli.options import ServeOptions
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
@@ -71,9 +72,13 @@ class ServerTLS:
         return self.context(guard)
 
     def context(self, guard: Guard) -> ssl.SSLContext:
-        """Return a context that follows the trust of a guard."""
+        """Return a context that follows the trust of a guard; in report mode, one that lets strangers in."""
         return server_context(
-            trust_of(guard), certificate=self.certificate, private_key=self.private_key, password=self.password
+            trust_of(guard),
+            certificate=self.certificate,
+            private_key=self.private_key,
+            password=self.password,
+            any_certificate=guard.settings.mode is Mode.REPORT,
         )
 
 

@@ -51,6 +51,8 @@ _SERVER_ASKS_NOBODY = (
 _JUDGED_TWICE = "one of our middlewares stands behind another, which removes the headers that it needs: leave out one"
 _REPORT_MODE = "MTLS_MODE=report lets calls through that enforce would refuse: no call is refused"
 
+_REPORT_WITHOUT_TRUST = "MTLS_MODE=report serves without trust: enforce would not start, and refuse every call"
+
 _UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 _OUR_UVICORN = "mtls_middleware.servers.uvicorn"
 
@@ -154,6 +156,10 @@ class Announcer:
             if expiry.threshold is not None and key not in self._warned:
                 self._warned.add(key)
                 self.tell(Notice(severity=Severity.WARNING, text=expiry.text))
+
+    def no_trust(self) -> None:
+        """Publish, once, that report mode accepts nobody."""
+        self.say_once(Severity.ERROR, _REPORT_WITHOUT_TRUST)
 
     def no_thread(self, why: str) -> None:
         """Publish, once, that trust is refreshed on demand only."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -44,6 +44,7 @@ def server_context(
     private_key: Path,
     password: str | None = None,
     clock: Clock = time.monotonic,
+    any_certificate: bool = False,
 ) -> ssl.SSLContext:
     """Return a context whose new handshakes are verified by the trust of that moment.
 
@@ -57,17 +58,23 @@ def server_context(
         private_key: PEM file.
         password: of the private key.
         clock: for the rate of log lines and of attempts.
+        any_certificate: verify none, for report mode; it needs pyOpenSSL.
 
     Raises:
         ConfigurationError: the server's certificate or key, or a CA certificate, cannot be used.
     """
     credentials = _Credentials(certificate=certificate, private_key=private_key, password=password or "")
+    make: Make[Any] = _asking_for_any if any_certificate else _inner_context
     try:
-        following = _Following(view, credentials, clock)
+        following = _Following(view, credentials, make, clock)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             [f"TLS cannot be served with the certificate {certificate} and the key {private_key}: {error}"]
         ) from error
+    if any_certificate:
+        from mtls_middleware.servers.pyopenssl import AnyCertificateContext  # noqa: PLC0415 - not always there
+
+        return AnyCertificateContext.over(following.current, HandshakeLog(clock))
     # Only certificate, CA certificates and ALPN are taken from the inner context; everything else is set out here.
     # The outer one has neither certificate nor CA: if it were ever used by itself, no handshake would succeed.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -93,32 +100,39 @@ class _Credentials:
     password: str = field(repr=False)
 
 
-class _Following:
+Context = TypeVar("Context")
+
+Make = Callable[[_Credentials, tuple[x509.Certificate, ...]], Context]
+
+
+class _Following(Generic[Context]):
     """The TLS context of the current trust, for each handshake.
 
     Several threads may build the same context; none waits for another, and each uses trust that is not older than its
     handshake.
     """
 
-    def __init__(self, view: TrustView, credentials: _Credentials, clock: Clock) -> None:
+    def __init__(self, view: TrustView, credentials: _Credentials, make: Make[Context], clock: Clock) -> None:
         self._view = view
+        self._make = make
         self._credentials = credentials
         self._clock = clock
         version, authorities = view()
-        self._current = (version, _inner_context(credentials, authorities))
+        self._current = (version, make(credentials, authorities))
         self._failed: tuple[int, float] | None = None
 
     def __call__(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _outer: ssl.SSLContext) -> None:
         """Swap the context of a handshake that has just begun; OpenSSL asks with and without a server name."""
-        connection.context = self._context()
+        connection.context = self.current()  # type: ignore[assignment]  # it is one of the standard library then
 
-    def _context(self) -> ssl.SSLContext:
+    def current(self) -> Context:
+        """Return the context of the trust in force."""
         version, authorities = self._view()
         current_version, context = self._current
         if version == current_version or self._has_just_failed(version):
             return context
         try:
-            context = _inner_context(self._credentials, authorities)
+            context = self._make(self._credentials, authorities)
         except (OSError, ValueError) as error:
             self._failed = (version, self._clock())
             LOGGER.error(  # noqa: TRY400 - the traceback says nothing more
@@ -146,6 +160,12 @@ def _inner_context(credentials: _Credentials, authorities: tuple[x509.Certificat
     if authorities:
         context.load_verify_locations(cadata=b"".join(one.public_bytes(Encoding.DER) for one in authorities))
     return context
+
+
+def _asking_for_any(credentials: _Credentials, _authorities: tuple[x509.Certificate, ...]) -> Any:  # noqa: ANN401 - of pyOpenSSL
+    from mtls_middleware.servers.pyopenssl import any_certificate  # noqa: PLC0415 - not always there
+
+    return any_certificate(credentials.certificate, credentials.private_key, credentials.password)
 
 
 def trust_of(guard: Guard) -> TrustView:

@@ -21,6 +21,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.endpoints import serverFromString
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
+from mtls_middleware.servers.pyopenssl import ConnectionFacts
 from mtls_middleware.servers.scope import TLSObject, tls_extension
 
 
@@ -50,7 +51,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]  # daphne ships no typ
         facts: dict[str, Any] = {TRANSPORT_SCOPE_KEY: _peer_of(transport)}
         connection = transport.getHandle() if hasattr(transport, "getPeerCertificate") else None
         if connection is not None:
-            tls = tls_extension(cast("TLSObject", _TLSObject(connection)))
+            tls = tls_extension(cast("TLSObject", ConnectionFacts(connection)))
             facts["extensions"] = {**(scope.get("extensions") or {}), "tls": tls}
         return super().create_application(protocol, {**scope, **facts})
 
@@ -98,28 +99,6 @@ class _AsksForCertificates:
         # An anchor may be signed by a CA that is not trusted.
         context.get_cert_store().set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
         return self._reactor.listenSSL(port, factory, contextFactory, backlog, interface)
-
-
-class _TLSObject:
-    """A connection of pyOpenSSL, shown as the standard library shows its own."""
-
-    def __init__(self, connection: SSL.Connection) -> None:
-        self._connection = connection
-
-    def getpeercert(self, binary_form: bool) -> bytes | None:  # noqa: ARG002 - only ever asked for the binary form
-        leaf = self._connection.get_peer_certificate()
-        return None if leaf is None else crypto.dump_certificate(crypto.FILETYPE_ASN1, leaf)
-
-    def get_unverified_chain(self) -> list[bytes]:
-        chain = self._connection.get_peer_cert_chain() or ()  # on a server without the leaf
-        return [crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain]
-
-    def version(self) -> str:
-        return self._connection.get_protocol_version_name()
-
-    def cipher(self) -> tuple[str | None, str | None, int | None]:
-        connection = self._connection
-        return connection.get_cipher_name(), connection.get_cipher_version(), connection.get_cipher_bits()
 
 
 def _transport_of(protocol: Any) -> Any:  # noqa: ANN401 - neither daphne nor Twisted has a common class

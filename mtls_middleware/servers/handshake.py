@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from mtls_middleware.observing.handshakes import HandshakeLog, HandshakeRefusal
 from mtls_middleware.servers.scope import peer_of
@@ -65,13 +65,18 @@ def publishing(publish: HandshakeLog) -> type[ssl.SSLObject]:
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as error:
-                refusal = HandshakeRefusal.of(error, _refused_certificate(self))
-                if not _has_farewell():
-                    publish(refusal)
-                    raise
-                raise RefusedHandshakeError(refusal, self._outgoing.read(), publish) from error
+                refuse(error, _refused_certificate(self), self._outgoing, publish)
 
     return PublishedHandshake
+
+
+def refuse(error: ssl.SSLError, certificate: bytes | None, outgoing: ssl.MemoryBIO, publish: HandshakeLog) -> NoReturn:
+    """Publish why a handshake failed, and raise what lets the loop end its connection, with the alert if it can."""
+    refusal = HandshakeRefusal.of(error, certificate)
+    if not _has_farewell():
+        publish(refusal)
+        raise error
+    raise RefusedHandshakeError(refusal, outgoing.read(), publish) from error
 
 
 def say_goodbye(loop: asyncio.AbstractEventLoop, context: ssl.SSLContext) -> None:

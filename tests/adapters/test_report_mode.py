@@ -1,11 +1,14 @@
 """Report mode lets refusals through, with open eyes: it judges, logs, counts, and says so."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mtls_middleware import ConfigurationError
 from mtls_middleware.observing.events import CallRejected, Notice
 from mtls_middleware.testing import tls_extension
 from tests.adapters.cases import Case, asgi_outcome, call, http_scope
@@ -126,3 +129,53 @@ def test_a_stranger_behind_a_proxy_passes_without_his_headers(site: Site) -> Non
     case = replace(through_nginx(good_client()), client=("6.6.6.6", 1)).with_headers(("Accept", "*/*"))
     outcome = call(site.guard(NGINX, mode="report", trusted_proxies="10.0.0.5"), case)
     assert (outcome.verdict, outcome.seen) == ("passed", {"accept"})
+
+
+UNUSABLE: dict[str, Callable[[Path], object]] = {
+    "missing": Path.unlink,
+    "garbage": lambda root: root.write_text("garbage", encoding="ascii"),
+    "a leaf": lambda root: root.write_text(good_client().pem, encoding="ascii"),
+    "expired": lambda root: root.write_text(
+        regional_ca().renewed(not_before=NOW - 9 * DAY, not_after=NOW - DAY).pem, encoding="ascii"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNUSABLE)
+def test_it_starts_without_usable_trust_and_accepts_nobody(
+    site: Site, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    enforcing, reporting = site.new_guard(), site.new_guard({"MTLS_MODE": "report"})
+    good = site.root.read_text(encoding="ascii")
+    UNUSABLE[how](site.root)
+
+    with pytest.raises(ConfigurationError):
+        enforcing.start()
+    reporting.start()
+    outcome = call(reporting, over_tls(good_client()))
+
+    assert (outcome.verdict, outcome.identity) == ("passed", None)
+    assert reporting.status().decisions == {"trust_unavailable": 3}
+    assert reporting.status().problems
+    assert len([line for line in caplog.messages if "serves without trust" in line]) == 1
+
+    site.root.write_text(good, encoding="ascii")
+    reporting.refresh()
+
+    assert call(reporting, over_tls(good_client())).verdict == "accepted"
+    assert reporting.status().problems == ()
+
+
+def test_who_only_looks_is_told_what_is_wrong_in_report_mode_too(site: Site) -> None:
+    guard = site.new_guard({"MTLS_MODE": "report"})
+    site.root.unlink()
+
+    with pytest.raises(ConfigurationError):
+        guard.load()
+
+
+def test_a_secret_that_cannot_be_read_stops_the_start_in_report_mode_too(site: Site) -> None:
+    missing = {"MTLS_MODE": "report", "MTLS_CALLER_SECRET_FILE": str(site.folder / "missing")}
+
+    with pytest.raises(ConfigurationError):
+        site.new_guard(missing).start()

@@ -40,7 +40,7 @@ it.
 
 ## Report mode
 
-`MTLS_MODE=report` judges, logs (`would refuse …`) and counts, but lets calls through, except for `internal_error` and
+`MTLS_MODE=report` judges, logs (`would refuse …`) and counts, but lets calls through, except for `internal_error`: also
 before trust is loaded. The log reminds you once a minute, because no call is refused. Switch to `enforce` when the log
 has only strangers: see [rollout](rollout.md).
 """

@@ -94,6 +94,11 @@ def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
     return ReadFiles(anchors=anchors, pins=pins, warnings=tuple(dict.fromkeys(report.warnings)))
 
 
+def no_files(sources: TrustSources) -> ReadFiles:
+    """Return what stands for files that cannot be used: nobody is trusted by them."""
+    return ReadFiles(anchors=Anchors(possible=(), regions=sources.regions), pins=Pins(), warnings=())
+
+
 def build_trusts(
     sources: TrustSources, read: ReadFiles, now: datetime, known: Iterable[KnownCertificates] = ()
 ) -> LoadedTrust:
