@@ -130,11 +130,7 @@ def load_all(
 ) -> tuple[Gate, Gatherer, GatheredTrust]:
     """Read secrets, trust and state: half a configuration lets nobody in.
 
-    Args:
-        settings: what the operator wants.
-        clock: returns the time, aware, UTC.
-        now: aware, UTC.
-        lenient: begin without trust where its files cannot be used.
+    With `lenient` it begins without trust where its files cannot be used.
 
     Raises:
         ConfigurationError: every problem at once.

@@ -29,13 +29,7 @@ def displayed(text: str, limit: int = LIMIT) -> str:
 
 
 def counted(number: int, noun: str, nouns: str = "") -> str:
-    """Return ``1 entry``, ``2 entries``.
-
-    Args:
-        number: how many.
-        noun: for one.
-        nouns: for more; with an ``s`` behind it where nothing is said.
-    """
+    """Return ``1 entry``, ``2 entries``."""
     return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 

@@ -27,7 +27,7 @@ class ConfigurationError(MTLSError):
         super().__init__("mtls-middleware cannot start:\n" + "\n".join(f"  - {problem}" for problem in self.problems))
 
     def __reduce__(self) -> tuple[type[Self], tuple[tuple[str, ...]]]:
-        """Make a copy of the problems, not of the message that was made of them."""
+        """Copy the problems, not the message that was made of them."""
         return type(self), (self.problems,)
 
 

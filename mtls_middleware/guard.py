@@ -84,7 +84,7 @@ class Guard:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
-        """Make a guard. Nothing is read before `start`.
+        """Return a guard. Nothing is read before `start`.
 
         Args:
             settings: what the operator wants.
@@ -99,7 +99,7 @@ class Guard:
 
     @classmethod
     def silent(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
-        """Make a guard that publishes nothing: a second one, beside one that does."""
+        """Return a guard that publishes nothing: a second one, beside one that does."""
         return cls(settings, clock=clock, hooks=())
 
     def decide(self, connection: Connection) -> Accepted | Rejected:
@@ -202,7 +202,7 @@ class Guard:
         return self._reporting.fleet()
 
     def status(self) -> Status:
-        """Describe trust, decisions and what is not in force."""
+        """Return trust, decisions, and what is not in force."""
         return status_of(
             self._trust.snapshot,
             self._clock(),

@@ -4,11 +4,7 @@ from enum import Enum
 
 
 def require_members(value: object, **kinds: type[Enum]) -> None:
-    """Make members of plain texts in a frozen dataclass.
-
-    Args:
-        value: the dataclass, while it is made.
-        kinds: the enumeration of each field.
+    """Replace plain texts by members in a frozen dataclass.
 
     Raises:
         ValueError: a text names no member.

@@ -96,11 +96,6 @@ class Boundary:
     def check(self, connection: Connection, fields: Fields, header_names: HeaderNames | None) -> None:
         """Refuse a request whose headers somebody else than the proxy may have written.
 
-        Args:
-            connection: the request.
-            fields: its headers.
-            header_names: the headers in which the certificate comes; None where it comes in no header.
-
         Raises:
             RejectionError: ``source_untrusted``.
         """

@@ -70,7 +70,7 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
 
 
 def _hint(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> str | None:
-    """Say what an operator can do about a missing chain, where that is known."""
+    """Return what an operator can do about a missing chain, where that is known."""
     issuers = [certificate.issuer for certificate in (chain.leaf, *chain.intermediates)]
     for anchor in trust.anchors:
         if anchor.certificate.subject in issuers and not anchor.is_valid(now):
@@ -125,7 +125,7 @@ def _time_problem(chain: PresentedChain, now: datetime) -> RejectionError | None
 
 
 def purpose_problem(chain: PresentedChain) -> RejectionError | None:
-    """Say why the leaf may not sign a TLS client handshake (RFC 5280 §4.2.1.3, §4.2.1.9, §4.2.1.12)."""
+    """Return why the leaf may not sign a TLS client handshake (RFC 5280 §4.2.1.3, §4.2.1.9, §4.2.1.12)."""
     problem = None
     if chain.is_ca:
         problem = "it is a CA's certificate"

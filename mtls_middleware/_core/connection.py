@@ -154,12 +154,7 @@ def _wanted(names: frozenset[str]) -> Mapping[str, str]:
 
 
 def collect(connection: Connection, names: frozenset[str]) -> Fields:
-    """Pick the fields with these names out of a request, in one pass.
-
-    Args:
-        connection: the request.
-        names: as the configuration has them; what they mean is remembered.
-    """
+    """Pick the fields with these names out of a request, in one pass."""
     wanted = _wanted(names)
     values: dict[str, list[bytes]] = {}
     twins: set[str] = set()

@@ -125,7 +125,7 @@ def _folded(name: str) -> str:
 def _mismatch(
     presented: frozenset[str], bindings: frozenset[Binding], trust: AuthorityTrust, uris: tuple[str, ...]
 ) -> str:
-    """Name what was seen and what would accept it, early: a log line has room for 256 characters."""
+    """Return what was seen and what would be accepted, in front: a log line has room for 256 characters."""
     wanted = " or ".join(sorted(name for binding in bindings for name in trust.names.get(binding, ())))
     bound = " and ".join(sorted(map(str, bindings)))
     for name in sorted(presented & trust.known_names.keys()):

@@ -40,7 +40,7 @@ def refusal(reason: Reason, correlation_id: str | None) -> ProblemResponse:
 
 
 def problem(status: HTTPStatus, facts: Mapping[str, str], correlation_id: str | None) -> ProblemResponse:
-    """Say no more than status and facts: the body is shown to whoever wrote the action."""
+    """Return status and facts only: the body is shown to whoever wrote the action."""
     own = {} if correlation_id is None else {"correlationId": correlation_id}
     body = json.dumps({"status": status.value, "title": status.phrase, **facts, **own}).encode("ascii")
     headers = [

@@ -24,7 +24,7 @@ class RevocationMode(StrEnum):
     CHECK = "check"
     """Accept and report them; refuse what a CRL revokes."""
     OFF = "off"
-    """Look at no CRL."""
+    """No CRL is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ def _why_unknown(
     *,
     is_ca: bool,
 ) -> str:
-    """Name the CRL that comes nearest to what is missing."""
+    """Return the CRL that comes nearest to what is missing."""
     signed = crls.of(issuer)
     covering = [one for one in signed if one.covers(certificate, is_ca=is_ca)]
     if covering:

@@ -23,13 +23,7 @@ name. Those that are good are the work of CAs below the anchors."""
 def vouched_for(
     leaf: x509.Certificate, offers: Iterable[x509.Certificate], anchors: Iterable[x509.Certificate]
 ) -> tuple[x509.Certificate, ...] | None:
-    """Return the offers that an anchor vouches for, if one vouches for the leaf; else None.
-
-    Args:
-        leaf: of the caller.
-        offers: what may stand between, in any order, related or not.
-        anchors: those that are valid now.
-    """
+    """Return the offers that an anchor vouches for, if one vouches for the leaf; else None."""
     children: defaultdict[x509.Name, list[x509.Certificate]] = defaultdict(list)
     for certificate in (leaf, *_named(leaf, offers)):
         children[certificate.issuer].append(certificate)

@@ -96,7 +96,7 @@ class Anchor:
 
 
 def _anchor_from_pickle(der: bytes, binding: Binding, origin: str) -> Anchor:
-    """Make an anchor of a pickled `Status`: a certificate itself cannot be pickled."""
+    """Restore an anchor of a pickled `Status`: a certificate itself cannot be pickled."""
     return Anchor(certificate=x509.load_der_x509_certificate(der), binding=binding, origin=origin)
 
 
@@ -220,7 +220,7 @@ class TrustSnapshot:
         return any(trust.is_available(now) for trust in self.trusts)
 
     def why_unavailable(self, now: datetime) -> str:
-        """Name what there is, and until when it was valid, for an operator who did not see the end come."""
+        """Return what there is, and until when it was valid, for an operator who missed the expiry."""
         lives: list[tuple[str, Pin | Anchor]] = [(f"the pin from {pin.origin}", pin) for pin in self.pins]
         lives += [(f"the anchor from {anchor.origin}", anchor) for anchor in self.anchors]
         found = [

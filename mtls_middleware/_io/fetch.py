@@ -87,15 +87,7 @@ class Fetcher:
         seconds: float = CRL_SECONDS,
         body_bytes: int = CRL_BYTES,
     ) -> None:
-        """Prepare.
-
-        Args:
-            policy: where connections may go.
-            open_session: the way to the network.
-            proxy_of: the proxy that is used for an address.
-            seconds: for one CRL.
-            body_bytes: of one CRL.
-        """
+        """Prepare."""
         self._policy = policy
         self._open_session = open_session
         self._proxy_of = proxy_of
@@ -158,7 +150,7 @@ class Endpoint:
 
 
 def endpoint_of(address: str) -> Endpoint:
-    """Take an address apart.
+    """Split an address.
 
     Raises:
         InputError: it is no plain http or https address.

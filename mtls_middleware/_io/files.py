@@ -42,10 +42,6 @@ def is_folder(path: Path) -> bool:
 def read(path: Path, limit: int = FILE_BYTES) -> bytes:
     """Return the content of a regular file, following links.
 
-    Args:
-        path: of the file.
-        limit: bytes of the longest that is read.
-
     Raises:
         InputError: missing, unreadable, no regular file, or too large.
     """

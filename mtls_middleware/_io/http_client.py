@@ -105,7 +105,7 @@ class HTTPSession:
 
 
 def _target_of(url: str) -> SplitResult:
-    """Take an address apart, or raise: nothing is escaped, folded or guessed on the way to the wire."""
+    """Split an address, or raise: nothing is escaped, folded or guessed on the way to the wire."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -50,12 +50,7 @@ class Asker:
     """Asks several sources side by side, or one after the other where no thread can live. One thread at a time."""
 
     def __init__(self, *, seconds: float = math.inf, left: Callable[[int], object] = lambda _: None) -> None:
-        """Prepare.
-
-        Args:
-            seconds: for each question, where it does not allow itself less.
-            left: is given how many answers are awaited.
-        """
+        """Prepare."""
         self._seconds = seconds
         self._left = left
         self._late: dict[str, threading.Thread] = {}

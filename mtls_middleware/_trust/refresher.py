@@ -103,11 +103,7 @@ class Refresher:
             thread.join(CLOSE_SECONDS)
 
     def refresh_now(self, refresh: Callable[[], object] | None = None) -> None:
-        """Refresh in the caller's thread, after the refresh that may be under way. What it raises is the caller's.
-
-        Args:
-            refresh: instead of the one that the thread calls.
-        """
+        """Refresh in the caller's thread, after the refresh that may be under way. What it raises is the caller's."""
         # This lock stands for "one at a time" and guards no data, so it may be held while a refresh waits.
         with self._refreshing, undisturbed():
             self._plan()
@@ -136,7 +132,7 @@ class Refresher:
         self._due = self._clock() + self._interval * self._draw(1 - JITTER, 1 + JITTER)
 
     def _complain(self, error: BaseException) -> None:
-        """Say it once: the same failure comes again every few seconds."""
+        """Log it once: the same failure comes again every few seconds."""
         complaint = repr(error)
         if complaint != self._complaint:
             self._complaint = complaint

@@ -250,7 +250,7 @@ class CurrentTrust:
     def replace(
         self, trusts: Iterable[AuthorityTrust], built_at: datetime, crls: CRLSet | None = None
     ) -> TrustSnapshot:
-        """Make the next version current, and return it.
+        """Put the next version into force, and return it.
 
         Args:
             trusts: one for each configured authority.

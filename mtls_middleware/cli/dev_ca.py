@@ -119,12 +119,7 @@ In another terminal:
 
 
 def contents(folder: Path, region: str) -> tuple[Item, ...]:
-    """Make new certificates, and return every file of a folder.
-
-    Args:
-        folder: absolute; settings name it.
-        region: AWS region name.
-    """
+    """Make new certificates, and return every file of a folder."""
     root = RegionalCA(region)
     callers = {caller.name: caller.make(root) for caller in CALLERS}
     names = ("localhost", "127.0.0.1", "::1")

@@ -21,16 +21,11 @@ MIN_WIDTH = 20
 SILENT_SECONDS = 1.0
 """Before progress is shown: what takes less needs none."""
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 def console_for(console: Console | None = None, width: int = PLAIN_WIDTH) -> Console:
-    """Return a console for people.
-
-    Args:
-        console: of a test; standard output by default.
-        width: columns where it is no terminal.
-    """
+    """Return a console for people."""
     console = console or Console()
     return console if console.is_terminal else Console(file=console.file, width=width, color_system=None)
 
@@ -84,7 +79,7 @@ def print_json(value: object) -> None:
 
 
 @contextmanager
-def waiting(text: str, *, console: Console | None = None, seconds: float = SILENT_SECONDS) -> Iterator[Tell]:
+def waiting(text: str, *, console: Console | None = None, seconds: float = SILENT_SECONDS) -> Iterator[Progress]:
     """Show on a terminal what is waited for while the body runs; yield what changes the text.
 
     Args:

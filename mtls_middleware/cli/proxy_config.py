@@ -72,13 +72,7 @@ def unknown(name: str) -> str:
 
 
 def environment(name: str, parameters: Parameters, text: str) -> tuple[str, ...]:
-    """Return the settings of the application behind a proxy.
-
-    Args:
-        name: of the configuration.
-        parameters: of it.
-        text: of it; where its comments hold settings, they are the whole of them.
-    """
+    """Return the settings of the application behind a proxy."""
     names = tuple(_SETTING.findall(text))
     if names:
         return names

@@ -27,13 +27,7 @@ _CERTAINTIES = {
 
 
 def run_regions(name: str | None, *, as_json: bool, console: Console | None = None) -> int:
-    """Print the table, or one region, and return the exit status.
-
-    Args:
-        name: AWS region name, login domain or label of the download; None for all.
-        as_json: for a script.
-        console: of a test.
-    """
+    """Print the table, or one region, and return the exit status."""
     chosen = table() if name is None else tuple(filter(None, [find(name)]))
     if not chosen:
         near = nearest(name or "")

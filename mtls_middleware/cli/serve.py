@@ -66,7 +66,7 @@ class ServerTLS:
 
     def __call__(self, _config: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """Return a context that follows the trust of the environment, for as long as the process lives."""
-        # The application has a guard of its own, which tells what there is to tell.
+        # The application has a guard of its own, which logs for both.
         guard = Guard.silent(Settings.from_env())
         guard.start()
         return self.context(guard)

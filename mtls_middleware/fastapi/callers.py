@@ -170,8 +170,8 @@ def refused(connection: HTTPConnection, rejected: Rejected) -> CallRefused:
 
 
 def tell_that_nobody_judged() -> None:
-    """Tell an operator, once, what is missing."""
-    _announcer.say_once(Severity.ERROR, _NO_MIDDLEWARE)
+    """Log, once, what is missing."""
+    _announcer.publish_once(Severity.ERROR, _NO_MIDDLEWARE)
 
 
 def _with_handler(connection: HTTPConnection, answer: ProblemResponse) -> CallRefused:

@@ -73,13 +73,13 @@ class Announcer:
         self._hooks = tuple(hooks)
         self._source = source
         self._genesys_names = genesys_names
-        self._said: set[str] = set()
+        self._published: set[str] = set()
         self._warned: set[tuple[str, str, datetime, int]] = set()
         self._problems: tuple[str, ...] = ()
         self._last_report: datetime | None = None
         self._last_rejected: CallRejected | None = None
 
-    def tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         """Give one event to every hook."""
         self._each(lambda hook: hook(event))
 
@@ -88,17 +88,17 @@ class Announcer:
         """Return whether any hook wants accepted calls now."""
         return any(hook.enabled for hook in self._hooks)
 
-    def say_once(self, severity: Severity, text: str) -> None:
+    def publish_once(self, severity: Severity, text: str) -> None:
         """Publish a notice, unless it was published before."""
-        if text not in self._said:
-            self._said.add(text)
-            self.tell(Notice(severity=severity, text=text))
+        if text not in self._published:
+            self._published.add(text)
+            self.publish(Notice(severity=severity, text=text))
 
     def decision(self, connection: Connection, decision: Decision) -> None:
         """Publish a decision to the hooks."""
         if isinstance(decision, Accepted):
             if decision.protected:
-                self.tell(CallAccepted(identity=decision.identity, cached=decision.cached))
+                self.publish(CallAccepted(identity=decision.identity, cached=decision.cached))
         elif decision.disposition is not Disposition.UNPROTECTED:
             self._rejection(connection, decision)
 
@@ -110,11 +110,11 @@ class Announcer:
 
     def _counted(self, count: Callable[[], object], event: CallAccepted) -> None:
         count()
-        self.tell(event)
+        self.publish(event)
 
     def trust_replaced(self, snapshot: TrustSnapshot, warnings: tuple[str, ...]) -> None:
         """Publish that other trust is in force."""
-        self.tell(
+        self.publish(
             TrustReplaced(
                 version=snapshot.version,
                 anchors=len(snapshot.anchors),
@@ -129,25 +129,25 @@ class Announcer:
         is_news = problems != self._problems
         self._problems = problems
         if problems and is_news:
-            self.tell(RefreshFailed(problems=problems))
+            self.publish(RefreshFailed(problems=problems))
 
     def not_kept(self, complaints: Iterable[str]) -> None:
         """Publish, once, what could not be kept for a restart."""
         for complaint in complaints:
-            self.say_once(Severity.WARNING, complaint)
+            self.publish_once(Severity.WARNING, complaint)
 
     def pins_changed(self, before: Iterable[Pin], after: Iterable[Pin], now: datetime) -> None:
         """Publish which pins came and which went: during a rotation, that is what an operator waits for."""
         old, new = ({pin.fingerprint_sha256: pin for pin in pins} for pins in (before, after))
         for digest in new.keys() - old.keys():
-            self.tell(Notice(severity=Severity.WARNING, text=pin_came(new[digest], now)))
+            self.publish(Notice(severity=Severity.WARNING, text=pin_came(new[digest], now)))
         for digest in old.keys() - new.keys():
-            self.tell(Notice(severity=Severity.WARNING, text=pin_went(old[digest], now)))
+            self.publish(Notice(severity=Severity.WARNING, text=pin_went(old[digest], now)))
 
     def roots_renewed(self, regions: Iterable[str]) -> None:
         """Publish, once, whose root does not verify what the certificates API lists."""
         for region in regions:
-            self.say_once(Severity.ERROR, root_renewed(region))
+            self.publish_once(Severity.ERROR, root_renewed(region))
 
     def expirations(self, found: Iterable[Expiry]) -> None:
         """Publish each expiry at each of its thresholds, once."""
@@ -155,7 +155,7 @@ class Announcer:
             key = (expiry.kind, expiry.region, expiry.at, expiry.threshold or 0)
             if expiry.threshold is not None and key not in self._warned:
                 self._warned.add(key)
-                self.tell(Notice(severity=Severity.WARNING, text=expiry.text))
+                self.publish(Notice(severity=Severity.WARNING, text=expiry.text))
 
     def no_trust(self) -> None:
         """Publish, once, that report mode accepts nobody."""
@@ -163,18 +163,18 @@ class Announcer:
 
     def no_thread(self, why: str) -> None:
         """Publish, once, that trust is refreshed on demand only."""
-        self.say_once(Severity.INFO, f"{why}: let your schedule call guard.refresh()")
+        self.publish_once(Severity.INFO, f"{why}: let your schedule call guard.refresh()")
 
     def report_mode(self, now: datetime) -> None:
         """Say, now and then, that nobody is kept out."""
         if self._last_report is None or now - self._last_report >= REPORT_EVERY:
             self._last_report = now
-            self.tell(Notice(severity=Severity.WARNING, text=_REPORT_MODE))
+            self.publish(Notice(severity=Severity.WARNING, text=_REPORT_MODE))
 
     def trailers(self) -> None:
-        """Name the cure at start-up where a server turns trailers into headers; else a refused caller would be told."""
+        """Publish at start-up what to do where a server turns trailers into headers, before a caller is refused."""
         if _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
-            self.say_once(Severity.WARNING, f"if this server is uvicorn: {TRAILERS_ARE_HEADERS}")
+            self.publish_once(Severity.WARNING, f"if this server is uvicorn: {TRAILERS_ARE_HEADERS}")
 
     def last_rejected(self) -> CallRejected | None:
         """Return the last rejected call to a protected path."""
@@ -203,23 +203,23 @@ class Announcer:
             path=str(connection.path),
             correlation_id=_correlation_id(connection),
         )
-        self.tell(event)
+        self.publish(event)
         if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
-            self.say_once(Severity.ERROR, _SERVER_HIDES)
+            self.publish_once(Severity.ERROR, _SERVER_HIDES)
         elif rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and not connection.asks:
-            self.say_once(Severity.ERROR, _SERVER_ASKS_NOBODY)
+            self.publish_once(Severity.ERROR, _SERVER_ASKS_NOBODY)
         elif rejected.reason is Reason.CERTIFICATE_MISSING and self._source != TLS and connection.was_judged:
-            self.say_once(Severity.ERROR, _JUDGED_TWICE)
+            self.publish_once(Severity.ERROR, _JUDGED_TWICE)
         if rejected.reason is Reason.ISSUER_UNTRUSTED and rejected.evidence is not None:
             self._issuer_untrusted(set(map(str.lower, rejected.evidence.dns_names)))
 
     def _issuer_untrusted(self, names: set[str]) -> None:
         for name in sorted(names & self._genesys_names.keys()):
-            self.say_once(Severity.ERROR, root_perhaps_renewed(self._genesys_names[name]))
+            self.publish_once(Severity.ERROR, root_perhaps_renewed(self._genesys_names[name]))
         configured = tuple(dict.fromkeys(self._genesys_names.values()))
         others = {region for name, region in of_certificate_names().items() if name in names} - set(configured)
         for region in sorted(others if configured else ()):
-            self.say_once(Severity.WARNING, caller_of_other_region(region, configured))
+            self.publish_once(Severity.WARNING, caller_of_other_region(region, configured))
 
 
 def _correlation_id(connection: Connection) -> str | None:

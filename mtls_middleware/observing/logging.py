@@ -171,7 +171,7 @@ class LimitedLog(Hook):
             self.summarize()
 
     def summarize(self, *, flush: bool = False) -> None:
-        """Tell how many refusals were not written, where it is time to; somebody calls it from time to time.
+        """Log how many refusals were not written, if it is time to; called from time to time.
 
         Args:
             flush: do not wait until it is time; nobody will call again.
@@ -250,7 +250,7 @@ def attributes(facts: Mapping[str, str | int]) -> dict[str, str | int]:
 
 
 def _raised_at(error: BaseException) -> str:
-    """Say where an unforeseen error came from; a traceback would repeat its message, with a caller's line breaks."""
+    """Return where an unforeseen error came from; a traceback would repeat its message, with a caller's line breaks."""
     frames = traceback.extract_tb(error.__traceback__)
     return ">".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames) or "-"
 

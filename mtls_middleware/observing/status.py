@@ -153,7 +153,7 @@ class Facts(TrustFacts):
 
 
 def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_crls: bool, **facts: Unpack[Facts]) -> Status:
-    """Describe the trust of this moment, and what a guard knows about itself."""
+    """Return the status of a guard: its trust at this moment, and what it knows about itself."""
     regions = tuple(
         region
         for trust in (snapshot.trusts if snapshot else ())
@@ -182,7 +182,7 @@ def _life(
 
 
 def _regions(trust: AuthorityTrust, crls: CRLSet | None, now: datetime) -> Iterator[RegionStatus]:
-    """Describe each binding; `lists` are those without which nobody is accepted, None where they are not required."""
+    """Return the status of each binding; `crls` are those without which nobody is accepted, or None."""
     regions = dict.fromkeys((*sorted(trust.regions_with_api_pins), *(pin.region for pin in trust.pins.values())))
     pinned = [Binding(trust.authority, region) for region in regions]
     for binding in trust.names or pinned:

@@ -78,7 +78,7 @@ class CommandLine(CommandLineInterface):  # type: ignore[misc]  # daphne ships n
 
 
 class _AsksForCertificates:
-    """Stand in front of the reactor: each TLS port that is opened through it asks for a client certificate.
+    """Wrap the reactor: each TLS port that is opened through it asks for a client certificate.
 
     The ``ssl:`` endpoints of Twisted have no word for it.
     """

@@ -68,13 +68,7 @@ def connection_facts(scope: Scope, transport: Transport, tls: Mapping[str, Any] 
 
 
 def with_connection_facts(app: ASGIApp, transport: Transport, tls: Mapping[str, Any] | None) -> ASGIApp:
-    """Wrap an application, so that each scope of one connection tells the real peer and the TLS extension.
-
-    Args:
-        app: the application as the server knows it.
-        transport: of this connection.
-        tls: the value of the TLS extension; None on a connection without TLS.
-    """
+    """Wrap an application, so that each scope of one connection tells the real peer and the TLS extension."""
 
     async def with_facts(scope: Scope, receive: Receive, send: Send) -> None:
         return await app({**scope, **connection_facts(scope, transport, tls)}, receive, send)
@@ -112,13 +106,7 @@ def _cipher_suites() -> Mapping[str, int]:
 
 
 def with_facts(app: "AppWrapper", transport: Transport, tls_object: TLSObject | None) -> "AppWrapper":
-    """Wrap an application, so that each scope of one connection tells its facts.
-
-    Args:
-        app: the application as hypercorn knows it.
-        transport: of this connection.
-        tls_object: of this connection; None on one without TLS.
-    """
+    """Wrap an application, so that each scope of one connection tells its facts."""
     tls = None if tls_object is None else tls_extension(tls_object)
 
     # The types are not named: those of hypercorn and Starlette are different ones for the same things.

@@ -97,7 +97,7 @@ if find_spec("httptools") is not None:
             super().connection_made(transport)
 
         def on_headers_complete(self) -> None:
-            """Tell the facts, let no header in after this one, and no request in behind too many."""
+            """Add the facts; accept no header after them, and no request behind too many."""
             if len(self.pipeline) >= PIPELINED:
                 self.transport.abort()
                 return

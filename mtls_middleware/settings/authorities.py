@@ -17,7 +17,9 @@ def read_authorities(reader: Reader) -> dict[str, Any]:
     authorities = tuple(dict.fromkeys(reader.each("AUTHORITIES", values.choice(Authority))))
     uses_regions = authorities != (Authority.CUSTOM,)
     if uses_regions and authorities and not reader.is_set("REGIONS"):
-        reader.say("REGIONS", "is required: write the region of your organisation, such as us-east-1 or mypurecloud.ie")
+        reader.report(
+            "REGIONS", "is required: write the region of your organisation, such as us-east-1 or mypurecloud.ie"
+        )
     configured = tuple(dict.fromkeys(reader.each("REGIONS", values.region)))
     regional = _bindings(Authority.GENESYS, configured, authorities)
     custom = (Binding(Authority.CUSTOM),) if Authority.CUSTOM in authorities else ()
@@ -46,12 +48,14 @@ def _read_trust(
 ) -> tuple[Bound[Path], ...]:
     entries = bound_entries(reader, "TRUST", values.path, (*required, *shared), prefix_needed=False)
     if not reader.is_set("TRUST") and not {Authority.GENESYS, Authority.CUSTOM}.isdisjoint(authorities):
-        reader.say("TRUST", "is required: write the path of the region's root certificate, a zip as downloaded will do")
+        reader.report(
+            "TRUST", "is required: write the path of the region's root certificate, a zip as downloaded will do"
+        )
     elif entries and all(entry.binding for entry in entries):
         given = {entry.binding for entry in entries}
         for binding in required:
             if binding not in given:
-                reader.say("TRUST", f"has no entry for {binding}: add {binding}=PATH")
+                reader.report("TRUST", f"has no entry for {binding}: add {binding}=PATH")
     return entries
 
 
@@ -61,7 +65,7 @@ def _read_names(
     given: dict[Binding, set[str]] = {}
     for entry in bound_entries(reader, "CERT_NAMES", values.certificate_name, (*regional, *custom)):
         if entry.binding in regional and ":" in entry.value:
-            reader.say("CERT_NAMES", f"'{entry.value}' is a URI, but callers of {entry.binding} have a DNS name")
+            reader.report("CERT_NAMES", f"'{entry.value}' is a URI, but callers of {entry.binding} have a DNS name")
         elif entry.binding is not None:
             given.setdefault(entry.binding, set()).add(entry.value)
     names: dict[Binding, frozenset[str]] = {}
@@ -69,9 +73,9 @@ def _read_names(
         own = given.get(binding) or _known_names(binding)
         if not own and not reader.is_set("CERT_NAMES"):
             why = "the certificate name of this region is not known" if binding.region else "no name is allowed yet"
-            reader.say("CERT_NAMES", f"is required for {binding}, because {why}: add {binding}=NAME")
+            reader.report("CERT_NAMES", f"is required for {binding}, because {why}: add {binding}=NAME")
         elif not own and not reader.is_bad("CERT_NAMES"):
-            reader.say("CERT_NAMES", f"has no entry for {binding}: add {binding}=NAME")
+            reader.report("CERT_NAMES", f"has no entry for {binding}: add {binding}=NAME")
         names[binding] = frozenset(own)
     return names
 
@@ -88,7 +92,7 @@ def _read_pins(
     given = {entry.binding for entry in pins}
     for binding in possible:
         if binding not in given and binding.region not in with_client:
-            reader.say(
+            reader.report(
                 "PINS",
                 f"has no client certificate for {binding}, and DigiCert signs for strangers too: add {binding}=PATH "
                 f"or {binding}=SHA-256, or {reader.prefix}GENESYS_CLIENT_ID and {reader.prefix}GENESYS_CLIENT_SECRET",

@@ -201,7 +201,7 @@ def _parse(reader: Reader) -> dict[str, Any]:
     if header_names is not None and not (
         any(map(reader.is_set, ("PROXY_SECRET", "PROXY_SECRET_FILE", "TRUSTED_PROXIES")))
     ):
-        reader.say(
+        reader.report(
             "SOURCE",
             f"'{source}' needs {reader.prefix}PROXY_SECRET or {reader.prefix}TRUSTED_PROXIES: certificates are public, "
             "so a header by itself proves nothing",
@@ -254,7 +254,7 @@ def _exempt(text: str) -> str:
 def _xfcc_elements(reader: Reader, header_names: HeaderNames | None) -> int | None:
     elements = reader.one("XFCC_ELEMENTS", values.whole_number(1, 16))
     if elements != 1 and (header_names is None or header_names.encoding is not Encoding.XFCC):
-        reader.say("XFCC_ELEMENTS", "has a meaning only for the encoding xfcc")
+        reader.report("XFCC_ELEMENTS", "has a meaning only for the encoding xfcc")
     return elements
 
 

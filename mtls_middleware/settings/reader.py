@@ -137,7 +137,7 @@ class Reader:
                 try:
                     reader._take(name, as_given(value))
                 except TypeError as error:
-                    reader.say(name, str(error))
+                    reader.report(name, str(error))
         return reader
 
     @property
@@ -191,14 +191,14 @@ class Reader:
             return parser(text)
         except ValueError as error:
             shown = f"{self.shown(name, text)} " if VARIABLES[name].is_shown else ""
-            self.say(name, f"{shown}{error}")
+            self.report(name, f"{shown}{error}")
             return None
 
     def shown(self, name: str, text: str) -> str:
         """Return an entry of a value as messages may show it: no secret, and no password of an address."""
         return f"'{displayed(_CREDENTIALS.sub('://…@', text))}'" if VARIABLES[name].is_shown else "an entry"
 
-    def say(self, name: str, what: str) -> None:
+    def report(self, name: str, what: str) -> None:
         """Add a problem."""
         self.problems.append(f"{self.prefix}{name}: {what}")
 
@@ -209,14 +209,14 @@ class Reader:
     def _take(self, name: str, given: Given) -> None:
         texts = (given,) if isinstance(given, str) else given
         if not any(text.strip(" \t\r\n,") for text in texts):
-            self.say(name, "is set, but empty: give it a value, or remove it")
+            self.report(name, "is set, but empty: give it a value, or remove it")
         else:
             self._values[name] = given.strip() if isinstance(given, str) else given
 
     def _complain_of_unknown(self, name: str) -> None:
         close = nearest(name)
         hint = f"; did you mean {self.prefix}{close}?" if close else ""
-        self.say(displayed(name), f"there is no such setting{hint}")
+        self.report(displayed(name), f"there is no such setting{hint}")
 
 
 def as_given(value: object) -> Given:
@@ -263,7 +263,9 @@ def bound_entries(
     if not possible and reader.is_bad("REGIONS", "AUTHORITIES"):
         return ()
     if not possible and reader.is_set(name):
-        reader.say(name, f"has no use here, because no authority among {reader.prefix}AUTHORITIES reads it: remove it")
+        reader.report(
+            name, f"has no use here, because no authority among {reader.prefix}AUTHORITIES reads it: remove it"
+        )
         return ()
     entries: list[Bound[Item]] = []
     for item in reader.entries(name):
@@ -274,10 +276,10 @@ def bound_entries(
             if binding is None:
                 continue
         elif binding is None and prefix_needed:
-            reader.say(name, f"{reader.shown(name, item)} needs a prefix: {_prefixes(possible)}")
+            reader.report(name, f"{reader.shown(name, item)} needs a prefix: {_prefixes(possible)}")
             continue
         if not text:
-            reader.say(name, f"{reader.shown(name, item)} has nothing behind its prefix")
+            reader.report(name, f"{reader.shown(name, item)} has nothing behind its prefix")
             continue
         value = reader.parsed(name, text, parser)
         if value is not None:

@@ -122,41 +122,29 @@ def read_secret(
     *,
     problems_of: Callable[[tuple[str, ...]], Iterable[str]] = _weaknesses,
 ) -> SecretSetting | None:
-    """Return a secret's setting from its variable, or from the one that names its file.
-
-    Args:
-        reader: the operator's values.
-        name: of the variable.
-        header: that carries the secret.
-        problems_of: returns what is wrong with the entries.
-    """
+    """Return a secret's setting from its variable, or from the one that names its file."""
     file = f"{name}_FILE"
     if reader.is_set(name) and reader.is_set(file):
-        reader.say(name, f"{reader.prefix}{file} is set too: keep one of them")
+        reader.report(name, f"{reader.prefix}{file} is set too: keep one of them")
     elif reader.is_set(file):
         return SecretSetting(variable=f"{reader.prefix}{file}", header=header, file=Path(reader.text(file)))
     elif reader.is_set(name):
         values = reader.items(name)
         for problem in problems_of(values):
-            reader.say(name, problem)
+            reader.report(name, problem)
         return SecretSetting(variable=f"{reader.prefix}{name}", header=header, values=values)
     return None
 
 
 def read_clients(reader: Reader, possible: tuple[Binding, ...]) -> tuple[Mapping[str, str], SecretSetting | None]:
-    """Return the id of each region's client, and their secrets.
-
-    Args:
-        reader: the operator's values.
-        possible: one binding for each region.
-    """
+    """Return the id of each region's client, and their secrets."""
     ids: dict[str, str] = {}
     for entry in bound_entries(reader, ID, values.visible_text, possible):
         region = entry.binding.region if entry.binding is not None else None
         if region is None:
             continue
         if ids.setdefault(region, entry.value) != entry.value:
-            reader.say(ID, f"names two clients for {region}: an organisation has one there")
+            reader.report(ID, f"names two clients for {region}: an organisation has one there")
     return ids, _read_client_secret(reader, tuple(ids))
 
 
@@ -164,10 +152,10 @@ def _read_client_secret(reader: Reader, needed: tuple[str, ...]) -> SecretSettin
     setting = read_secret(reader, SECRET, problems_of=lambda entries: _by_region(entries, needed)[1] if needed else ())
     if setting is None:
         if needed and not reader.is_bad(SECRET):
-            reader.say(SECRET, f"is required beside {reader.prefix}{ID}")
+            reader.report(SECRET, f"is required beside {reader.prefix}{ID}")
     elif not needed:
         if not reader.is_set(ID):
-            reader.say(ID, f"is required beside {setting.variable}")
+            reader.report(ID, f"is required beside {setting.variable}")
         return None
     return setting
 

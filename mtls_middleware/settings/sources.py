@@ -55,7 +55,7 @@ def header_names_of(reader: Reader, source: str | None) -> HeaderNames | None:
     if preset is None:
         for name in ("HEADER", "HEADER_ENCODING"):
             if not reader.is_set(name):
-                reader.say(name, f"is required for {reader.prefix}SOURCE={CUSTOM}")
+                reader.report(name, f"is required for {reader.prefix}SOURCE={CUSTOM}")
         header_names = HeaderNames(certificate=header or "X-Client-Cert", encoding=encoding or Encoding.URL_PEM)
     else:
         header_names = replace(preset, certificate=header or preset.certificate, encoding=encoding or preset.encoding)
@@ -64,26 +64,21 @@ def header_names_of(reader: Reader, source: str | None) -> HeaderNames | None:
 
 
 def require_distinct(reader: Reader, roles: Iterable[tuple[str, str]]) -> None:
-    """Refuse a header that has two roles, or a meaning of its own.
-
-    Args:
-        reader: takes the problems.
-        roles: each header that is in use, and the variable that would change it.
-    """
+    """Refuse a header that has two roles, or a meaning of its own."""
     seen: dict[str, str] = {}
     for header, name in roles:
         form = canonical(header)
         if form in _TAKEN:
-            reader.say(name, f"'{header}' has a meaning of its own: choose another header")
+            reader.report(name, f"'{header}' has a meaning of its own: choose another header")
         elif form in seen:
-            reader.say(name, f"'{header}' is the header of {reader.prefix}{seen[form]} too: choose another")
+            reader.report(name, f"'{header}' is the header of {reader.prefix}{seen[form]} too: choose another")
         seen.setdefault(form, name)
 
 
 def _refuse_overrides(reader: Reader, source: str | None) -> None:
     for name in _OVERRIDES:
         if source is not None and reader.is_set(name):
-            reader.say(name, f"has no meaning here, because {reader.prefix}SOURCE={source} reads no header")
+            reader.report(name, f"has no meaning here, because {reader.prefix}SOURCE={source} reads no header")
 
 
 def _with_chain(reader: Reader, header_names: HeaderNames) -> HeaderNames:
@@ -91,7 +86,7 @@ def _with_chain(reader: Reader, header_names: HeaderNames) -> HeaderNames:
     if chain is None:
         return header_names
     if header_names.bundled:
-        reader.say("CHAIN_HEADER", f"has no meaning here, because {header_names.certificate} holds the chain itself")
+        reader.report("CHAIN_HEADER", f"has no meaning here, because {header_names.certificate} holds the chain itself")
     return replace(header_names, chain=(chain,))
 
 
@@ -104,11 +99,11 @@ def _with_markers(reader: Reader, source: str, header_names: HeaderNames) -> Hea
     header = header or (lender.header if lender else None)
     value = value or (lender.value if lender else None)
     if header is None and not reader.is_set("VERIFY_HEADER"):
-        reader.say(
+        reader.report(
             "VERIFY_HEADER", f"is required beside {reader.prefix}VERIFY_VALUE, for {source} has no single marker"
         )
     if value is None and not reader.is_set("VERIFY_VALUE"):
-        reader.say(
+        reader.report(
             "VERIFY_VALUE", f"is required beside {reader.prefix}VERIFY_HEADER, for {source} has no single marker"
         )
     if header is None or value is None:

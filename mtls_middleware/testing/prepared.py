@@ -36,10 +36,6 @@ class Preparation:
     def prepare(self, app: object, settings: Settings) -> object:
         """Return the application.
 
-        Args:
-            app: the application, a factory, or the name of either.
-            settings: those of the environment.
-
         Raises:
             ValueError: it is an object that was made under other settings.
         """

@@ -12,7 +12,7 @@ import pytest
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware.cli.doctor.finding import Check, Grade
-from mtls_middleware.cli.doctor.state import tell_state
+from mtls_middleware.cli.doctor.state import check_state
 from tests.adapters.cases import http
 from tests.adapters.site import Site, good_client, over_tls, regional_ca
 
@@ -75,7 +75,7 @@ def test_settings_stay_homeless_when_others_change_and_not_when_the_state_does(s
 
 @pytest.mark.usefixtures("homeless")
 def test_doctor_says_it(site: Site) -> None:
-    (finding,) = tell_state(settings_without_state(site), None)
+    (finding,) = check_state(settings_without_state(site), None)
 
     assert (finding.check, finding.severity) == (Check.STATE_FOLDER, Grade.WARNING)
     assert finding.seen.startswith("this user has no home folder, and MTLS_STATE is not set: ")

@@ -30,8 +30,8 @@ def test_what_takes_long_is_said_on_a_terminal() -> None:
 
 def test_each_step_is_shown_and_is_no_markup() -> None:
     terminal = Terminal()
-    with waiting("…", console=Console(file=terminal, force_terminal=True), seconds=0) as tell:
-        tell("[/x] is no markup")
+    with waiting("…", console=Console(file=terminal, force_terminal=True), seconds=0) as progress:
+        progress("[/x] is no markup")
         assert terminal.written.wait(10)
 
     assert "[/x] is no markup" in terminal.getvalue()
@@ -47,7 +47,7 @@ def test_what_is_over_soon_needs_no_word() -> None:
 
 def test_where_nobody_looks_nothing_is_said() -> None:
     written = io.StringIO()
-    with waiting("asking …", console=Console(file=written), seconds=0) as tell:
-        tell("anything")
+    with waiting("asking …", console=Console(file=written), seconds=0) as progress:
+        progress("anything")
 
     assert not written.getvalue()

@@ -7,13 +7,7 @@ from mtls_middleware._core.sources.tls import AWSEventSource, TLSSource
 
 
 def source_of(name: str, header_names: HeaderNames | None, xfcc_elements: int) -> Source:
-    """Return the one source that is configured.
-
-    Args:
-        name: the value of ``MTLS_SOURCE``.
-        header_names: its headers; None where it reads none.
-        xfcc_elements: how many elements Envoy's header must have.
-    """
+    """Return the one source that is configured."""
     if header_names is not None:
         return HeaderSource(name=name, header_names=header_names, xfcc_elements=xfcc_elements)
     return AWSEventSource() if name == AWS_API_GATEWAY else TLSSource()

@@ -53,5 +53,5 @@ class Source(Protocol):
 
 
 def malformed(detail: str) -> RejectionError:
-    """Make the refusal of something that is no certificate."""
+    """Return the refusal of something that is no certificate."""
     return RejectionError(Reason.CERTIFICATE_MALFORMED, detail)

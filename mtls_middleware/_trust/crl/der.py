@@ -73,7 +73,7 @@ def element(data: bytes, begin: int, limit: int) -> Element:
 
 
 def elements(data: bytes, begin: int, limit: int) -> Iterator[Element]:
-    """Go through the elements that stand one behind the other from `begin` up to `limit`.
+    """Yield the elements one behind the other from `begin` up to `limit`.
 
     Raises:
         InputError: one of them is cut off, or not DER.

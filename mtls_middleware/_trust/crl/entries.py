@@ -123,7 +123,7 @@ def read_entries(
 
 
 def _entries(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """Go through serial numbers and what stands behind the dates. It runs 100,000 times, so it calls nothing."""
+    """Yield serial numbers and what comes after the dates. It runs 100,000 times, so it calls nothing."""
     while at < end:
         # SEQUENCE, INTEGER and a time, each with a length of one byte; long entries do not take this way.
         if at + 4 > end or data[at] != der.SEQUENCE:
@@ -169,7 +169,7 @@ def _meaning(extensions: bytes, issuer: x509.Name) -> _Meaning:
 
 
 def _extension(data: bytes, extension: der.Element) -> tuple[bytes, bool, bytes]:
-    """Take identifier, criticality and value out of an extension (RFC 5280 §4.1.2.9)."""
+    """Return identifier, criticality and value of an extension (RFC 5280 §4.1.2.9)."""
     parts = [*islice(der.elements(data, extension.content, extension.end), _EXTENSION_PARTS)]
     contents = [data[part.content : part.end] for part in parts]
     match [part.tag for part in parts]:

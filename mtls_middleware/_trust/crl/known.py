@@ -47,7 +47,7 @@ class KnownCRLs:
         return (*self._signed.values(), *self._waiting.values())
 
     def offer(self, one: CRL, issuers: Iterable[x509.Certificate]) -> None:
-        """Take a CRL in, unless something newer is held.
+        """Add a CRL, unless something newer is held.
 
         Args:
             one: of unknown truth.
@@ -73,11 +73,7 @@ class KnownCRLs:
                 del self._signed[key]
 
     def forget_number(self, origin: str) -> None:
-        """Let a CRL with a lower number replace the ones from an origin, if its date is later. Until then they stay.
-
-        Args:
-            origin: address or path.
-        """
+        """Let a CRL with a lower number replace the ones from an origin, if its date is later. Until then they stay."""
         for crls in (self._signed, self._waiting):
             for key, one in crls.items():
                 if one.origin == origin:
@@ -198,10 +194,6 @@ class CRLStore:
         """Forget what is kept from an origin, and the same CRLs from other origins; return these origins.
 
         An empty entry stays: with it, running processes do as `KnownCRLs.forget_number` does.
-
-        Args:
-            origin: address or path.
-            at: aware, UTC.
         """
         kept = {entry.key: _identity(entry.content) for entry in self._store.entries(Kind.CRL) if entry.content}
         wanted = {identity for key, identity in kept.items() if key.partition(_BESIDE)[0] == origin}
@@ -250,5 +242,5 @@ class CRLStore:
                 continue  # somebody else wrote there; what it would teach comes again with the next call
 
     def learned(self, name: str) -> None:
-        """Take note that a chain has taught what it can."""
+        """Remember that a chain has taught what it can."""
         self._chains_seen.add(name)

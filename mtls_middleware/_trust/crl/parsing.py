@@ -34,7 +34,7 @@ _FIELDS = 8
 
 
 def _believe_all(_: CRL) -> None:
-    """Look at no signature."""
+    """Check no signature."""
 
 
 def parse_crl(data: bytes, origin: str, *, pause: Pause = rest, believe: Callable[[CRL], None] = _believe_all) -> CRL:

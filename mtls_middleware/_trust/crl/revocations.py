@@ -81,14 +81,14 @@ class Revocations:
     # --- on the threads of requests -------------------------------------------------------------------------------
 
     def learn(self, verified: Sequence[x509.Certificate]) -> None:
-        """Take note of the addresses in a chain that passed everything but revocation: leaf first, anchor last."""
+        """Remember the addresses in a chain that passed everything but revocation: leaf first, anchor last."""
         if len(verified) > 1 and self._learned.learn(tuple(verified)):
             self._wake()
 
     # --- in the background, one at a time -----------------------------------------------------------------------
 
     def recall(self, trusts: Trusts, now: datetime) -> None:
-        """Take in what needs no network: the operator's files, and what is kept of earlier processes and of others."""
+        """Read what needs no network: the operator's files, and what is kept of earlier processes and of others."""
         self._prepare(trusts, now)
         self._files = self.files_view()
         for source in self._sources.values():
@@ -182,7 +182,7 @@ class Revocations:
 
     @property
     def views(self) -> tuple[CRLView, ...]:
-        """Describe each origin that is asked."""
+        """Return each origin that is asked."""
         return tuple(map(CRLView.of, (source for source in self._sources.copy().values() if not source.idle)))
 
     # --- the steps of a refresh -----------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Revocations:
         self._known.review(self._issuers)
 
     def _planned(self, now: datetime) -> Iterator[tuple[tuple[str, ...], CRLSource]]:
-        """Go through the origins to ask: the operator's first, each as it was left, or new and due."""
+        """Yield the origins to ask: the operator's first, each as it was left, or new and due."""
         known = self._sources
         for origin in chain.from_iterable(map(files_of, self._origins)):
             source = known.get((origin,))
@@ -233,7 +233,7 @@ class Revocations:
         return not is_configured and now <= learned.certificate.not_valid_after_utc
 
     def _merge(self, now: datetime) -> None:
-        """Take in the CRLs that were kept. A bad one is nobody's problem: its origin will be asked."""
+        """Add the CRLs that were kept. A bad one is no problem: its origin will be asked."""
         for kept in self._store.crls():
             source = next((one for one in self._sources.values() if kept.origin in one.origins), None)
             if kept.is_new and not kept.content:

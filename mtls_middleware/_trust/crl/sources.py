@@ -93,13 +93,7 @@ class CRLSource:
         return self.last if self._digest == hashlib.sha256(content).digest() else None
 
     def take(self, one: CRL, content: bytes, *, only_revokes: bool = False) -> None:
-        """Remember a CRL, made from these bytes.
-
-        Args:
-            one: its CA signed it.
-            content: its bytes.
-            only_revokes: what was held before from here stays.
-        """
+        """Remember a CRL, made from these bytes."""
         self.last = one
         self._digest = hashlib.sha256(content).digest()
         if not only_revokes:
@@ -126,7 +120,7 @@ class LearnedAddresses:
         follow_forks(self)
 
     def learn(self, chain: Chain) -> tuple[Learned, ...]:
-        """Take the addresses out of a chain that was verified in everything but revocation; return the new ones."""
+        """Remember the addresses in a chain that was verified in everything but revocation; return the new ones."""
         new = []
         for learned in _read(chain):
             if learned.unusable:

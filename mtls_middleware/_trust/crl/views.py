@@ -77,7 +77,7 @@ def problem_of(source: CRLSource) -> str:
 
 
 def warnings_of(configured: Sequence[CRLSource], unusable: Iterable[Learned], now: datetime) -> Iterator[str]:
-    """Go through what an operator can do better: CRLs that can only revoke, and certificates whose CRL nobody finds."""
+    """Yield what an operator can improve: CRLs that can only revoke, and certificates without a CRL to fetch."""
     for source in configured:
         shortcoming = shortcoming_of(source.held, source) if source.held is not None else ""
         if shortcoming:

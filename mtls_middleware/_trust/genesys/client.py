@@ -259,7 +259,7 @@ class Pace:
         )
 
     def note(self, response: Response, now: datetime) -> None:
-        """Take in the headers that tell how many requests are left."""
+        """Read the headers with the number of requests that are left."""
         headers = response.headers
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.paused_until = now + (

@@ -110,7 +110,7 @@ def parse_page(listing: Object, asked_for: CertificateStatus | None) -> Page:
 def listed(
     authority: Authority, status: CertificateStatus, certificates: tuple[x509.Certificate, ...]
 ) -> ListedCertificate:
-    """Tell the client certificate from its chain, whatever their order.
+    """Return the client certificate and its chain, whatever their order.
 
     Raises:
         InputError: there is no client certificate among them, or more than one.

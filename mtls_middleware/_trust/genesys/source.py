@@ -59,7 +59,7 @@ class APISource:
         return _problem(self.region, self.failure) if self.failure is not None else ""
 
     def recall(self, now: datetime) -> None:
-        """Take in what this or another process kept; what it asked just now need not be asked again."""
+        """Add what this or another process kept; what it asked just now need not be asked again."""
         for entry in self._store.entries(Kind.API):
             if entry.key != self.region:
                 continue
@@ -78,12 +78,7 @@ class APISource:
         return Question(self._api.poll, POLL_SECONDS)
 
     def take(self, found: object, now: datetime) -> None:
-        """Keep an answer, or plan the next question after a failure.
-
-        Args:
-            found: what the poll returned or raised.
-            now: aware, UTC.
-        """
+        """Keep an answer, or plan the next question after a failure."""
         if not isinstance(found, APIResponse):
             self.answer = None
             self._failed(_as_failure(found, self.region), now)

@@ -53,7 +53,7 @@ class Campaign:
     Attributes:
         plan: what is attacked.
         line: carries the requests.
-        tell: is given the title of each attack before it is made.
+        progress: gets the title of each attack before it is made.
         stranger: the certificate that nobody trusts.
         rows: each request.
         notes: what an operator should know besides.
@@ -62,7 +62,7 @@ class Campaign:
 
     plan: Plan
     line: Line
-    tell: Callable[[str], None]
+    progress: Callable[[str], None]
     stranger: Callable[[ForgedSource], Forgery]
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -73,16 +73,10 @@ class _StoppedError(Exception):
     """End the campaign: nobody answers any more."""
 
 
-def attack_boundary(plan: Plan, line: Line, tell: Callable[[str], None] = lambda _: None) -> Report:
-    """Attack a deployment, and return what was seen. An interrupt ends it early, and is told in the report.
-
-    Args:
-        plan: what, and with what.
-        line: carries the requests.
-        tell: is given the title of each attack before it is made.
-    """
+def attack_boundary(plan: Plan, line: Line, progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Attack a deployment, and return what was seen. An interrupt ends it early, and is told in the report."""
     strange = stranger()
-    campaign = Campaign(plan, line, tell, lambda source: forge(source, strange, plan.secret_header))
+    campaign = Campaign(plan, line, progress, lambda source: forge(source, strange, plan.secret_header))
     interrupted = False
     try:
         untold = _run(campaign)
@@ -216,7 +210,7 @@ def _attack(
     """Make an attack, with the caller's own certificate where there is one and this is no `bare` attack."""
     plan = campaign.plan
     context = plan.context if bare or plan.own is None else plan.own
-    campaign.tell(attack.title)
+    campaign.progress(attack.title)
     message = attack.message(forgery)
     heard = _send(campaign, message, attack.name, context=context, target=target)
     judgement = judge(attack, heard, baseline)

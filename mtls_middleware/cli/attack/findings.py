@@ -95,7 +95,7 @@ def why_own_is_unheard(own: Heard) -> str | None:
 
 
 def first_notes(plan: Plan, bare: Heard, baseline: Heard) -> Iterator[str]:
-    """Say what this run cannot show."""
+    """Return what this run cannot show."""
     if bare.demands and plan.own is None:
         yield DEMANDED
     if plan.own is not None and baseline.reason is Reason.CERTIFICATE_MISSING:

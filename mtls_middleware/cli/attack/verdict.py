@@ -122,13 +122,7 @@ def hear(answer: Answer | NoAnswer) -> Heard:
 
 
 def judge(attack: Attack, heard: Heard, baseline: Heard) -> Judgement:
-    """Return what the answer to an attack means.
-
-    Args:
-        attack: what was sent.
-        heard: what came back.
-        baseline: what comes back to the same caller who forges nothing.
-    """
+    """Return what the answer to an attack means."""
     if attack.weakness is Weakness.DIRECT:
         return _judge_direct(heard)
     if heard.failure is not None:

@@ -48,13 +48,13 @@ def run_call(options: CallOptions) -> int:
     standard = request.standard_headers(target, request.new_correlation_id())
     headers = request.combined(standard, request.parse_headers(options.header or ()))
     body = request.read_body(options.data)
-    with waiting("calling …") as tell:
+    with waiting("calling …") as progress:
         seen = call_once(
             target,
             request.written(method, target, headers, body),
             context,
             timeout=options.timeout,
-            tell=lambda step: tell(f"calling: {step} …"),
+            progress=lambda step: progress(f"calling: {step} …"),
         )
     meaning = meaning_of(seen, credentials.own)
     warnings = list(warnings_of(target, credentials, seen))

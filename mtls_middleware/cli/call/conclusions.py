@@ -50,12 +50,7 @@ class Meaning:
 
 
 def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:
-    """Return the outcome of a call.
-
-    Args:
-        seen: what was seen of it.
-        own: the certificate that was to be shown.
-    """
+    """Return the outcome of a call."""
     if seen.answer is None:
         if own is not None and seen.tls is not None and seen.tls.asked and isinstance(seen.error, _HUNG_UP):
             return _of_silence(own)

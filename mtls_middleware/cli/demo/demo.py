@@ -148,7 +148,7 @@ CALLS = (
 
 
 def make_calls(stage: Stage, refusals: HandshakeRefusals) -> Iterator[CallResult]:
-    """Make each call on a connection of its own, and tell what became of it."""
+    """Make each call on a connection of its own, and yield its result."""
     for number, call in enumerate(CALLS, 1):
         yield _make(call, stage, refusals, correlation_id=f"demo-{number}")
 

@@ -161,12 +161,7 @@ class ServerDidNotStartError(Exception):
 
 @contextmanager
 def serving(app: ASGIApp, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve an app until the block ends, and yield its port.
-
-    Args:
-        app: what to serve.
-        context: of TLS; None for plain HTTP.
-    """
+    """Serve an app until the block ends, and yield its port."""
     config = uvicorn.Config(
         app,
         host=HOST,

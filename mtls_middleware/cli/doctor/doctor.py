@@ -47,8 +47,8 @@ def run_doctor(options: DoctorOptions, environ: Mapping[str, str] | None = None)
     if options.offline:
         raise MTLSError("--offline goes without --url, which attacks over the network")
     plan = make_plan(options, options.url, os.environ if environ is None else environ)
-    with waiting("attacking …") as tell:
-        report = attack_boundary(plan, SocketLine(timeout=options.timeout), tell)
+    with waiting("attacking …") as progress:
+        report = attack_boundary(plan, SocketLine(timeout=options.timeout), progress)
     if options.as_json:
         print_json(facts(report, options.url))
     else:
@@ -134,8 +134,8 @@ def _certificate(options: DoctorOptions, reader: Reader) -> tuple[str, x509.Cert
 
 def run_examination(*, offline: bool, as_json: bool, environ: Mapping[str, str] | None = None) -> int:
     """Examine the deployment, print the findings, and return the exit status."""
-    with waiting("examining …") as tell:
-        findings = examine(World(environ=os.environ if environ is None else environ, offline=offline), tell)
+    with waiting("examining …") as progress:
+        findings = examine(World(environ=os.environ if environ is None else environ, offline=offline), progress)
     if as_json:
         print_json(finding_facts(findings))
     else:

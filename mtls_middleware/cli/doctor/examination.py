@@ -10,18 +10,18 @@ from mtls_middleware._io.http import OpenSession
 from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
-from mtls_middleware.cli.doctor.network import ANSWER_SECONDS, ReadOnlyStore, ask_clocks, tell_api, tell_clock
-from mtls_middleware.cli.doctor.servers import VersionOf, installed_version, tell_servers
-from mtls_middleware.cli.doctor.settings import read_settings, tell_proxy, tell_user
-from mtls_middleware.cli.doctor.state import tell_revocation, tell_state
-from mtls_middleware.cli.doctor.surroundings import tell_paths, tell_recorders
-from mtls_middleware.cli.doctor.trust import tell_files, tell_future, tell_regions, tell_roots
+from mtls_middleware.cli.doctor.network import ANSWER_SECONDS, ReadOnlyStore, ask_clocks, check_api, check_clock
+from mtls_middleware.cli.doctor.servers import VersionOf, check_servers, installed_version
+from mtls_middleware.cli.doctor.settings import check_proxy, check_user, read_settings
+from mtls_middleware.cli.doctor.state import check_revocation, check_state
+from mtls_middleware.cli.doctor.surroundings import check_paths, check_recorders
+from mtls_middleware.cli.doctor.trust import check_files, check_future, check_regions, check_roots
 from mtls_middleware.composition import Secrets, gatherer_of, store_of
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import utc_now
 from mtls_middleware.settings import Settings
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,41 +45,36 @@ class World:
     user: int | None = None
 
 
-def examine(world: World, tell: Tell = lambda _: None) -> tuple[Finding, ...]:
-    """Examine a deployment from the inside, and return all findings in the order of the topics.
-
-    Args:
-        world: what is looked at.
-        tell: is told what is done now.
-    """
-    tell("looking at settings …")
+def examine(world: World, progress: Progress = lambda _: None) -> tuple[Finding, ...]:
+    """Examine a deployment from the inside, and return all findings in the order of the topics."""
+    progress("looking at settings …")
     configured, found = read_settings(world.environ)
-    found.append(tell_user(os.geteuid() if world.user is None else world.user))
+    found.append(check_user(os.geteuid() if world.user is None else world.user))
     settings = configured.settings
     if settings is None:
         missing = [topic for topic in Topic if topic is not Topic.SETTINGS]
         return (*found, *(_not_looked_at(topic) for topic in missing))
-    found += tell_paths(settings, world.environ)
+    found += check_paths(settings, world.environ)
     if configured.secrets is not None:
-        found += _examine_trust(settings, configured.secrets, world, tell)
+        found += _examine_trust(settings, configured.secrets, world, progress)
     else:
         found += _without_secrets(settings, world)
-    found += tell_recorders(settings, world.environ, world.version_of)
-    found += tell_regions(settings)
-    found += tell_servers(settings, world.version_of)
-    found += tell_proxy(settings, world.environ)
+    found += check_recorders(settings, world.environ, world.version_of)
+    found += check_regions(settings)
+    found += check_servers(settings, world.version_of)
+    found += check_proxy(settings, world.environ)
     order = list(Topic)
     return tuple(sorted(found, key=lambda finding: order.index(finding.topic)))
 
 
-def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tell) -> list[Finding]:
+def _examine_trust(settings: Settings, secrets: Secrets, world: World, progress: Progress) -> list[Finding]:
     now = world.clock()
     store = ReadOnlyStore(store_of(settings, secrets))
-    asker = Asker(seconds=ANSWER_SECONDS, left=lambda left: tell(f"asking the network: {left} to go …"))
+    asker = Asker(seconds=ANSWER_SECONDS, left=lambda left: progress(f"asking the network: {left} to go …"))
     gatherer = gatherer_of(
         settings, secrets, world.clock, now, store=store, open_session=world.open_session, asker=asker
     )
-    tell("looking at files …")
+    progress("looking at files …")
     trust: GatheredTrust | None = None
     problems: tuple[str, ...] = ()
     try:
@@ -89,30 +84,30 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, tell: Tel
     found: list[Finding] = []
     differences = None
     if not world.offline:
-        tell("asking the network …")
+        progress("asking the network …")
         if trust is not None:
             trust = gatherer.refresh(now, world.clock, force=True)
         else:
             gatherer.ask_apis(now)
         differences = ask_clocks(settings, world.clock, world.open_session)
     warnings = [one for one in trust.warnings if one not in trust.pin_warnings] if trust is not None else []
-    found += tell_files(settings, now, problems, warnings)
-    found.append(tell_clock(differences))
+    found += check_files(settings, now, problems, warnings)
+    found.append(check_clock(differences))
     if trust is not None:
-        found += tell_roots(trust, now)
-        found += tell_future(trust, now)
-        found += tell_revocation(gatherer.crl_views, settings.revocation, now, offline=world.offline)
+        found += check_roots(trust, now)
+        found += check_future(trust, now)
+        found += check_revocation(gatherer.crl_views, settings.revocation, now, offline=world.offline)
     else:
         found += [_not_looked_at(Topic.ROOTS), _not_looked_at(Topic.REVOCATION)]
-    found += tell_api(settings, gatherer.apis, offline=world.offline)
-    found += tell_state(settings, store)
+    found += check_api(settings, gatherer.apis, offline=world.offline)
+    found += check_state(settings, store)
     return found
 
 
 def _without_secrets(settings: Settings, world: World) -> list[Finding]:
-    """Look at what needs no secret."""
-    found = tell_files(settings, world.clock(), (), ())
-    found += tell_state(settings, None)
+    """Check what needs no secret."""
+    found = check_files(settings, world.clock(), (), ())
+    found += check_state(settings, None)
     return [*found, *map(_not_looked_at, (Topic.ROOTS, Topic.CLOCK, Topic.REVOCATION, Topic.API))]
 
 

@@ -112,19 +112,19 @@ class About:
     topic: Topic
 
     def ok(self, check: Check, seen: str) -> Finding:
-        """Tell that nothing has to be done."""
+        """Return a finding with nothing to do."""
         return Finding(topic=self.topic, check=check, severity=Grade.OK, seen=seen)
 
     def not_checked(self, check: Check, seen: str, cure: str = "") -> Finding:
-        """Tell what could not be looked at, and why."""
+        """Return what could not be checked, and why."""
         return Finding(topic=self.topic, check=check, severity=Grade.NOT_CHECKED, seen=seen, cure=cure)
 
     def warning(self, check: Check, seen: str, cure: str) -> Finding:
-        """Tell what should be mended."""
+        """Return what should be fixed."""
         return Finding(topic=self.topic, check=check, severity=Grade.WARNING, seen=seen, cure=cure)
 
     def error(self, check: Check, seen: str, cure: str = "") -> Finding:
-        """Tell what must be mended."""
+        """Return what must be fixed."""
         return Finding(topic=self.topic, check=check, severity=Grade.ERROR, seen=seen, cure=cure)
 
 

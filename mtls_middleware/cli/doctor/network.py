@@ -71,7 +71,7 @@ class ReadOnlyStore:
         return nullcontext(enter_result=True)
 
 
-def tell_api(settings: Settings, apis: Sequence[APISource], *, offline: bool) -> Iterator[Finding]:
+def check_api(settings: Settings, apis: Sequence[APISource], *, offline: bool) -> Iterator[Finding]:
     """Return what each region's API answered."""
     if not apis:
         yield _without_client(settings)
@@ -142,8 +142,8 @@ def ask_clocks(
     return [difference for difference in found if isinstance(difference, Difference)]
 
 
-def tell_clock(differences: list[Difference] | None) -> Finding:
-    """Tell how right the clock is; None where nobody was asked."""
+def check_clock(differences: list[Difference] | None) -> Finding:
+    """Check the clock; None where nobody was asked."""
     if differences is None:
         return _ABOUT_CLOCK.not_checked(Check.CLOCK_RIGHT, "no host was asked for the time")
     if not differences:

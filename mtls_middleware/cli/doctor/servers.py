@@ -93,8 +93,8 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def tell_servers(settings: Settings, version_of: VersionOf = installed_version) -> Iterator[Finding]:
-    """Tell what each installed server needs. Which of them runs the application cannot be seen from here."""
+def check_servers(settings: Settings, version_of: VersionOf = installed_version) -> Iterator[Finding]:
+    """Check what each installed server needs. Which of them runs the application cannot be seen from here."""
     found = [(server, version) for server in SERVERS if (version := version_of(server.package)) is not None]
     if not found:
         yield _ABOUT.not_checked(
@@ -134,7 +134,7 @@ def _tls(server: KnownServer, version: str) -> Iterator[Finding]:
 def _spelling(
     found: tuple[tuple[KnownServer, str], ...], settings: Settings, header_names: HeaderNames
 ) -> Iterator[Finding]:
-    """Tell which servers are believed, were they to serve WSGI; ASGI keeps the spellings apart."""
+    """Check which servers would be believed under WSGI; ASGI keeps the spellings apart."""
     believing = {ALWAYS, WITH_MARKER} if header_names.has_marker else {ALWAYS}
     if settings.proxy_drops_underscores:
         believing = {ALWAYS, WITH_MARKER, NEVER}

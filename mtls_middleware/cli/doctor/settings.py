@@ -78,8 +78,8 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Configured, list[Finding]
     return Configured(settings=settings, secrets=None if problems else secrets), found
 
 
-def tell_user(user: int) -> Finding:
-    """Tell as whom doctor looks: root may read what the application may not."""
+def check_user(user: int) -> Finding:
+    """Check as whom doctor runs: root may read what the application may not."""
     if user == ROOT:
         return _ABOUT_SETTINGS.warning(
             Check.SETTINGS_USER,
@@ -168,8 +168,8 @@ def _mode(path: Path) -> int | None:
         return None
 
 
-def tell_proxy(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Tell whether the boundary that is configured can hold."""
+def check_proxy(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Check whether the configured boundary can hold."""
     if settings.header_names is None:
         yield from _without_headers(settings)
         return

@@ -36,13 +36,8 @@ _TEXT_LIMIT = 1_000
 """Characters of a problem, which names an address and what was wrong with it."""
 
 
-def tell_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:
-    """Tell how the folder is.
-
-    Args:
-        settings: they name it.
-        store: reads it; None where secrets are missing for that.
-    """
+def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:
+    """Check the state folder."""
     folder = settings.state
     if folder is None:
         homeless = "this user has no home folder, and MTLS_STATE is not set"
@@ -123,17 +118,10 @@ def _entries(store: ReadOnlyStore) -> Iterator[Finding]:
     yield _ABOUT_STATE.ok(Check.STATE_ENTRIES, f"it holds {shown}")
 
 
-def tell_revocation(
+def check_revocation(
     views: tuple[CRLView, ...], mode: RevocationMode, now: datetime, *, offline: bool
 ) -> Iterator[Finding]:
-    """Tell what is known of revocation.
-
-    Args:
-        views: one for each origin of CRLs.
-        mode: of MTLS_REVOCATION.
-        now: aware, UTC.
-        offline: nobody was asked.
-    """
+    """Check what is known of revocation."""
     if mode is RevocationMode.OFF:
         yield _ABOUT_REVOCATION.warning(
             Check.REVOCATION_ON,
@@ -163,14 +151,14 @@ def tell_revocation(
 def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) -> Finding:
     origin = displayed(view.origin, _TEXT_LIMIT)
     learned = ", learned from a certificate" if view.is_learned else ""
-    tell = _ABOUT_REVOCATION.error if mode is RevocationMode.REQUIRE else _ABOUT_REVOCATION.warning
+    finding = _ABOUT_REVOCATION.error if mode is RevocationMode.REQUIRE else _ABOUT_REVOCATION.warning
     held = view.held
     if held is None and not view.error:
         return _ABOUT_REVOCATION.not_checked(
             Check.REVOCATION_LIST, f"{origin}{learned}: {'not asked' if offline else 'no CRL'}"
         )
     if held is None:
-        return tell(Check.REVOCATION_LIST, f"{displayed(view.error, _TEXT_LIMIT)}{learned}", _cure(view))
+        return finding(Check.REVOCATION_LIST, f"{displayed(view.error, _TEXT_LIMIT)}{learned}", _cure(view))
     age = now - held.this_update
     seen = (
         f"{origin}{learned}: {'no number' if held.number is None else f'number {held.number}'}, "
@@ -178,7 +166,7 @@ def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) ->
         + ("no nextUpdate" if held.next_update is None else f"until {held.next_update:%Y-%m-%d %H:%M:%SZ}")
     )
     if held.next_update is not None and not held.is_fresh(now):
-        return tell(Check.REVOCATION_LIST, f"{seen}, which is over", _cure(view))
+        return finding(Check.REVOCATION_LIST, f"{seen}, which is over", _cure(view))
     if view.error:
         return _ABOUT_REVOCATION.warning(
             Check.REVOCATION_LIST,
@@ -186,7 +174,7 @@ def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) ->
             _cure(view),
         )
     if held.limit or held.next_update is None:
-        return tell(Check.REVOCATION_LIST, f"{seen}: it can revoke, but cannot confirm", _cure(view))
+        return finding(Check.REVOCATION_LIST, f"{seen}: it can revoke, but cannot confirm", _cure(view))
     return _ABOUT_REVOCATION.ok(Check.REVOCATION_LIST, seen)
 
 

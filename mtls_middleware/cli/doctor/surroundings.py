@@ -16,7 +16,7 @@ SANITIZED = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS"
 _ABOUT = About(Topic.SETTINGS)
 
 
-def tell_recorders(
+def check_recorders(
     settings: Settings, environ: Mapping[str, str], version_of: VersionOf = installed_version
 ) -> Iterator[Finding]:
     """Return whether what is installed and configured here records the headers that carry secrets."""
@@ -70,7 +70,7 @@ PREFIXES = ("UVICORN_ROOT_PATH", "SCRIPT_NAME", "GRANIAN_URL_PATH_PREFIX")
 """Variables by which servers are told the prefix under which the application is mounted."""
 
 
-def tell_paths(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def check_paths(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Compare exempt paths with the path prefix of the server, where its variable is here."""
     for name in PREFIXES if settings.exempt else ():
         root = environ.get(name, "").rstrip("/")

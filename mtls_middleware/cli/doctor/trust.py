@@ -28,8 +28,8 @@ _CLOCK = About(Topic.CLOCK)
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def tell_files(settings: Settings, now: datetime, problems: tuple[str, ...], warnings: Sequence[str]) -> list[Finding]:
-    """Tell what each file of MTLS_TRUST is taken for.
+def check_files(settings: Settings, now: datetime, problems: tuple[str, ...], warnings: Sequence[str]) -> list[Finding]:
+    """Check what each file of MTLS_TRUST is taken for.
 
     Args:
         settings: they name the files.
@@ -50,8 +50,8 @@ def tell_files(settings: Settings, now: datetime, problems: tuple[str, ...], war
     return found
 
 
-def tell_regions(settings: Settings) -> Iterator[Finding]:
-    """Tell which names callers of each region must have, and how surely that is known."""
+def check_regions(settings: Settings) -> Iterator[Finding]:
+    """Show which names callers of each region must have, and how certain that is."""
     for binding, names in settings.cert_names.items():
         shown = displayed(" or ".join(sorted(names)))
         known = find(binding.region or "")
@@ -68,8 +68,8 @@ def tell_regions(settings: Settings) -> Iterator[Finding]:
             )
 
 
-def tell_roots(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
-    """Tell how long roots and pins live, and whether a root seems to be renewed."""
+def check_roots(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
+    """Check until when roots and pins are valid, and whether a root seems to be renewed."""
     snapshot = TrustSnapshot(version=1, built_at=now, trusts=kept.trusts, crls=kept.crls)
     last = min(WARNING_DAYS)
     for expiry in expirations(snapshot, now):
@@ -88,8 +88,8 @@ def tell_roots(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
             yield _ROOTS.error(Check.PIN_USABLE, displayed(seen, 1_000), "pin the certificate that is in use")
 
 
-def tell_future(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
-    """Tell of roots that begin in the future: of these and the clock, one is wrong."""
+def check_future(kept: GatheredTrust, now: datetime) -> Iterator[Finding]:
+    """Check for roots that begin in the future: either they or the clock are wrong."""
     future = [anchor for trust in kept.trusts for anchor in trust.anchors if anchor.not_before > now]
     for anchor in future:
         yield _CLOCK.warning(

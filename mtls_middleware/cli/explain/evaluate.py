@@ -119,12 +119,6 @@ class Given:
 def evaluate(given: Given, environ: Mapping[str, str], at: datetime | None, *, refresh: bool) -> Evaluation:
     """Present certificates to a guard as a TLS server, or the proxy, would.
 
-    Args:
-        given: certificates, or a header's value.
-        environ: settings; those about requests are ignored.
-        at: the time of the decision, aware, UTC; None for now.
-        refresh: ask the certificates API and the sources of CRLs first.
-
     Raises:
         ConfigurationError: the settings cannot be used.
     """

@@ -86,7 +86,7 @@ def run_export(form: Format, output: Path | None, crl: Path | None, *, force: bo
 
 
 def _write_all(contents: Mapping[Path | None, str], *, force: bool) -> None:
-    """Look at every file before the first one is replaced."""
+    """Replace files, after a look at each of them."""
     wanted = {path: text for path, text in contents.items() if path is not None}
     if not force:
         for path in wanted:
@@ -143,7 +143,7 @@ class NotOursError(Exception):
 
 
 def require_ours(path: Path) -> None:
-    """Look at what would be replaced: nothing, an empty file, or certificates and CRLs only.
+    """Check what would be replaced: nothing, an empty file, or certificates and CRLs only.
 
     Raises:
         NotOursError: it holds something else, a private key perhaps.

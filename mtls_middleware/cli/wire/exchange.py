@@ -126,7 +126,7 @@ def call_once(
     context: ssl.SSLContext | None,
     *,
     timeout: float,
-    tell: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Exchange:
     """Send a request, and return what was seen; what the other side does raises nothing.
@@ -136,11 +136,11 @@ def call_once(
         request: its bytes, of HTTP/1; or what to send over HTTP/2.
         context: of TLS; None for plain HTTP.
         timeout: seconds for all of it; only the system's resolver keeps its own limits.
-        tell: is told the name of each step when it begins.
+        progress: gets the name of each step when it begins.
         clock: seconds, never going back.
     """
     seen = Exchange()
-    steps = _Steps(seen, tell, clock)
+    steps = _Steps(seen, progress, clock)
     remaining = SecondsLeft(end=clock() + timeout, clock=clock)
     try:
         _converse(target, request, context if target.is_tls else None, remaining, steps)
@@ -153,17 +153,17 @@ def call_once(
 class _Steps:
     """The time of one step after the other."""
 
-    def __init__(self, seen: Exchange, tell: Callable[[str], None], clock: Callable[[], float]) -> None:
+    def __init__(self, seen: Exchange, progress: Callable[[str], None], clock: Callable[[], float]) -> None:
         self.seen = seen
         self.name = ""
-        self._tell = tell
+        self._progress = progress
         self._clock = clock
         self._began = clock()
 
     def begin(self, name: str) -> None:
         self.end()
         self.name = name
-        self._tell(name)
+        self._progress(name)
         self._began = self._clock()
 
     def end(self) -> None:
@@ -214,12 +214,6 @@ def converse(
     connection: socket.socket, request: bytes | Request, remaining: Callable[[], float], begin: Callable[[str], None]
 ) -> Answer:
     """Send a request on a new connection, and return what comes back.
-
-    Args:
-        connection: TLS or plain.
-        request: its bytes, of HTTP/1; or what to send over HTTP/2.
-        remaining: returns the seconds that are left, or raises TimeoutError.
-        begin: is told the name of each step.
 
     Raises:
         OSError, ValueError, HTTPException, NoAnswerError: there is no answer.

@@ -23,11 +23,6 @@ ALPN = "h2"
 def converse(connection: socket.socket, request: Request, remaining: Callable[[], float]) -> Answer:
     """Send a request on a new connection, and return what comes back.
 
-    Args:
-        connection: a TLS connection.
-        request: what to send.
-        remaining: returns the seconds that are left, or raises TimeoutError.
-
     Raises:
         OSError: the connection's own.
         NoAnswerError: there is no answer for another reason.

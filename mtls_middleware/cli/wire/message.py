@@ -48,7 +48,7 @@ class Target:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Take a URL apart.
+        """Split a URL.
 
         Raises:
             ValueError: it is none, or has another scheme, or holds what no request line can.
@@ -65,7 +65,7 @@ class Target:
 
     @classmethod
     def of_option(cls, url: str, connect: str | None = None, *, option: str = "") -> Self:
-        """Take the URL of a command line apart.
+        """Split the URL of a command line.
 
         Args:
             url: the URL.

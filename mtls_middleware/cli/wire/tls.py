@@ -168,7 +168,7 @@ def note_requests(context: ssl.SSLContext) -> list[int] | None:
 
 
 def facts_of(connection: ssl.SSLSocket, messages: list[int] | None) -> TLSFacts:
-    """Describe a connection whose handshake is done."""
+    """Return the facts of a connection whose handshake is done."""
     cipher = connection.cipher()
     return TLSFacts(
         version=connection.version() or "",
@@ -180,7 +180,7 @@ def facts_of(connection: ssl.SSLSocket, messages: list[int] | None) -> TLSFacts:
 
 
 def described(der: bytes) -> Described | None:
-    """Describe a certificate; None for bytes that are none."""
+    """Return the facts of a certificate; None for bytes that are none."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()

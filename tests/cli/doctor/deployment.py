@@ -78,7 +78,7 @@ class Deployment:
         self.environ["MTLS_GENESYS_CLIENT_ID"] = self.api.client_id
         self.environ["MTLS_GENESYS_CLIENT_SECRET"] = secret or self.api.client_secret
 
-    def examine(self, tell: Callable[[str], None] = lambda _: None) -> tuple[Finding, ...]:
+    def examine(self, progress: Callable[[str], None] = lambda _: None) -> tuple[Finding, ...]:
         world = World(
             environ=self.environ,
             clock=self.clock,
@@ -87,7 +87,7 @@ class Deployment:
             version_of=self.packages.get,
             user=self.user,
         )
-        return examine(world, tell)
+        return examine(world, progress)
 
     def _answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Response:
         self.asked.append(f"{method} {url}")
