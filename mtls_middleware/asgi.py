@@ -64,7 +64,7 @@ class MTLSMiddleware:
             if self._guard is None:
                 self._guard = _guard_of(settings)
             if any(_DJANGO in modules for _, modules in _layers(app)):
-                self.app = WithBodyLength(app, self._guard.max_chunked_body_bytes)
+                self.app = WithBodyLength(app, self._guard.settings.max_chunked_body_bytes)
             self._guard.start()
         except MTLSError as error:
             self._error = error

@@ -18,7 +18,7 @@ from mtls_middleware._trust.service import TrustService
 from mtls_middleware.composition import board_of, closed_gate, genesys_names, load_all, trust_sources
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
-from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts
+from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts, seconds_left
 from mtls_middleware.observing.events import Decided, Hook, by_reason
 from mtls_middleware.observing.expiry import expirations
 from mtls_middleware.observing.handshake_counts import HANDSHAKES
@@ -58,7 +58,7 @@ class Guard:
         self._clock = clock
         self._announcer = Announcer(hooks, source=settings.source, genesys_names=genesys_names(settings))
         self._decisions = Counters[Decided]()
-        self._seconds = time.time if clock is utc_now else self._timestamp
+        self._seconds = time.time if clock is utc_now else lambda: self._now().timestamp()
         self._closed = False
         self._gate = closed_gate(settings)
         self._trust = TrustService(
@@ -110,9 +110,9 @@ class Guard:
             decision: Decision = _unforeseen(error)
         else:
             decision = self._gate.decide(connection, self._trust.snapshot, now)
-            if self._gate.mode is Mode.REPORT and _is_protected(decision):
+            if self._gate.mode is Mode.REPORT and decision.protected:
                 self._announcer.report_mode(now)
-        if _is_protected(decision):
+        if decision.protected:
             self._decisions.add(Decided.of(decision, self._gate.mode))
         self._announcer.decision(connection, decision)
         if _teaches(decision):
@@ -228,11 +228,6 @@ class Guard:
         """Return the canonical names of the headers that no application may see."""
         return self._gate.hidden
 
-    @property
-    def max_chunked_body_bytes(self) -> int:
-        """Return how long a chunked body may be that is handed to the application with its length."""
-        return self._settings.max_chunked_body_bytes
-
     def _load(self, now: datetime, *, serving: bool) -> tuple[Gatherer, GatheredTrust]:
         """Load everything; secrets come into force with the trust, or not at all.
 
@@ -277,23 +272,12 @@ class Guard:
     def _worker(self) -> Worker:
         return Worker.of(self.status(), self.trust_lines())
 
-    def _timestamp(self) -> float:
-        """Return the time as seconds since 1970."""
-        return self._now().timestamp()
-
     def _seconds_left(self) -> dict[ExpiryKey, float]:
         """Return the seconds until trust expires; nothing of a guard that was closed."""
         if self._closed:
             return {}
         now = self._now()
-        found = expirations(self._trust.snapshot, now)
-        return {ExpiryKey(str(one.kind), one.region): (one.at - now).total_seconds() for one in found}
-
-
-def _is_protected(decision: Decision) -> bool:
-    if isinstance(decision, Accepted):
-        return decision.protected
-    return decision.disposition is not Disposition.UNPROTECTED
+        return seconds_left(expirations(self._trust.snapshot, now), now)
 
 
 def _teaches(decision: Decision) -> bool:

@@ -18,7 +18,7 @@ from mtls_middleware._core.response import ProblemResponse, correlation_id, refu
 from mtls_middleware._core.sources.tls import asks_for_certificate, presented_der
 from mtls_middleware._io.forks import notice_fork
 from mtls_middleware.bodies import too_large
-from mtls_middleware.bodies.wsgi import Body, Closing
+from mtls_middleware.bodies.wsgi import Closing, RequestBody
 from mtls_middleware.guard import Guard
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY
 from mtls_middleware.settings import Settings
@@ -70,7 +70,7 @@ class MTLSWSGIMiddleware:
                 start_response = _not_stored(start_response)
         elif decision.disposition is Disposition.REFUSED:
             answer = refusal(decision.reason, correlation_id(connection))
-            return _refuse(answer, Body(environ), environ, start_response)
+            return _refuse(answer, RequestBody(environ), environ, start_response)
         else:
             additions = {IDENTITY_KEY: None, REJECTED_KEY: decision}
         hidden = self._guard.hidden
@@ -78,7 +78,7 @@ class MTLSWSGIMiddleware:
         downstream.update(additions)
         if isinstance(scope := environ.get(_ASGI_SCOPE), Mapping):
             downstream[_ASGI_SCOPE] = {**scope, "headers": list(without(scope.get("headers") or (), hidden))}
-        if "HTTP_TRANSFER_ENCODING" in environ and (body := Body(environ)).is_chunked:
+        if "HTTP_TRANSFER_ENCODING" in environ and (body := RequestBody(environ)).is_chunked:
             if isinstance(decision, Accepted):
                 return self._with_length(body, connection, downstream, start_response)
             if body.is_next_request:
@@ -86,10 +86,10 @@ class MTLSWSGIMiddleware:
         return self.application(downstream, start_response)
 
     def _with_length(
-        self, body: Body, connection: Connection, environ: "WSGIEnvironment", start_response: "StartResponse"
+        self, body: RequestBody, connection: Connection, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Hand over an accepted chunked call with its body and a length: Django reads none without."""
-        limit = self._guard.max_chunked_body_bytes
+        limit = self._guard.settings.max_chunked_body_bytes
         spooled = body.spool(limit)
         if spooled is None:
             return self.application(environ, start_response)
@@ -204,7 +204,7 @@ def _not_stored(start_response: "StartResponse") -> "StartResponse":
 
 
 def _refuse(
-    answer: ProblemResponse, body: Body, environ: "WSGIEnvironment", start_response: "StartResponse"
+    answer: ProblemResponse, body: RequestBody, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     headers = [(name.decode("ascii").title(), value.decode("ascii")) for name, value in answer.headers]
     ends = not body.discard() and body.is_next_request

@@ -153,6 +153,11 @@ class Rejected(_Decision):
     def __post_init__(self) -> None:
         require_members(self, reason=Reason, disposition=Disposition)
 
+    @property
+    def protected(self) -> bool:
+        """Return whether the path asked for an identity."""
+        return self.disposition is not Disposition.UNPROTECTED
+
 
 Decision = Accepted | Rejected
 

@@ -29,7 +29,7 @@ _ROUTER_PASSES_CHUNKS = "http-chunked-input"
 """The option of uWSGI's http router without which chunks end in it."""
 
 
-class Body:
+class RequestBody:
     """The body of one request, as its server hands it over.
 
     Attributes:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from mtls_middleware._core.boundary import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.connection import Connection
-from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
+from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejected
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.response import correlation_id
 from mtls_middleware._core.sources.presets import TLS
@@ -96,10 +96,11 @@ class Announcer:
 
     def decision(self, connection: Connection, decision: Decision) -> None:
         """Publish a decision to the hooks."""
+        if not decision.protected:
+            return
         if isinstance(decision, Accepted):
-            if decision.protected:
-                self.publish(CallAccepted(identity=decision.identity, cached=decision.cached))
-        elif decision.disposition is not Disposition.UNPROTECTED:
+            self.publish(CallAccepted(identity=decision.identity, cached=decision.cached))
+        else:
             self._rejection(connection, decision)
 
     def counting(self, count: Callable[[], object], identity: ClientIdentity) -> Callable[[], object]:
@@ -159,7 +160,7 @@ class Announcer:
 
     def no_trust(self) -> None:
         """Publish, once, that report mode accepts nobody."""
-        self.say_once(Severity.ERROR, _REPORT_WITHOUT_TRUST)
+        self.publish_once(Severity.ERROR, _REPORT_WITHOUT_TRUST)
 
     def no_thread(self, why: str) -> None:
         """Publish, once, that trust is refreshed on demand only."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
@@ -10,6 +11,7 @@ from weakref import WeakMethod
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.observing.events import ACCEPTED, NOBODY, DecisionCounts, Refreshed, RefreshResult
+from mtls_middleware.observing.expiry import Expiry
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -53,6 +55,11 @@ def by_cache(decisions: DecisionCounts) -> dict[str, int]:
         if decided.reason == ACCEPTED:
             sums["hit" if decided.cached else "miss"] += number
     return sums
+
+
+def seconds_left(found: Iterable[Expiry], now: datetime) -> dict[ExpiryKey, float]:
+    """Return the seconds until each of these expires."""
+    return {ExpiryKey(str(one.kind), one.region): (one.at - now).total_seconds() for one in found}
 
 
 @dataclass(frozen=True, slots=True)

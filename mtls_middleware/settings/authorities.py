@@ -8,7 +8,8 @@ from mtls_middleware import regions
 from mtls_middleware._core.trust import Binding, Bound
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
-from mtls_middleware.settings.reader import Reader, bound_entries
+from mtls_middleware.settings.prefixes import bound_entries
+from mtls_middleware.settings.reader import Reader
 from mtls_middleware.settings.secrets import read_clients
 
 

@@ -11,7 +11,8 @@ from mtls_middleware._core.trust import Binding
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.settings import values
-from mtls_middleware.settings.reader import Reader, bound_entries, split_prefix
+from mtls_middleware.settings.prefixes import bound_entries, split_prefix
+from mtls_middleware.settings.reader import Reader
 
 LEAST_CHARACTERS = 16
 MOST_VALUES = 2

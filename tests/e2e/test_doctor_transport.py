@@ -19,7 +19,7 @@ from h2.events import DataReceived, RequestReceived, StreamEnded, TrailersReceiv
 from mtls_middleware.cli.wire import http2
 from mtls_middleware.cli.wire.answer import ANSWER_LIMIT, Answer, Failure, NoAnswer
 from mtls_middleware.cli.wire.exchange import SocketLine
-from mtls_middleware.cli.wire.message import Body, Message, Request, Target, Version
+from mtls_middleware.cli.wire.message import Framing, Message, Request, Target, Version
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.processes import HOST, ROOT, START_SECONDS, free_port
 
@@ -247,7 +247,7 @@ def test_a_server_that_speaks_no_tls_is_told(pki: PKI) -> None:
 
 
 OVER_HTTP2 = Message(
-    headers=(("X-SSL-Client-Verify", "SUCCESS"),), body=Body.CHUNKED, trailers=TRAILERS, version=Version.HTTP_2
+    headers=(("X-SSL-Client-Verify", "SUCCESS"),), body=Framing.CHUNKED, trailers=TRAILERS, version=Version.HTTP_2
 )
 
 
@@ -297,8 +297,8 @@ def test_over_http2_headers_and_trailers_arrive_as_written(pki: PKI) -> None:
     assert (server.body, server.trailers) == (b"{}", [("x-ssl-client-cert", "C"), ("x_ssl_client_cert", "D")])
 
 
-@pytest.mark.parametrize("body", [Body.NONE, Body.CHUNKED])
-def test_over_http2_a_request_without_trailers_is_answered(body: Body, pki: PKI) -> None:
+@pytest.mark.parametrize("body", [Framing.NONE, Framing.CHUNKED])
+def test_over_http2_a_request_without_trailers_is_answered(body: Framing, pki: PKI) -> None:
     with listening(HTTP2Server(), server_context(pki, alpn="h2")) as port:
         heard = exchange(port, Message(body=body, version=Version.HTTP_2), pki.caller())
 

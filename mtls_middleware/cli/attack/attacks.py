@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mtls_middleware.cli.attack.forgery import GUESS, Forgery
-from mtls_middleware.cli.wire.message import Body, Headers, Message, Version
+from mtls_middleware.cli.wire.message import Framing, Headers, Message, Version
 
 
 class Weakness(StrEnum):
@@ -132,7 +132,7 @@ HEADERS = (
         weakness=Weakness.COPY,
         copies=True,
         message=lambda forgery: Message(
-            headers=tuple((name, f"\r\n {value}") for name, value in forgery.perfect), body=Body.LENGTH
+            headers=tuple((name, f"\r\n {value}") for name, value in forgery.perfect), body=Framing.LENGTH
         ),
     ),
     Attack(
@@ -155,19 +155,19 @@ HEADERS = (
         name="chunked",
         title="a chunked request, nothing forged",
         weakness=Weakness.CHUNKED,
-        message=lambda _: Message(body=Body.CHUNKED),
+        message=lambda _: Message(body=Framing.CHUNKED),
     ),
     Attack(
         name="trailers",
         title="in trailers",
         weakness=Weakness.TRAILER,
-        message=lambda forgery: Message(body=Body.CHUNKED, trailers=forgery.perfect),
+        message=lambda forgery: Message(body=Framing.CHUNKED, trailers=forgery.perfect),
     ),
     Attack(
         name="announced-trailers",
         title="in trailers that are announced",
         weakness=Weakness.TRAILER,
-        message=lambda forgery: Message(body=Body.CHUNKED, trailers=forgery.perfect, announced=True),
+        message=lambda forgery: Message(body=Framing.CHUNKED, trailers=forgery.perfect, announced=True),
     ),
     Attack(
         name="connection",
@@ -241,7 +241,7 @@ OVER_HTTP2 = (
         name="http-2-trailers",
         title="over HTTP/2: in trailers",
         weakness=Weakness.TRAILER,
-        message=lambda forgery: Message(trailers=forgery.perfect, body=Body.CHUNKED, version=Version.HTTP_2),
+        message=lambda forgery: Message(trailers=forgery.perfect, body=Framing.CHUNKED, version=Version.HTTP_2),
     ),
 )
 """What is tried where the proxy speaks HTTP/2."""

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mtls_middleware.cli.wire.answer import BODY_LIMIT, Answer, Failure, NoAnswerError
-from mtls_middleware.cli.wire.message import CONTENT, Body, Header, Request
+from mtls_middleware.cli.wire.message import CONTENT, Framing, Header, Request
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
@@ -97,7 +97,7 @@ def _write(protocol: "H2Connection", request: Request) -> None:
         *_lowered(request.common),
         *_lowered(message.headers),
     ]
-    ends = message.body is Body.NONE
+    ends = message.body is Framing.NONE
     protocol.send_headers(stream, headers, end_stream=ends)
     if not ends:
         protocol.send_data(stream, CONTENT.encode("ascii"), end_stream=not message.trailers)

@@ -98,7 +98,7 @@ class Target:
         return self.scheme == "https"
 
 
-class Body(StrEnum):
+class Framing(StrEnum):
     """How the body is framed."""
 
     NONE = "none"
@@ -132,7 +132,7 @@ class Message:
     headers: Headers = ()
     trailers: Headers = ()
     announced: bool = False
-    body: Body = Body.NONE
+    body: Framing = Framing.NONE
     connection: tuple[str, ...] = ()
     websocket: bool = False
     path: str | None = None
@@ -191,15 +191,15 @@ def written(request: Request) -> bytes:
     ]
     body = ""
     match message.body:
-        case Body.LENGTH:
+        case Framing.LENGTH:
             own += [("Content-Type", "application/json"), ("Content-Length", str(len(CONTENT)))]
             body = CONTENT
-        case Body.CHUNKED:
+        case Framing.CHUNKED:
             own += [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
             if message.announced:
                 own += [("TE", "trailers"), ("Trailer", ", ".join(name for name, _ in message.trailers))]
             body = f"{len(CONTENT):x}\r\n{CONTENT}\r\n0\r\n{_lines(message.trailers)}\r\n"
-        case Body.NONE:
+        case Framing.NONE:
             pass
     line = f"{request.method} {request.target} HTTP/{message.version}\r\n"
     return f"{line}{_lines((*own, *message.headers))}\r\n{body}".encode("latin-1")

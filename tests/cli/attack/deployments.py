@@ -15,7 +15,7 @@ from mtls_middleware.cli.attack.findings import Report
 from mtls_middleware.cli.attack.forgery import ForgedSource, Plan, known_sources
 from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
-from mtls_middleware.cli.wire.message import Body, Header, Message, Request, Target, Version
+from mtls_middleware.cli.wire.message import Framing, Header, Message, Request, Target, Version
 from mtls_middleware.testing import RegionalCA
 
 SECRET = "a-secret-of-the-proxy-0123456789"
@@ -77,7 +77,7 @@ class Deployed:
         return self._answer(request, list(came), peer="10.0.0.2" if past else self.peer)
 
     def _answer(self, request: Request, came: list[Header], *, peer: str) -> Answer:
-        if request.message.body is Body.CHUNKED:
+        if request.message.body is Framing.CHUNKED:
             came.append(("Transfer-Encoding", "chunked"))
         raw_path = request.target.partition("?")[0]
         decision = self.guard.decide(

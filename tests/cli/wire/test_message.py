@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtls_middleware.cli.wire.message import Body, Message, Request, Version, written
+from mtls_middleware.cli.wire.message import Framing, Message, Request, Version, written
 
 CERTIFICATE = ("X-SSL-Client-Cert", "C")
 COMMON = (
@@ -25,7 +25,7 @@ CASES: dict[str, tuple[Message, str]] = {
         "Connection: close\r\nX-SSL-Client-Cert: C\r\nx-ssl-client-cert: D\r\n\r\n",
     ),
     "folded": (
-        Message(headers=(("X-SSL-Client-Cert", "\r\n C"),), body=Body.LENGTH),
+        Message(headers=(("X-SSL-Client-Cert", "\r\n C"),), body=Framing.LENGTH),
         (
             "Connection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
             "X-SSL-Client-Cert: \r\n C\r\n\r\n{}"
@@ -36,14 +36,14 @@ CASES: dict[str, tuple[Message, str]] = {
         "Connection: close, X-SSL-Client-Cert, X-SSL-Client-Verify\r\n\r\n",
     ),
     "trailers": (
-        Message(body=Body.CHUNKED, trailers=(CERTIFICATE,)),
+        Message(body=Framing.CHUNKED, trailers=(CERTIFICATE,)),
         (
             "Connection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
             "2\r\n{}\r\n0\r\nX-SSL-Client-Cert: C\r\n\r\n"
         ),
     ),
     "announced trailers": (
-        Message(body=Body.CHUNKED, trailers=(CERTIFICATE,), announced=True),
+        Message(body=Framing.CHUNKED, trailers=(CERTIFICATE,), announced=True),
         (
             "Connection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
             "TE: trailers\r\nTrailer: X-SSL-Client-Cert\r\n\r\n2\r\n{}\r\n0\r\nX-SSL-Client-Cert: C\r\n\r\n"
