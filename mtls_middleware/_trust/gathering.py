@@ -77,15 +77,7 @@ class Gatherer:
         revocations: Revocations | None = None,
         asker: Asker | None = None,
     ) -> None:
-        """Prepare; nothing is read before `load`.
-
-        Args:
-            sources: the operator's files.
-            store: what outlives this process.
-            apis: one for each region with an OAuth client.
-            revocations: None where nobody asks for revocation.
-            asker: asks all of them; None for one without bounds of its own.
-        """
+        """Prepare; nothing is read before `load`."""
         self._asker = asker or Asker()
         self._sources = sources
         self._store = store
