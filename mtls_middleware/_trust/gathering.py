@@ -114,33 +114,12 @@ class Gatherer:
     @property
     def crl_statuses(self) -> tuple[CRLStatus, ...]:
         """Return the status of each origin that CRLs come from."""
-        return tuple(
-            CRLStatus(
-                origin=view.origin,
-                number=view.held.number if view.held else None,
-                entries=len(view.held.serial_numbers) if view.held else 0,
-                this_update=view.held.this_update if view.held else None,
-                next_update=view.held.next_update if view.held else None,
-                last_success=view.last_success,
-                error=view.error,
-                is_learned=view.is_learned,
-            )
-            for view in self.crl_views
-        )
+        return tuple(view.status for view in self.crl_views)
 
     @property
     def api_statuses(self) -> tuple[APIStatus, ...]:
         """Return the status of the certificates API of each region."""
-        return tuple(
-            APIStatus(
-                region=api.region,
-                certificates=len(api.known.certificates),
-                last_success=api.last_success,
-                next_poll=api.schedule.due,
-                error=api.problem,
-            )
-            for api in self._apis
-        )
+        return tuple(api.status for api in self._apis)
 
     @property
     def apis(self) -> tuple[APISource, ...]:

@@ -8,6 +8,7 @@ from typing import Self
 from mtls_middleware._core.crl import CRL
 from mtls_middleware._trust.crl.sources import CRLSource, Learned
 from mtls_middleware.display import displayed
+from mtls_middleware.observing.status import CRLStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,21 @@ class CRLView:
             last_success=source.last_success,
             error=source.error,
             is_learned=source.learned is not None,
+        )
+
+    @property
+    def status(self) -> CRLStatus:
+        """Return what a status shows of it."""
+        held = self.held
+        return CRLStatus(
+            origin=self.origin,
+            number=held.number if held else None,
+            entries=len(held.serial_numbers) if held else 0,
+            this_update=held.this_update if held else None,
+            next_update=held.next_update if held else None,
+            last_success=self.last_success,
+            error=self.error,
+            is_learned=self.is_learned,
         )
 
 

@@ -1,4 +1,4 @@
-"""What the certificates API of one region has told: asked when it is due, kept when it fails."""
+"""The certificates API of one region as a source of trust: asked when it is due, kept when it fails."""
 
 import random
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.known import KnownCertificates, from_bytes, to_bytes
 from mtls_middleware._trust.schedule import Draw, Schedule
 from mtls_middleware.display import displayed
+from mtls_middleware.observing.status import APIStatus
 
 
 class API(Protocol):
@@ -57,6 +58,17 @@ class APISource:
     def problem(self) -> str:
         """Return why the last poll failed, wholly or in part; empty where it did not."""
         return _problem(self.region, self.failure) if self.failure is not None else ""
+
+    @property
+    def status(self) -> APIStatus:
+        """Return what a status shows of it."""
+        return APIStatus(
+            region=self.region,
+            certificates=len(self.known.certificates),
+            last_success=self.last_success,
+            next_poll=self.schedule.due,
+            error=self.problem,
+        )
 
     def recall(self, now: datetime) -> None:
         """Add what this or another process kept; what it asked just now need not be asked again."""
