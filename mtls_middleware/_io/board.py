@@ -13,7 +13,7 @@ from weakref import finalize
 
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
-from mtls_middleware._io.folder_lock import FolderLock, Taken, locked_since
+from mtls_middleware._io.folder_lock import FolderLock, Taken
 from mtls_middleware._io.store import Kind
 from mtls_middleware.display import displayed
 
@@ -111,7 +111,7 @@ class FolderBoard:
         """Return what lies in each slot, and whether its process runs."""
         kept = {entry.key: entry for entry in self._store.entries(Kind.TALLY)}
         for slot in SLOTS:
-            entry, since = kept.get(slot), locked_since(self._store.path_of_lock(slot))
+            entry, since = kept.get(slot), self._store.locked_since(slot)
             if entry is not None or since is not None:
                 yield Posted(
                     content=entry.content if entry else None,

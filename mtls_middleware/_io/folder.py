@@ -4,15 +4,15 @@ import hashlib
 import hmac
 import json
 import os
-import secrets
-import stat
 from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from mtls_middleware._io.files import InputError, parse_object
-from mtls_middleware._io.folder_lock import FolderLock, Taken
+from mtls_middleware._io.folder_lock import FolderLock, Taken, locked_since
+from mtls_middleware._io.private_folder import opened, read_file, write_file
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.display import displayed
 
@@ -31,9 +31,6 @@ KEPT_FOR = timedelta(days=90)
 """Entries that nobody put anew for so long tell of nothing that still counts."""
 
 _SUFFIX = ".entry"
-_OWNER_ONLY = 0o700
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class FolderStore:
@@ -48,10 +45,10 @@ class FolderStore:
             keys: authenticate answers of the API, the first also new ones; without any, such answers are not kept.
         """
         self._root = folder
-        self._folder = folder / hashlib.sha256(purpose.encode()).hexdigest()[:16]
+        self._folder = hashlib.sha256(purpose.encode()).hexdigest()[:16]
         self._keys = tuple(hashlib.sha256(b"mtls-middleware state\0" + key).digest() for key in keys)
         self._problems: dict[str, None] = {}
-        self._lock = FolderLock(self._folder / "lock")
+        self._lock = FolderLock(partial(self._open, "lock"))
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -61,43 +58,36 @@ class FolderStore:
     def entries(self, kind: Kind) -> Iterator[Entry]:
         """Return every entry that can be read, and was not tampered with as far as that can be known."""
         try:
-            names = self._names(kind)
+            with self._opened(kind) as folder:
+                names = sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIX))  # noqa: PTH208 - of a descriptor
+                yield from self._read_all(kind, folder, names[:MAX_ENTRIES])
         except FileNotFoundError:
             return
         except (OSError, InputError) as error:
-            self._complain("read", error)
-            return
-        for name in names[:MAX_ENTRIES]:
-            try:
-                yield self._read(kind, self._folder / kind / name)
-            except (OSError, InputError) as error:
-                self._complain(f"read ({name})", error)
+            self._complain("used", error)
 
     def put(self, kind: Kind, key: str, content: bytes, at: datetime) -> None:
         """Write an entry beside the old one, and then in its place."""
         if kind is Kind.API and not self._keys:
             return
         try:
-            folder = self._made(kind)
-            path = folder / _name(key)
-            _write(path, self._described(kind, key, content, at) + content)
-            _prune(folder, path.stat().st_mtime)
-        except (OSError, InputError, ValueError) as error:
-            self._complain("written", error)
+            with self._opened(kind, make=True) as folder:
+                self._write(folder, _name(key), self._described(kind, key, content, at) + content)
+        except (OSError, InputError) as error:
+            self._complain("used", error)
 
     def view(self) -> Hashable:
         """Return the files as they are now; putting an entry makes a new one, even within one tick of the clock."""
-        return tuple(_files(self._folder / kind) for kind in Kind)
+        return tuple(self._files(kind) for kind in Kind)
 
     @contextmanager
     def refreshing(self) -> Iterator[bool]:
         """Hold the folder's lock, which ends with the process at the latest."""
         self._problems = {}
         try:
-            self._made(None)
             taken = self._lock.take()
         except (OSError, InputError) as error:
-            self._complain("locked", error)
+            self._complain("used", error)
             taken = Taken.OURS  # without a folder each process asks for itself
         try:
             yield taken is Taken.OURS
@@ -113,45 +103,56 @@ class FolderStore:
         """Forget what went wrong until now."""
         self._problems = {}
 
-    def path_of_lock(self, name: str) -> Path:
-        """Return the file of another lock of this folder; it may not exist."""
-        return self._folder / f"{name}.lock"
-
     def lock(self, name: str) -> FolderLock:
-        """Return another lock of this folder.
+        """Return another lock of this folder."""
+        return FolderLock(partial(self._open, f"{name}.lock"))
 
-        Raises:
-            OSError: the folder cannot be made.
-            InputError: it is not ours alone.
-        """
-        self._made(None)
-        return FolderLock(self.path_of_lock(name))
+    def locked_since(self, name: str) -> datetime | None:
+        """Return when the process that holds such a lock took it, UTC; None where nobody holds it."""
+        return locked_since(partial(self._open, f"{name}.lock"))
 
-    def _made(self, kind: Kind | None) -> Path:
-        """Return a folder of our own, made where it is missing."""
-        self._root.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
-        _require_ours(self._root)
-        wanted = self._folder if kind is None else self._folder / kind
-        for folder in (self._folder, wanted):
-            with suppress(FileExistsError):
-                folder.mkdir(mode=_OWNER_ONLY)
-            _require_ours(folder)
-        return wanted
+    def _opened(self, *parts: str, make: bool = False) -> AbstractContextManager[int]:
+        """Open a folder below the one of this purpose, and perhaps make it; see `opened` for what it raises."""
+        return opened(self._root, (self._folder, *parts), make=make)
 
-    def _names(self, kind: Kind) -> list[str]:
-        for folder in (self._root, self._folder, self._folder / kind):
-            _require_ours(folder)
-        return sorted(name for name in os.listdir(self._folder / kind) if name.endswith(_SUFFIX))  # noqa: PTH208 - names
+    def _open(self, name: str, flags: int) -> int:
+        """Open a file in the folder of this purpose."""
+        with self._opened(make=bool(flags & os.O_CREAT)) as folder:
+            return os.open(name, flags, 0o600, dir_fd=folder)
 
-    def _read(self, kind: Kind, path: Path) -> Entry:
-        line, _, content = _content_of(path).partition(b"\n")
+    def _files(self, kind: Kind) -> tuple[tuple[int, int], ...]:
+        """Return what tells the files of a kind from those of another moment: a new one has another number or time."""
+        found = []
+        with suppress(OSError, InputError), self._opened(kind) as folder, os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(OSError):  # it made room just now
+                    state = entry.stat(follow_symlinks=False)
+                    found.append((state.st_ino, state.st_mtime_ns))
+        return tuple(sorted(found))
+
+    def _write(self, folder: int, name: str, content: bytes) -> None:
+        try:
+            write_file(folder, name, content)
+            _prune(folder, os.stat(name, dir_fd=folder).st_mtime)
+        except OSError as error:
+            self._complain("written", error)
+
+    def _read_all(self, kind: Kind, folder: int, names: Iterable[str]) -> Iterator[Entry]:
+        for name in names:
+            try:
+                yield self._read(kind, name, read_file(name, folder, CONTENT_BYTES + LINE_BYTES))
+            except (OSError, InputError) as error:
+                self._complain(f"read ({name})", error)
+
+    def _read(self, kind: Kind, name: str, whole: bytes) -> Entry:
+        line, _, content = whole.partition(b"\n")
         if len(line) > LINE_BYTES:
             raise InputError("is no entry")
         payload = parse_object(line)
         key, at = payload.get("key"), payload.get("at")
         if payload.get("version") != VERSION or payload.get("kind") != kind or not isinstance(key, str):
             raise InputError("is no entry of this version")
-        if path.name != _name(key) or payload.get("sha256") != hashlib.sha256(content).hexdigest():
+        if name != _name(key) or payload.get("sha256") != hashlib.sha256(content).hexdigest():
             raise InputError("is damaged")
         moment = _moment(at)
         if kind is Kind.API:
@@ -201,27 +202,7 @@ def _name(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32] + _SUFFIX
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole: whoever reads finds the old one or the new one, also after a crash."""
-    beside = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _prune(folder: Path, now: float) -> None:
+def _prune(folder: int, now: float) -> None:
     """Remove what is too old or too much, and what a process left that was killed while it wrote.
 
     Args:
@@ -229,48 +210,15 @@ def _prune(folder: Path, now: float) -> None:
         now: when something was written there just now, by the clock of the folder. What claims to be newer was written
             while that clock was wrong: nothing else looks old beside it, and it makes room first.
     """
-    ages = sorted(((written <= now, written, path) for written, path in _ages(folder)), reverse=True)
-    for index, (_, written, path) in enumerate(ages):
-        is_left = path.suffix != _SUFFIX and now - written > _WRITING_SECONDS
+    ages = sorted(((written <= now, written, name) for written, name in _ages(folder)), reverse=True)
+    for index, (_, written, name) in enumerate(ages):
+        is_left = not name.endswith(_SUFFIX) and now - written > _WRITING_SECONDS
         if is_left or index >= MAX_ENTRIES or now - written > KEPT_FOR.total_seconds():
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
 
 
-def _content_of(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | _OPEN)
-    with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & _OTHERS_MAY_WRITE:
-            raise InputError("is not ours alone")
-        content = file.read(CONTENT_BYTES + LINE_BYTES + 1)
-    if len(content) > CONTENT_BYTES + LINE_BYTES:
-        raise InputError("is too large")
-    return content
-
-
-def _require_ours(folder: Path) -> None:
-    """Refuse a folder in which somebody else may write, or that is only a link to one."""
-    state = folder.lstat()
-    if not stat.S_ISDIR(state.st_mode):
-        raise InputError("it is not a folder; a link to one is not followed")
-    if state.st_uid != os.geteuid():
-        raise InputError("it belongs to another user")
-    if state.st_mode & _OTHERS_MAY_WRITE:
-        raise InputError("others may write into it: chmod 700")
-
-
-def _ages(folder: Path) -> Iterator[tuple[float, Path]]:
-    for path in folder.iterdir():
+def _ages(folder: int) -> Iterator[tuple[float, str]]:
+    for name in os.listdir(folder):
         with suppress(FileNotFoundError):  # another worker was faster
-            yield path.stat().st_mtime, path
-
-
-def _files(folder: Path) -> tuple[tuple[int, int], ...]:
-    """Return what tells the files of a folder from those of another moment: a new one has another number or time."""
-    found = []
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(OSError):  # it made room just now
-                state = entry.stat(follow_symlinks=False)
-                found.append((state.st_ino, state.st_mtime_ns))
-    return tuple(sorted(found))
+            yield os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime, name

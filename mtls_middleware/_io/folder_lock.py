@@ -2,16 +2,21 @@
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import Path
 
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import follow_forks
 
 if sys.platform != "win32":
     import fcntl
 
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+Open = Callable[[int], int]
+"""Opens the file of a lock with these flags, and returns its descriptor."""
 
 
 class Taken(Enum):
@@ -25,8 +30,8 @@ class Taken(Enum):
 class FolderLock:
     """The lock of a file. Taking it never waits. Not for several threads at once."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, opener: Open) -> None:
+        self._open = opener
         self._descriptor: int | None = None
         self._owner = 0
         follow_forks(self)
@@ -36,10 +41,11 @@ class FolderLock:
 
         Raises:
             OSError: the file cannot be made or opened.
+            InputError: its folder is not ours alone.
         """
         if sys.platform == "win32":
             return Taken.OURS
-        descriptor = os.open(self._path, _OPEN, 0o600)
+        descriptor = self._open(_OPEN)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -67,7 +73,7 @@ class FolderLock:
         self.release()
 
 
-def locked_since(path: Path) -> datetime | None:
+def locked_since(opener: Open) -> datetime | None:
     """Return when the process that holds the lock of a file took it, UTC; None where nobody holds it.
 
     A process that would take it at this moment finds it busy.
@@ -75,8 +81,8 @@ def locked_since(path: Path) -> datetime | None:
     if sys.platform == "win32":
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
-    except OSError:  # nobody ever took it
+        descriptor = opener(_OPEN & ~(os.O_RDWR | os.O_CREAT))
+    except (OSError, InputError):  # nobody ever took it
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -197,6 +197,11 @@ class Gatherer:
                 self._stored = self._store.view()  # what it wrote itself is no news
         return self._gathered(clock())
 
+    def why_not_kept(self) -> tuple[str, ...]:
+        """Return why nothing can be kept for a restart, found out by trying; empty where something can."""
+        with self._store.refreshing():
+            return self._store.problems
+
     def ask_apis(self, now: datetime) -> None:
         """Ask the certificates APIs alone, due or not: for a deployment whose files cannot be used."""
         answer_rounds([self._apis_asking(now, force=True)], self._asker.ask)

@@ -144,6 +144,8 @@ class TrustService:
             try:
                 self._load(serving=True)
                 self._is_started = True
+                if self._gatherer is not None and not self._complaints:
+                    self._complain(self._gatherer.why_not_kept())
             finally:
                 why_no_thread = self._start_thread()
             if why_no_thread is not None:
@@ -224,10 +226,13 @@ class TrustService:
                 self.changed_at = now
                 self._announcer.pins_changed(current.pins, snapshot.pins, now)
         self._note(trust.problems, now)
-        self._complaints = trust.complaints
-        self._announcer.not_kept(trust.complaints)
+        self._complain(trust.complaints)
         self._announcer.roots_renewed(trust.renewed)
         self._announcer.expirations(expirations(self.snapshot, now))
+
+    def _complain(self, complaints: tuple[str, ...]) -> None:
+        self._complaints = complaints
+        self._announcer.not_kept(complaints)
 
     def _note(self, problems: tuple[str, ...], now: datetime) -> None:
         self._last_refresh = now

@@ -68,7 +68,7 @@ class NextStep:
 FILE = "Fix the named file. A change is noticed within seconds, without a restart."
 API = "Check the OAuth client's id, secret and permission, and that this machine can reach the API. Known pins stay."
 LIST = "Let this machine reach the address, or fetch the CRL by hand and put it into a folder that MTLS_CRL_URLS names."
-STATE = "Give MTLS_STATE a folder with free space that only the application's user may write to: chmod 700."
+STATE = "Give MTLS_STATE a folder with free space into which the application's user may write."
 LEFT_OUT = "Fix or remove what is named. What was left out does not count; all other trust is in force."
 UNAVAILABLE = (
     "Check the clock (date -u) and the expiries below, and add the next root or pin, keeping the old one. With "

@@ -73,16 +73,6 @@ def test_everything_is_the_owners_alone(tmp_path: Path) -> None:
     assert modes == {0o700, 0o600}
 
 
-def test_a_folder_in_which_others_may_write_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state").chmod(0o777)
-    refused = store(tmp_path)
-    refused.put(Kind.CRL, ADDRESS, b"a list", NOW)
-
-    assert "others may write into it" in "".join(refused.problems)
-    assert files(tmp_path) == []
-
-
 def test_a_link_to_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "state").symlink_to(tmp_path / "elsewhere")

@@ -46,7 +46,7 @@ def dies_at(step: int, act: Callable[[], object]) -> bool:
 
         def trace(frame: FrameType, event: str, _: object) -> object:
             nonlocal left
-            if not frame.f_code.co_filename.endswith("_io/folder.py"):
+            if not frame.f_code.co_filename.endswith(("_io/folder.py", "_io/private_folder.py")):
                 return None
             if event == "line":
                 left -= 1

@@ -468,7 +468,7 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path, monkeypatch:
     process.share()
     process.count(MISSING, 1)
     with monkeypatch.context() as patch:
-        patch.setattr("mtls_middleware._io.folder._write", full)
+        patch.setattr("mtls_middleware._io.folder.write_file", full)
         process.share(flush=True)
         problems = process.reporting.problems
     process.seconds = PUBLISH_SECONDS
@@ -478,7 +478,7 @@ def test_what_could_not_be_written_is_written_later(tmp_path: Path, monkeypatch:
     assert (process.reporting.problems, numbers(tmp_path)) == ((), {MISSING: 1})
 
 
-def full(_path: Path, _content: bytes) -> None:
+def full(_folder: int, _name: str, _content: bytes) -> None:
     raise OSError(28, "No space left on device")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mtls_middleware._core.revocation import RevocationMode
+from mtls_middleware._io.private_folder import home_of
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.known import LOWER_NUMBER
 from mtls_middleware._trust.crl.views import CRLView
@@ -15,8 +16,6 @@ from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.display import displayed
 from mtls_middleware.settings import Settings
-
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 LEAST_BYTES = 100 * 1024 * 1024
 """Of free space: a few CRLs at their cap."""
@@ -38,8 +37,7 @@ _TEXT_LIMIT = 1_000
 
 def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:
     """Check the state folder."""
-    folder = settings.state
-    if folder is None:
+    if settings.state is None:
         homeless = "this user has no home folder, and MTLS_STATE is not set"
         why = homeless if settings.lacks_state_folder else "MTLS_STATE=off"
         yield _ABOUT_STATE.warning(
@@ -48,6 +46,7 @@ def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Fin
             "give MTLS_STATE a folder that only the application may write",
         )
         return
+    folder = home_of(settings.state)
     shown = displayed(str(folder), 1_000)
     try:
         state = folder.lstat()
@@ -76,8 +75,8 @@ def _problem(folder: Path, state: os.stat_result) -> tuple[str, str]:
         return "is not a folder, or only a link to one", "name the folder itself"
     if state.st_uid != os.geteuid():
         return f"belongs to user {state.st_uid}, not to {os.geteuid()}", f"chown {os.geteuid()} it, or name another"
-    if state.st_mode & _OTHERS_MAY_WRITE:
-        return "may be written by other users", "chmod 700 it"
+    if state.st_mode & stat.S_IWOTH:
+        return "may be written by everybody", "chmod 700 it"
     if not os.access(folder, os.W_OK | os.X_OK):
         return "may not be written by the application", "chmod 700 it, and see that it is not mounted read-only"
     return "", ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import Guard, Settings, regions
+from mtls_middleware._io.private_folder import own_folder
 from mtls_middleware.cli.doctor import servers, state
 from mtls_middleware.cli.doctor.finding import Check, Grade, Topic, status_of
 from mtls_middleware.testing import APIAnswer, ClientCertificate, KeyKind, RegionalCA
@@ -106,8 +107,11 @@ def unconfirmed(one: Deployment) -> None:
     one.environ |= {"MTLS_REGIONS": name, "MTLS_TRUST": f"{name}={one.trust(one.region)}"}
 
 
-def state_mode(mode: int) -> Break:
-    return lambda one: Path(one.environ["MTLS_STATE"]).chmod(mode)
+def own_state_for_all(one: Deployment) -> None:
+    state = Path(one.environ["MTLS_STATE"])
+    (state / own_folder()).mkdir()
+    for path in (state, state / own_folder()):
+        path.chmod(0o777)
 
 
 def state_is_file(one: Deployment) -> None:
@@ -304,7 +308,7 @@ FINDINGS: list[tuple[str, Break, Check, Grade, str]] = [
     ("wrong secret", lambda one: one.with_client(SECRET), Check.API_ANSWERS, ERROR, "credentials"),
     ("api out of order", answering(*[APIAnswer(status=503)] * 6), Check.API_ANSWERS, ERROR, "out of order"),
     ("state off", setting(MTLS_STATE="off"), Check.STATE_FOLDER, WARNING, "MTLS_STATE=off"),
-    ("state for all", state_mode(0o777), Check.STATE_FOLDER, ERROR, "written by other users"),
+    ("own state for all", own_state_for_all, Check.STATE_FOLDER, ERROR, "written by everybody"),
     ("state is a file", state_is_file, Check.STATE_FOLDER, ERROR, "is not a folder"),
     ("state below a file", state_below_file, Check.STATE_FOLDER, ERROR, "Not a directory"),
     (
