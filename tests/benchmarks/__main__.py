@@ -5,6 +5,7 @@ From the folder of the project::
     python -m tests.benchmarks            # all of it, ten minutes on a quiet machine
     python -m tests.benchmarks hot cold   # some of it
     python -m tests.benchmarks --write    # all of it, into docs/
+    python -m tests.benchmarks --write hot  # some of it, into the page as it is
 
 Of the whole servers, nginx and Express have their rows where nginx and npm are installed.
 """
@@ -12,11 +13,12 @@ Of the whole servers, nginx and Express have their rows where nginx and npm are 
 import argparse
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.benchmarks import cold, flood, growth, hot, light, served
+from tests.benchmarks import cold, flood, growth, hot, light, served, whole
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
@@ -29,6 +31,7 @@ PARTS: Mapping[str, Callable[[Path | None], Sequence[Table]]] = {
     "flood": lambda _: [flood.table()],
     "growth": lambda folder: [growth.table(folder)],
     "light": lambda _: [light.table()],
+    "whole": lambda _: [whole.table()],
     "served": lambda _: served.tables(),
 }
 
@@ -57,8 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write("\n".join(table.markdown() for table in tables) + "\n")
         sys.stdout.flush()
     if folder is not None:
-        page = "\n".join((HEAD.format(machine=describe()), *sections))
-        (folder / PAGE).write_text(page, encoding="utf-8")
+        page = folder / PAGE
+        head = HEAD.format(machine=describe())
+        kept = page.read_text(encoding="utf-8") if chosen.part else ""
+        page.write_text(put(sections, kept) if kept else "\n".join((head, *sections)), encoding="utf-8")
+
+
+def put(sections: Sequence[str], page: str) -> str:
+    """Return a page with these sections in the place of those with the same headings, or at its end."""
+    head, *kept = re.split(r"(?m)^(?=## )", page)
+    by_heading = {section.partition("\n")[0]: section for section in kept}
+    by_heading |= {section.partition("\n")[0]: section for section in sections}
+    return "\n".join(part.rstrip("\n") + "\n" for part in (head, *by_heading.values()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One route with other ways to ask for a certificate, as servers run them."""
+"""The same routes with other ways to ask for a certificate, as servers run them."""
 
 from datetime import UTC, datetime
 from os import environ
@@ -13,6 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
+import example_app.main
 from mtls_middleware import MTLSMiddleware
 from mtls_middleware.regions import find
 from tests.benchmarks.calls import HOST
@@ -42,6 +43,7 @@ async def look_up(lookup: Lookup) -> Customer:
 def _application() -> FastAPI:
     made = FastAPI()
     made.include_router(routes)
+    made.include_router(example_app.main.app.router)
     return made
 
 

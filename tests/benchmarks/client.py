@@ -4,6 +4,7 @@ It is run with one argument, JSON: see `Load`. It prints JSON: requests a second
 """
 
 import json
+import secrets
 import socket
 import ssl
 import statistics
@@ -12,6 +13,9 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+
+DRAWN = "{drawn}"
+"""Stands for 64 digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +29,7 @@ class Load:
         requests: of each caller.
         callers: at once.
         certificate: PEM file with the key; None for plain HTTP.
-        headers: of every request.
+        headers: of every request; where a value holds `DRAWN`, each request has other digits there.
         reconnects: each request has a connection of its own.
         status: that every answer must have.
     """
@@ -52,7 +56,7 @@ class Caller:
         self.seconds: list[float] = []
         self._load = load
         lines = [f"GET {load.path} HTTP/1.1", f"Host: {load.host}", *(f"{k}: {v}" for k, v in load.headers.items())]
-        self._request = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+        self._request, *self._rest = (part.encode("ascii") for part in ("\r\n".join(lines) + "\r\n\r\n").split(DRAWN))
         self._expected = f"HTTP/1.1 {load.status} ".encode()
         self._tls: ssl.SSLContext | None = None
         if load.certificate is not None:
@@ -69,7 +73,8 @@ class Caller:
             if self._load.reconnects and number:
                 connection.close()
                 connection = self._connect()
-            connection.sendall(self._request)
+            drawn = (secrets.token_hex(32).encode() + part for part in self._rest)
+            connection.sendall(self._request + b"".join(drawn))
             self._read(connection)
             self.seconds.append(time.perf_counter() - begin)
         connection.close()

@@ -6,11 +6,15 @@ such as a fast path that never finds anything (5 to 8 times), or a verdict that 
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import unquote_to_bytes
 
 import pytest
+from cryptography import x509
 
-from mtls_middleware.testing import KeyKind
-from tests.benchmarks import cold, growth, hot, light
+from mtls_middleware.testing import KeyKind, RegionalCA
+from tests.benchmarks import cold, growth, hot, light, served
+from tests.benchmarks.__main__ import put
+from tests.benchmarks.client import DRAWN
 
 ATTEMPTS = 3
 
@@ -51,3 +55,21 @@ def _within(measure: Callable[[], Mapping[str, float]], limits: Mapping[str, flo
         if not over:
             return
     raise AssertionError(f"{over} where at most {limits} is expected")
+
+
+def test_a_flood_of_strangers_is_one_of_readable_certificates() -> None:
+    headers = served.headers_of(RegionalCA("stranger", key=KeyKind.RSA2048).client(key=KeyKind.RSA2048))
+    name, value = next(iter(served.drawn(headers).items()))
+    first, second = (unquote_to_bytes(value.replace(DRAWN, digit * 64)) for digit in "1f")
+
+    assert name in headers
+    assert x509.load_pem_x509_certificate(first) != x509.load_pem_x509_certificate(second)
+
+
+def test_a_section_is_replaced_where_it_stands() -> None:
+    page = "# Head\n\n## One\n\n1\n\n## Two\n\n2\n"
+
+    assert put([], page) == page
+    assert (
+        put(["## One\n\nnew\n", "## Three\n\n3\n"], page) == "# Head\n\n## One\n\nnew\n\n## Two\n\n2\n\n## Three\n\n3\n"
+    )
