@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from mtls_middleware import ConfigurationError, MTLSMiddleware
 
-pytestmark = pytest.mark.timeout(30)  # lesson: a harness that is not told waits for ever
+pytestmark = pytest.mark.timeout(120)  # lesson: a harness that is not told waits for ever
 
 WRONG = {"MTLS_REGIONS": "us-east-11", "MTLS_TRUST": "/absent.pem", "MTLS_SORCE": "tls"}
 WHOLE = (

@@ -263,6 +263,7 @@ class TestMeaning:
 
         assert "name it with --ca" in meaning_of(Exchange(error=error)).text
 
+    @pytest.mark.parametrize("error", [ConnectionResetError(), alert("SSLV3_ALERT_BAD_CERTIFICATE")], ids=["", "alert"])
     @pytest.mark.parametrize(
         ("keywords", "reason"),
         [
@@ -274,9 +275,9 @@ class TestMeaning:
         ],
     )
     def test_a_server_that_hangs_up_on_a_certificate_refused_it(
-        self, keywords: dict[str, Any], reason: Reason | None
+        self, keywords: dict[str, Any], reason: Reason | None, error: Exception
     ) -> None:
-        seen = Exchange(tls=over_tls(), error=ConnectionResetError())
+        seen = Exchange(tls=over_tls(), error=error)
 
         meaning = meaning_of(seen, own(**keywords))
 

@@ -71,20 +71,21 @@ def test_the_gate_refuses_with_its_reason(url: str, folder: Path, caller: str, r
 
 
 @pytest.mark.parametrize(
-    ("caller", "reason"),
+    ("caller", "reasons"),
     [
-        ("expired", "certificate_expired"),
-        ("not-yet-valid", "certificate_not_yet_valid"),
-        ("server-only", "purpose_mismatch"),
-        ("stranger", None),
+        ("expired", {"certificate_expired"}),
+        ("not-yet-valid", {"certificate_not_yet_valid"}),
+        ("server-only", {"purpose_mismatch"}),
+        ("stranger", {"issuer_untrusted", None}),  # the alert of a server that hangs up at once may be lost
     ],
 )
 def test_the_handshake_refuses_and_the_reason_is_found_all_the_same(
-    url: str, folder: Path, caller: str, reason: str | None
+    url: str, folder: Path, caller: str, reasons: set[str | None]
 ) -> None:
     status, told = called(url, folder, "--as", caller)
 
-    assert (status, told["answer"], told["in_handshake"], told["reason"]) == (1, None, True, reason)
+    assert (status, told["answer"], told["in_handshake"]) == (1, None, True)
+    assert told["reason"] in reasons
     assert "handshake" in next(one.ending for one in CALLERS if one.name == caller)
 
 

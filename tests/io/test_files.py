@@ -54,7 +54,7 @@ def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_fifo_without_a_writer_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pem")
     with pytest.raises(InputError, match="not a regular file"):

@@ -54,7 +54,7 @@ def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:
     if seen.answer is None:
         if own is not None and seen.tls is not None and seen.tls.asked and isinstance(seen.error, _HUNG_UP):
             return _of_silence(own)
-        return _of_failure(seen)
+        return _of_failure(seen, own)
     answer = seen.answer
     words = displayed(f"{answer.status} {answer.phrase}".strip())
     if answer.status // 100 == _SUCCESS:
@@ -96,17 +96,21 @@ def _is_private(host: str) -> bool:
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".test"))
 
 
+def _flaw_of(own: Described) -> tuple[Reason, str] | None:
+    """Return why no server would accept a certificate, and the same in words; None where nothing is to be seen."""
+    now = datetime.now(UTC)
+    if now > own.not_after:
+        return Reason.CERTIFICATE_EXPIRED, f"it ended at {own.not_after:%Y-%m-%d %H:%M:%SZ}"
+    if now < own.not_before:
+        return Reason.CERTIFICATE_NOT_YET_VALID, f"it begins at {own.not_before:%Y-%m-%d %H:%M:%SZ}"
+    if not own.is_for_clients:
+        return Reason.PURPOSE_MISMATCH, "it is not made for clients"
+    return None
+
+
 def _of_silence(own: Described) -> Meaning:
     """Return what it means that a server hangs up on a certificate: servers on asyncio send no alert."""
-    now = datetime.now(UTC)
-    reason: Reason | None = None
-    why = "as a rule, because it does not lead to a CA that the server trusts"
-    if now > own.not_after:
-        reason, why = Reason.CERTIFICATE_EXPIRED, f"it ended at {own.not_after:%Y-%m-%d %H:%M:%SZ}"
-    elif now < own.not_before:
-        reason, why = Reason.CERTIFICATE_NOT_YET_VALID, f"it begins at {own.not_before:%Y-%m-%d %H:%M:%SZ}"
-    elif not own.is_for_clients:
-        reason, why = Reason.PURPOSE_MISMATCH, "it is not made for clients"
+    reason, why = _flaw_of(own) or (None, "as a rule, because it does not lead to a CA that the server trusts")
     return Meaning(
         is_success=False,
         text=(
@@ -118,7 +122,7 @@ def _of_silence(own: Described) -> Meaning:
     )
 
 
-def _of_failure(seen: Exchange) -> Meaning:
+def _of_failure(seen: Exchange, own: Described | None) -> Meaning:
     error, step = seen.error, seen.step
     match error:
         case TimeoutError():
@@ -131,7 +135,7 @@ def _of_failure(seen: Exchange) -> Meaning:
         case ssl.SSLEOFError():
             text = f"the connection was closed at the step: {step}"
         case ssl.SSLError():
-            return _of_alert(error)
+            return _of_alert(error, own)
         case socket.gaierror():
             text = "the name of the host is not known"
         case http.client.BadStatusLine() | ConnectionError() if not isinstance(error, ConnectionRefusedError):
@@ -146,15 +150,18 @@ def _of_failure(seen: Exchange) -> Meaning:
     return Meaning(is_success=False, text=text)
 
 
-def _of_alert(error: ssl.SSLError) -> Meaning:
+def _of_alert(error: ssl.SSLError, own: Described | None) -> Meaning:
+    """Return what an alert means. Some name no reason: a certificate that is not valid yet is just a bad one."""
     alert = Alert.of(error)
     words = displayed(alert.words)
     if not alert.is_refusal:
         return Meaning(is_success=False, text=f"TLS failed: {words}")
+    flaw = _flaw_of(own) if own is not None and alert.reason is None else None
     called = f", which the middleware calls {alert.reason}" if alert.reason is not None else ""
+    why = f": {flaw[1]}" if flaw is not None else ""
     return Meaning(
         is_success=False,
-        text=f"refused in the TLS handshake: {words}{called}. The server's log says more",
-        reason=alert.reason,
+        text=f"refused in the TLS handshake: {words}{called}{why}. The server's log says more",
+        reason=flaw[0] if flaw is not None else alert.reason,
         in_handshake=True,
     )
