@@ -29,6 +29,8 @@ class Phase(StrEnum):
     TO_COME = "to come"
     UNKNOWN = "unknown"
     """Of a pin that is a bare fingerprint."""
+    USELESS = "cannot pass"
+    """Of a pin that no caller can pass with; a warning says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,16 +244,18 @@ def _certificate(one: Anchor | Pin, now: datetime, *, subject: str) -> Certifica
         not_before=one.not_before,
         not_after=one.not_after,
         origin=displayed(str(one.origin)),
-        phase=_phase(one.not_before, one.not_after, now),
+        phase=_phase(one, now),
     )
 
 
-def _phase(not_before: datetime | None, not_after: datetime | None, now: datetime) -> Phase:
-    if not_before is None or not_after is None:
+def _phase(one: Anchor | Pin, now: datetime) -> Phase:
+    if one.not_before is None or one.not_after is None:
         return Phase.UNKNOWN
-    if now < not_before:
-        return Phase.TO_COME
-    return Phase.VALID if now <= not_after else Phase.ENDED
+    if now > one.not_after:
+        return Phase.ENDED
+    if isinstance(one, Pin) and one.flaw:
+        return Phase.USELESS
+    return Phase.VALID if now >= one.not_before else Phase.TO_COME
 
 
 def _list(one: CRLStatus) -> CRLStatus:

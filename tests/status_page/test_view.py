@@ -100,19 +100,19 @@ def test_trust_that_was_never_loaded_is_missing(tmp_path: Path) -> None:
 def test_pins_are_shown_with_their_lives(tmp_path: Path) -> None:
     root = RegionalCA("digicert", now=NOW)
     old, coming = root.client(), root.client(not_before=later(days=20), not_after=later(days=50))
-    for name, client in (("old", old), ("coming", coming)):
+    for name, client in (("old", old), ("coming", coming), ("useless", root.client(server_only=True))):
         (tmp_path / f"{name}.pem").write_text(client.pem)
     (tmp_path / "root").mkdir()
     guard = loaded(
         tmp_path,
         authorities="digicert",
         trust=f"digicert={root.write(tmp_path / 'root')}",
-        pins=f"{tmp_path / 'old.pem'},{tmp_path / 'coming.pem'},{'ab' * 32}",
+        pins=f"{tmp_path / 'old.pem'},{tmp_path / 'coming.pem'},{tmp_path / 'useless.pem'},{'ab' * 32}",
     )
 
     (region,) = view(guard).regions
 
-    assert [pin.phase for pin in region.pins] == [Phase.VALID, Phase.TO_COME, Phase.UNKNOWN]
+    assert [pin.phase for pin in region.pins] == [Phase.VALID, Phase.TO_COME, Phase.USELESS, Phase.UNKNOWN]
     assert [pin for pin in region.pins if pin.subject] == []
 
 

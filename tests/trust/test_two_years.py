@@ -291,6 +291,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize(("mode", "seed"), [("check", 1), ("require", 2)])
 def test_two_years(make: Make, mode: str, seed: int) -> None:
     world, deployment = make(seed, mode)

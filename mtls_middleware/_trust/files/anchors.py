@@ -91,7 +91,7 @@ def read_anchors(
     entries: Iterable[Bound[Path]],
     authorities: Iterable[Authority],
     regions: tuple[str, ...],
-    names: Mapping[Binding, Iterable[str]],
+    names: Mapping[Binding, frozenset[str]],
     now: datetime,
     report: Problems,
 ) -> Anchors:
@@ -107,7 +107,7 @@ def read_anchors(
     for anchor in anchors.found.values():
         _tell_of_subject(anchor, report)
         _tell_of_time(anchor, now, report)
-        _tell_of_uselessness(anchor, names.get(anchor.binding, ()), report)
+        _tell_of_uselessness(anchor, names.get(anchor.binding, frozenset()), report)
     for binding in anchors.possible:
         _require_valid_anchor(binding, anchors, now, report)
     return anchors
@@ -229,7 +229,7 @@ def _tell_of_time(anchor: Anchor, now: datetime, report: Problems) -> None:
         report.warnings.append(f"{what} since {anchor.not_after:%Y-%m-%d %H:%M:%SZ}, when it expired")
 
 
-def _tell_of_uselessness(anchor: Anchor, names: Iterable[str], report: Problems) -> None:
+def _tell_of_uselessness(anchor: Anchor, names: frozenset[str], report: Problems) -> None:
     problem = why_useless(anchor, names)
     if problem is not None:
         report.warnings.append(f"{anchor.origin}: {subject_of(anchor.certificate)} for {anchor.binding} {problem}")

@@ -4,8 +4,8 @@ The key of an operator's root is elsewhere. So a stand-in takes its place: the r
 It signs a caller with each configured name, and these are judged as every caller is.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 import cryptography.hazmat.backends.openssl  # noqa: F401 - signing would load it later, perhaps while a server forks
 from cryptography import x509
@@ -30,7 +30,8 @@ _SIGNATURE, _ISSUER, _VALIDITY, _SUBJECT, _KEY = range(2, 7)
 _ANY_TIME = datetime(2026, 1, 1)  # noqa: DTZ001 - replaced
 
 
-def why_useless(anchor: Anchor, names: Iterable[str]) -> str | None:
+@lru_cache(maxsize=256)  # files are read again at each refresh, and hold the same
+def why_useless(anchor: Anchor, names: frozenset[str]) -> str | None:
     """Return why callers under an anchor would be refused, and which; None where none would be.
 
     Args:

@@ -70,6 +70,7 @@ class Check(StrEnum):
     API_UNDERSTOOD = "api-understood"
     API_LISTS = "api-lists"
     STATE_FOLDER = "state-folder"
+    STATE_KEYED = "state-keyed"
     STATE_SPACE = "state-space"
     STATE_ENTRIES = "state-entries"
     SERVER_LINE = "server-line"

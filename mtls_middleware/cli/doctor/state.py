@@ -15,6 +15,7 @@ from mtls_middleware._trust.crl.views import CRLView
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.display import displayed
+from mtls_middleware.identity import Authority
 from mtls_middleware.settings import Settings
 
 LEAST_BYTES = 100 * 1024 * 1024
@@ -47,6 +48,7 @@ def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Fin
         )
         return
     folder = home_of(settings.state)
+    yield from _secret(settings)
     shown = displayed(str(folder), 1_000)
     try:
         state = folder.lstat()
@@ -67,6 +69,17 @@ def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Fin
     yield from _space(folder)
     if store is not None and not problem:
         yield from _entries(store)
+
+
+def _secret(settings: Settings) -> Iterator[Finding]:
+    """Say what happens when the OAuth secret is replaced, before it happens."""
+    if Authority.DIGICERT in settings.authorities and settings.genesys_client_id and settings.state_secret is None:
+        yield _ABOUT_STATE.warning(
+            Check.STATE_KEYED,
+            "what is kept of pins is authenticated by the OAuth secret: if that is replaced alone, a restart during an "
+            "outage of Genesys Cloud knows no pin",
+            "set MTLS_STATE_SECRET; or, to replace the OAuth secret, give both for a day, the new one first",
+        )
 
 
 def _problem(folder: Path, state: os.stat_result) -> tuple[str, str]:

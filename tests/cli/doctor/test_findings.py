@@ -298,6 +298,7 @@ FINDINGS: list[tuple[str, Break, Check, Grade, str]] = [
         "not",
     ),
     ("api without digicert", digicert_listing(), Check.API_LISTS, WARNING, "lists no DigiCert certificate since"),
+    ("pins kept with the OAuth secret", digicert_listing(), Check.STATE_KEYED, WARNING, "by the OAuth secret"),
     (
         "pin of another root",
         digicert_listing(RegionalCA("other").intermediate().client()),

@@ -146,13 +146,13 @@ BAD: Mapping[str, tuple[Callable[[], Root], str]] = {
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD)
 def test_a_root_that_the_engine_believes_is_not_warned_of(make: Callable[[], Root]) -> None:
     root = make()
-    assert (why_useless(anchor(root), [NAME]), root.accepts(NAME)) == (None, True)
+    assert (why_useless(anchor(root), frozenset({NAME})), root.accepts(NAME)) == (None, True)
 
 
 @pytest.mark.parametrize(("make", "cause"), BAD.values(), ids=BAD)
 def test_a_root_that_stops_every_caller_is_warned_of_with_the_cause(make: Callable[[], Root], cause: str) -> None:
     root = make()
-    told = why_useless(anchor(root), [NAME]) or ""
+    told = why_useless(anchor(root), frozenset({NAME})) or ""
 
     assert not root.accepts(NAME)
     assert cause in told
@@ -170,7 +170,7 @@ FOR_SOME: Mapping[str, tuple[x509.NameConstraints, str, str]] = {
 @pytest.mark.parametrize(("constraints", "good", "bad"), FOR_SOME.values(), ids=FOR_SOME)
 def test_a_root_that_stops_some_callers_names_them(constraints: x509.NameConstraints, good: str, bad: str) -> None:
     root = extended(constraints)()
-    told = why_useless(anchor(root), [good, bad]) or ""
+    told = why_useless(anchor(root), frozenset({good, bad})) or ""
 
     assert (root.accepts(good), root.accepts(bad)) == (True, False)
     assert f"no caller named {bad}, because of its nameConstraints" in told
@@ -180,7 +180,7 @@ def test_a_root_that_stops_some_callers_names_them(constraints: x509.NameConstra
 def test_names_of_another_domain_are_no_matter_where_the_pin_is_the_name() -> None:
     root = extended(only(x509.DNSName("example.org")))()
     pinned = Anchor(certificate=root.certificate, binding=Binding(Authority.DIGICERT), origin="root.pem")
-    assert why_useless(pinned, ()) is None
+    assert why_useless(pinned, frozenset()) is None
 
 
 def test_loading_warns_once_for_each_such_root(
