@@ -56,8 +56,8 @@ class Gate:
         callers: what is asked for beside the certificate.
         max_header_bytes: of all certificate and chain bytes of a request together, before decoding.
         max_chain: certificates, the leaf included.
-        mode: what becomes of refusals.
-        revocation: what becomes of certificates without a fresh CRL.
+        mode: whether refusals are enforced or only reported.
+        revocation: whether certificates without a fresh CRL are accepted.
         hidden: the canonical names of the headers that the application must not see.
     """
 

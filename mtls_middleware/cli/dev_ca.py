@@ -190,7 +190,7 @@ In another:
     {call_command(folder, "expired")}
     {call_command(folder, NONE)}
 
-| `--as` | its certificate | what becomes of it with `serve` |
+| `--as` | its certificate | its result with `serve` |
 |---|---|---|
 {rows}| `{NONE}` | none at all | `certificate_missing` |
 
@@ -208,7 +208,7 @@ class DevCaller:
     Attributes:
         name: of its files, and what `call --as` takes.
         title: what is wrong with it, in a person's words.
-        ending: what becomes of it with `mtls-middleware serve`: a reason, or where else it ends.
+        ending: its result with `mtls-middleware serve`: a reason, or where else it ends.
         make: signs its certificate.
     """
 

@@ -52,7 +52,7 @@ class Settings:
         proxy_drops_underscores: the operator's word that the WSGI server drops header names with an underscore.
         protect: path prefixes that need an identity.
         exempt: path prefixes that do not.
-        revocation: what becomes of certificates without a known CRL.
+        revocation: whether certificates without a known CRL are accepted.
         crl_urls: addresses and paths of CRLs to preload.
         crl_networks: of private hosts from which they may be fetched.
         organization_ids: allowed organisations, lower-case UUIDs; empty for any.

@@ -143,11 +143,6 @@ class View:
     apis: tuple[APIStatus, ...]
     software: str
 
-    @property
-    def is_calm(self) -> bool:
-        """Return whether nothing is to be done."""
-        return self.verdict is Conclusion.GOOD
-
 
 def view_of(own: Status, fleet: Fleet, now: datetime) -> View:
     """Return what to show of all processes.

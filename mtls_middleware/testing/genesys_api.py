@@ -20,7 +20,6 @@ from mtls_middleware.testing.leaves import ClientCertificate
 if TYPE_CHECKING:
     import httpx2
 
-TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 CERTIFICATES_PATH = "/api/v2/integrations/actions/certificates"
 PERMISSION = "integrations:actionCertificate:view"
 

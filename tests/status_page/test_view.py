@@ -12,7 +12,7 @@ from mtls_middleware.errors import TrustError
 from mtls_middleware.observing.reporting import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import as_json
-from mtls_middleware.status_page.view import Phase, view_of
+from mtls_middleware.status_page.view import Conclusion, Phase, view_of
 from mtls_middleware.testing import RegionalCA
 from tests.status_page.scenes import (
     ACCEPTED,
@@ -33,7 +33,7 @@ from tests.status_page.scenes import (
 def test_fresh_trust_is_calm(tmp_path: Path) -> None:
     seen = view(loaded(tmp_path))
 
-    assert (seen.life, seen.is_calm, seen.steps) == (TrustState.FRESH, True, ())
+    assert (seen.life, seen.verdict, seen.steps) == (TrustState.FRESH, Conclusion.GOOD, ())
     assert seen.headline == "Trust is up to date. Callers of us-east-1 can be accepted."
 
 
@@ -56,7 +56,7 @@ def test_a_region_whose_callers_are_refused_is_named(tmp_path: Path) -> None:
     seen = view(guard, now=clock.now)
 
     assert seen.headline == "Trust is up to date, but no caller of us-east-1 can be accepted now."
-    assert not seen.is_calm
+    assert seen.verdict is Conclusion.ATTENTION
     assert {region.name: region.available for region in seen.regions} == {"us-east-1": False, "eu-west-1": True}
     assert seen.regions[0].anchors[0].phase is Phase.ENDED
     assert seen.endings[0].seconds < 0
@@ -69,7 +69,7 @@ def test_a_failed_refresh_is_stale(tmp_path: Path) -> None:
 
     seen = view(guard)
 
-    assert (seen.life, seen.is_calm) == (TrustState.STALE, False)
+    assert (seen.life, seen.verdict) == (TrustState.STALE, Conclusion.ATTENTION)
     assert "last good trust" in seen.headline
 
 

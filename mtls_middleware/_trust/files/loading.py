@@ -71,11 +71,6 @@ class ReadFiles:
     warnings: tuple[str, ...]
 
 
-def load_trust(sources: TrustSources, now: datetime, known: Iterable[KnownCertificates] = ()) -> LoadedTrust:
-    """Read all files, and put together what they and the certificates API say."""
-    return build_trusts(sources, read_files(sources, now), now, known)
-
-
 def read_files(sources: TrustSources, now: datetime) -> ReadFiles:
     """Read all files.
 

@@ -152,7 +152,7 @@ class AttackFinding:
 
     @property
     def verdict(self) -> AttackResult:
-        """Return the worst that became of an attack."""
+        """Return the worst result of an attack."""
         return max((row.judgement.verdict for row in self.rows), key=lambda verdict: verdict.gravity)
 
     @property

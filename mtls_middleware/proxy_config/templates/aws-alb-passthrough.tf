@@ -12,7 +12,7 @@
 # too; drop_invalid_header_fields makes that true.
 #
 # A load balancer can add no secret, and can be given no rule that removes a header, and anybody may connect without a
-# certificate. AWS does not document what becomes of a caller's own X-Amzn-Mtls-Clientcert. So the boundary rests on:
+# certificate. AWS does not document what happens to a caller's own X-Amzn-Mtls-Clientcert. So the boundary rests on:
 #   - The load balancer replaces that header, or removes it where there is no certificate. Let no caller in before
 #     "doctor --url" has shown it; a certificate is public, so whoever can forge the header is let in.
 #   - The application can be reached from this load balancer only (aws_vpc_security_group_ingress_rule.application).

@@ -18,7 +18,7 @@
 # Root renewed: put old and new into {{ trust }}, one PEM after the other, and "terraform apply".
 # Mutual TLS on a load balancer has no session resumption, so there is nothing to turn off.
 {{# crl }}
-# Revocation list: aws_lb_trust_store_revocation below. It must be uploaded again long before its "next update", by a job
+# CRL: aws_lb_trust_store_revocation below. It must be uploaded again long before its "next update", by a job
 # of yours that runs "terraform apply", hourly, or every caller may be refused.
 {{/ crl }}
 terraform {

@@ -13,7 +13,7 @@
 #   MTLS_PROXY_SECRET={{ secret }}
 # The headers that MTLS_SOURCE=cloudflare reads by itself (Cf-Client-Cert-Der-Base64, and Cf-Cert- of the managed
 # transform "add_client_certificate_headers") begin with cf-, and a rule can neither set nor remove such a name. These
-# are set by our own rules instead, so what becomes of a caller's copy rests on no promise of others.
+# are set by our own rules instead, so a caller's copy depends on no promise of others.
 #
 # The state of Terraform holds the secret: keep it where only you read it.
 # The origin itself must be closed to everybody but Cloudflare. The secret refuses who takes the way past Cloudflare; with

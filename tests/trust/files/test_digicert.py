@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._trust.files.digicert_root import SHA256, default_root
-from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources, load_trust
+from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources
+from tests.trust.files.loaded import load_trust
 
 Certify = Callable[..., x509.Certificate]
 Sources = Callable[..., TrustSources]

@@ -9,9 +9,10 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware._core.trust import AuthorityTrust, Binding
-from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources, fingerprint_of_files, load_trust
+from mtls_middleware._trust.files.loading import LoadedTrust, TrustSources, fingerprint_of_files
 from mtls_middleware.errors import TrustError
 from mtls_middleware.identity import Authority
+from tests.trust.files.loaded import load_trust
 
 Certify = Callable[..., x509.Certificate]
 Pem = Callable[..., bytes]

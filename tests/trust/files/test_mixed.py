@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtls_middleware._trust.files.loading import TrustSources, load_trust
+from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware.errors import TrustError
+from tests.trust.files.loaded import load_trust
 
 PEM, DER, PKCS8 = Encoding.PEM, Encoding.DER, PrivateFormat.PKCS8
 

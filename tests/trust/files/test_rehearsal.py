@@ -13,12 +13,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from mtls_middleware._core.trust import Anchor, Binding, build_trust
 from mtls_middleware._trust.files import rehearsal
-from mtls_middleware._trust.files.loading import TrustSources, load_trust
+from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.files.rehearsal import why_useless
 from mtls_middleware.identity import Authority
 from mtls_middleware.testing.leaves import LeafSigner
 from mtls_middleware.testing.signing import PrivateKey, key_usage_of, name_of, sign
 from tests.core.certs import presented, reason
+from tests.trust.files.loaded import load_trust
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
