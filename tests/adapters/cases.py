@@ -237,9 +237,9 @@ def run_asgi(app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scop
     async def send(message: Message) -> None:
         sent.append(message)
 
-    coroutine = app(scope, receive, send)
     headers = scope.get("headers")
     headers = headers if isinstance(headers, list | tuple) else ()  # others may be readable only once
+    coroutine = app(scope, receive, send)
     if scope["type"] == "http" and _BODY & {bytes(name).lower() for name, _ in headers}:
         assert isinstance(coroutine, Coroutine)
         asyncio.run(coroutine)  # who reads a body waits no longer than for some time

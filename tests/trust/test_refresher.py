@@ -333,7 +333,8 @@ class TestFork:
             refresher.close()
         assert in_child(lambda: not threads() and starts(refresher) == 1)
 
-    def test_a_refresh_under_way_in_the_parent_does_not_block_the_child(self) -> None:
+    def test_a_refresh_under_way_in_the_parent_does_not_block_the_child(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(forks, "FORK_SECONDS", 0.1)  # it waits for nothing but its event
         entered, leave, parent = threading.Event(), threading.Event(), os.getpid()
 
         def refresh() -> None:
