@@ -13,6 +13,7 @@ Of the whole servers, nginx and Express have their rows where nginx and npm are 
 import argparse
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,8 @@ PARTS: Mapping[str, Callable[[Path | None], Sequence[Table]]] = {
     "growth": lambda folder: [growth.table(folder)],
     "light": lambda _: [light.table()],
     "whole": lambda _: [whole.table()],
-    "served": lambda _: served.tables(),
+    "served": lambda _: [served.table()],
+    "strangers": lambda _: [served.flooded()],
 }
 
 HEAD = """\
@@ -63,7 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page = folder / PAGE
         head = HEAD.format(machine=describe())
         kept = page.read_text(encoding="utf-8") if chosen.part else ""
+        if kept:
+            sections = [f"{section}\n{later()}\n" for section in sections]
         page.write_text(put(sections, kept) if kept else "\n".join((head, *sections)), encoding="utf-8")
+
+
+def later() -> str:
+    """Return what is said of a section that is younger than its page."""
+    load = round(os.getloadavg()[2])
+    return f"*This section was measured after the others, on {os.cpu_count()} cores with {load} processes at work.*"
 
 
 def put(sections: Sequence[str], page: str) -> str:

@@ -26,7 +26,7 @@ COUNTED = 300
 """Requests whose instructions are counted; valgrind takes some 10 ms for each."""
 
 PROCESSES = 3
-ROUNDS = 12
+ROUNDS = 20
 BATCH = 100
 BODY = b'{"phone": "+13175550100"}'
 
@@ -184,6 +184,12 @@ def table() -> Table:
         ),
         head=("source", "server", "instructions", "added", "CPU time"),
         rows=rows,
+        after=(
+            "Of the middleware's own instructions with a header, some 40,000: 21,000 are the fast path (see above), "
+            "5,000 look at the answer and add a header, 5,000 are uvicorn's to write it, 4,000 the coroutine and what "
+            "it hands back to the frameworks around it, and 2,000 to 5,000 the server class. `TrustedHostMiddleware` "
+            "adds 18,000 to 25,000 from run to run, so *added* moves with it."
+        ),
     )
 
 

@@ -3,11 +3,12 @@
 import socket
 import ssl
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.callers import PKI, ask, connect, get, is_refused
+from tests.e2e.callers import PKI, TIMEOUT, ask, connect, get, is_refused
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, ServerFailedError, accepts_unix, free_port
 from tests.e2e.telling import GET, TellsOverHTTP2, TellsOverTLS, TellsOverWebSocket
@@ -65,13 +66,17 @@ def test_no_session_is_resumed(port: int, pki: PKI, version: ssl.TLSVersion) -> 
 @pytest.mark.matrix(column="real peer")
 def test_the_peer_is_the_real_one_where_daphne_believes_proxy_headers(start: Start, pki: PKI) -> None:
     port = free_port()
-    start(command("--proxy-headers", *tls(pki, port)), port=port, env=ENVIRONMENT)
+    server = start(command("--proxy-headers", *tls(pki, port)), port=port, env=ENVIRONMENT)
     with connect(port, pki.caller()) as connection:
         own = connection.getsockname()
         facts = ask(connection, b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.5\r\n\r\n")
 
     assert facts["client"] == ["10.0.0.5", 0]
     assert facts["transport"]["peer"] == list(own)
+    deadline = time.monotonic() + TIMEOUT
+    while "10.0.0.5:0 - - " not in server.log and time.monotonic() < deadline:  # the line comes after the answer
+        time.sleep(0.05)
+    assert "10.0.0.5:0 - - " in server.log
 
 
 @pytest.mark.matrix(column="certificate")
