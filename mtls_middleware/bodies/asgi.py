@@ -1,6 +1,5 @@
 """Request bodies in ASGI."""
 
-from collections.abc import Iterable
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _CLOSE = (b"connection", b"close")
+
+_BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
 async def send_problem(answer: ProblemResponse, scope: "Scope", receive: "Receive", send: "Send") -> None:
@@ -56,7 +57,7 @@ class WithBodyLength:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Hand over one request; a stranger's body is not kept for it."""
-        if scope["type"] != "http" or scope[IDENTITY_KEY] is None or not _lacks_length(scope["headers"]):
+        if scope["type"] != "http" or scope[IDENTITY_KEY] is None or not _lacks_length(scope):
             await self.app(scope, receive, send)
             return
         with SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
@@ -76,9 +77,10 @@ class WithBodyLength:
             await self.app({**scope, "headers": headers}, _Replay(body, length, receive), send)
 
 
-def _lacks_length(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    names = {name for name, _ in headers}
-    return b"transfer-encoding" in names and b"content-length" not in names
+def _lacks_length(scope: "Scope") -> bool:
+    names = {name for name, _ in scope["headers"]}
+    # HTTP/2 has bodies without either header, and so has HTTP/1.1 behind pyvoy's Envoy.
+    return b"content-length" not in names and (b"transfer-encoding" in names or scope["method"] not in _BODILESS)
 
 
 class _Replay:

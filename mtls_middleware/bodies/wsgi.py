@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from threading import Thread, Timer
 from typing import IO, TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
-_GRANIAN = "granian"
+_GRANIAN, _A2WSGI = "granian", "a2wsgi"
 
 _UWSGI = "uwsgi.version"
 """A key that uWSGI sets; no header is called so."""
@@ -114,7 +115,8 @@ class RequestBody:
 
     def _reader(self) -> Callable[[int], bytes] | None:
         """Return what reads some bytes, and nothing behind the end; None where nobody knows where that is."""
-        if not self.is_chunked or self._environ.get("wsgi.input_terminated"):
+        ends = self._environ.get("wsgi.input_terminated") or isinstance(self._input, BytesIO | SpooledTemporaryFile)
+        if not self.is_chunked or ends or self._server == _A2WSGI:
             return getattr(self._input, "read", None)
         if self._uwsgi is None or ("UWSGI_ROUTER" in self._environ and _ROUTER_PASSES_CHUNKS not in self._uwsgi.opt):
             return None

@@ -183,9 +183,16 @@ class TestWithBodyLength:
                 more = message["more_body"]
             self.after = await receive()
 
-    def run(self, server: Server, *headers: tuple[str, str], identity: object = "somebody", limit: int = 1024) -> Any:
+    def run(
+        self,
+        server: Server,
+        *headers: tuple[str, str],
+        identity: object = "somebody",
+        limit: int = 1024,
+        method: str = "GET",
+    ) -> Any:
         app = self.Reading()
-        scope = {**http_scope(Case(headers=headers)), "mtls.identity": identity}
+        scope = {**http_scope(Case(headers=headers, method=method)), "mtls.identity": identity}
         server.run(WithBodyLength(app, limit), scope)
         return app
 
@@ -196,6 +203,12 @@ class TestWithBodyLength:
         body = b"".join(pieces)
         assert app.body == body
         assert dict(app.scope["headers"]) == {b"content-length": b"%d" % len(body)}
+
+    def test_a_body_without_either_header_comes_with_its_length_too(self) -> None:
+        """Of HTTP/2, and behind pyvoy."""
+        app = self.run(Server(b"abc"), method="POST")
+
+        assert dict(app.scope["headers"]) == {b"content-length": b"3"}
 
     def test_a_large_one_is_kept_in_a_file(self) -> None:
         app = self.run(Server(*[b"x" * 100_000] * 30), CHUNKED, limit=10_000_000)

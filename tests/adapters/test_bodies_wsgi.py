@@ -3,8 +3,9 @@
 import io
 import json
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,13 +64,23 @@ class TestAnAcceptedChunkedBody:
 
     @pytest.mark.parametrize("environ", [{"wsgi.input_terminated": False}, {"HTTP_TRANSFER_ENCODING": "gzip, chunked"}])
     def test_where_nobody_knows_its_end_it_is_left_alone(self, site: Site, environ: dict[str, Any]) -> None:
-        body = io.BytesIO(b"abc")
+        body = io.BufferedReader(io.BytesIO(b"abc"))  # as the standard library's server
 
         _, app = served(site, {**CHUNKED, "wsgi.input": body, **environ})
 
         assert app.environ["wsgi.input"] is body
         assert body.tell() == 0
         assert "CONTENT_LENGTH" not in app.environ
+
+    @pytest.mark.parametrize("kind", [io.BytesIO, SpooledTemporaryFile], ids=["starlette", "asgiref"])
+    def test_what_a_bridge_has_read_already_ends_by_itself(self, site: Site, kind: Callable[[], IO[bytes]]) -> None:
+        with kind() as body:
+            body.write(b"abc")
+            body.seek(0)
+
+            _, app = served(site, {**CHUNKED, "wsgi.input": body, "wsgi.input_terminated": False})
+
+        assert app.body == b"abc"
 
     def test_a_body_with_a_length_is_left_alone(self, site: Site) -> None:
         body = io.BytesIO(b"abc")

@@ -116,6 +116,8 @@ TABLES = {
             "past the proxy",
         ),
     ),
+    "chunked asgi": Table(title="A chunked body arrives: ASGI", rows="server", columns=("FastAPI",)),
+    "chunked wsgi": Table(title="A chunked body arrives: WSGI", rows="server", columns=("Flask",)),
     "chains": Table(title="A chain of four RSA-4096 links", rows="proxy", columns=()),
 }
 

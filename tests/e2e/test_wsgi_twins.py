@@ -100,17 +100,19 @@ PLAIN: dict[str, Plain] = {
     "gunicorn, gevent": Plain(run=_gunicorn("-k", "gevent"), without_marker=True),
     "waitress": Plain(run=_run("waitress"), without_marker=True),
     "werkzeug": Plain(run=_run("werkzeug"), without_marker=True),
-    "mod_wsgi": Plain(run=lambda site: apache(site, "", "wsgi_sources.py"), needs="mod_wsgi", without_marker=True),
+    "mod_wsgi": Plain(
+        run=lambda site: apache(site, "WSGIChunkedRequest On", "wsgi_sources.py"), needs="mod_wsgi", without_marker=True
+    ),
     "granian": Plain(run=_module("granian", "--interface", "wsgi", APPLICATION), with_marker=False),
     "cheroot": Plain(run=_run("cheroot"), with_marker=False),
-    "uWSGI, http": Plain(run=_uwsgi("--http"), needs="uWSGI, https"),
+    "uWSGI, http": Plain(run=_uwsgi("--http-chunked-input --http"), needs="uWSGI, https"),
     "uWSGI, http-socket": Plain(run=_uwsgi("--http-socket"), needs="uWSGI, https"),
     "wsgiref": Plain(run=_run("wsgiref")),
     "uvicorn --interface wsgi": Plain(run=_module("uvicorn", "--interface", "wsgi", "--http", "h11", APPLICATION)),
     "hypercorn": Plain(run=_module("hypercorn", f"wsgi:{APPLICATION}")),
-    "asgiref on uvicorn": Plain(run=_module("uvicorn", "wsgi_sources:by_asgiref")),
-    "starlette on uvicorn": Plain(run=_module("uvicorn", "wsgi_sources:by_starlette")),
-    "a2wsgi on uvicorn": Plain(run=_module("uvicorn", "wsgi_sources:by_a2wsgi")),
+    "asgiref on uvicorn": Plain(run=_module("uvicorn", "--http", "h11", "wsgi_sources:by_asgiref")),
+    "starlette on uvicorn": Plain(run=_module("uvicorn", "--http", "h11", "wsgi_sources:by_starlette")),
+    "a2wsgi on uvicorn": Plain(run=_module("uvicorn", "--http", "h11", "wsgi_sources:by_a2wsgi")),
 }
 
 
