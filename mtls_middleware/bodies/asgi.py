@@ -29,7 +29,10 @@ async def send_problem(answer: ProblemResponse, scope: "Scope", receive: "Receiv
 
 async def _discard(scope: "Scope", receive: "Receive") -> bool:
     """Read and drop the body, within bounds; return whether nothing of it is left."""
-    headers = dict(scope["headers"])
+    connection = connection_of(scope)
+    headers = dict(connection.headers)
+    if connection.unreadable:
+        return False  # nobody can say whether there is one
     if headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
         return True  # and if not (HTTP/2), then the stream ends without the connection
     if b"expect" in headers:

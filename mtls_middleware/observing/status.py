@@ -174,7 +174,7 @@ def status_of(snapshot: TrustSnapshot | None, now: datetime, *, requires_crls: b
 def _life(
     snapshot: TrustSnapshot | None, regions: tuple[RegionStatus, ...], now: datetime, *, failed: bool
 ) -> TrustState:
-    if snapshot is None:
+    if snapshot is None or (failed and not snapshot.anchors and not snapshot.pins):  # the latter in report mode alone
         return TrustState.MISSING
     if not snapshot.is_available(now) or not any(region.available for region in regions):
         return TrustState.EXPIRED

@@ -162,6 +162,11 @@ class TestBrokenConfiguration:
         case = through_nginx(good_client(), path="/health").with_headers(("X-Caller-Secret", "x"), ("Accept", "*/*"))
         assert _seen(guard, case)["headers"] == [(b"accept", b"*/*")]
 
+    def test_a_broken_secret_is_enforced_in_report_mode_too(self, site: Site) -> None:
+        guard = site.new_guard({"MTLS_CALLER_SECRET_FILE": str(site.folder / "absent"), "MTLS_MODE": "report"})
+        start, _ = _sent(guard, http_scope(over_tls(good_client())))
+        assert start["status"] == 503
+
 
 @pytest.mark.parametrize("unknown", ["websocket2", "webtransport", "HTTP", "", None, 7, b"http"], ids=repr)
 @pytest.mark.parametrize("mode", ["enforce", "report"])

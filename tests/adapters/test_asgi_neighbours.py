@@ -55,6 +55,7 @@ def test_a_header_that_is_no_pair_of_bytes_is_refused(site: Site, headers: str, 
     start, _ = answer(MTLSMiddleware(never, guard=guard), scope)
 
     assert start["status"] == 500
+    assert (b"connection", b"close") in start["headers"]  # there may be a body
     assert guard.status().decisions == {"internal_error": 1}
 
 

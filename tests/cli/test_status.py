@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -133,10 +134,12 @@ def test_what_a_worker_knows_is_told_and_not_what_the_command_knows(environment:
     assert "- problem: MTLS_TRUST" in ended.stdout
 
 
-def test_a_process_without_trust_is_not_ready(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("mode", ["enforce", "report"])
+def test_a_process_without_trust_is_not_ready(environment: dict[str, str], mode: str) -> None:
     Path(environment["MTLS_TRUST"]).write_text("broken")
+    environment["MTLS_MODE"] = mode
     guard = Guard.from_settings(Settings.from_env(environment))
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError) if mode == "enforce" else nullcontext():
         guard.start()
     guard.refresh()
     ended, ready = run(environment), run(environment, "--ready")
@@ -152,7 +155,7 @@ def test_a_process_without_trust_is_not_ready(environment: dict[str, str]) -> No
 def test_trust_that_cannot_be_loaded_is_told_with_its_problem(environment: dict[str, str]) -> None:
     Path(environment["MTLS_TRUST"]).write_text("broken")
 
-    ended = run(environment)
+    ended = run({**environment, "MTLS_MODE": "enforce"})
 
     assert ended.exit_code == 2
     assert "- problem: MTLS_TRUST" in ended.stdout
