@@ -20,7 +20,8 @@ from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.bodies.asgi import WithBodyLength, send_problem
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, ClientIdentity
-from mtls_middleware.observing.logging import LOGGER
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import LOGGER, named
 
 if TYPE_CHECKING:
     from mtls_middleware.guard import Guard
@@ -97,7 +98,7 @@ class MTLSMiddleware:
             connection = replace(connection, root_path=root_path)
         if self._error is not None and not self._is_announced:
             self._is_announced = True  # a server without lifespan told nobody
-            LOGGER.error("%s", self._error)
+            LOGGER.error("%s", self._error, extra=named(EventName.START))
         if self._guard is None:
             # The settings are unknown, and so is which paths are exempt: nothing passes.
             await _refuse(refusal(Reason.TRUST_UNAVAILABLE, correlation_id(connection)), scope, receive, send)

@@ -56,7 +56,12 @@ class Guard:
     def __init__(self, settings: Settings, *, clock: Clock, hooks: Iterable[Hook]) -> None:
         self._settings = settings
         self._clock = clock
-        self._announcer = Announcer(hooks, source=settings.source, genesys_names=genesys_names(settings))
+        self._announcer = Announcer(
+            hooks,
+            source=settings.source,
+            genesys_names=genesys_names(settings),
+            forwarded_for=lambda call: self._gate.boundary.forwarded_for(call),  # noqa: PLW0108 - the gate is replaced
+        )
         self._decisions = Counters[Decided]()
         self._seconds = time.time if clock is utc_now else lambda: self._now().timestamp()
         self._closed = False
@@ -78,7 +83,6 @@ class Guard:
             last_handshake=HANDSHAKES.last_refused,
         )
         self._reporting = Reporting(board_of(settings), recorder, self._worker, clock=utc_now)
-        self._trust_lines: tuple[TrustSnapshot | None, tuple[str, ...]] = (None, ())
         self._begin_replay()
         follow_forks(self)
 
@@ -247,6 +251,8 @@ class Guard:
 
     def _tick(self) -> None:
         self._reporting.publish()
+        self._announcer.not_kept("reports", self._reporting.problems)
+        self._announcer.accepted_again(self._decisions.totals(), utc_now())
         self._follow_listeners()
 
     def _follow_listeners(self) -> None:
@@ -260,17 +266,8 @@ class Guard:
             raise ValueError("the clock tells a time without its zone")
         return now
 
-    def trust_lines(self) -> tuple[str, ...]:
-        """Return what is trusted now, a line each: two processes with the same lines trust the same."""
-        snapshot, lines = self._trust_lines
-        if snapshot is not self.snapshot:
-            snapshot = self.snapshot
-            lines = lines_of(snapshot)
-            self._trust_lines = (snapshot, lines)
-        return lines
-
     def _worker(self) -> Worker:
-        return Worker.of(self.status(), self.trust_lines())
+        return Worker.of(self.status(), lines_of(self.snapshot))
 
     def _seconds_left(self) -> dict[ExpiryKey, float]:
         """Return the seconds until trust expires; nothing of a guard that was closed."""

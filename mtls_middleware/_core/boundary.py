@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from hmac import compare_digest
 
-from mtls_middleware._core.connection import Connection, Fields, Interface, canonical
+from mtls_middleware._core.connection import Connection, Fields, Interface, canonical, collect
 from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.sources.presets import Encoding, HeaderNames
 
@@ -28,6 +28,8 @@ _FORWARDED_FOR = (
     re.compile(rb'(?:^|[;,\s"])for\s*=\s*"?([^;,"\s]*)', re.IGNORECASE),
 )
 """By the grammar (RFC 7239 §4), and as somebody would read it who overlooks quotes."""
+
+_FORWARDED_HEADER = frozenset({"x-forwarded-for"})
 
 _SHOWN = 64
 """Characters of a peer's name in a message; it may be the caller's text, and the cure behind it must be readable."""
@@ -132,6 +134,23 @@ class Boundary:
                 if name not in lists and b"," in b"".join(fields[name].values):
                     raise _untrusted(f"{name} came twice")
 
+    def forwarded_for(self, connection: Connection) -> str | None:
+        """Return the address that a trusted proxy names as its caller's; None where no trusted proxy sent the request.
+
+        For messages only: a proxy may pass on what the caller wrote.
+        """
+        try:
+            self._require_proxy(connection, collect(connection, self.headers))
+        except RejectionError:
+            return None
+        named = b",".join(collect(connection, _FORWARDED_HEADER)["x-forwarded-for"].values).decode("latin-1")
+        entries = [entry.strip() for entry in named.split(",")]
+        others = (entry for entry in reversed(entries) if not self._is_proxy(parse_address(_without_port(entry))))
+        return next(others, None) or None
+
+    def _is_proxy(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self.networks)
+
     def _require_known_spellings(self, connection: Connection, header_names: HeaderNames) -> None:
         """In WSGI ``X_Client_Cert`` may have become the environ key of ``X-Client-Cert``, and nobody sees it there."""
         if connection.interface is not Interface.WSGI or self.drops_underscores:
@@ -183,8 +202,7 @@ class Boundary:
     def _require_trusted(self, host: object) -> None:
         if not host and self.unix_socket:
             return
-        address = parse_address(host)
-        if address is None or not any(address in network for network in self.networks):
+        if not self._is_proxy(parse_address(host)):
             raise _untrusted(f"the peer {_shown(host or 'on a unix socket')} is not one of MTLS_TRUSTED_PROXIES")
 
 

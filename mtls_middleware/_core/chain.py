@@ -57,10 +57,9 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
     try:
         verified = tuple(trust.verifier.time(now).build_client_verifier().verify(chain.leaf, [*intermediates]).chain)
     except (VerificationError, *UNREADABLE) as error:
-        hint = _hint(chain, trust, now)
-        raise RejectionError(
-            Reason.ISSUER_UNTRUSTED, f"no certificate chain to an anchor of {trust.authority}: {hint or error}"
-        ) from error
+        why = _hint(chain, trust, now) or _explained(chain, trust, error)
+        detail = f"no certificate chain to an anchor of {trust.authority}: {why}"
+        raise RejectionError(Reason.ISSUER_UNTRUSTED, detail) from error
     return VerifiedChain(
         leaf=chain,
         certificates=verified,
@@ -79,6 +78,17 @@ def _hint(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> str | 
     if trust.takes_intermediates and not chain.intermediates and chain.leaf.issuer not in known:
         return "its issuer is unknown, and no intermediate came with it (a resumed TLS session does not bring any)"
     return None
+
+
+def _explained(chain: PresentedChain, trust: AuthorityTrust, error: Exception) -> str:
+    """Return why there is no chain, in words; the verifier's own are kept where they say more."""
+    issuers = [one.certificate for one in trust.anchors if one.certificate.subject == chain.leaf.issuer]
+    issuers += [one for one in (*trust.intermediates, *chain.intermediates) if one.subject == chain.leaf.issuer]
+    if not issuers:
+        return f"no root here is named {chain.issuer}"
+    if vouched_for(chain.leaf, (), issuers) is None:
+        return f"a CA named {chain.issuer} is known here, but did not sign it: another one has the same name"
+    return f"its CA is known here, but the verifier says: {str(error).rpartition('candidates exhausted: ')[2]}"
 
 
 def _helpful(offers: Iterable[x509.Certificate], now: datetime) -> Iterable[x509.Certificate]:

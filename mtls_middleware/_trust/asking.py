@@ -13,6 +13,8 @@ from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import follow_forks, undisturbed, waiting
 from mtls_middleware._io.http import HTTPFailure, within
 from mtls_middleware._trust.genesys.failure import GenesysFailure
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import named
 
 GRACE = 1.0
 """Seconds for what is bounded by itself to end in order; the system's resolver is not."""
@@ -115,7 +117,7 @@ class _Asked:
             with undisturbed():
                 self._answer(question)
         except BaseException as error:  # noqa: BLE001 - cryptography's panics are no Exception
-            _log.error("a source of trust could not be asked", exc_info=error)
+            _log.error("a source of trust could not be asked", exc_info=error, extra=named(EventName.TRUST_REFRESH))
             self.results.append(RuntimeError(repr(error)))
 
     def _answer(self, question: Question) -> None:
@@ -124,7 +126,7 @@ class _Asked:
                 self.results.append(question.ask())
         except Exception as error:  # noqa: BLE001 - it is the answer
             if not isinstance(error, _FORESEEN):
-                _log.exception("a source of trust could not be asked")
+                _log.exception("a source of trust could not be asked", extra=named(EventName.TRUST_REFRESH))
             self.results.append(error)
 
 

@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Callable
 
 from mtls_middleware._io.forks import follow_forks, undisturbed
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import named
 
 POLL_SECONDS = 2.0
 """Between two questions whether something changed, at most; asking costs one stat a file."""
@@ -123,7 +125,9 @@ class Refresher:
         try:
             if self._clock() >= self._due or self._changed():
                 self.refresh_now()
-            self._complaint = None
+                if self._complaint is not None:
+                    self._complaint = None
+                    _log.error("trust is refreshed again", extra=named(EventName.TRUST_REFRESH))
         except BaseException as error:  # noqa: BLE001 - keep going; cryptography's panics are no Exception
             self._complain(error)
         return max(0.0, min(self._poll, self._due - self._clock()))
@@ -136,7 +140,11 @@ class Refresher:
         complaint = repr(error)
         if complaint != self._complaint:
             self._complaint = complaint
-            _log.error("trust could not be refreshed; the last good trust stays", exc_info=error)
+            _log.error(
+                "trust could not be refreshed; the last good trust stays",
+                exc_info=error,
+                extra=named(EventName.TRUST_REFRESH),
+            )
 
 
 def _run(reference: weakref.ref[Refresher], stop: threading.Event, wait: Wait) -> None:

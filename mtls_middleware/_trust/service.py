@@ -146,6 +146,9 @@ class TrustService:
                 self._is_started = True
                 if self._gatherer is not None and not self._complaints:
                     self._complain(self._gatherer.why_not_kept())
+            except ConfigurationError:
+                self._announcer.start_failed()
+                raise
             finally:
                 why_no_thread = self._start_thread()
             if why_no_thread is not None:
@@ -232,7 +235,7 @@ class TrustService:
 
     def _complain(self, complaints: tuple[str, ...]) -> None:
         self._complaints = complaints
-        self._announcer.not_kept(complaints)
+        self._announcer.not_kept("trust", complaints)
 
     def _note(self, problems: tuple[str, ...], now: datetime) -> None:
         self._last_refresh = now

@@ -11,7 +11,8 @@ from math import inf
 from time import monotonic
 
 from mtls_middleware._core.response import ProblemResponse, problem
-from mtls_middleware.observing.logging import LOGGER, Limiter
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import LOGGER, Limiter, named
 
 MAX_DISCARDED_BYTES = 2_500_000
 """Of a refused request's body; where more is coming, the connection is closed."""
@@ -67,5 +68,6 @@ def too_large(limit: int, correlation_id: str | None) -> ProblemResponse:
         LOGGER.warning(
             "answered an accepted call with 413: its chunked body has more than MTLS_MAX_CHUNKED_BODY_BYTES=%d bytes",
             limit,
+            extra=named(EventName.CALL_REFUSED),
         )
     return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {}, correlation_id)

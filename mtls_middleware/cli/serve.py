@@ -130,5 +130,10 @@ def run_server(options: ServeOptions) -> None:
 def _log_config(level: str) -> dict[str, Any]:
     """Return uvicorn's logging with our lines in the same form: a refused handshake must be seen."""
     config = copy.deepcopy(LOGGING_CONFIG)
-    config["loggers"]["mtls_middleware"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    config["handlers"]["mtls_middleware"] = {
+        "class": "mtls_middleware.observing.logging.FallbackHandler",
+        "formatter": "default",
+        "stream": "ext://sys.stderr",
+    }
+    config["loggers"]["mtls_middleware"] = {"handlers": ["mtls_middleware"], "level": level.upper()}
     return config

@@ -21,7 +21,7 @@ from mtls_middleware._core.scope import connection_of
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY, Authority, ClientIdentity
 from mtls_middleware.observing.announcer import Announcer
-from mtls_middleware.observing.events import Severity
+from mtls_middleware.observing.events import EventName, Severity
 from mtls_middleware.observing.logging import LimitedLog
 from mtls_middleware.settings import values
 
@@ -171,7 +171,7 @@ def refused(connection: HTTPConnection, rejected: Rejected) -> CallRefused:
 
 def tell_that_nobody_judged() -> None:
     """Log, once, what is missing."""
-    _announcer.publish_once(Severity.ERROR, _NO_MIDDLEWARE)
+    _announcer.publish_once(EventName.DEPLOYMENT, Severity.ERROR, _NO_MIDDLEWARE)
 
 
 def _with_handler(connection: HTTPConnection, answer: ProblemResponse) -> CallRefused:

@@ -32,6 +32,7 @@ class CallRejected:
         rejected: the reason, the detail and the certificate.
         source: name of the configured source.
         peer: as the server tells it, perhaps rewritten.
+        forwarded_for: the caller, as a trusted proxy names it; None where there is no such proxy.
         path: decoded.
         correlation_id: where the call carried a well-formed one.
     """
@@ -41,6 +42,7 @@ class CallRejected:
     peer: str
     path: str
     correlation_id: str | None
+    forwarded_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +83,41 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
+class EventName(StrEnum):
+    """The name of what a log line is about: stable, for structured logs. An all-clear has the name of its complaint."""
+
+    CALL_REFUSED = "call_refused"
+    CALLS_NOT_LOGGED = "calls_not_logged"
+    CALLS_ACCEPTED = "calls_accepted"
+    HANDSHAKE_REFUSED = "handshake_refused"
+    CONNECTION_CLOSED = "connection_closed"
+    TRUST_REPLACED = "trust_replaced"
+    TRUST_WARNING = "trust_warning"
+    TRUST_REFRESH = "trust_refresh"
+    TRUST_EXPIRY = "trust_expiry"
+    TRUST_IN_TLS = "trust_in_tls"
+    PIN_CHANGED = "pin_changed"
+    ROOT_RENEWED = "root_renewed"
+    OTHER_REGION = "other_region"
+    API_REQUEST = "api_request"
+    STATE = "state"
+    START = "start"
+    DEPLOYMENT = "deployment"
+    REPORT_MODE = "report_mode"
+    HOOK = "hook"
+    STATUS_PAGE = "status_page"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """A message to operators that is not about a single call."""
 
+    event: EventName
     severity: Severity
     text: str
 
     def __post_init__(self) -> None:
-        require_members(self, severity=Severity)
+        require_members(self, severity=Severity, event=EventName)
 
 
 Event = CallAccepted | CallRejected | TrustReplaced | RefreshFailed | Notice

@@ -14,7 +14,8 @@ from typing import Self
 from mtls_middleware._core.certificate import evidence_of, fingerprint, parse_chain
 from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware.display import displayed
-from mtls_middleware.observing.logging import Limiter, attributes, facts_text
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import Limiter, facts_text, named
 
 LOGGER = logging.getLogger("mtls_middleware.tls")
 
@@ -217,6 +218,8 @@ class HandshakeLog:
             held_back = self._limiter.held_back(now, flush=True)
             if held_back is not None:
                 facts["suppressed"] = held_back.number
-            LOGGER.warning("refused in the TLS handshake %s", facts_text(facts), extra=attributes(facts))
+            LOGGER.warning(
+                "refused in the TLS handshake %s", facts_text(facts), extra=named(EventName.HANDSHAKE_REFUSED, **facts)
+            )
         for listener in tuple(_LISTENERS):
             listener(refusal)

@@ -13,7 +13,7 @@ from itertools import count
 from math import inf
 from pathlib import PurePath
 from threading import Lock
-from typing import assert_never
+from typing import TextIO, assert_never
 
 from mtls_middleware._core.decision import Disposition, Reason
 from mtls_middleware.display import LIMIT, displayed
@@ -21,6 +21,7 @@ from mtls_middleware.observing.events import (
     CallAccepted,
     CallRejected,
     Event,
+    EventName,
     Hook,
     Notice,
     RefreshFailed,
@@ -34,7 +35,7 @@ EXTRA = "mtls_"
 LOOK_SECONDS = 1.0
 """Between two looks, on the way of a refusal, whether it is time to tell what was held back."""
 
-_QUOTED = frozenset({"detail", "subject", "names", "issuer", "peer", "path"})
+_QUOTED = frozenset({"detail", "subject", "names", "issuer", "peer", "forwarded_for", "path"})
 _LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
 
 BURST = 20
@@ -47,7 +48,7 @@ SUMMARY_SECONDS = 10.0
 """Between two lines that tell how many were held back."""
 
 LOGGER = logging.getLogger("mtls_middleware")
-"""The parent of every logger of the package; docs/telemetry.md has all of them."""
+"""The parent of every logger of the package; docs/logging.md has all of them."""
 
 
 def log(event: Event) -> None:
@@ -59,14 +60,21 @@ def log(event: Event) -> None:
             _log_rejection(event)
         case TrustReplaced():
             for warning in event.warnings:
-                LOGGER.warning("%s", displayed(warning, 1024))
+                LOGGER.warning("%s", displayed(warning, 1024), extra=named(EventName.TRUST_WARNING))
+            facts = {"version": event.version, "anchors": event.anchors, "pins": event.pins, "lists": event.lists}
             args = (event.version, event.anchors, event.pins, event.lists)
-            LOGGER.info("trust version %d is in force: anchors=%d pins=%d lists=%d", *args)
+            LOGGER.info(
+                "trust version %d is in force: anchors=%d pins=%d lists=%d",
+                *args,
+                extra=named(EventName.TRUST_REPLACED, **facts),
+            )
         case RefreshFailed():
             for problem in event.problems:
-                LOGGER.error("trust was not refreshed, the last good one stays: %s", displayed(problem, 1024))
+                shown = displayed(problem, 1024)
+                extra = named(EventName.TRUST_REFRESH, problem=shown)
+                LOGGER.error("trust was not refreshed, the last good one stays: %s", shown, extra=extra)
         case Notice():
-            LOGGER.log(_LEVELS[event.severity], "%s", event.text)
+            LOGGER.log(_LEVELS[event.severity], "%s", event.text, extra=named(event.event))
         case _:
             assert_never(event)
 
@@ -203,6 +211,7 @@ def _log_rejection(event: CallRejected) -> None:
     facts |= {
         "source": event.source,
         "peer": displayed(event.peer),
+        **({"forwarded_for": displayed(event.forwarded_for)} if event.forwarded_for else {}),
         "path": displayed(event.path),
         "correlation_id": event.correlation_id or "-",
     }
@@ -215,7 +224,7 @@ def _log_rejection(event: CallRejected) -> None:
         "%s %s",
         "would refuse" if rejected.disposition is Disposition.REPORTED else "refused",
         facts_text(facts),
-        extra=attributes(extra),
+        extra=named(EventName.CALL_REFUSED, **extra),
     )
 
 
@@ -228,15 +237,24 @@ def _log_summary(reason: Reason, disposition: Disposition, held_back: HeldBack) 
         f"{held_back.number:,}",
         noun if held_back.number == 1 else f"{noun}s",
         seconds,
-        extra=attributes(
-            {
-                "reason": str(reason),
-                "disposition": str(disposition),
-                "not_logged": held_back.number,
-                "seconds": seconds,
-            }
+        extra=named(
+            EventName.CALLS_NOT_LOGGED,
+            reason=str(reason),
+            disposition=str(disposition),
+            not_logged=held_back.number,
+            seconds=seconds,
         ),
     )
+
+
+class FallbackHandler(logging.StreamHandler[TextIO]):
+    """A handler that writes only as long as nobody else has one for our lines, so that none comes twice."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, if it would not be written otherwise."""
+        handlers = (handler for logger in (LOGGER, logging.root) for handler in logger.handlers)
+        if all(handler is self for handler in handlers):
+            super().emit(record)
 
 
 def facts_text(facts: Mapping[str, str | int]) -> str:
@@ -244,9 +262,9 @@ def facts_text(facts: Mapping[str, str | int]) -> str:
     return " ".join(f"{name}={_quoted(str(value)) if name in _QUOTED else value}" for name, value in facts.items())
 
 
-def attributes(facts: Mapping[str, str | int]) -> dict[str, str | int]:
-    """Return facts as the attributes of a log record."""
-    return {f"{EXTRA}{name}": value for name, value in facts.items()}
+def named(event: EventName, **facts: str | int) -> dict[str, str | int]:
+    """Return the attributes of a log record: the name of its event, and facts."""
+    return {f"{EXTRA}event": str(event), **{f"{EXTRA}{name}": value for name, value in facts.items()}}
 
 
 def _raised_at(error: BaseException) -> str:

@@ -138,7 +138,7 @@ class Reporting:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return why this process cannot publish."""
-        return self._board.problems if self._board is not None else ()
+        return self._tried_board.problems if self._tried_board is not None else ()
 
     def begin(self) -> None:
         """Let `publish` write from now on."""
@@ -191,6 +191,7 @@ class Reporting:
 
     def _forget(self) -> None:
         self._board: Board | None = None
+        self._tried_board: Board | None = None
         self._before = History()
         self._written: tuple[History, Worker] | None = None
         self._tried = self._published = float("-inf")
@@ -207,7 +208,7 @@ class Reporting:
             return
         self._tried = seconds
         if self._board is None:
-            board = open_board()
+            self._tried_board = board = open_board()
             earlier = board.join()
             if earlier is None:
                 return

@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
+from mtls_middleware.observing.events import EventName
 from mtls_middleware.observing.handshakes import HandshakeLog
+from mtls_middleware.observing.logging import named
 from mtls_middleware.servers.handshake import publishing
 
 LOGGER = logging.getLogger("mtls_middleware.tls")
@@ -140,9 +142,14 @@ class _Following(Generic[Context]):
                 current_version,
                 version,
                 displayed(str(error)),
+                extra=named(EventName.TRUST_IN_TLS, version=version),
             )
             return context
-        self._current = (version, context)
+        if self._failed is not None:
+            LOGGER.error(
+                "handshakes use trust version %d", version, extra=named(EventName.TRUST_IN_TLS, version=version)
+            )
+        self._current, self._failed = (version, context), None
         return context
 
     def _has_just_failed(self, version: int) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from mtls_middleware.observing.logging import Limiter
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import Limiter, named
 from mtls_middleware.servers.handshake import say_goodbye
 from mtls_middleware.servers.scope import peer_of
 
@@ -110,6 +111,7 @@ class HeadDeadline(asyncio.Protocol):
                 self.head_timeout,
                 _named(self.transport),
                 closed,
+                extra=named(EventName.CONNECTION_CLOSED, peer=_named(self.transport), closed=closed),
             )
         # Not `close`: that would wait for a TLS peer's farewell.
         self.transport.abort()

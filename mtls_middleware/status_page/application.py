@@ -11,6 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from mtls_middleware.guard import Guard
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import named
 from mtls_middleware.observing.openmetrics import MEDIA_TYPE, openmetrics
 from mtls_middleware.status_page.document import as_json, html, policy, prefers_json
 from mtls_middleware.status_page.view import view_of
@@ -109,7 +111,7 @@ class StatusPage:
         try:
             return self._allow(request) is True
         except Exception:  # noqa: BLE001 - whatever is wrong with it, nobody is let in by it
-            _log.exception("allow= of the status page failed")
+            _log.exception("allow= of the status page failed", extra=named(EventName.STATUS_PAGE))
             return False
 
 

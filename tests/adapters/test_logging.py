@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Disposition, Evidence, Reason, Rejected
 from mtls_middleware.display import LIMIT, displayed
-from mtls_middleware.observing.events import CallRejected, Notice, RefreshFailed, Severity, TrustReplaced
+from mtls_middleware.observing.events import CallRejected, EventName, Notice, RefreshFailed, Severity, TrustReplaced
 from mtls_middleware.observing.logging import log
 from mtls_middleware.testing import tls_extension
 from tests.adapters.cases import Case, call, http, wsgi
@@ -98,6 +98,7 @@ class TestAttributes:
         assert isinstance(detail := extra.pop("mtls_detail"), str)
         assert detail.startswith("no certificate chain to an anchor of genesys")
         assert extra == {
+            "mtls_event": "call_refused",
             "mtls_reason": "issuer_untrusted",
             "mtls_disposition": "refused",
             "mtls_fingerprint": client.fingerprint_sha256,
@@ -119,7 +120,7 @@ class TestAttributes:
         log(_rejection())
 
         names = {name.removeprefix("mtls_") for name in _extra(caplog.records[0])}
-        assert names == {"reason", "detail", "disposition", "source", "peer", "path"}
+        assert names == {"event", "reason", "detail", "disposition", "source", "peer", "path"}
 
     @pytest.mark.parametrize("nasty", [*NASTY.values(), "x" * 5000], ids=[*NASTY, "long"])
     def test_text_of_a_caller_is_escaped_and_short(
@@ -347,7 +348,7 @@ class TestNotices:
     )
     def test_a_notice_has_its_level(self, caplog: pytest.LogCaptureFixture, severity: Severity, level: int) -> None:
         caplog.set_level(logging.DEBUG)
-        log(Notice(severity=severity, text="100 % plain"))
+        log(Notice(event=EventName.START, severity=severity, text="100 % plain"))
         assert caplog.record_tuples == [("mtls_middleware", level, "100 % plain")]
 
 

@@ -24,7 +24,7 @@ A refused call gets `application/problem+json` with the reason, and no details:
 ```
 
 Genesys shows that body to the author of the action. The details are in your log, one line for each refusal with the
-same reason ([in a flood](telemetry.md#in-a-flood), some lines and the number of the others):
+same reason ([in a flood](logging.md#in-a-flood), some lines and the number of the others):
 
 ```text
 LINE

@@ -263,7 +263,7 @@ def _told(node: ast.AST) -> Iterator[ast.expr]:
         ):
             text, *parts = arguments[1:] if level == "log" else arguments
             yield ast.BinOp(left=text, op=ast.Mod(), right=ast.Tuple(elts=parts))
-        case ast.Call(func=ast.Attribute(attr="publish_once"), args=[_, text]):
+        case ast.Call(func=ast.Attribute(attr="publish_once" | "notify"), args=[_, _, text]):
             yield text
         case ast.Call(func=ast.Attribute(attr="append", value=ast.Attribute(attr=name) | ast.Name(id=name))) if (
             name in LISTS

@@ -16,6 +16,8 @@ import yaml
 import mtls_middleware
 from mtls_middleware import Reason
 from mtls_middleware.identity import Authority
+from mtls_middleware.observing.ecs import FIELDS
+from mtls_middleware.observing.events import EventName
 from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.observing.handshakes import REASONS
 from mtls_middleware.observing.logging import BURST, PER_SECOND, SUMMARY_SECONDS, LimitedLog, log
@@ -27,7 +29,7 @@ from tests.observing.test_metrics import CLOSED
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROMETHEUS = DOCS / "prometheus"
-PAGE = (DOCS / "telemetry.md").read_text(encoding="utf-8")
+PAGE = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in ("telemetry.md", "logging.md"))
 
 _CALLS = """
 from pathlib import Path
@@ -102,10 +104,27 @@ class TestLog:
             limited(rejection(Reason.INTERNAL_ERROR))
         limited.summarize(flush=True)
         told = {name for record in caplog.records for name in vars(record) if name.startswith("mtls_")}
-        documented = {name for cell, _ in rows("attribute") for name in code(cell) if name.startswith("mtls_")}
+        documented = {name for cell, *_ in rows("attribute") for name in code(cell) if name.startswith("mtls_")}
 
-        of_handshakes = {"mtls_verify_code", "mtls_names", "mtls_suppressed"}
-        assert documented == told | of_handshakes | {"mtls_raised_at"}
+        assert told <= documented
+        assert documented - told == {
+            *("mtls_verify_code", "mtls_names", "mtls_suppressed", "mtls_raised_at", "mtls_forwarded_for"),
+            *("mtls_problem", "mtls_version", "mtls_anchors", "mtls_pins", "mtls_lists", "mtls_closed"),
+        }
+
+    def test_each_event_is_documented(self) -> None:
+        assert {name for cell, _ in rows("event") for name in code(cell)} == set(EventName)
+
+    def test_each_field_of_ecs_is_documented(self) -> None:
+        documented = {
+            name: field
+            for cell, fields, _ in (row for row in rows("attribute") if len(row) == 3)
+            for name, field in zip(code(cell), code(fields), strict=False)
+        }
+
+        assert {name: field for name, field in documented.items() if field != "labels.…"} == {
+            f"mtls_{fact}": field for fact, field in FIELDS.items()
+        }
 
     def test_each_logger_is_documented(self) -> None:
         modules = Path(mtls_middleware.__file__).parent.rglob("*.py")
@@ -119,27 +138,21 @@ class TestLog:
             name for name in names if name.startswith("mtls_middleware")
         }
 
-    def test_the_example_writes_json(self, tmp_path: Path) -> None:
-        program = f"import sys, logs; logs.handler.setStream(sys.stdout)\n{_CALLS}"
-        (line,) = [json.loads(text) for text in run(tmp_path, "logs", program).splitlines()]
+    def test_the_example_writes_json_as_shown(self, tmp_path: Path) -> None:
+        program = f"""
+import logging.config, logs
+logs.LOGGING["handlers"]["json"]["stream"] = "ext://sys.stdout"
+logging.config.dictConfig(logs.LOGGING)
+{_CALLS}"""
+        lines = [json.loads(text) for text in run(tmp_path, "logs", program).splitlines()]
+        (line,) = [one for one in lines if one["event.action"] == "call_refused"]
+        shown = json.loads(fence("json"))
 
-        assert line["level"] == "WARNING"
-        assert (line["mtls_reason"], line["mtls_path"]) == ("certificate_missing", "/")
-        assert line["message"].startswith("refused reason=certificate_missing ")
-
-    def test_the_example_writes_exceptions_too(self, tmp_path: Path) -> None:
-        program = """
-import logging, sys, logs
-logs.handler.setStream(sys.stdout)
-try:
-    raise LookupError("x")
-except LookupError:
-    logging.getLogger("mtls_middleware").exception("a hook failed")
-"""
-        line = json.loads(run(tmp_path, "logs", program))
-
-        assert line["message"] == "a hook failed"
-        assert "LookupError: x" in line["exception"]
+        assert line.keys() == shown.keys()
+        assert {name for name in line if line[name] == shown[name]} >= {
+            *("log.level", "ecs.version", "log.logger", "event.action", "event.reason"),
+            *("labels.mtls_detail", "labels.mtls_source", "labels.mtls_disposition"),
+        }
 
     def test_the_summary_is_told_as_shown(self, caplog: pytest.LogCaptureFixture) -> None:
         seconds = Seconds()
@@ -314,7 +327,7 @@ metrics.get_meter_provider().shutdown()
 
 class TestSpans:
     def test_each_attribute_is_documented(self) -> None:
-        documented = {name for cell, _ in rows("attribute") for name in code(cell) if name.startswith("tls.")}
+        documented = {name for cell, *_ in rows("attribute") for name in code(cell) if name.startswith("tls.")}
 
         assert documented == {f"tls.client.{name}" for name in ("subject", "issuer", "hash.sha256", "not_after")}
 

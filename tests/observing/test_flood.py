@@ -10,7 +10,7 @@ import pytest
 from mtls_middleware import Guard
 from mtls_middleware._core.decision import Disposition, Reason, Rejected
 from mtls_middleware._trust.refresher import Refresher
-from mtls_middleware.observing.events import CallRejected, Notice, RefreshFailed, Severity
+from mtls_middleware.observing.events import CallRejected, EventName, Notice, RefreshFailed, Severity
 from mtls_middleware.observing.logging import BURST, SUMMARY_SECONDS, LimitedLog
 from mtls_middleware.testing import tls_extension
 from tests.adapters.cases import Case, http
@@ -91,6 +91,7 @@ def test_the_summary_reads_as_a_sentence(caplog: pytest.LogCaptureFixture) -> No
     assert (record.levelno, fields) == (
         logging.WARNING,
         {
+            "mtls_event": "calls_not_logged",
             "mtls_reason": "certificate_missing",
             "mtls_disposition": "refused",
             "mtls_not_logged": 12_345,
@@ -141,7 +142,7 @@ def test_a_flood_of_one_reason_hides_no_other_and_no_other_warning(caplog: pytes
         log(rejection(Reason.CERTIFICATE_MISSING))
     caplog.clear()
     for _ in range(2 * BURST):
-        log(Notice(severity=Severity.WARNING, text="root ends"))
+        log(Notice(event=EventName.TRUST_EXPIRY, severity=Severity.WARNING, text="root ends"))
         log(RefreshFailed(problems=("no file",)))
     log(rejection(Reason.INTERNAL_ERROR))
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mtls_middleware import Guard
 from mtls_middleware._core.decision import Disposition, Evidence, Reason, Rejected
-from mtls_middleware.observing.events import CallAccepted, CallRejected, Notice, Severity
+from mtls_middleware.observing.events import CallAccepted, CallRejected, EventName, Notice, Severity
 from mtls_middleware.observing.otel import Spans
 from mtls_middleware.testing import ClientCertificate
 from tests.adapters.cases import Adapter, Case, http, http_scope, websocket, wsgi
@@ -171,7 +171,7 @@ class TestAsleep:
 
 def test_what_is_not_about_a_call_is_not_its_business(spans: InMemorySpanExporter) -> None:
     with trace.get_tracer("test").start_as_current_span("refresh"):
-        Spans()(Notice(severity=Severity.INFO, text="x"))
+        Spans()(Notice(event=EventName.START, severity=Severity.INFO, text="x"))
     (span,) = spans.get_finished_spans()
 
     assert not span.attributes

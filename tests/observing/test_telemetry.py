@@ -82,7 +82,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     number, *names = run(program, site).split()
 
     assert int(number) == 6
-    assert names == ["mtls.cache", "mtls.decisions", "mtls.trust.expires"]
+    assert names == ["mtls.cache", "mtls.decisions", "mtls.handshakes.refused", "mtls.trust.expires"]
 
 
 def test_nothing_of_it_is_imported_before_a_guard_is_made(site: Site) -> None:

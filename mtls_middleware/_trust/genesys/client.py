@@ -25,6 +25,8 @@ from mtls_middleware._trust.genesys.failure import (
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, by_fingerprint, parse_page
 from mtls_middleware._trust.genesys.token import Token, Tokens
 from mtls_middleware.display import displayed
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import named
 from mtls_middleware.regions import Region
 
 PATH = "/api/v2/integrations/actions/certificates"
@@ -190,7 +192,9 @@ class CertificatesAPI:
         except HTTPFailure as failure:
             raise no_answer(host, failure) from failure
         args = (method, host, displayed(target), response.status, correlation_id_of(response) or "none")
-        _log.info("%s https://%s%s was answered with %d (ININ-Correlation-Id %s).", *args)
+        _log.info(
+            "%s https://%s%s was answered with %d (ININ-Correlation-Id %s).", *args, extra=named(EventName.API_REQUEST)
+        )
         self._pace.note(response, self._clock())
         require_answer(host, response)
         return response

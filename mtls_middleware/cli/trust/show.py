@@ -12,7 +12,7 @@ from mtls_middleware.cli.page import console_for, heading, line, print_json
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
-from mtls_middleware.observing.worker import fingerprint_of
+from mtls_middleware.observing.worker import fingerprint_of, lines_of
 from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.workers import Combined, combined, lost, process_count
 
@@ -47,7 +47,7 @@ def run_show(*, as_json: bool, console: Console | None = None) -> int:
     found = combined(guard.status(), fleet, now)
     fingerprints = tuple(dict.fromkeys(one.trust_fingerprint for one in fleet.alive))
     running = process_count(fleet.alive)
-    others = (*lost(fleet), *found.differences, *_unlike_here(fingerprints, fingerprint_of(guard.trust_lines())))
+    others = (*lost(fleet), *found.differences, *_unlike_here(fingerprints, fingerprint_of(lines_of(guard.snapshot))))
     if as_json:
         processes = {
             "running": process_count(fleet.alive),
