@@ -152,8 +152,7 @@ class Announcer:
         if new:
             self.publish(RefreshFailed(problems=new))
         if self._start_failed and not problems:
-            self._start_failed = False
-            ended = ended or ("the start succeeded",)
+            self._start_failed, ended = False, ended or ("the start succeeded",)
         for about in ended:
             self.notify(EventName.TRUST_REFRESH, Severity.ERROR, f"trust is refreshed again: {displayed(about, 1024)}")
 

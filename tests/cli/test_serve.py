@@ -78,7 +78,7 @@ def test_the_command_line_starts_uvicorn_with_our_protocol_and_context(
 def test_refusals_are_logged_as_uvicorn_logs(started: list[dict[str, Any]], server_tls: ServerTLS) -> None:
     run_server(options(server_tls))
 
-    assert started[0]["log_config"]["loggers"]["mtls_middleware"]["handlers"] == ["default"]
+    assert started[0]["log_config"]["loggers"]["mtls_middleware"]["handlers"] == ["mtls_middleware"]
 
 
 @pytest.mark.usefixtures("trust")
