@@ -89,9 +89,8 @@ class Announcer:
         self._warned: set[tuple[str, str, datetime, int]] = set()
         self._failures = Complaints()
         self._start_failed = False
-        self._state = Complaints()
+        self._state, self._renewed = Complaints(), set[str]()
         self._not_kept: dict[str, tuple[str, ...]] = {}
-        self._renewed: set[str] = set()
         self._calls = AcceptedAgain()
         self._last_report: datetime | None = None
         self._last_rejected: CallRejected | None = None
@@ -164,7 +163,7 @@ class Announcer:
         """Publish what could not be kept, once, and that it can be again.
 
         Args:
-            who: could not keep it: what one of them can write, another may not.
+            who: could not keep it: what one can write, another may not.
             complaints: one sentence each.
         """
         self._not_kept[who] = tuple(complaints)
@@ -176,8 +175,8 @@ class Announcer:
 
     def accepted_again(self, decisions: DecisionCounts, now: datetime) -> None:
         """Publish whose calls are accepted again after they seemed to fail; somebody asks from time to time."""
-        handshakes = sum(number for reason, number in HANDSHAKES.totals().items() if reason in frozenset(Reason))
-        for region in self._calls.look(decisions, handshakes, now):
+        handshakes = (number for reason, number in HANDSHAKES.totals().items() if reason in frozenset(Reason))
+        for region in self._calls.look(decisions, sum(handshakes), now):
             self.notify(EventName.CALLS_ACCEPTED, Severity.ERROR, f"calls of {region} are accepted again")
             self._published.discard(root_perhaps_renewed(region))
 
@@ -195,9 +194,9 @@ class Announcer:
         for region in sorted(regions):
             self.publish_once(EventName.ROOT_RENEWED, Severity.ERROR, root_renewed(region))
         for region in sorted(self._renewed - regions):
+            self._published.discard(root_renewed(region))
             text = f"a root in MTLS_TRUST signed what the certificates API lists for {region} again"
             self.notify(EventName.ROOT_RENEWED, Severity.ERROR, text)
-            self._published.discard(root_renewed(region))
         self._renewed = regions
 
     def expirations(self, found: Iterable[Expiry]) -> None:
@@ -211,8 +210,8 @@ class Announcer:
             before = warned.get((str(expiry.kind), expiry.region), expiry.at)
             if expiry.threshold is None and before < expiry.at:
                 what = "root" if expiry.kind is ExpiryKind.ANCHOR else "pin"
-                text = f"{expiry.region} has a newer {what}: the last one expires on {expiry.at:%Y-%m-%d}"
-                self.notify(EventName.TRUST_EXPIRY, Severity.WARNING, text)
+                expires = f"the last one expires on {expiry.at:%Y-%m-%d}"
+                self.notify(EventName.TRUST_EXPIRY, Severity.WARNING, f"{expiry.region} has a newer {what}: {expires}")
                 self._warned = {one for one in self._warned if one[:2] != key[:2]}
 
     def no_trust(self) -> None:
