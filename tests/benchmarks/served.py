@@ -206,7 +206,10 @@ def _flooded(place: Place, rounds: int) -> Table:
             "quiet. The server has one process, so half of its time goes to the strangers."
         ),
         head=("strangers", "99th percentile", "goal"),
-        rows=[(name, f"{statistics.median(ratios):.2f}", "2.60") for name, ratios in found.items()],
+        rows=[
+            (name, f"{statistics.median(found[name]):.2f}", goal)
+            for name, goal in zip(floods, ("2.60", ""), strict=True)
+        ],
     )
 
 
