@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mtls_middleware._core.connection import canonical
+from mtls_middleware._core.connection import canonical, may_make_headers_of_trailers
 from mtls_middleware.testing.leaves import ClientCertificate
 from mtls_middleware.testing.presentation import Presentation, tls_extension
 
@@ -64,6 +65,10 @@ class ArrivingASGI:
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self._arrival.headers(sent)
         ]
+        if scope["type"] == "http" and (presentation.tls is not None or not may_make_headers_of_trailers(None)):
+            # Data actions send chunked.
+            headers = [field for field in headers if field[0] not in {b"content-length", b"transfer-encoding"}]
+            headers.append((b"transfer-encoding", b"chunked"))
         arrived: Scope = {**scope, "headers": headers, "client": self._arrival.peer}
         if presentation.tls is not None:
             arrived = _with_tls(arrived, presentation.tls)
@@ -107,6 +112,10 @@ class ArrivingWSGI:
         arrived = {key: value for key, value in environ.items() if not key.startswith("HTTP_")}
         arrived |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self._arrival.headers(sent)}
         arrived |= {"SERVER_SOFTWARE": SERVER_SOFTWARE, "REMOTE_ADDR": host, "REMOTE_PORT": str(port)}
+        if length := arrived.pop("CONTENT_LENGTH", None):
+            # Data actions send chunked, and servers say that such a body ends by itself.
+            arrived["wsgi.input"] = BytesIO(environ["wsgi.input"].read(int(length)))
+            arrived |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
         if presentation.tls is not None:
             arrived |= dict(_keys(presentation.tls))
         if presentation.event is not None:
