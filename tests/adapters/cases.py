@@ -240,7 +240,8 @@ def run_asgi(app: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scop
     headers = scope.get("headers")
     headers = headers if isinstance(headers, list | tuple) else ()  # others may be readable only once
     coroutine = app(scope, receive, send)
-    if scope["type"] == "http" and _BODY & {bytes(name).lower() for name, _ in headers}:
+    names = {bytes(pair[0]).lower() for pair in headers if isinstance(pair, tuple) and isinstance(pair[0], bytes)}
+    if scope["type"] == "http" and _BODY & names:
         assert isinstance(coroutine, Coroutine)
         asyncio.run(coroutine)  # who reads a body waits no longer than for some time
     else:
