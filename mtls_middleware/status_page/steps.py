@@ -281,7 +281,8 @@ def _of_regions(status: Status) -> str:
     out = [region.name for region in status.regions if not region.available]
     if out:
         return f"Trust is up to date, but no caller of {_listed(out)} can be accepted now."
-    return f"Trust is up to date. Callers of {_listed(names)} can be accepted."
+    whose = f"Callers of {_listed(names)}" if names else "Callers"  # the files may be broken for who reads alone
+    return f"Trust is up to date. {whose} can be accepted."
 
 
 def _listed(names: list[str]) -> str:

@@ -134,6 +134,16 @@ def test_what_a_worker_knows_is_told_and_not_what_the_command_knows(environment:
     assert "- problem: MTLS_TRUST" in ended.stdout
 
 
+def test_files_that_only_the_command_cannot_load_change_nothing(environment: dict[str, str]) -> None:
+    environment["MTLS_MODE"] = "enforce"
+    with Guard.from_settings(Settings.from_env(environment)) as guard:
+        guard.refresh()
+        ended = run({**environment, "MTLS_TRUST": f"{environment['MTLS_TRUST']}.missing"})
+
+    assert ended.exit_code == 0
+    assert "Trust is up to date. Callers can be accepted." in ended.stdout
+
+
 @pytest.mark.parametrize("mode", ["enforce", "report"])
 def test_a_process_without_trust_is_not_ready(environment: dict[str, str], mode: str) -> None:
     Path(environment["MTLS_TRUST"]).write_text("broken")
