@@ -23,6 +23,8 @@ REVOKED = "revoked.crl"
 ENVIRONMENT = "dev.env"
 EXPORTS = "dev.sh"
 README = "README.md"
+STATE = "state"
+"""The folder in which the running application tells `status` what it does."""
 
 WARNING = "FOR DEVELOPMENT ONLY: whoever reads a key in this folder can pretend to be Genesys Cloud."
 
@@ -129,7 +131,7 @@ def contents(folder: Path, region: str) -> tuple[Item, ...]:
         "MTLS_TRUST": f"{root.region}={folder / ROOT}",
         "MTLS_CRL_URLS": str(folder / REVOKED),
         "MTLS_EXEMPT": "/health",
-        "MTLS_STATE": "off",
+        "MTLS_STATE": str(folder / STATE),
     }
     return (
         Item(name=ROOT, content=root.pem.encode()),

@@ -61,10 +61,10 @@ def log(event: Event) -> None:
         case TrustReplaced():
             for warning in event.warnings:
                 LOGGER.warning("%s", displayed(warning, 1024), extra=named(EventName.TRUST_WARNING))
-            facts = {"version": event.version, "anchors": event.anchors, "pins": event.pins, "lists": event.lists}
+            facts = {"version": event.version, "anchors": event.anchors, "pins": event.pins, "crls": event.lists}
             args = (event.version, event.anchors, event.pins, event.lists)
             LOGGER.info(
-                "trust version %d is in force: anchors=%d pins=%d lists=%d",
+                "trust version %d is in force: anchors=%d pins=%d crls=%d",
                 *args,
                 extra=named(EventName.TRUST_REPLACED, **facts),
             )
