@@ -132,8 +132,8 @@ def _mismatch(
         region = trust.known_names[name]
         if all(binding.region != region for binding in bindings):  # an override would give callers the wrong region
             return (
-                f"{name} is the name of {region}, but the root that signed it is bound to {bound} in MTLS_TRUST: if that "
-                f"is the root of {region}, bind it so"
+                f"{name} is the name of {region}, but the root that signed it is bound to {bound} in MTLS_TRUST: "
+                f"if that is the root of {region}, bind it so"
             )
     expected = f"the name of {bound} is {wanted or 'not known'}"
     if not presented:

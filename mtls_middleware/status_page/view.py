@@ -112,7 +112,7 @@ class View:
         headline: one sentence: what that means.
         mode: ``enforce`` or ``report``.
         source: where client certificates are read from.
-        built_at: when trust changed last, UTC.
+        built_at: when trust changed last, UTC; None where there is none.
         last_refresh: when trust was last read by all processes, successfully or not, UTC.
         steps: what to do next, the most urgent first.
         workers: the processes, one by one.
@@ -166,7 +166,7 @@ def view_of(own: Status, fleet: Fleet, now: datetime) -> View:
         headline=headline(found),
         mode=status.mode,
         source=status.source,
-        built_at=status.built_at,
+        built_at=None if status.life is TrustState.MISSING else status.built_at,
         last_refresh=status.last_refresh,
         steps=steps,
         workers=tuple(_worker(one) for one in fleet.workers),
@@ -190,7 +190,7 @@ def _worker(one: ReportedWorker) -> ShownWorker:
         reported_at=one.at,
         life=worker.life if worker else None,
         trust=displayed(worker.trust_fingerprint) if worker else "",
-        built_at=worker.built_at if worker else None,
+        built_at=worker.built_at if worker and worker.life is not TrustState.MISSING else None,
         last_refresh=worker.last_refresh if worker else None,
     )
 
