@@ -355,7 +355,7 @@ class TestNotices:
 def test_new_trust_is_told_with_its_warnings(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     log(TrustReplaced(version=2, anchors=3, pins=1, lists=4, warnings=("one\nline",)))
-    assert caplog.messages == ["one\\nline", "trust version 2 is in force: anchors=3 pins=1 lists=4"]
+    assert caplog.messages == ["one\\nline", "trust version 2 is in force: anchors=3 pins=1 crls=4"]
 
 
 def test_a_failed_refresh_is_an_error_for_each_problem(caplog: pytest.LogCaptureFixture) -> None:

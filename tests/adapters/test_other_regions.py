@@ -45,7 +45,7 @@ def test_the_name_of_another_region_is_said_instead_of_an_override(
 ) -> None:
     told = detail(site.guard(trust=f"us-east-1={irish}"), names, ireland, caplog)
 
-    assert f"{EU_NAME} is the name of eu-west-1, and its root is bound to us-east-1" in told
+    assert f"{EU_NAME} is the name of eu-west-1, but the root that signed it is bound to us-east-1" in told
     assert "MTLS_CERT_NAMES" not in told
 
 
@@ -55,8 +55,8 @@ def test_so_it_is_where_both_regions_are_configured_and_their_roots_were_mixed_u
     site.environ()
     guard = site.guard(regions="us-east-1,eu-west-1", trust=f"us-east-1={irish},eu-west-1={site.root}")
 
-    assert f"{EU_NAME} is the name of eu-west-1, and" in detail(guard, [EU_NAME], ireland, caplog)
-    assert f"{US_NAME} is the name of us-east-1, and" in detail(guard, [US_NAME], regional_ca(), caplog)
+    assert f"{EU_NAME} is the name of eu-west-1, but" in detail(guard, [EU_NAME], ireland, caplog)
+    assert f"{US_NAME} is the name of us-east-1, but" in detail(guard, [US_NAME], regional_ca(), caplog)
 
 
 def test_and_where_the_root_is_bound_to_custom(
@@ -67,7 +67,7 @@ def test_and_where_the_root_is_bound_to_custom(
         authorities="genesys,custom", trust=f"us-east-1={site.root},custom={irish}", cert_names="custom=a.example"
     )
 
-    assert "eu-west-1, and its root is bound to custom" in detail(guard, [EU_NAME], ireland, caplog)
+    assert "eu-west-1, but the root that signed it is bound to custom" in detail(guard, [EU_NAME], ireland, caplog)
 
 
 def test_an_unknown_name_still_gets_its_override(site: Site, caplog: pytest.LogCaptureFixture) -> None:

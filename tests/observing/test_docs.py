@@ -109,7 +109,7 @@ class TestLog:
         assert told <= documented
         assert documented - told == {
             *("mtls_verify_code", "mtls_names", "mtls_suppressed", "mtls_raised_at", "mtls_forwarded_for"),
-            *("mtls_problem", "mtls_version", "mtls_anchors", "mtls_pins", "mtls_lists", "mtls_closed"),
+            *("mtls_problem", "mtls_version", "mtls_anchors", "mtls_pins", "mtls_crls", "mtls_closed"),
         }
 
     def test_each_event_is_documented(self) -> None:
