@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mtls_middleware.regions import Region, table
 from mtls_middleware.testing import KeyKind, RegionalCA
-from tests.testing.verification import NOW, path, refused
+from tests.testing.verification import NOW, path, refusal_expected
 
 DAY = timedelta(days=1)
 
@@ -129,11 +129,11 @@ class TestIntermediate:
         assert upper.intermediate().certificate.subject != upper.certificate.subject
 
     def test_it_is_not_an_anchor_for_the_roots_clients(self, ca: RegionalCA) -> None:
-        with refused():
+        with refusal_expected():
             path(ca.client(), ca.intermediate())
 
     def test_it_can_be_expired(self, ca: RegionalCA) -> None:
-        with refused():
+        with refusal_expected():
             path(ca.intermediate(not_after=NOW - DAY).client(), ca)
 
     def test_it_lives_as_long_as_its_issuer(self, ca: RegionalCA) -> None:
@@ -166,7 +166,7 @@ class TestRenewed:
         assert key.key_size == 2048
 
     def test_its_clients_are_strangers_to_the_old_root(self, ca: RegionalCA) -> None:
-        with refused():
+        with refusal_expected():
             path(ca.renewed().client(), ca)
 
     def test_with_the_same_key_either_vouches_for_the_clients_of_the_other(self, ca: RegionalCA) -> None:

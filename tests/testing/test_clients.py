@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
-from tests.testing.verification import NOW, path, refused
+from tests.testing.verification import NOW, path, refusal_expected
 
 DAY = timedelta(days=1)
 NAME = "dataactions.prod.us-east-1.mypurecloud.com"
@@ -41,11 +41,11 @@ class TestGood:
         assert path(client, ca) == [client.certificate, ca.certificate]
 
     def test_another_root_does_not_vouch_for_it(self, ca: RegionalCA) -> None:
-        with refused():
+        with refusal_expected():
             path(ca.client(), RegionalCA("eu-west-1", now=NOW))
 
     def test_another_root_of_the_same_name_does_not_vouch_for_it(self, ca: RegionalCA) -> None:
-        with refused():
+        with refusal_expected():
             path(ca.client(), RegionalCA(now=NOW))
 
     @pytest.mark.parametrize("kind", [KeyKind.P256, KeyKind.P384, KeyKind.RSA2048])
@@ -111,13 +111,13 @@ class TestTime:
     def test_an_expired_one_was_good(self, ca: RegionalCA) -> None:
         client = ca.client(expired=True)
         assert path(client, ca, at=NOW - 1.5 * DAY)
-        with refused():
+        with refusal_expected():
             path(client, ca)
 
     def test_one_that_is_not_yet_valid_will_be_good(self, ca: RegionalCA) -> None:
         client = ca.client(not_yet_valid=True)
         assert path(client, ca, at=NOW + 1.5 * DAY)
-        with refused():
+        with refusal_expected():
             path(client, ca)
 
     def test_both_ends_can_be_given(self, ca: RegionalCA) -> None:
@@ -158,7 +158,7 @@ class TestPurpose:
     def test_server_only_has_no_client_auth(self, ca: RegionalCA) -> None:
         client = ca.client(server_only=True)
         assert list(value(client, x509.ExtendedKeyUsage)) == [ExtendedKeyUsageOID.SERVER_AUTH]
-        with refused():
+        with refusal_expected():
             path(client, ca)
 
     def test_extended_key_usage_is_as_given(self, ca: RegionalCA) -> None:
@@ -184,7 +184,7 @@ class TestPurpose:
     def test_a_ca_is_no_client(self, ca: RegionalCA) -> None:
         client = ca.client(is_ca=True)
         assert value(client, x509.BasicConstraints).ca
-        with refused():
+        with refusal_expected():
             path(client, ca)
 
 
@@ -237,7 +237,7 @@ class TestSignature:
         verify(certificate, root)
 
     def test_sha1_is_refused(self, ca: RegionalCA) -> None:
-        with refused():
+        with refusal_expected():
             path(ca.client(hash_algorithm=hashes.SHA1()), ca)
 
     def test_a_forged_issuer_has_the_name_and_not_the_signature(self, ca: RegionalCA) -> None:
@@ -276,7 +276,7 @@ class TestExtensions:
         assert (found.value, found.critical) == (UNKNOWN, critical)
 
     def test_an_unknown_critical_extension_is_refused(self, ca: RegionalCA) -> None:
-        with refused():
+        with refusal_expected():
             path(ca.client(extra_extensions=[x509.Extension(UNKNOWN.oid, True, UNKNOWN)]), ca)
 
 

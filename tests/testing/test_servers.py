@@ -7,7 +7,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
-from tests.testing.verification import NOW, path, refused
+from tests.testing.verification import NOW, path, refusal_expected
 
 
 def names(server: ClientCertificate) -> list[x509.GeneralName]:
@@ -41,5 +41,5 @@ def test_a_client_believes_it(ca: RegionalCA) -> None:
 
 
 def test_it_is_no_client(ca: RegionalCA) -> None:
-    with refused():
+    with refusal_expected():
         path(ca.server(), ca)

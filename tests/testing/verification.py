@@ -20,7 +20,7 @@ def path(client: ClientCertificate, *roots: RegionalCA, at: datetime = NOW) -> l
 
 
 @contextmanager
-def refused(match: str | None = None) -> Iterator[None]:
+def refusal_expected(match: str | None = None) -> Iterator[None]:
     """Expect a refusal."""
     with pytest.raises(VerificationError, match=match):
         yield

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._io.http import Response
-from mtls_middleware._trust.genesys.client import DEFAULT_PAUSE, LONGEST_PAUSE, Pace
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
+from mtls_middleware._trust.genesys.pace import DEFAULT_PAUSE, LONGEST_PAUSE, Pace
 from mtls_middleware.testing import APIAnswer
 from tests.claims import runs_through
 from tests.trust.genesys.region import NOW, Region, listing
