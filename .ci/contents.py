@@ -41,6 +41,7 @@ SDIST = (
     "SECURITY.md",
     "docs/**/*.md",
     "docs/*.svg",
+    "docs/prometheus/*",
     "docs/site/*.py",
     "example_app/*.py",
     "noxfile.py",

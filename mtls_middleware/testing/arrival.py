@@ -65,8 +65,8 @@ class ArrivingASGI:
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self._arrival.headers(sent)
         ]
-        if scope["type"] == "http" and (presentation.tls is not None or not may_make_headers_of_trailers(None)):
-            # Data actions send chunked.
+        if scope["type"] == "http" and not may_make_headers_of_trailers(None):
+            # Data actions send chunked. Where uvicorn's own protocol is loaded, the call would pass for one of its.
             headers = [field for field in headers if field[0] not in {b"content-length", b"transfer-encoding"}]
             headers.append((b"transfer-encoding", b"chunked"))
         arrived: Scope = {**scope, "headers": headers, "client": self._arrival.peer}

@@ -324,7 +324,7 @@ def _swap(state: Path) -> None:
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "tampered": (_tamper, "is damaged"),
     "of another user": (_belongs_to_another, "it belongs to another user"),
-    "writable by others": (lambda state: state.chmod(0o777), "others may write into it"),
+    "writable by others": (lambda state: state.chmod(0o777), ""),  # a folder of our own in it is used, in silence
     "a link": (_swap, "a link to one is not followed"),
 }
 
