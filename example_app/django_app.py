@@ -8,7 +8,7 @@ In a project of yours only the last function matters: it stands in ``wsgi.py`` o
 or in WSGI::
 
     export GUNICORN_CMD_ARGS="--certfile server.pem --keyfile server.key --ca-certs US-East-1.pem --cert-reqs 1"
-    gunicorn 'example_app.django_app:wsgi()'
+    gunicorn --timeout 65 'example_app.django_app:wsgi()'
 """
 
 import json

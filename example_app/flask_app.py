@@ -4,12 +4,12 @@ Start it behind nginx, which terminates TLS and adds the secret::
 
     export MTLS_REGIONS=us-east-1 MTLS_TRUST=/etc/genesys/US-East-1.zip MTLS_EXEMPT=/health
     export MTLS_SOURCE=nginx MTLS_TRUSTED_PROXIES=127.0.0.1 MTLS_PROXY_SECRET_FILE=/etc/genesys/proxy-secret
-    gunicorn 'example_app.flask_app:create_app()'
+    gunicorn --timeout 65 'example_app.flask_app:create_app()'
 
 or let gunicorn terminate TLS, with only the first line of settings::
 
     export GUNICORN_CMD_ARGS="--certfile server.pem --keyfile server.key --ca-certs US-East-1.pem --cert-reqs 1"
-    gunicorn 'example_app.flask_app:create_app()'
+    gunicorn --timeout 65 'example_app.flask_app:create_app()'
 """
 
 from flask import Flask, abort, jsonify, request

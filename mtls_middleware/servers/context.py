@@ -4,6 +4,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -70,9 +71,9 @@ def server_context(
     try:
         following = _Following(view, credentials, make, clock)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            [f"TLS cannot be served with the certificate {certificate} and the key {private_key}: {error}"]
-        ) from error
+        pair = f"the certificate {certificate} and the key {private_key}"
+        why = _why_unusable(certificate, private_key, error)
+        raise ConfigurationError([f"TLS cannot be served with {pair}: {why}"]) from error
     if any_certificate:
         from mtls_middleware.servers.pyopenssl import AnyCertificateContext  # noqa: PLC0415 - not always there
 
@@ -157,6 +158,18 @@ class _Following(Generic[Context]):
             return False
         failed_version, failed_at = self._failed
         return failed_version == version and self._clock() - failed_at < RETRY_AFTER
+
+
+def _why_unusable(certificate: Path, private_key: Path, error: Exception) -> str:
+    """Return what is wrong with the files: OpenSSL says "PEM lib" of most of it."""
+    with suppress(OSError):
+        if b"-----BEGIN CERTIFICATE-----" not in certificate.read_bytes():
+            return f"{certificate} holds no certificate in PEM"
+        if b"PRIVATE KEY-----" not in private_key.read_bytes():
+            return f"{private_key} holds no private key in PEM; name the file of the key with --ssl-keyfile"
+        if "MISMATCH" in str(error).upper():
+            return "the key does not belong to the certificate, which must be the first of its file"
+    return str(error)
 
 
 def _inner_context(credentials: _Credentials, authorities: tuple[x509.Certificate, ...]) -> ssl.SSLContext:

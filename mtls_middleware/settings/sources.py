@@ -6,7 +6,7 @@ from dataclasses import replace
 from mtls_middleware._core.connection import canonical
 from mtls_middleware._core.sources.presets import CUSTOM, NAMES, PRESETS, TLS, Encoding, HeaderNames, Marker
 from mtls_middleware.settings.reader import Reader
-from mtls_middleware.settings.values import choice, header_name, visible_text
+from mtls_middleware.settings.values import choice, header_name, one_of, visible_text
 
 _OVERRIDES = ("HEADER", "HEADER_ENCODING", "CHAIN_HEADER", "VERIFY_HEADER", "VERIFY_VALUE")
 
@@ -39,9 +39,7 @@ _TAKEN = frozenset(
 
 def source_name(text: str) -> str:
     """Return the name of a source."""
-    if text.lower() not in NAMES:
-        raise ValueError(f"must be one of {', '.join(NAMES)}")
-    return text.lower()
+    return one_of(text, NAMES)
 
 
 def header_names_of(reader: Reader, source: str | None) -> HeaderNames | None:

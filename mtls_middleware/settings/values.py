@@ -2,7 +2,8 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
@@ -36,12 +37,18 @@ def choice(options: type[Choice]) -> Callable[[str], Choice]:
     """Return a parser of an enum's values, without case."""
 
     def parse(text: str) -> Choice:
-        try:
-            return options(text.lower())
-        except ValueError:
-            raise ValueError(f"must be one of {', '.join(options)}") from None
+        return options(one_of(text, options))
 
     return parse
+
+
+def one_of(text: str, options: Iterable[str]) -> str:
+    """Return the one of these, all in lower case, that a text names without case."""
+    known = tuple(map(str, options))
+    if text.lower() in known:
+        return text.lower()
+    close = next(iter(get_close_matches(text.lower(), known, n=1)), None)
+    raise ValueError(f"must be one of {', '.join(known)}{f'; did you mean {close!r}?' if close else ''}")
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

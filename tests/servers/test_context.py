@@ -314,8 +314,17 @@ def test_the_key_of_another_certificate_is_a_configuration_error(tmp_path: Path,
     certificate, _ = server_ca.server().write(tmp_path, "one")
     _, key = server_ca.server().write(tmp_path, "two")
 
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match="the key does not belong to the certificate"):
         server_context(Trust(), certificate=certificate, private_key=key)
+
+
+def test_files_that_hold_something_else_are_named(tmp_path: Path, server_ca: RegionalCA) -> None:
+    certificate, key = server_ca.server().write(tmp_path, "one")
+
+    with pytest.raises(ConfigurationError, match=r"one\.pem holds no private key in PEM; name .* --ssl-keyfile"):
+        server_context(Trust(), certificate=certificate, private_key=certificate)
+    with pytest.raises(ConfigurationError, match=r"one\.key holds no certificate in PEM"):
+        server_context(Trust(), certificate=key, private_key=key)
 
 
 @pytest.mark.parametrize("password", [None, "wrong"], ids=["none", "wrong"])

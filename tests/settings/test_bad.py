@@ -70,6 +70,8 @@ def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
         pytest.param(ONE_REGION, "CERT_NAMES", "a_b.example.com", "exact DNS name", id="underscore"),
         pytest.param(TWO_REGIONS, "CERT_NAMES", "a.example.com", "needs a prefix", id="name-for-which-region"),
         pytest.param(ONE_REGION, "SOURCE", "ngnix", "must be one of tls, nginx", id="source"),
+        pytest.param(ONE_REGION, "SOURCE", "Ngnix", "; did you mean 'nginx'?", id="source-mistyped"),
+        pytest.param(ONE_REGION, "MODE", "reprot", "report; did you mean 'report'?", id="mode-mistyped"),
         pytest.param(ONE_REGION, "SOURCE", "nginx", "proves nothing", id="header-without-boundary"),
         pytest.param(ONE_REGION, "HEADER", "X-Cert", "reads no header", id="tls-with-header"),
         pytest.param(CUSTOM_SOURCE, "CHAIN_HEADER", "x_cert", "choose another", id="one-header-two-roles"),
