@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell does this to what it runs in the background; our servers would inherit it, and never be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_handshake_was_refused() -> None:
+    """Count refused handshakes from nothing in each test: they are those of the process, before any guard."""
+    counts = sys.modules.get("mtls_middleware.observing.handshake_counts")
+    if counts is not None:
+        counts.HANDSHAKES.after_fork()
 
 
 @pytest.fixture(autouse=True)

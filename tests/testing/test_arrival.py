@@ -1,11 +1,14 @@
 """Calls of the kit arrive as those of data actions do: chunked."""
 
+import sys
 from collections.abc import Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
+from mtls_middleware._core.connection import UVICORN_HTTPTOOLS
 from mtls_middleware.testing import RegionalCA, present
 from mtls_middleware.testing.arrival import Arrival, ArrivingASGI, ArrivingWSGI
 from tests.adapters.bodies import Start
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
 ARRIVAL = Arrival(presentation=present("tls", RegionalCA().client()))
 
 
-def test_a_call_has_no_length_in_asgi() -> None:
+def test_a_call_has_no_length_in_asgi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, UVICORN_HTTPTOOLS, raising=False)
     seen: list[dict[bytes, bytes]] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
