@@ -262,9 +262,10 @@ def _state(reader: Reader) -> Path | None:
     if reader.is_set("STATE"):
         return None if reader.text("STATE").lower() == OFF else Path(reader.text("STATE"))
     try:
-        return user_cache_path("mtls-middleware")
+        path = user_cache_path("mtls-middleware")
     except RuntimeError:  # no HOME, and no account of this user: a container that runs as any number
         return None
+    return path if path.is_absolute() else None  # an older platformdirs leaves the `~` as it is
 
 
 def _require_distinct_headers(
