@@ -1,13 +1,13 @@
 """Request bodies in ASGI."""
 
-from tempfile import SpooledTemporaryFile
+from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 from anyio import move_on_after
 
 from mtls_middleware._core.response import ProblemResponse, correlation_id
 from mtls_middleware._core.scope import connection_of
-from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, SPOOL_BYTES, too_large
+from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, extended, too_large
 from mtls_middleware.identity import IDENTITY_KEY
 
 if TYPE_CHECKING:
@@ -63,12 +63,13 @@ class WithBodyLength:
         if scope["type"] != "http" or scope[IDENTITY_KEY] is None or not _lacks_length(scope):
             await self.app(scope, receive, send)
             return
-        with SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
+        body: IO[bytes] = BytesIO()
+        try:
             while (message := await receive()).get("more_body") and body.tell() <= self._limit:
-                body.write(message["body"])
+                body = extended(body, message.get("body", b""))
             if message["type"] == "http.disconnect":
                 return
-            body.write(message.get("body", b""))
+            body = extended(body, message.get("body", b""))
             length = body.tell()
             if length > self._limit:
                 answer = too_large(self._limit, correlation_id(connection_of(scope)))
@@ -78,6 +79,8 @@ class WithBodyLength:
             headers = [field for field in scope["headers"] if field[0] != b"transfer-encoding"]
             headers.append((b"content-length", b"%d" % length))
             await self.app({**scope, "headers": headers}, _Replay(body, length, receive), send)
+        finally:
+            body.close()
 
 
 def _lacks_length(scope: "Scope") -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import BytesIO
-from tempfile import SpooledTemporaryFile, TemporaryFile
+from tempfile import SpooledTemporaryFile
 from threading import Thread, Timer
 from typing import IO, TYPE_CHECKING, Any
 
-from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, SPOOL_BYTES
+from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, extended
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -64,15 +64,10 @@ class RequestBody:
         read = self._reader()
         if read is None:
             return None
-        # Not a SpooledTemporaryFile: test clients that close no answers would be warned of each small body.
         body: IO[bytes] = BytesIO()
         try:
             while body.tell() <= limit and (piece := read(min(PIECE_BYTES, limit + 1))):
-                if isinstance(body, BytesIO) and body.tell() + len(piece) > SPOOL_BYTES:
-                    file = TemporaryFile()  # noqa: SIM115 - closed with the answer
-                    file.write(body.getvalue())
-                    body = file
-                body.write(piece)
+                body = extended(body, piece)
         except BaseException:
             body.close()
             raise

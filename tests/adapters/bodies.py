@@ -1,8 +1,9 @@
 """Requests with bodies, as WSGI servers hand them over."""
 
+import errno
 import io
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from mtls_middleware import MTLSWSGIMiddleware
 from tests.adapters.cases import wsgi_environ
@@ -61,3 +62,18 @@ class Broken:
 
     def read(self, _: int) -> bytes:
         raise ConnectionResetError
+
+
+class FullDisk(io.BytesIO):
+    """Stand for a temporary file on a disk that is full."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def no_folder() -> IO[bytes]:
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+
+NO_DISK: dict[str, Callable[[], IO[bytes]]] = {"read-only": no_folder, "full": FullDisk}
+"""What stands for `TemporaryFile` on machines where nothing can be kept on disk."""

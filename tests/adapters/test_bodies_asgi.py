@@ -2,15 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from starlette.types import Message
 
-from mtls_middleware import MTLSMiddleware
+from mtls_middleware import MTLSMiddleware, bodies
 from mtls_middleware.bodies import ALWAYS_SECONDS, MAX_DISCARDED_BYTES, MAX_WAITING_SECONDS, RECOVERY, Patience
 from mtls_middleware.bodies.asgi import WithBodyLength
+from tests.adapters.bodies import NO_DISK
 from tests.adapters.cases import ASGIApplication, Case, http_scope
 from tests.adapters.site import Site, good_client, over_tls
 
@@ -214,6 +215,29 @@ class TestWithBodyLength:
         app = self.run(Server(*[b"x" * 100_000] * 30), CHUNKED, limit=10_000_000)
 
         assert app.body == b"x" * 3_000_000
+
+    @pytest.mark.parametrize("kind", NO_DISK)
+    def test_a_large_one_arrives_where_nothing_can_be_kept_on_disk(
+        self, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bodies, "TemporaryFile", NO_DISK[kind])
+
+        app = self.run(Server(*[b"x" * 100_000] * 30), CHUNKED, limit=10_000_000)
+
+        assert app.body == b"x" * 3_000_000
+
+    def test_a_message_may_have_no_body(self) -> None:
+        """In ASGI it is optional, with nothing as its default."""
+        server = Server(b"abc")
+        receive = server.receive
+        messages: Iterator[Message] = iter([{"type": "http.request", "more_body": True}])
+
+        async def first_without() -> Message:
+            return next(messages, None) or await receive()
+
+        server.receive = first_without  # type: ignore[method-assign]
+
+        assert self.run(server, CHUNKED).body == b"abc"
 
     def test_too_long_a_body_is_answered_with_413(self) -> None:
         server = Server(b"x" * 512, b"x" * 513)

@@ -9,9 +9,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from mtls_middleware import MTLSWSGIMiddleware
+from mtls_middleware import MTLSWSGIMiddleware, bodies
 from mtls_middleware.bodies import SPOOL_BYTES
-from tests.adapters.bodies import CHUNKED, UWSGI, Application, Broken, Start, served
+from tests.adapters.bodies import CHUNKED, NO_DISK, UWSGI, Application, Broken, Start, served
 from tests.adapters.cases import run_wsgi, wsgi_environ
 from tests.adapters.site import Site, good_client, over_tls
 
@@ -114,6 +114,17 @@ class TestAnAcceptedChunkedBody:
             run_wsgi(MTLSWSGIMiddleware(fail, guard=site.guard()), environ)
 
         assert kept[0].closed
+
+    @pytest.mark.parametrize("kind", NO_DISK)
+    def test_a_large_one_arrives_where_nothing_can_be_kept_on_disk(
+        self, site: Site, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(bodies, "TemporaryFile", NO_DISK[kind])
+        body = b"x" * (3 * LARGE)
+
+        status, app = served(site, {**CHUNKED, "wsgi.input": io.BytesIO(body)})
+
+        assert (status, app.body == body, app.environ["CONTENT_LENGTH"]) == (200, True, str(len(body)))
 
     def test_a_large_one_is_closed_with_the_answer(self, site: Site) -> None:
         app, environ = Application(), {**CHUNKED, "wsgi.input": io.BytesIO(b"x" * LARGE)}
