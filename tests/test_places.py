@@ -53,7 +53,7 @@ CONFIGURATION = (
 RUN_CONFIGURATION = (
     CONFIGURATION[0],
     Place(file="docs/proxies.md", form="| `{name}`", add="a row: what the configuration does"),
-    Place(file="tests/e2e/test_proxies.py", form='"{name}": Proxy(', add="how it is started, in PROXIES"),
+    Place(file="tests/e2e/proxies.py", form='"{name}": Proxy(', add="how it is started, in PROXIES"),
 )
 
 SETTING = (

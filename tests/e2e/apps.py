@@ -15,6 +15,7 @@ from cryptography import x509
 from starlette.types import Receive, Scope, Send
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
+from tests.e2e.lifespan import answered_lifespan
 
 _REMEMBERED: list[dict[str, Any]] = []
 
@@ -27,7 +28,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """
     match scope["type"]:
         case "lifespan":
-            await _lifespan(receive, send)
+            await answered_lifespan(scope, receive, send)
         case "websocket":
             await receive()
             await send({"type": "websocket.accept"})
@@ -59,12 +60,6 @@ async def _begin(send: Send, lines: list[dict[str, Any]]) -> None:
     headers = [(b"content-type", b"application/x-ndjson")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": _text(lines), "more_body": True})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while (await receive())["type"] == "lifespan.startup":
-        await send({"type": "lifespan.startup.complete"})
-    await send({"type": "lifespan.shutdown.complete"})
 
 
 def _facts(scope: Scope) -> dict[str, Any]:

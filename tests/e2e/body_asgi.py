@@ -4,6 +4,7 @@ from starlette.types import Receive, Scope, Send
 
 from mtls_middleware import MTLSMiddleware
 from tests.e2e.body_frameworks import ASGI
+from tests.e2e.lifespan import answered_lifespan
 
 FRAMEWORK = b"x-framework"
 
@@ -12,10 +13,7 @@ _APPLICATIONS = {name.encode(): MTLSMiddleware(make()) for name, (make, _) in AS
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass a call on to the framework that it names."""
-    if scope["type"] == "lifespan":
-        while (await receive())["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
+    if await answered_lifespan(scope, receive, send):
         return
     name = dict(scope["headers"])[FRAMEWORK]
     await _APPLICATIONS[bytes(name)](scope, receive, send)

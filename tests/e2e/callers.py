@@ -15,6 +15,9 @@ from tests.e2e.processes import HOST
 TIMEOUT = 30.0
 """Seconds that a caller waits for a server."""
 
+CUSTOM_NAME = "caller.example.com"
+"""Of callers of the authority ``custom``, who come through intermediates."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PKI:

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.callers import PKI, make_pki
+from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
+from tests.e2e.callers import CUSTOM_NAME, PKI, make_pki
 from tests.e2e.processes import Ready, Server, run_server
+
+LINKS = 4
+"""Of a long chain, of which each certificate has a long key."""
 
 
 class Start:
@@ -47,3 +52,29 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def start_for_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     with ExitStack() as stack:
         yield Start(stack, tmp_path_factory.mktemp("servers"))
+
+
+@pytest.fixture(scope="session")
+def big(pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> PKI:
+    """Return authorities with long keys."""
+    root = RegionalCA("us-east-1", key=KeyKind.RSA4096)
+    return replace(pki, region=root, trust=root.write(tmp_path_factory.mktemp("big")))
+
+
+@pytest.fixture(scope="session")
+def caller(big: PKI) -> ClientCertificate:
+    """Return a client of the authority ``custom`` with a long chain."""
+    authority = big.region
+    for index in range(LINKS - 1):
+        authority = authority.intermediate(f"Lower CA {index}", key=KeyKind.RSA4096)
+    client = authority.client(names=[CUSTOM_NAME], key=KeyKind.RSA4096)
+    assert len(client.pems) == LINKS
+    return client
+
+
+@pytest.fixture
+def without_http_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every address be asked directly."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)

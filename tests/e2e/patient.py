@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
+from tests.e2e.lifespan import answered_lifespan
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer late."""
-    if scope["type"] == "lifespan":
-        while (await receive())["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
+    if await answered_lifespan(scope, receive, send):
         return
     await asyncio.sleep(float(scope["query_string"] or 0))
     await send({"type": "http.response.start", "status": 200, "headers": []})

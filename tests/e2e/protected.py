@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import Receive, Scope, Send
 
 from mtls_middleware import MTLSMiddleware, MTLSWSGIMiddleware
+from tests.e2e.lifespan import answered_lifespan
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -14,12 +15,8 @@ if TYPE_CHECKING:
 
 async def _tell(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with who called, and with the headers that the application sees."""
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+    if await answered_lifespan(scope, receive, send):
+        return
     headers = [name.decode("latin-1") for name, _ in scope["headers"]]
     body = _facts(scope["mtls.identity"], headers)
     if scope["type"] == "websocket":

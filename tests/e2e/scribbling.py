@@ -5,16 +5,13 @@ import json
 from starlette.types import Receive, Scope, Send
 
 from mtls_middleware import MTLSMiddleware
+from tests.e2e.lifespan import answered_lifespan
 
 
 async def scribbling(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with what an earlier request left in the scope's dicts, and leave something there."""
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+    if await answered_lifespan(scope, receive, send):
+        return
     extensions = scope["extensions"]
     facts = {"left": extensions.get("scribble"), "tls": extensions.get("tls")}
     extensions["scribble"] = scope["path"]

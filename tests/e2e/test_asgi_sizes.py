@@ -3,26 +3,20 @@
 import http.client
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 
-from mtls_middleware.testing import RegionalCA
 from mtls_middleware.testing.encodings import xfcc_element
 from mtls_middleware.testing.leaves import ClientCertificate
-from mtls_middleware.testing.signing import KeyKind
 from tests.e2e.asgi_servers import ENVIRONMENT, SERVERS, Argv
-from tests.e2e.callers import PKI, TIMEOUT, get
+from tests.e2e.callers import CUSTOM_NAME, PKI, TIMEOUT, get
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, free_port
+from tests.e2e.proxies import SECRET
 from tests.slow import mostly_slow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="servers", row="{server}")]
 
-BIG = KeyKind.RSA4096
-LINKS = 4
-NAME = "caller.example"
-SECRET = "a-secret-of-the-proxy-0123456789"
 
 HEADER_OPTIONS: Mapping[str, tuple[str, ...]] = {
     name: ("--limit-request-field_size", "65535") for name in SERVERS if name.startswith("gunicorn, ASGIWorker")
@@ -33,27 +27,9 @@ BEHIND_A_PROXY = [name for name in SERVERS if name != "pyvoy"]
 """Our adapter for pyvoy believes the header of its own Envoy and removes that of anybody else."""
 
 
-@pytest.fixture(scope="module")
-def big(pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> PKI:
-    """Return authorities with long keys."""
-    root = RegionalCA("us-east-1", key=BIG)
-    return replace(pki, region=root, trust=root.write(tmp_path_factory.mktemp("big")))
-
-
-@pytest.fixture(scope="module")
-def caller(big: PKI) -> ClientCertificate:
-    """Return a client with a chain of four."""
-    authority = big.region
-    for index in range(LINKS - 1):
-        authority = authority.intermediate(f"Lower CA {index}", key=BIG)
-    client = authority.client(names=[NAME], key=BIG)
-    assert len(client.pems) == LINKS
-    return client
-
-
 def serve(start: Start, argv: Argv, port: int, big: PKI, **settings: str) -> None:
-    trust = {"MTLS_AUTHORITIES": "custom", "MTLS_TRUST": f"custom={big.trust}", "MTLS_CERT_NAMES": f"custom={NAME}"}
-    start(argv, port=port, env={**ENVIRONMENT, **trust, **settings})
+    names = {"MTLS_AUTHORITIES": "custom", "MTLS_CERT_NAMES": f"custom={CUSTOM_NAME}"}
+    start(argv, port=port, env={**ENVIRONMENT, **names, "MTLS_TRUST": f"custom={big.trust}", **settings})
 
 
 @pytest.mark.matrix(column="four RSA-4096 links over TLS")

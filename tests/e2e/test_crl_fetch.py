@@ -10,7 +10,7 @@ import pytest
 from mtls_middleware._io.fetch import AddressPolicy, Fetcher
 from mtls_middleware._io.files import InputError
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("without_http_proxies")]
 
 CONTENT = b"content of a list"
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -48,13 +48,6 @@ class Answers(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
-
-
-@pytest.fixture(autouse=True)
-def _without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture

@@ -7,25 +7,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mtls_middleware.proxy_config import TABLE, Parameters, render
+from mtls_middleware.proxy_config import TABLE
 from tests.e2e.boundaries import MISTAKES, OUR_HTTPTOOLS, OWN, changed
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
-from tests.e2e.test_nginx import configuration as nginx_of_the_readme
-from tests.e2e.test_proxies import PROXIES
+from tests.e2e.proxies import NAME, PROXIES, run_application, run_proxy
+from tests.e2e.test_nginx import of_the_readme as nginx_of_the_readme
 from tests.slow import mostly_slow
 
 pytestmark = pytest.mark.e2e
 
-SECRET = "a-secret-of-the-proxy-0123456789"
-NAME = "localhost"
-FOLDER = Path(__file__).parent
 APACHE_TWINS = 'SetEnvIfNoCase "^(?=[^_]*_)X[-_](SSL[-_]Client|MTLS[-_]Proxy)[-_]" "." mtls-twin'
 PATH = "/actions/lookup?x=1"
 DOCTOR_SECONDS = 60
@@ -76,52 +72,20 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
     """Return what starts a proxy and the application behind it; each pair once for all tests."""
 
     @cache
-    def application(source: str, http: str) -> int:
-        port = free_port()
-        start_for_module(
-            [sys.executable, "-m", "uvicorn", "--http", http, "--port", str(port), "protected:asgi"],
-            env={
-                "MTLS_REGIONS": "us-east-1",
-                "MTLS_TRUST": str(pki.trust),
-                "MTLS_SOURCE": source,
-                "MTLS_EXEMPT": "/health",
-                "MTLS_TRUSTED_PROXIES": HOST,
-                "MTLS_PROXY_SECRET": SECRET,
-                "PYTHONPATH": f"{ROOT}:{FOLDER}",
-            },
-            port=port,
-        )
-        return port
+    def application(name: str, http: str) -> int:
+        return run_application(name, start_for_module, pki, http_class=http, MTLS_EXEMPT="/health")[0]
 
     @cache
     def deployed(
         name: str, change: tuple[tuple[str, str], ...] = (), http: str = OUR_HTTPTOOLS, readme: str | None = None
     ) -> Boundary:
-        proxy = PROXIES[name]
-        if proxy.program is None:
-            pytest.skip(f"{name} is not installed")
-        folder = tmp_path_factory.mktemp(name)
-        port, behind = free_port(), application(TABLE[name].source, http)
-        certificate = folder / "server-with-key.pem"
-        certificate.write_bytes(pki.certificate.read_bytes() + pki.key.read_bytes())
-        path = folder / TABLE[name].file
+        folder, behind = tmp_path_factory.mktemp(name), application(name, http)
         if readme is None:
-            parameters = Parameters(
-                server_name=NAME,
-                address=HOST,
-                port=port,
-                certificate=str(certificate),
-                private_key=str(pki.key),
-                trust=str(pki.trust),
-                application=f"{HOST}:{behind}",
-                secret=SECRET,
-            )
-            path.write_text(changed(render(name, parameters), change), encoding="utf-8")
-            command = [proxy.program, *proxy.command(folder, path)]
+            port = run_proxy(name, start_for_module, pki, folder, behind, change=lambda text: changed(text, change))
         else:
-            path = nginx_of_the_readme(folder, pki, port, behind, readme)
-            command = [proxy.program, "-c", path, "-p", folder, "-e", "stderr"]
-        start_for_module(command, env=proxy.environment(folder), port=port)
+            port = free_port()
+            command = [PROXIES[name].installed(), *nginx_of_the_readme(folder, pki, port, behind, readme)]
+            start_for_module(command, port=port)
         return Boundary(source=TABLE[name].source, port=port, behind=behind, pki=pki)
 
     return deployed

@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.e2e.processes import ROOT, accepts, free_port
+from tests.e2e.proxies import PROXIES, nginx_with
 
 pytestmark = pytest.mark.e2e
 
@@ -22,7 +23,7 @@ PARTS = dict(re.findall(r"^## \d\. (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | r
 SECONDS = 60
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-needs_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+needs_nginx = pytest.mark.skipif(PROXIES["nginx"].program is None, reason="nginx is not installed")
 
 
 def fences(part: str, language: str) -> list[str]:
@@ -147,15 +148,5 @@ def test_behind_nginx_every_caller_gets_the_answer_that_is_shown_and_every_attac
 
 def start_nginx(reader: Reader) -> None:
     """Start nginx with the file of the page, where the page gives it to the nginx of the machine."""
-    folder = reader.folder
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    main = folder / "nginx.conf"
-    main.write_text(
-        f"daemon off;\nworker_processes 1;\npid {folder}/pid;\nevents {{ worker_connections 64; }}\n"
-        f"http {{\naccess_log off;\n{temporary}include {folder}/data-actions.conf;\n}}\n",
-        encoding="ascii",
-    )
-    program = shutil.which("nginx") or "nginx"
-    reader.start([program, "-c", main, "-p", folder, "-e", "stderr"], ready=accepts(reader.ports["9443"]))
+    arguments = nginx_with(reader.folder, f"include {reader.folder}/data-actions.conf;")
+    reader.start([PROXIES["nginx"].installed(), *arguments], ready=accepts(reader.ports["9443"]))

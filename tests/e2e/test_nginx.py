@@ -2,9 +2,7 @@
 
 import http.client
 import json
-import os
 import re
-import shutil
 import socket
 import ssl
 import sys
@@ -19,15 +17,14 @@ from mtls_middleware.testing import ClientCertificate, nginx
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
+from tests.e2e.proxies import FOLDER, PROXIES, SECRET, nginx_with
 from tests.e2e.websocket import open_websocket
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed"),
+    pytest.mark.skipif(PROXIES["nginx"].program is None, reason="nginx is not installed"),
 ]
 
-SECRET = "a-secret-of-the-proxy-0123456789"
-FOLDER = Path(__file__).parent
 
 SERVERS: dict[str, list[str]] = {
     "our-httptools": ["uvicorn", "--http", "mtls_middleware.servers.uvicorn:HttpToolsProtocol", "protected:asgi"],
@@ -76,8 +73,8 @@ def _call(
     return answer.status, json.loads(content) if is_json else {}
 
 
-def configuration(folder: Path, pki: PKI, port: int, behind: int, verify: str) -> Path:
-    """Return the README's configuration with paths and ports of this test."""
+def of_the_readme(folder: Path, pki: PKI, port: int, behind: int, verify: str) -> list[str | Path]:
+    """Return the arguments of an nginx with the README's configuration, with paths and ports of this test."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     found = re.search(r"```nginx\n(.*?)```", readme, re.DOTALL)
     assert found is not None
@@ -93,17 +90,7 @@ def configuration(folder: Path, pki: PKI, port: int, behind: int, verify: str) -
     }.items():
         assert written in block, written
         block = block.replace(written, ours)
-    temporary = "".join(
-        f"    {name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    path = folder / "nginx.conf"
-    user = "user root;\n" if os.geteuid() == 0 else ""  # bodies are kept in a folder of this run
-    path.write_text(
-        f"{user}daemon off;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log stderr;\n"
-        f"events {{ worker_connections 64; }}\nhttp {{\n    access_log off;\n{temporary}{block}}}\n",
-        encoding="utf-8",
-    )
-    return path
+    return nginx_with(folder, block)
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +113,11 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
                 "MTLS_PROXY_SECRET_FILE": str(secret),
                 "PYTHONPATH": f"{ROOT}:{FOLDER}",
             }
-            program, *arguments = SERVERS[server]
+            program, *options = SERVERS[server]
             bind = ["--port", str(behind)] if program == "uvicorn" else ["--bind", f"{HOST}:{behind}"]
-            start_for_module([sys.executable, "-m", program, *bind, *arguments], env=environment, port=behind)
-            path = configuration(folder, pki, port, behind, verify)
-            program_path = shutil.which("nginx") or "nginx"
-            start_for_module([program_path, "-c", path, "-p", folder, "-e", "stderr"], port=port)
+            start_for_module([sys.executable, "-m", program, *bind, *options], env=environment, port=behind)
+            arguments = of_the_readme(folder, pki, port, behind, verify)
+            start_for_module([PROXIES["nginx"].installed(), *arguments], port=port)
             running[server, verify] = Deployment(port=port, behind=behind, pki=pki)
         return running[server, verify]
 

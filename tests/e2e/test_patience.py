@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware.proxy_config import TABLE, Parameters, render
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
-from tests.e2e.processes import HOST, ROOT, free_port
-from tests.e2e.test_proxies import NAME, PROXIES, SECRET
+from tests.e2e.processes import ROOT, free_port
+from tests.e2e.proxies import NAME, PROXIES, run_proxy
 from tests.e2e.wsgi_programs import Site, documented
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +25,10 @@ SECONDS = 32
 def test_data_actions_get_an_answer_that_takes_long(start: Start, pki: PKI, tmp_path: Path) -> None:
     behind = free_port()
     start([sys.executable, "-m", "uvicorn", "patient:asgi", "--port", str(behind)], env=ENVIRONMENT, port=behind)
-    ports = {name: _proxy(name, start, pki, tmp_path, behind) for name, one in PROXIES.items() if one.program}
+    ports = {}
+    for name in [name for name, one in PROXIES.items() if one.program]:
+        (folder := tmp_path / name).mkdir()
+        ports[name] = run_proxy(name, start, pki, folder, behind)
     ports["gunicorn"] = _gunicorn(start, pki, tmp_path)
 
     def call(name: str) -> tuple[int, bytes]:
@@ -43,28 +45,6 @@ def test_data_actions_get_an_answer_that_takes_long(start: Start, pki: PKI, tmp_
         answers = dict(zip(ports, callers.map(call, ports), strict=True))
 
     assert answers == dict.fromkeys(ports, (200, b"at last"))
-
-
-def _proxy(name: str, start: Start, pki: PKI, folder: Path, behind: int) -> int:
-    proxy, port, own = PROXIES[name], free_port(), folder / name
-    own.mkdir()
-    certificate = own / "server-with-key.pem"
-    certificate.write_bytes(pki.certificate.read_bytes() + pki.key.read_bytes())
-    configuration = own / TABLE[name].file
-    parameters = Parameters(
-        server_name=NAME,
-        address=HOST,
-        port=port,
-        certificate=str(certificate),
-        private_key=str(pki.key),
-        trust=str(pki.trust),
-        application=f"{HOST}:{behind}",
-        secret=SECRET,
-    )
-    configuration.write_text(render(name, parameters), encoding="utf-8")
-    assert proxy.program is not None
-    start([proxy.program, *proxy.command(own, configuration)], env=proxy.environment(own), port=port)
-    return port
 
 
 def _gunicorn(start: Start, pki: PKI, folder: Path) -> int:

@@ -7,18 +7,15 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtls_middleware.proxy_config import TABLE, Parameters, render
+from mtls_middleware.proxy_config import TABLE
 from mtls_middleware.testing import ClientCertificate
 from tests.e2e.asgi_servers import ENVIRONMENT, SERVERS
-from tests.e2e.callers import PKI
+from tests.e2e.callers import CUSTOM_NAME, PKI
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, free_port
-from tests.e2e.test_asgi_sizes import HEADER_OPTIONS, big, caller
-from tests.e2e.test_asgi_sizes import NAME as CALLER
-from tests.e2e.test_proxies import NAME, PROXIES, SECRET, Deployment
+from tests.e2e.proxies import PROXIES, SECRET, Deployment, run_proxy
+from tests.e2e.test_asgi_sizes import HEADER_OPTIONS
 from tests.slow import mostly_slow
-
-__all__ = ["big", "caller"]  # fixtures
 
 LONG_LINES = ("--limit-request-field_size", "65535")
 ASGI = [
@@ -59,40 +56,25 @@ def deploy(
     start: Start, tmp_path: Path, proxy: str, argv: list[str | Path], behind: int, big: PKI, caller: ClientCertificate
 ) -> Deployment:
     """Start a proxy with its own configuration, and a server behind it."""
-    run = PROXIES[proxy]
-    if run.program is None:
-        pytest.skip(f"{proxy} is not installed")
-    port = free_port()
-    both = tmp_path / "server-with-key.pem"
-    both.write_bytes(big.certificate.read_bytes() + big.key.read_bytes())
     issuer = tmp_path / "issuer.pem"
     issuer.write_bytes(caller.chain[0].public_bytes(Encoding.PEM))
-    parameters = Parameters(
-        server_name=NAME,
-        address=HOST,
-        port=port,
-        certificate=str(both),
-        private_key=str(big.key),
-        trust=str(big.trust),
-        application=f"{HOST}:{behind}",
-        secret=SECRET,
-    )
-    text = render(proxy, parameters)
-    for depth in DEPTHS:
-        text = text.replace(depth, depth.replace("1", "5"))
-    configuration = tmp_path / TABLE[proxy].file
-    configuration.write_text(text, encoding="utf-8")
+
+    def deeper(configuration: str) -> str:
+        for depth in DEPTHS:
+            configuration = configuration.replace(depth, depth.replace("1", "5"))
+        return configuration
+
     trust = {
         "MTLS_AUTHORITIES": "custom",
         "MTLS_TRUST": f"custom={issuer if proxy in LEAF_ONLY else big.trust}",
-        "MTLS_CERT_NAMES": f"custom={CALLER}",
+        "MTLS_CERT_NAMES": f"custom={CUSTOM_NAME}",
         "MTLS_SOURCE": TABLE[proxy].source,
         "MTLS_PROXY_SECRET": SECRET,
         "MTLS_PROXY_DROPS_UNDERSCORES": "yes",
     }
     start(argv, port=behind, env={**ENVIRONMENT, **trust})
-    start([run.program, *run.command(tmp_path, configuration)], env=run.environment(tmp_path), port=port)
-    return Deployment(proxy=run, source=TABLE[proxy].source, port=port, behind=behind, pki=big)
+    port = run_proxy(proxy, start, big, tmp_path, behind, change=deeper)
+    return Deployment(source=TABLE[proxy].source, port=port, behind=behind, pki=big)
 
 
 @mostly_slow("server", [*ASGI, GUNICORN], kept=[GUNICORN])

@@ -1,18 +1,17 @@
 """Report mode end to end: who would be refused reaches the application, and the log says why."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from mtls_middleware.proxy_config import TABLE, Parameters, render
+from mtls_middleware.proxy_config import TABLE
 from mtls_middleware.testing import ClientCertificate
 from tests.documentation.pages import page
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
-from tests.e2e.processes import HOST, ROOT, Server, free_port
-from tests.e2e.test_proxies import ENDED, FOLDER, NAME, PROXIES, SECRET, Deployment
+from tests.e2e.processes import Server, free_port
+from tests.e2e.proxies import ENDED, PROXIES, Deployment, run_application, run_proxy
 from tests.e2e.test_serve import call, command, environment
 from tests.slow import mostly_slow
 
@@ -70,45 +69,17 @@ def test_serve_starts_without_usable_trust(how: str, start: Start, pki: PKI, tmp
 
 
 def deployed(name: str, there: str, instead: str, start: Start, pki: PKI, folder: Path) -> tuple[Deployment, Server]:
-    proxy = PROXIES[name]
-    program = proxy.program
-    if program is None:
-        pytest.skip(f"{name} is not installed")
-    port, behind = free_port(), free_port()
-    certificate = folder / "server-with-key.pem"
-    certificate.write_bytes(pki.certificate.read_bytes() + pki.key.read_bytes())
-    parameters = Parameters(
-        server_name=NAME,
-        address=HOST,
-        port=port,
-        certificate=str(certificate),
-        private_key=str(pki.key),
-        trust=str(pki.trust),
-        application=f"{HOST}:{behind}",
-        secret=SECRET,
-        crl=None,
-    )
     pattern = r"\s+".join(map(re.escape, there.split()))
     written = ADDED.get(name, "{instead}").format(there=there, instead=instead)
-    text, changes = re.subn(pattern, written, render(name, parameters))
-    assert changes == 1
-    configuration = folder / TABLE[name].file
-    configuration.write_text(text, encoding="utf-8")
-    http_class = "mtls_middleware.servers.uvicorn:HttpToolsProtocol"
-    variables = {
-        "MTLS_REGIONS": "us-east-1",
-        "MTLS_TRUST": str(pki.trust),
-        "MTLS_SOURCE": TABLE[name].source,
-        "MTLS_TRUSTED_PROXIES": HOST,
-        "MTLS_PROXY_SECRET": SECRET,
-        "PYTHONPATH": f"{ROOT}:{FOLDER}",
-        "MTLS_MODE": "report",
-        "MTLS_STATE": "off",
-    }
-    argv = [sys.executable, "-m", "uvicorn", "--http", http_class, "--port", str(behind), "protected:asgi"]
-    application = start(argv, env=variables, port=behind)
-    start([program, *proxy.command(folder, configuration)], env=proxy.environment(folder), port=port)
-    return Deployment(proxy=proxy, source=TABLE[name].source, port=port, behind=behind, pki=pki), application
+
+    def in_report_mode(configuration: str) -> str:
+        text, changes = re.subn(pattern, written, configuration)
+        assert changes == 1
+        return text
+
+    behind, application = run_application(name, start, pki, MTLS_MODE="report", MTLS_STATE="off")
+    port = run_proxy(name, start, pki, folder, behind, change=in_report_mode)
+    return Deployment(source=TABLE[name].source, port=port, behind=behind, pki=pki), application
 
 
 @mostly_slow("name", ROWS, kept=["nginx"])

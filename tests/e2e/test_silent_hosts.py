@@ -12,18 +12,11 @@ from mtls_middleware import Guard, Settings
 from mtls_middleware.testing import RegionalCA
 from tests.e2e.crl_host import CRLHost
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("without_http_proxies")]
 
 SILENT = 3
 LIMIT = 30.0
 """Seconds for all of them to be asked; one after the other, each would wait for the next."""
-
-
-@pytest.fixture(autouse=True)
-def _without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture

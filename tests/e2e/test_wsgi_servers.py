@@ -13,11 +13,11 @@ import pytest
 
 from mtls_middleware.testing import ClientCertificate
 from mtls_middleware.testing.encodings import b64_der, pem_spaces, url_pem
-from tests.e2e.callers import PKI, connect
+from tests.e2e.callers import CUSTOM_NAME, PKI, connect
 from tests.e2e.conftest import Start
 from tests.e2e.http2 import ask_http2
 from tests.e2e.processes import HOST, free_port
-from tests.e2e.wsgi_programs import CUSTOM_NAME, SITE, Site, apache, documented, nginx, record_versions, skip_without
+from tests.e2e.wsgi_programs import SITE, Site, apache, documented, nginx, record_versions, skip_without
 from tests.e2e.wsgi_servers import OVER_TLS, uwsgi_https
 
 pytestmark = [

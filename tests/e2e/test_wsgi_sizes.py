@@ -1,27 +1,21 @@
 """A chain of four RSA-4096 links on every WSGI server, and what must be set for it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mtls_middleware.testing import RegionalCA
 from mtls_middleware.testing.encodings import xfcc_element
 from mtls_middleware.testing.leaves import ClientCertificate
-from mtls_middleware.testing.signing import KeyKind
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.test_wsgi_servers import ENDED, call
 from tests.e2e.test_wsgi_twins import FROM_THE_PROXY, PLAIN, ask_plain
-from tests.e2e.wsgi_programs import CUSTOM_NAME, Site, skip_without
+from tests.e2e.wsgi_programs import Site, skip_without
 from tests.e2e.wsgi_servers import OVER_TLS, uwsgi_https
 from tests.slow import mostly_slow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.matrix(table="wsgi", row="{name}")]
-
-BIG = KeyKind.RSA4096
-LINKS = 4
 
 HEADER_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "gunicorn, sync": ("--limit-request-field_size", "65535"),
@@ -32,24 +26,6 @@ HEADER_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "uWSGI, http-socket": ("--buffer-size", "65535"),
 }
 """What must be set on which server; on the others nothing."""
-
-
-@pytest.fixture(scope="module")
-def big(pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> PKI:
-    """Return authorities with long keys."""
-    root = RegionalCA("us-east-1", key=BIG)
-    return replace(pki, region=root, trust=root.write(tmp_path_factory.mktemp("big")))
-
-
-@pytest.fixture(scope="module")
-def caller(big: PKI) -> ClientCertificate:
-    """Return a client with a chain of four."""
-    authority = big.region
-    for index in range(LINKS - 1):
-        authority = authority.intermediate(f"Lower CA {index}", key=BIG)
-    client = authority.client(names=[CUSTOM_NAME], key=BIG)
-    assert len(client.pems) == LINKS
-    return client
 
 
 @pytest.mark.matrix(column="four RSA-4096 links over TLS")

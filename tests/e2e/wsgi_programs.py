@@ -14,17 +14,15 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import matrix
-from tests.e2e.callers import PKI
+from tests.e2e.callers import CUSTOM_NAME, PKI
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
+from tests.e2e.proxies import PROXIES, nginx_with
 
 FOLDER = Path(__file__).parent
 PAGE = ROOT / "docs" / "servers-wsgi.md"
 SITE = "wsgi_site:application"
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT}:{FOLDER}"}
-
-CUSTOM_NAME = "caller.example.com"
-"""Of callers of the authority ``custom``, who come through intermediates."""
 
 _BESIDE = Path(sys.executable).parent
 _PATH = os.pathsep.join((str(_BESIDE), os.environ["PATH"], "/usr/sbin"))
@@ -107,35 +105,21 @@ def uwsgi(site: Site, command: str) -> list[str | Path]:
 
 def nginx(site: Site, location: str) -> int:
     """Start an nginx that asks for certificates, and return its port."""
-    port, kinds = free_port(), ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{kind}_temp_path {site.folder}/{kind};\n" for kind in kinds)
-    path = site.folder / "nginx.conf"
-    user = "user root;" if os.geteuid() == 0 else ""  # the folders of this run are for nobody else
-    path.write_text(
-        f"""
-        {user} daemon off; worker_processes 1; pid {site.folder}/nginx.pid;
-        events {{ worker_connections 64; }}
-        http {{
-            access_log off;
-            {temporary}
-            server {{
-                listen {HOST}:{port} ssl;
-                ssl_certificate        {site.pki.certificate};
-                ssl_certificate_key    {site.pki.key};
-                ssl_client_certificate {site.pki.trust};
-                ssl_verify_client      {site.verify};
-                ssl_verify_depth       5;
-                ssl_protocols          TLSv1.2 TLSv1.3;
-                large_client_header_buffers 4 64k;
-                location / {{ {location} }}
-            }}
+    port = free_port()
+    server = f"""
+        server {{
+            listen {HOST}:{port} ssl;
+            ssl_certificate        {site.pki.certificate};
+            ssl_certificate_key    {site.pki.key};
+            ssl_client_certificate {site.pki.trust};
+            ssl_verify_client      {site.verify};
+            ssl_verify_depth       5;
+            ssl_protocols          TLSv1.2 TLSv1.3;
+            large_client_header_buffers 4 64k;
+            location / {{ {location} }}
         }}
-        """,
-        encoding="ascii",
-    )
-    program = shutil.which("nginx", path=_PATH)
-    assert program is not None
-    site.start([program, "-c", path, "-p", site.folder, "-e", "stderr"], port=port)
+    """
+    site.start([PROXIES["nginx"].installed(), *nginx_with(site.folder, server)], port=port)
     return port
 
 
