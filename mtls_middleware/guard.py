@@ -10,7 +10,6 @@ from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Disposition, Reason, Rejected
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.replay import Replay
-from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
@@ -18,15 +17,12 @@ from mtls_middleware._trust.service import TrustService
 from mtls_middleware.composition import board_of, closed_gate, genesys_names, load_all, trust_sources
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
-from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts, seconds_left
-from mtls_middleware.observing.events import Decided, Hook, by_reason
-from mtls_middleware.observing.expiry import expirations
-from mtls_middleware.observing.handshake_counts import HANDSHAKES
-from mtls_middleware.observing.history import Recorder
+from mtls_middleware.observing.counting import Counters, ProcessCounts
+from mtls_middleware.observing.events import Decided, Hook
+from mtls_middleware.observing.guard_view import GuardView
 from mtls_middleware.observing.logging import LimitedLog
-from mtls_middleware.observing.reporting import Fleet, Reporting
-from mtls_middleware.observing.status import Status, status_of
-from mtls_middleware.observing.worker import Worker, lines_of
+from mtls_middleware.observing.reporting import Fleet
+from mtls_middleware.observing.status import Status
 from mtls_middleware.settings import Settings
 
 Clock = Callable[[], datetime]
@@ -64,7 +60,6 @@ class Guard:
         )
         self._decisions = Counters[Decided]()
         self._seconds = time.time if clock is utc_now else lambda: self._now().timestamp()
-        self._closed = False
         self._gate = closed_gate(settings)
         self._trust = TrustService(
             trust_sources(settings),
@@ -75,14 +70,15 @@ class Guard:
             replaced=self._begin_replay,
             tick=self._tick,
         )
-        recorder = Recorder(
-            decisions=self._decisions.totals,
-            refreshes=self._trust.refreshes.totals,
-            handshakes=HANDSHAKES.drain,
-            last_refused=self._announcer.last_rejected,
-            last_handshake=HANDSHAKES.last_refused,
+        self._view = GuardView(
+            settings,
+            trust=self._trust,
+            decisions=self._decisions,
+            announcer=self._announcer,
+            open_board=board_of(settings),
+            clock=self._now,
+            wall_clock=utc_now,
         )
-        self._reporting = Reporting(board_of(settings), recorder, self._worker, clock=utc_now)
         self._begin_replay()
         follow_forks(self)
 
@@ -147,7 +143,7 @@ class Guard:
         Raises:
             ConfigurationError: a secret's file, or a file of trust, cannot be used; every problem at once.
         """
-        self._closed = False
+        self._view.is_closed = False
         self._trust.start()
         if self._settings.header_names is not None:
             self._announcer.trailers()
@@ -159,14 +155,14 @@ class Guard:
         """
         self._trust.refresh()
         self._follow_listeners()
-        self._reporting.publish(flush=True)
+        self._view.reporting.publish(flush=True)
         return self.status()
 
     def close(self) -> None:
         """Stop refreshing. The trust in force stays, and `start` begins anew."""
-        self._closed = True
+        self._view.is_closed = True
         self._trust.close()
-        self._reporting.leave()
+        self._view.reporting.leave()
         self._announcer.summarize(flush=True)
 
     def __enter__(self) -> Self:
@@ -189,33 +185,19 @@ class Guard:
 
     def report_to(self, counts: ProcessCounts) -> None:
         """Let the counts of the process include this guard's, and until when its trust lasts."""
-        counts.open(
-            source=self._settings.source,
-            mode=str(self._settings.mode),
-            decisions=self._decisions.totals,
-            refreshes=self._trust.refreshes.totals,
-            expiries=self._seconds_left,
-        )
+        self._view.count_in(counts)
 
     def report_itself(self) -> None:
         """Publish for operators, from time to time, what this guard knows and counts, where state is shared."""
-        self._reporting.begin()
+        self._view.reporting.begin()
 
     def fleet(self) -> Fleet:
         """Return what all processes that share the state know and count. It reads files: not for a request."""
-        return self._reporting.fleet()
+        return self._view.fleet()
 
     def status(self) -> Status:
         """Return trust, decisions, and what is not in force."""
-        return status_of(
-            self._trust.snapshot,
-            self._clock(),
-            mode=str(self._settings.mode),
-            source=self._settings.source,
-            decisions=by_reason(self._decisions.totals()),
-            requires_crls=self._settings.revocation is RevocationMode.REQUIRE,
-            **self._trust.facts(),
-        )
+        return self._view.status()
 
     @property
     def settings(self) -> Settings:
@@ -250,9 +232,7 @@ class Guard:
         self.replay = self._replay.find
 
     def _tick(self) -> None:
-        self._reporting.publish()
-        self._announcer.not_kept("reports", self._reporting.problems)
-        self._announcer.accepted_again(self._decisions.totals(), utc_now())
+        self._view.publish()
         self._follow_listeners()
 
     def _follow_listeners(self) -> None:
@@ -265,16 +245,6 @@ class Guard:
         if now.utcoffset() is None:
             raise ValueError("the clock tells a time without its zone")
         return now
-
-    def _worker(self) -> Worker:
-        return Worker.of(self.status(), lines_of(self.snapshot))
-
-    def _seconds_left(self) -> dict[ExpiryKey, float]:
-        """Return the seconds until trust expires; nothing of a guard that was closed."""
-        if self._closed:
-            return {}
-        now = self._now()
-        return seconds_left(expirations(self._trust.snapshot, now), now)
 
 
 def _teaches(decision: Decision) -> bool:

@@ -56,7 +56,7 @@ class Deployment:
                 (self.site.folder / "pins" / f"{number}.pem").write_text(one.chain_pem, encoding="ascii")
             environ["MTLS_PINS"] = str(self.site.folder / "pins")
         guard = self.site.guard(environ, **more)
-        guard._reporting._clock = self.site.clock
+        guard._view.reporting._clock = self.site.clock
         guard.report_itself()
         if credentials:
             guard.refresh()
