@@ -4,6 +4,7 @@ A board keeps bytes, and vouches for none of them.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from weakref import finalize
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
 from mtls_middleware._io.folder_lock import FolderLock, Taken
-from mtls_middleware._io.store import Kind
+from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.display import displayed
 
 SLOTS = tuple(f"process-{number:02}" for number in range(MAX_ENTRIES))
@@ -42,7 +43,11 @@ class Posted:
 
 
 class Board(Protocol):
-    """A board of reports, one for each process. It raises nothing: see `problems`. One thread at a time."""
+    """A board of reports, one for each process. It raises nothing: see `problems`. One thread at a time.
+
+    A report is a state, never a change, so the same one may be written twice. A board of a fleet adds the reports of
+    processes that ended to one report of the past. Every method may take a second, so none is called for a request.
+    """
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -53,6 +58,13 @@ class Board(Protocol):
 
     def publish(self, content: bytes, at: datetime) -> bool:
         """Publish a report in place of the last one, and return whether it could be; `join` comes first."""
+
+    def folded(self) -> bytes | None:
+        """Return the report that became part of the past, because this process seemed to have ended; else None.
+
+        It is asked when `publish` returned False. What comes next is published under a new name, and must not count
+        again what is in that report.
+        """
 
     def leave(self) -> None:
         """Give the slot back. What was published stays, and counts for the next one."""
@@ -82,7 +94,7 @@ class FolderBoard:
         with self._store.refreshing() as is_mine:
             if not is_mine:
                 return None
-            kept = {entry.key: entry.content for entry in self._store.entries(Kind.TALLY)}
+            kept = self._kept()
             for slot in SLOTS:
                 try:
                     lock = self._store.lock(slot)
@@ -92,7 +104,7 @@ class FolderBoard:
                 if taken is Taken.OURS:
                     self._lock, self._slot = lock, slot
                     finalize(self, lock.release).atexit = False  # a guard that nobody closed, and nobody holds
-                    return kept.get(slot, b"")
+                    return kept[slot][1] if slot in kept else b""
         return None
 
     def publish(self, content: bytes, at: datetime) -> bool:
@@ -100,6 +112,10 @@ class FolderBoard:
         self._store.forget_problems()
         self._store.put(Kind.TALLY, self._slot, content, at)
         return not self._store.problems
+
+    def folded(self) -> bytes | None:
+        """Return None: nobody can take the slot of a process that runs."""
+        return None
 
     def leave(self) -> None:
         """Give the slot to another process."""
@@ -109,16 +125,28 @@ class FolderBoard:
 
     def reports(self) -> Iterator[Posted]:
         """Return what lies in each slot, and whether its process runs."""
-        kept = {entry.key: entry for entry in self._store.entries(Kind.TALLY)}
+        kept = self._kept()
         for slot in SLOTS:
-            entry, since = kept.get(slot), self._store.locked_since(slot)
+            (entry, content), since = kept.get(slot, (None, None)), self._store.locked_since(slot)
             if entry is not None or since is not None:
                 yield Posted(
-                    content=entry.content if entry else None,
+                    content=content,
                     at=entry.at if entry else None,
                     is_running=since is not None,
                     running_since=since,
                 )
+
+    def _kept(self) -> dict[str, tuple[Entry, bytes]]:
+        """Return what lies there. What was replaced while it was read is read again, once."""
+        kept: dict[str, tuple[Entry, bytes]] = {}
+        for _ in range(2):
+            entries = [entry for entry in self._store.entries(Kind.TALLY) if entry.key not in kept]
+            for entry in entries:
+                with suppress(InputError):
+                    kept[entry.key] = entry, entry.read()
+            if all(entry.key in kept for entry in entries):
+                break
+        return kept
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mtls_middleware._io.files import InputError, parse_object
 from mtls_middleware._io.folder_lock import FolderLock, Taken, locked_since
-from mtls_middleware._io.private_folder import opened, read_file, write_file
+from mtls_middleware._io.private_folder import opened, read_file, read_line, write_file
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.display import displayed
 
@@ -31,6 +31,8 @@ KEPT_FOR = timedelta(days=90)
 """Entries that nobody put anew for so long tell of nothing that still counts."""
 
 _SUFFIX = ".entry"
+
+_FILE_BYTES = CONTENT_BYTES + LINE_BYTES
 
 
 class FolderStore:
@@ -56,7 +58,7 @@ class FolderStore:
         return tuple(self._problems)
 
     def entries(self, kind: Kind) -> Iterator[Entry]:
-        """Return every entry that can be read, and was not tampered with as far as that can be known."""
+        """Return every entry whose first line can be read; what was tampered with is found there, or by `read`."""
         try:
             with self._opened(kind) as folder:
                 names = sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIX))  # noqa: PTH208 - of a descriptor
@@ -93,6 +95,9 @@ class FolderStore:
             yield taken is Taken.OURS
         finally:
             self._lock.release()
+
+    def close(self) -> None:
+        """Give nothing back: each call opens and closes what it needs."""
 
     @property
     def root(self) -> Path:
@@ -140,43 +145,54 @@ class FolderStore:
     def _read_all(self, kind: Kind, folder: int, names: Iterable[str]) -> Iterator[Entry]:
         for name in names:
             try:
-                yield self._read(kind, name, read_file(name, folder, CONTENT_BYTES + LINE_BYTES))
+                yield self._read(kind, name, read_line(name, folder, _FILE_BYTES, LINE_BYTES))
             except (OSError, InputError) as error:
                 self._complain(f"read ({name})", error)
 
-    def _read(self, kind: Kind, name: str, whole: bytes) -> Entry:
-        line, _, content = whole.partition(b"\n")
-        if len(line) > LINE_BYTES:
-            raise InputError("is no entry")
+    def _read(self, kind: Kind, name: str, line: bytes) -> Entry:
         payload = parse_object(line)
         key, at = payload.get("key"), payload.get("at")
         if payload.get("version") != VERSION or payload.get("kind") != kind or not isinstance(key, str):
             raise InputError("is no entry of this version")
-        if name != _name(key) or payload.get("sha256") != hashlib.sha256(content).hexdigest():
+        if name != _name(key):
             raise InputError("is damaged")
-        moment = _moment(at)
+        digest, moment = _digest(payload.get("sha256")), _moment(at)
         if kind is Kind.API:
             mac = payload.get("hmac")
-            right = [self._mac(key, str(at), content, one) for one in self._keys]
+            right = [self._mac(key, str(at), digest, one) for one in self._keys]
             if not isinstance(mac, str) or not any(hmac.compare_digest(mac.encode(), one.encode()) for one in right):
                 raise InputError("was written with another secret, or was tampered with")
-        return Entry(key=key, content=content, at=moment)
+        return Entry(key=key, digest=digest, at=moment, read=partial(self._content, kind, name, digest))
+
+    def _content(self, kind: Kind, name: str, digest: bytes) -> bytes:
+        try:
+            with self._opened(kind) as folder:
+                line, _, content = read_file(name, folder, _FILE_BYTES).partition(b"\n")
+            replaced = _digest(parse_object(line).get("sha256")) != digest
+            damaged = hashlib.sha256(content).digest() != digest
+        except (OSError, InputError) as error:
+            self._complain(f"read ({name})", error)
+            raise InputError(f"cannot be read: {error}") from error
+        if damaged and not replaced:
+            self._complain(f"read ({name})", InputError("is damaged"))
+        if damaged:
+            raise InputError("is damaged, or was replaced just now")
+        return content
 
     def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:
-        moment = at.isoformat()
+        moment, digest = at.isoformat(), hashlib.sha256(content).digest()
         payload: dict[str, object] = {
             "version": VERSION,
             "kind": str(kind),
             "key": key,
             "at": moment,
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": digest.hex(),
         }
         if kind is Kind.API:
-            payload["hmac"] = self._mac(key, moment, content, self._keys[0])
+            payload["hmac"] = self._mac(key, moment, digest, self._keys[0])
         return json.dumps(payload).encode("ascii") + b"\n"
 
-    def _mac(self, key: str, at: str, content: bytes, secret: bytes) -> str:
-        digest = hashlib.sha256(content).digest()
+    def _mac(self, key: str, at: str, digest: bytes, secret: bytes) -> str:
         return hmac.new(secret, json.dumps([VERSION, key, at]).encode() + digest, "sha256").hexdigest()
 
     def _complain(self, what: str, error: Exception) -> None:
@@ -186,6 +202,16 @@ class FolderStore:
 
 _WRITING_SECONDS = 3_600.0
 """After which a half-written file belongs to nobody."""
+
+
+def _digest(text: object) -> bytes:
+    try:
+        digest = bytes.fromhex(text if isinstance(text, str) else "")
+    except ValueError as error:
+        raise InputError("is damaged") from error
+    if len(digest) != hashlib.sha256().digest_size:
+        raise InputError("is damaged")
+    return digest
 
 
 def _moment(text: object) -> datetime:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from mtls_middleware._io.files import InputError
 
@@ -84,15 +85,37 @@ def read_file(name: str, folder: int, limit: int) -> bytes:
         OSError: it cannot be read.
         InputError: it is not ours, or too large.
     """
-    descriptor = os.open(name, os.O_RDONLY | _OPEN, dir_fd=folder)
-    with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(file.fileno())
-        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & stat.S_IWOTH:
-            raise InputError("is not ours alone")
+    with _opened_file(name, folder, limit) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise InputError("is too large")
     return content
+
+
+def read_line(name: str, folder: int, limit: int, line_limit: int) -> bytes:
+    """Read the first line of a file of ours, without its end.
+
+    Raises:
+        OSError: it cannot be read.
+        InputError: it is not ours, or too large, or its first line is too long.
+    """
+    with _opened_file(name, folder, limit) as file:
+        line, end, _ = file.read(line_limit + 1).partition(b"\n")
+    if not end:
+        raise InputError("is no entry")
+    return line
+
+
+@contextmanager
+def _opened_file(name: str, folder: int, limit: int) -> Iterator[BinaryIO]:
+    descriptor = os.open(name, os.O_RDONLY | _OPEN, dir_fd=folder)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & stat.S_IWOTH:
+            raise InputError("is not ours alone")
+        if state.st_size > limit:
+            raise InputError("is too large")
+        yield file
 
 
 def _is_shared(state: os.stat_result) -> bool:

@@ -3,9 +3,10 @@
 A store keeps bytes, and vouches for none of them. What comes out of it is judged like anything else from outside.
 """
 
-from collections.abc import Hashable, Iterable
+import hashlib
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -24,23 +25,36 @@ class Kind(StrEnum):
     """The key is a process's slot; in a folder of their own, so that no worker takes them for news of trust."""
 
 
+_EMPTY = hashlib.sha256(b"").digest()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An entry of a store.
+    """An entry of a store. Listing entries reads no content, because a CRL may have 20 MB.
 
     Attributes:
         key: its name.
-        content: the bytes that were put there.
-        at: when they were put there, UTC.
+        digest: SHA-256 of the content.
+        at: when it was put there, UTC, by the clock of whoever did.
+        read: returns the content, which has this digest, or raises `InputError`: it is gone, replaced or damaged.
     """
 
     key: str
-    content: bytes
+    digest: bytes
     at: datetime
+    read: Callable[[], bytes] = field(repr=False, compare=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether there is no content."""
+        return self.digest == _EMPTY
 
 
 class Store(Protocol):
-    """A store that outlives a process, for all workers of one deployment. It raises nothing: see `problems`."""
+    """A store that outlives a process, for all workers of one deployment. It raises nothing: see `problems`.
+
+    For one thread at a time, but for `problems`. Every method may take a second, so none is called for a request.
+    """
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -53,10 +67,16 @@ class Store(Protocol):
         """Keep something in place of what had the same key."""
 
     def view(self) -> Hashable:
-        """Return what changes when anybody puts something. It is asked often."""
+        """Return what changes when anybody puts something. It is asked often.
+
+        It changes, too, once nobody else asks the network any more, if `refreshing` yielded False before.
+        """
 
     def refreshing(self) -> AbstractContextManager[bool]:
         """Enter as the one worker that asks the network now; yields False, at once, where another one does."""
+
+    def close(self) -> None:
+        """Give back what is held, such as connections. What is called afterwards takes it again."""
 
 
 @dataclass(kw_only=True)
@@ -79,3 +99,6 @@ class NoStore:
     def refreshing(self) -> AbstractContextManager[bool]:
         """Enter always."""
         return nullcontext(enter_result=True)
+
+    def close(self) -> None:
+        """Give nothing back."""

@@ -1,5 +1,6 @@
 """The folder in which things outlive a process: whole entries only, its owner's alone, and never an exception."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
-from mtls_middleware._io.store import Kind, NoStore
+from mtls_middleware._io.store import Entry, Kind, NoStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PURPOSE = "us-east-1/genesys"
@@ -25,7 +27,14 @@ def store(folder: Path, *keys: bytes, purpose: str = PURPOSE) -> FolderStore:
 
 
 def kept(folder: Path, kind: Kind = Kind.CRL, *keys: bytes) -> dict[str, bytes]:
-    return {entry.key: entry.content for entry in store(folder, *keys).entries(kind)}
+    return {entry.key: content for entry in store(folder, *keys).entries(kind) if (content := read(entry)) is not None}
+
+
+def read(entry: Entry) -> bytes | None:
+    try:
+        return entry.read()
+    except InputError:
+        return None
 
 
 def files(folder: Path) -> list[Path]:
@@ -44,7 +53,10 @@ def test_what_was_put_comes_back(tmp_path: Path, key: str, content: bytes, secon
 
     found = [entry for entry in store(tmp_path).entries(Kind.CRL) if entry.key == key]
 
-    assert [(entry.content, entry.at) for entry in found] == [(content, at)]
+    assert [(entry.read(), entry.at, entry.digest) for entry in found] == [
+        (content, at, hashlib.sha256(content).digest())
+    ]
+    assert [entry.is_empty for entry in found] == [not content]
 
 
 def test_the_newer_one_takes_the_place_of_the_older(tmp_path: Path) -> None:
@@ -118,7 +130,7 @@ def test_damage_is_passed_over(tmp_path: Path, data: st.DataObject) -> None:
     file.write_bytes(content)
     damaged = store(tmp_path, KEY)
 
-    assert list(damaged.entries(Kind.API)) == []
+    assert [read(entry) for entry in damaged.entries(Kind.API)] in ([], [None])
     assert damaged.problems
 
 
@@ -241,16 +253,43 @@ def test_lesson_a_process_killed_while_it_writes_leaves_a_whole_entry(tmp_path: 
         assert process.stdout is not None
         assert [process.stdout.readline().strip() for _ in range(2)] == [b"ready", b"wrote"]
         for _ in range(attempt * 7):
-            assert len(kept(tmp_path)) == 1  # also while it writes
+            assert len(list(store(tmp_path).entries(Kind.CRL))) == 1  # also while it writes
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=10)
     reader = store(tmp_path)
 
     (entry,) = reader.entries(Kind.CRL)
 
-    assert len(set(entry.content)) == 1
-    assert len(entry.content) == 200_000
+    assert len(set(entry.read())) == 1
+    assert len(entry.read()) == 200_000
     assert reader.problems == ()
+
+
+def test_what_was_replaced_between_listing_and_reading_is_no_problem(tmp_path: Path) -> None:
+    mine = store(tmp_path)
+    mine.put(Kind.CRL, ADDRESS, b"a list", NOW)
+    (listed,) = mine.entries(Kind.CRL)
+    store(tmp_path).put(Kind.CRL, ADDRESS, b"another", NOW)
+
+    with pytest.raises(InputError, match="replaced just now"):
+        listed.read()
+    assert mine.problems == ()
+    assert [entry.read() for entry in mine.entries(Kind.CRL)] == [b"another"]
+
+
+def test_listing_reads_no_content(tmp_path: Path) -> None:
+    store(tmp_path).put(Kind.CRL, ADDRESS, bytes(5_000_000), NOW)
+    (file,) = files(tmp_path)
+    with file.open("r+b") as whole:
+        whole.seek(1_000_000)
+        whole.write(b"damage")
+    mine = store(tmp_path)
+
+    (listed,) = mine.entries(Kind.CRL)
+
+    assert mine.problems == ()
+    assert read(listed) is None
+    assert "is damaged" in "".join(mine.problems)
 
 
 def test_a_full_disk_is_told_and_takes_nothing(tmp_path: Path) -> None:
@@ -263,7 +302,7 @@ def test_a_full_disk_is_told_and_takes_nothing(tmp_path: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "store.put(Kind.CRL, 'a', bytes(100_000), datetime.now(UTC))\n"
-        "print([entry.content for entry in store.entries(Kind.CRL)], len(store.problems))\n"
+        "print([entry.read() for entry in store.entries(Kind.CRL)], len(store.problems))\n"
     )
 
     done = subprocess.run(

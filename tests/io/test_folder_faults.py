@@ -30,7 +30,7 @@ def store(folder: Path) -> FolderStore:
 
 
 def kept(folder: Path) -> dict[str, bytes]:
-    return {entry.key: entry.content for entry in store(folder).entries(Kind.CRL)}
+    return {entry.key: entry.read() for entry in store(folder).entries(Kind.CRL)}
 
 
 def file_of(folder: Path, content: bytes) -> Path:
@@ -74,7 +74,7 @@ def test_a_process_that_is_killed_at_any_step_of_a_write_leaves_the_old_or_the_n
             break
         died += 1
         reader = store(tmp_path)
-        found = [entry.content for entry in reader.entries(Kind.CRL)]
+        found = [entry.read() for entry in reader.entries(Kind.CRL)]
         seen.update(found)
         assert found in ([], [b"the new one"]) if old is None else found in ([old], [b"the new one"])
         assert reader.problems == ()
@@ -231,7 +231,7 @@ def test_a_file_that_is_no_entry_is_told_and_the_others_count(tmp_path: Path, fa
     spoil(file_of(tmp_path, b"a list"))
     reader = store(tmp_path)
 
-    assert [entry.content for entry in reader.entries(Kind.CRL)] == [b"another"]
+    assert [entry.read() for entry in reader.entries(Kind.CRL)] == [b"another"]
     assert told in reader.problems[0]
 
 

@@ -78,12 +78,12 @@ def keep(root: Path, content: bytes = b"a CRL") -> tuple[list[bytes], tuple[str,
         assert FolderStore(root, purpose="us-east-1").locked_since("process-00") is not None
     lock.release()
     assert store.view() == FolderStore(root, purpose="us-east-1").view()
-    return [entry.content for entry in store.entries(Kind.CRL)], store.problems
+    return [entry.read() for entry in store.entries(Kind.CRL)], store.problems
 
 
 def read(root: Path) -> tuple[list[bytes], tuple[str, ...]]:
     store = FolderStore(root, purpose="us-east-1")
-    return [entry.content for entry in store.entries(Kind.CRL)], store.problems
+    return [entry.read() for entry in store.entries(Kind.CRL)], store.problems
 
 
 def own(root: Path, user: int = US) -> Path:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mtls_middleware._core.certificate import fingerprint
 from mtls_middleware._core.crl import CRL
 from mtls_middleware._io.files import InputError
-from mtls_middleware._io.store import Kind, Store
+from mtls_middleware._io.store import Entry, Kind, Store
 from mtls_middleware._trust.crl.parsing import parse_crl
 from mtls_middleware._trust.files import content
 
@@ -140,18 +140,19 @@ class KeptCRL:
     """A CRL as another process, or an earlier one, stored it.
 
     Attributes:
-        key: of its entry in the store.
+        entry: of the store; empty where the operator had it forgotten.
         origin: address or path.
-        content: the bytes of the CRL; empty where the operator had it forgotten.
-        at: when they came from there.
-        is_new: whether this process has not seen them yet.
+        is_new: whether this process has not seen its content yet.
     """
 
-    key: str
+    entry: Entry
     origin: str
-    content: bytes
-    at: datetime
     is_new: bool
+
+    @property
+    def is_beside(self) -> bool:
+        """Return whether another one from its origin may be complete."""
+        return self.entry.key != self.origin
 
 
 def _part_name(one: CRL) -> str:
@@ -159,12 +160,12 @@ def _part_name(one: CRL) -> str:
     return hashlib.sha256(repr(part).encode()).hexdigest()
 
 
-def _identity(content: bytes) -> object:
+def _identity(entry: Entry) -> object:
     """Return what a kept CRL tells of; without its number and dates."""
     try:
-        found = parse_crl(content, "")
+        found = parse_crl(entry.read(), "")
     except InputError:
-        return content
+        return entry.digest
     return found.issuer, found.part
 
 
@@ -195,7 +196,7 @@ class CRLStore:
 
         An empty entry stays: with it, running processes do as `KnownCRLs.forget_number` does.
         """
-        kept = {entry.key: _identity(entry.content) for entry in self._store.entries(Kind.CRL) if entry.content}
+        kept = {entry.key: _identity(entry) for entry in self._store.entries(Kind.CRL) if not entry.is_empty}
         wanted = {identity for key, identity in kept.items() if key.partition(_BESIDE)[0] == origin}
         found = [key for key, identity in kept.items() if identity in wanted]
         for key in found:
@@ -205,7 +206,7 @@ class CRLStore:
     def origins(self) -> tuple[str, ...]:
         """Return the origins from which CRLs are kept."""
         entries = self._store.entries(Kind.CRL)
-        return tuple(dict.fromkeys(entry.key.partition(_BESIDE)[0] for entry in entries if entry.content))
+        return tuple(dict.fromkeys(entry.key.partition(_BESIDE)[0] for entry in entries if not entry.is_empty))
 
     def keep_chain(self, chain: Sequence[x509.Certificate], at: datetime) -> None:
         """Keep a chain, without its anchor: trust comes from the operator only."""
@@ -219,25 +220,25 @@ class CRLStore:
     def crls(self) -> Iterator[KeptCRL]:
         """Return the CRLs that are kept."""
         for entry in self._store.entries(Kind.CRL):
-            digest = hashlib.sha256(entry.content).digest()
-            is_new = self._lists.get(entry.key) != digest
-            self._lists[entry.key] = digest
-            origin = entry.key.partition(_BESIDE)[0]
-            yield KeptCRL(key=entry.key, origin=origin, content=entry.content, at=entry.at, is_new=is_new)
+            is_new = self._lists.get(entry.key) != entry.digest
+            self._lists[entry.key] = entry.digest
+            yield KeptCRL(entry=entry, origin=entry.key.partition(_BESIDE)[0], is_new=is_new)
 
     def show_again(self, kept: KeptCRL) -> None:
         """Return it as new once more: it could not be judged yet."""
-        self._lists.pop(kept.key, None)
+        self._lists.pop(kept.entry.key, None)
 
     def chains(self) -> Iterator[tuple[str, tuple[bytes, ...]]]:
         """Return a name and the DERs, leaf first, of each chain from which nothing was learned yet."""
         entries = tuple(self._store.entries(Kind.CERTIFICATE))
         self._chains_kept &= {entry.key for entry in entries}  # what somebody spoiled, or time removed, is put anew
         for entry in entries:
-            if entry.key in self._chains_seen or len(entry.content) > CHAIN_BYTES:
+            if entry.key in self._chains_seen:
                 continue
             try:
-                yield entry.key, content.decode(entry.content)
+                chain = entry.read()
+                if len(chain) <= CHAIN_BYTES:
+                    yield entry.key, content.decode(chain)
             except InputError:
                 continue  # somebody else wrote there; what it would teach comes again with the next call
 

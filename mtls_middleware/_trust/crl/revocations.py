@@ -20,7 +20,7 @@ from mtls_middleware._io.fetch import CRL_SECONDS
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.asking import Asking, Question, ask_in_rounds
-from mtls_middleware._trust.crl.known import CRLStore, KnownCRLs, require_true
+from mtls_middleware._trust.crl.known import CRLStore, KeptCRL, KnownCRLs, require_true
 from mtls_middleware._trust.crl.parsing import parse_crl
 from mtls_middleware._trust.crl.sources import (
     CRLSource,
@@ -236,31 +236,34 @@ class Revocations:
         """Add the CRLs that were kept. A bad one is no problem: its origin will be asked."""
         for kept in self._store.crls():
             source = next((one for one in self._sources.values() if kept.origin in one.origins), None)
-            if kept.is_new and not kept.content:
-                self._known.forget_number(kept.origin)
-                if source is not None:
-                    source.schedule = self._schedule(now)
-                continue
-            if not kept.content:
-                continue
-            if kept.is_new:
-                try:
-                    found = parse_crl(kept.content, kept.origin, believe=self._believing(source))
-                    if not found.is_usable(now):  # as long as the clock is wrong
-                        self._store.show_again(kept)
-                        continue
-                    self._known.offer(found, self._issuers)
-                except InputError:
-                    continue
-                if source is not None and kept.key == kept.origin:
-                    source.held = found
-            if (
-                source is not None
-                and kept.key == kept.origin
-                and source.held is not None
-                and is_news(kept.at, source, now)
-            ):
-                source.succeeded(source.held, min(kept.at, now))
+            if kept.entry.is_empty:
+                if kept.is_new:
+                    self._known.forget_number(kept.origin)
+                    if source is not None:
+                        source.schedule = self._schedule(now)
+            elif not kept.is_new or self._offer_kept(kept, source, now):
+                at = kept.entry.at
+                if source is not None and not kept.is_beside and source.held is not None and is_news(at, source, now):
+                    source.succeeded(source.held, min(at, now))
+
+    def _offer_kept(self, kept: KeptCRL, source: CRLSource | None, now: datetime) -> bool:
+        """Add a CRL that was kept, and return whether it was believed."""
+        try:
+            content = kept.entry.read()
+        except InputError:  # replaced just now, perhaps
+            self._store.show_again(kept)
+            return False
+        try:
+            found = parse_crl(content, kept.origin, believe=self._believing(source))
+            if not found.is_usable(now):  # as long as the clock is wrong
+                self._store.show_again(kept)
+                return False
+            self._known.offer(found, self._issuers)
+        except InputError:
+            return False
+        if source is not None and not kept.is_beside:
+            source.held = found
+        return True
 
     def _ask(self, sources: Iterable[CRLSource], now: datetime) -> Asking:
         """Ask the next address of each source in each round; results are taken in the order of the sources."""

@@ -76,7 +76,7 @@ class APISource:
             if entry.key != self.region:
                 continue
             try:
-                newer = self.known.newer(from_bytes(entry.content, self.region), now)
+                newer = self.known.newer(from_bytes(entry.read(), self.region), now)
             except InputError:
                 continue  # the API will tell it again
             if newer is not self.known and newer.answered_at is not None:

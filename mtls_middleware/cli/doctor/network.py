@@ -70,6 +70,10 @@ class ReadOnlyStore:
         """Enter always; the lock would be a file."""
         return nullcontext(enter_result=True)
 
+    def close(self) -> None:
+        """Give back what the other store holds."""
+        self.store.close()
+
 
 def check_api(settings: Settings, apis: Sequence[APISource], *, offline: bool) -> Iterator[Finding]:
     """Return what each region's API answered."""

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from mtls_middleware._core.revocation import RevocationMode
+from mtls_middleware._io.files import InputError
 from mtls_middleware._io.private_folder import home_of
-from mtls_middleware._io.store import Kind
+from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware._trust.crl.known import LOWER_NUMBER
 from mtls_middleware._trust.crl.views import CRLView
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
@@ -121,13 +122,21 @@ def _space(folder: Path) -> Iterator[Finding]:
 
 
 def _entries(store: ReadOnlyStore) -> Iterator[Finding]:
-    counts = {kind: len(list(store.entries(kind))) for kind in Kind}
+    counts = {kind: sum(map(_is_whole, store.entries(kind))) for kind in Kind}
     for problem in dict.fromkeys(store.problems):
         yield _ABOUT_STATE.warning(
             Check.STATE_ENTRIES, problem, "remove what cannot be read: everything there can be asked for again"
         )
     shown = ", ".join(f"{count} {_WORDS[kind]}" for kind, count in counts.items())
     yield _ABOUT_STATE.ok(Check.STATE_ENTRIES, f"it holds {shown}")
+
+
+def _is_whole(entry: Entry) -> bool:
+    try:
+        entry.read()
+    except InputError:  # it is among the store's problems
+        return False
+    return True
 
 
 def check_revocation(

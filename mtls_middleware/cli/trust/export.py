@@ -112,13 +112,13 @@ def crls_of(settings: Settings, snapshot: TrustSnapshot) -> str:
 
     Their bytes are where they were read from: files of the operator, and the state.
     """
-    contents = [entry.content for entry in store_of(settings, Secrets.read(settings, [])).entries(Kind.CRL)]
-    contents += [Path(origin).read_bytes() for origin in settings.crl_urls if "://" not in origin]
+    kept = store_of(settings, Secrets.read(settings, [])).entries(Kind.CRL)
+    files = (Path(origin) for origin in settings.crl_urls if "://" not in origin)
     in_force = {one.fingerprint_sha256 for one in snapshot.crls.crls}
     ders = {}
-    for content in contents:
+    for read in (*(entry.read for entry in kept), *(file.read_bytes for file in files)):
         with suppress(InputError):  # not what is in force, then
-            der = content_of(content, lambda: None)
+            der = content_of(read(), lambda: None)
             ders[fingerprint(der)] = der
     crls = (x509.load_der_x509_crl(der) for digest, der in ders.items() if digest in in_force)
     return "".join(one.public_bytes(Encoding.PEM).decode("ascii") for one in crls)

@@ -1,5 +1,6 @@
 """A CRL host and a store in memory, for the tests of revocation."""
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,7 +48,7 @@ class Memory(NoStore):
         return [kept for (its, _), kept in self.kept.items() if its == kind]
 
     def put(self, kind: Kind, key: str, content: bytes, at: datetime) -> None:
-        self.kept[kind, key] = Entry(key=key, content=content, at=at)
+        self.kept[kind, key] = Entry(key=key, digest=hashlib.sha256(content).digest(), at=at, read=lambda: content)
 
 
 def refresh(revocations: Revocations, trust: AuthorityTrust, now: datetime, *, force: bool = False) -> None:

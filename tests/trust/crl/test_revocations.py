@@ -565,7 +565,7 @@ def test_no_anchor_is_ever_kept() -> None:
     worker.learn(lower.client(crl_url=A))
     worker.refresh()
     (kept,) = worker.memory.entries(Kind.CERTIFICATE)
-    assert [one.subject for one in x509.load_pem_x509_certificates(kept.content)][1:] == [lower.certificate.subject]
+    assert [one.subject for one in x509.load_pem_x509_certificates(kept.read())][1:] == [lower.certificate.subject]
 
 
 def test_a_list_in_the_store_from_a_place_that_nobody_asks_any_more_still_counts() -> None:

@@ -173,7 +173,7 @@ class TestOtherProcesses:
         ask(source(API(), store), NOW)
         (kept,) = store.entries(Kind.API)
         other = Memory()
-        other.put(Kind.API, key, kept.content if content is None else content, NOW)
+        other.put(Kind.API, key, kept.read() if content is None else content, NOW)
         one = source(API(), other)
         one.recall(NOW)
 
