@@ -435,6 +435,9 @@ class AgeOnly:
     def publish(self, content: bytes, at: datetime) -> bool:
         raise NotImplementedError
 
+    def folded(self) -> None:
+        return None
+
     def leave(self) -> None:
         """Do nothing."""
 
