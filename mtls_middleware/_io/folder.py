@@ -172,11 +172,12 @@ class FolderStore:
             damaged = hashlib.sha256(content).digest() != digest
         except (OSError, InputError) as error:
             self._complain(f"read ({name})", error)
-            raise InputError(f"cannot be read: {error}") from error
-        if damaged and not replaced:
-            self._complain(f"read ({name})", InputError("is damaged"))
+            raise InputError(str(error)) from error
         if damaged:
-            raise InputError("is damaged, or was replaced just now")
+            error = InputError("is damaged")
+            if not replaced:
+                self._complain(f"read ({name})", error)
+            raise error
         return content
 
     def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:
