@@ -174,10 +174,10 @@ class FolderStore:
             self._complain(f"read ({name})", error)
             raise InputError(str(error)) from error
         if damaged:
-            error = InputError("is damaged")
+            damage = InputError("is damaged")
             if not replaced:
-                self._complain(f"read ({name})", error)
-            raise error
+                self._complain(f"read ({name})", damage)
+            raise damage
         return content
 
     def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:
