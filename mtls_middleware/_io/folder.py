@@ -172,7 +172,7 @@ class FolderStore:
             damaged = hashlib.sha256(content).digest() != digest
         except (OSError, InputError) as error:
             self._complain(f"read ({name})", error)
-            raise InputError(str(error)) from error
+            raise InputError(f"cannot be read: {error}") from error
         if damaged:
             damage = InputError("is damaged")
             if not replaced:
