@@ -224,6 +224,18 @@ class CRLStore:
             self._lists[entry.key] = entry.digest
             yield KeptCRL(entry=entry, origin=entry.key.partition(_BESIDE)[0], is_new=is_new)
 
+    def content(self, kept: KeptCRL) -> bytes:
+        """Return the bytes of a CRL that is kept.
+
+        Raises:
+            InputError: they cannot be read now, and it is new once more.
+        """
+        try:
+            return kept.entry.read()
+        except InputError:
+            self.show_again(kept)
+            raise
+
     def show_again(self, kept: KeptCRL) -> None:
         """Return it as new once more: it could not be judged yet."""
         self._lists.pop(kept.entry.key, None)

@@ -249,12 +249,7 @@ class Revocations:
     def _offer_kept(self, kept: KeptCRL, source: CRLSource | None, now: datetime) -> bool:
         """Add a CRL that was kept, and return whether it was believed."""
         try:
-            content = kept.entry.read()
-        except InputError:  # replaced just now, perhaps
-            self._store.show_again(kept)
-            return False
-        try:
-            found = parse_crl(content, kept.origin, believe=self._believing(source))
+            found = parse_crl(self._store.content(kept), kept.origin, believe=self._believing(source))
             if not found.is_usable(now):  # as long as the clock is wrong
                 self._store.show_again(kept)
                 return False
