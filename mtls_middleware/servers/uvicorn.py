@@ -5,8 +5,8 @@ On the command line ``--http mtls_middleware.servers.uvicorn:HttpToolsProtocol``
 ``--workers`` and unix sockets. `HttpToolsProtocol` exists where httptools is installed.
 
 For HTTP/2 ``--http mtls_middleware.servers.uvicorn:AutoZttpProtocol``, without ``--http2``, which insists on uvicorn's
-own class. It speaks HTTP/1.1 and WebSocket too, `ZttpProtocol` nothing else. Both exist where zttp is installed, which
-needs Python 3.12, beside uvicorn 0.52 or later.
+own class. It speaks HTTP/1.1 and WebSocket too, `ZttpProtocol` nothing else. Both exist where zttp is installed, beside
+uvicorn 0.52 or later.
 
 All of them close a connection on which a request head takes more than 30 s. For another bound make a
 subclass with another ``head_timeout``. `HttpToolsProtocol` also closes one on which more than 128 requests wait.

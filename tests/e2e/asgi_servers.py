@@ -4,7 +4,6 @@ import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from tests.e2e.callers import PKI
@@ -91,6 +90,7 @@ def _pyvoy_tls(pki: PKI, port: int) -> Argv:
 SERVERS: dict[str, ASGIServer] = {
     "uvicorn, h11": ASGIServer(argv=_uvicorn("H11Protocol"), tls=_uvicorn_tls, http2=False),
     "uvicorn, httptools": ASGIServer(argv=_uvicorn("HttpToolsProtocol"), tls=_uvicorn_tls, http2=False),
+    "uvicorn, zttp": ASGIServer(argv=_uvicorn("AutoZttpProtocol"), tls=_uvicorn_tls),
     "hypercorn, asyncio": ASGIServer(argv=_hypercorn("asyncio"), tls=_hypercorn_tls),
     "hypercorn, uvloop": ASGIServer(argv=_hypercorn("uvloop"), tls=_hypercorn_tls),
     "hypercorn, trio": ASGIServer(argv=_hypercorn("trio"), tls=_hypercorn_tls),
@@ -104,7 +104,3 @@ SERVERS: dict[str, ASGIServer] = {
     "daphne": ASGIServer(argv=_daphne, tls=_daphne_tls, workers=None, resumes=False),
     "pyvoy": ASGIServer(argv=_pyvoy, tls=_pyvoy_tls, workers=None, websocket=False),
 }
-
-# zttp can be installed from Python 3.12 on; where it cannot, there is nothing to collect.
-if find_spec("zttp") is not None:
-    SERVERS["uvicorn, zttp"] = ASGIServer(argv=_uvicorn("AutoZttpProtocol"), tls=_uvicorn_tls)

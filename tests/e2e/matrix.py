@@ -20,8 +20,7 @@ Run and write, from the folder of the project::
     python -m tests.e2e.matrix --check results.json    # fails where docs/matrix.md says anything else
 
 Several files are one run: of another Python, or of other modules. Versions are written and not compared, since they are
-those of the machine, and rows that no Python of the run can have (`NEEDS`) are not compared either. A test that did not
-pass, and a skipped one, is named, and the exit status is 1.
+those of the machine. A test that did not pass, and a skipped one, is named, and the exit status is 1.
 """
 
 import argparse
@@ -46,9 +45,6 @@ PASSED = "passed"
 NOT_RUN = "not run"
 YES = "yes"
 CANNOT = "\N{EN DASH}"
-
-NEEDS = {"uvicorn, zttp": (3, 12)}
-"""Rows that are only there from a version of Python on, because a package is."""
 
 HEAD = f"""\
 # What was run
@@ -249,10 +245,8 @@ def _drawn(table: Table, cells: Mapping[tuple[str, str], set[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _compared(text: str, pythons: Sequence[tuple[int, ...]]) -> str:
-    impossible = [row for row, needed in NEEDS.items() if all(python < needed for python in pythons)]
-    beginnings = (VERSIONS, *(f"| {row} |" for row in impossible))
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(beginnings))
+def _compared(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(VERSIONS))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -264,11 +258,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in options.results]
     text, problems = page(runs)
-    pythons = [tuple(map(int, run["versions"]["Python"].split(".")[:2])) for run in runs]
     there = options.page.read_text(encoding="utf-8") if options.page.exists() else ""
     if not options.check:
         options.page.write_text(text, encoding="utf-8")
-    elif _compared(there, pythons) != _compared(text, pythons):
+    elif _compared(there) != _compared(text):
         problems.append(f"{options.page.name} says anything else than the run, which would be:\n{text}")
     for problem in problems:
         print(problem)  # noqa: T201 - a command line

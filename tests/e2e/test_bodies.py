@@ -29,8 +29,7 @@ TEXTS = ["", json.dumps({"phone": "+1"}), '{"name":"Zoë 😀"}', json.dumps({"t
 LONG = 500_000
 """Characters of two bytes."""
 
-ASGI_ROWS = [*(name for name in SERVERS if name != "uvicorn, zttp"), "serve", "granian"]
-"""Those that every Python can have."""
+ASGI_ROWS = [*SERVERS, "serve", "granian"]
 
 WITHOUT = {
     "hypercorn, trio": {"Django", "Django REST framework", "Quart"},  # they understand asyncio only

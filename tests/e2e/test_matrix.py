@@ -80,17 +80,6 @@ def test_a_page_that_says_more_than_the_run_is_found(results: Path, tmp_path: Pa
     assert main([str(results), "--page", str(written), "--check"]) == 1
 
 
-@pytest.mark.parametrize(("python", "status"), [("3.11.7", 0), ("3.13.0", 1)])
-def test_a_row_that_this_python_cannot_have_is_not_compared(tmp_path: Path, python: str, status: int) -> None:
-    written, both, one = (tmp_path / name for name in ("matrix.md", "both.json", "one.json"))
-    with_zttp = [("passed", [cell()]), ("passed", [cell("uvicorn, zttp")])]
-    both.write_text(json.dumps(run(*with_zttp, python="3.13.0")))
-    one.write_text(json.dumps(run(with_zttp[0], python=python)))
-    main([str(both), "--page", str(written)])
-
-    assert main([str(one), "--page", str(written), "--check"]) == status
-
-
 TESTS = """
 import pytest
 

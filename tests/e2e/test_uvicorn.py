@@ -6,7 +6,6 @@ import socket
 import ssl
 import struct
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,13 @@ pytestmark = [
 ]
 
 ADAPTER = "mtls_middleware.servers.uvicorn"
-CLASSES = {"h11": f"{ADAPTER}:H11Protocol", "httptools": f"{ADAPTER}:HttpToolsProtocol"}
+CLASSES = {
+    "h11": f"{ADAPTER}:H11Protocol",
+    "httptools": f"{ADAPTER}:HttpToolsProtocol",
+    "zttp": f"{ADAPTER}:AutoZttpProtocol",
+}
 LOOPS = ["asyncio", "uvloop"]
 FOLDER = Path(__file__).parent
-
-# zttp can be installed from Python 3.12 on; where it cannot, there is nothing to collect.
-HAS_ZTTP = find_spec("zttp") is not None
-if HAS_ZTTP:
-    CLASSES["zttp"] = f"{ADAPTER}:AutoZttpProtocol"
 
 
 def command(port: int | None, http: str, loop: str, *options: str | Path) -> list[str | Path]:
@@ -87,18 +85,16 @@ class TestUvicorn(TellsOverTLS, Resumes, Streams):
         assert facts["transport"]["peer"] == list(own)
 
 
-if HAS_ZTTP:
+@pytest.mark.matrix(row="uvicorn, zttp", packages=["zttp"])
+class TestZttp(TellsOverHTTP2):
+    """What uvicorn can tell over HTTP/2."""
 
-    @pytest.mark.matrix(row="uvicorn, zttp", packages=["zttp"])
-    class TestZttp(TellsOverHTTP2):
-        """What uvicorn can tell over HTTP/2."""
-
-        @pytest.fixture(scope="class", params=LOOPS)
-        @classmethod
-        def port(cls, request: pytest.FixtureRequest, start_for_module: Start, pki: PKI) -> int:
-            port = free_port()
-            start_for_module(command(port, "zttp", request.param, *tls(pki)), port=port)
-            return port
+    @pytest.fixture(scope="class", params=LOOPS)
+    @classmethod
+    def port(cls, request: pytest.FixtureRequest, start_for_module: Start, pki: PKI) -> int:
+        port = free_port()
+        start_for_module(command(port, "zttp", request.param, *tls(pki)), port=port)
+        return port
 
 
 @pytest.mark.matrix(row="uvicorn, {http}")

@@ -41,7 +41,7 @@ UPGRADE = (
 )
 
 CLASSES = ["H11Protocol", "HttpToolsProtocol"]
-if find_spec("zttp") is not None:
+if find_spec("uvicorn.protocols.http.auto_zttp_impl") is not None:
     CLASSES += ["ZttpProtocol", "AutoZttpProtocol"]
 
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -284,7 +284,7 @@ def test_a_websocket_is_not_cut(first: bytes, served: Served) -> None:
     served.run(talk, head_timeout=PATIENT)
 
 
-@pytest.mark.skipif("AutoZttpProtocol" not in CLASSES, reason="zttp needs Python 3.12")
+@pytest.mark.skipif("AutoZttpProtocol" not in CLASSES, reason="uvicorn below 0.52 knows no zttp")
 def test_frames_of_no_request_do_not_prolong_the_deadline_of_http_2() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
