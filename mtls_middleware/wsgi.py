@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mtls_middleware._core.connection import (
@@ -18,6 +19,7 @@ from mtls_middleware._core.response import ProblemResponse, correlation_id, refu
 from mtls_middleware._core.sources.tls import asks_for_certificate, presented_der
 from mtls_middleware._io.forks import notice_fork
 from mtls_middleware.bodies import too_large
+from mtls_middleware.bodies.spool import forget, readable
 from mtls_middleware.bodies.wsgi import Closing, RequestBody
 from mtls_middleware.guard import Guard
 from mtls_middleware.identity import IDENTITY_KEY, REJECTED_KEY
@@ -95,17 +97,17 @@ class MTLSWSGIMiddleware:
             return self.application(environ, start_response)
         length = spooled.tell()
         if length > limit:
-            spooled.close()
+            forget(spooled)
             return _refuse(too_large(limit, correlation_id(connection)), body, environ, start_response)
-        spooled.seek(0)
+        spooled = readable(spooled)
         del environ["HTTP_TRANSFER_ENCODING"]
         environ.update({"CONTENT_LENGTH": str(length), "wsgi.input": spooled, "wsgi.input_terminated": True})
         try:
             answer = self.application(environ, start_response)
         except BaseException:
-            spooled.close()
+            forget(spooled)
             raise
-        return Closing(answer, spooled.close)
+        return Closing(answer, partial(forget, spooled))
 
 
 def _connection(environ: "WSGIEnvironment") -> Connection:

@@ -5,13 +5,10 @@ body is read first, within bounds that hold for all refusals of the process toge
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
-from io import BytesIO
 from math import inf
-from tempfile import TemporaryFile
 from time import monotonic
-from typing import IO
 
 from mtls_middleware._core.response import ProblemResponse, problem
 from mtls_middleware.observing.events import EventName
@@ -32,31 +29,7 @@ RECOVERY = 0.1
 PIECE_BYTES = 65_536
 """Read at once."""
 
-SPOOL_BYTES = 1_048_576
-"""Of a chunked body that are kept in memory; a longer one is kept in a temporary file."""
-
 _LIMITER = Limiter()
-
-
-def extended(body: IO[bytes], piece: bytes) -> IO[bytes]:
-    """Return a body with a piece more, in a file from `SPOOL_BYTES` on. Where none can be made, it stays in memory."""
-    # Not a SpooledTemporaryFile: it fails without a disk, and test clients that close no answers would be warned.
-    if isinstance(body, BytesIO) and body.tell() <= SPOOL_BYTES < body.tell() + len(piece):
-        with suppress(OSError):  # a container whose root may only be read, or a full disk
-            body = _on_disk(body.getvalue())
-    body.write(piece)
-    return body
-
-
-def _on_disk(content: bytes) -> IO[bytes]:
-    file = TemporaryFile()  # noqa: SIM115 - closed by whoever has the body
-    try:
-        file.write(content)
-        file.flush()
-    except OSError:
-        file.close()
-        raise
-    return file
 
 
 class Patience:

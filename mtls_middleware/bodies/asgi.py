@@ -7,7 +7,8 @@ from anyio import move_on_after
 
 from mtls_middleware._core.response import ProblemResponse, correlation_id
 from mtls_middleware._core.scope import connection_of
-from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, extended, too_large
+from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, too_large
+from mtls_middleware.bodies.spool import extended, forget
 from mtls_middleware.identity import IDENTITY_KEY
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class WithBodyLength:
             headers.append((b"content-length", b"%d" % length))
             await self.app({**scope, "headers": headers}, _Replay(body, length, receive), send)
         finally:
-            body.close()
+            forget(body)
 
 
 def _lacks_length(scope: "Scope") -> bool:

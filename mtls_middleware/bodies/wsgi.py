@@ -14,7 +14,8 @@ from tempfile import SpooledTemporaryFile
 from threading import Thread, Timer
 from typing import IO, TYPE_CHECKING, Any
 
-from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, extended
+from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES
+from mtls_middleware.bodies.spool import extended, forget
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -69,7 +70,7 @@ class RequestBody:
             while body.tell() <= limit and (piece := read(min(PIECE_BYTES, limit + 1))):
                 body = extended(body, piece)
         except BaseException:
-            body.close()
+            forget(body)
             raise
         return body
 

@@ -3,15 +3,16 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.types import Message
 
-from mtls_middleware import MTLSMiddleware, bodies
-from mtls_middleware.bodies import ALWAYS_SECONDS, MAX_DISCARDED_BYTES, MAX_WAITING_SECONDS, RECOVERY, Patience
+from mtls_middleware import MTLSMiddleware
+from mtls_middleware.bodies import ALWAYS_SECONDS, MAX_DISCARDED_BYTES, MAX_WAITING_SECONDS, RECOVERY, Patience, spool
 from mtls_middleware.bodies.asgi import WithBodyLength
-from tests.adapters.bodies import NO_DISK
+from tests.adapters.bodies import LONG_BODY, NO_ROOM, ROOM, no_folder, small_disk
 from tests.adapters.cases import ASGIApplication, Case, http_scope
 from tests.adapters.site import Site, good_client, over_tls
 
@@ -216,15 +217,30 @@ class TestWithBodyLength:
 
         assert app.body == b"x" * 3_000_000
 
-    @pytest.mark.parametrize("kind", NO_DISK)
-    def test_a_large_one_arrives_where_nothing_can_be_kept_on_disk(
-        self, kind: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(bodies, "TemporaryFile", NO_DISK[kind])
+    def test_a_large_one_arrives_where_nothing_can_be_kept_on_disk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(spool, "TemporaryFile", no_folder)
 
         app = self.run(Server(*[b"x" * 100_000] * 30), CHUNKED, limit=10_000_000)
 
         assert app.body == b"x" * 3_000_000
+
+    @pytest.mark.parametrize("room", ROOM)
+    @pytest.mark.parametrize("kind", NO_ROOM)
+    def test_a_large_one_arrives_where_the_disk_fills_up(self, kind: str, room: int, tmp_path: Path) -> None:
+        pieces = [LONG_BODY[begin : begin + 99_991] for begin in range(0, len(LONG_BODY), 99_991)]
+
+        with NO_ROOM[kind](tmp_path, room):
+            app = self.run(Server(*pieces), CHUNKED, limit=10_000_000)
+
+        assert app.body == LONG_BODY
+
+    def test_on_a_full_disk_the_bound_holds_too(self, tmp_path: Path) -> None:
+        server = Server(*[b"x" * 100_000] * 30)
+
+        with small_disk(tmp_path, 1_500_000):
+            app = self.run(server, CHUNKED, limit=2_000_000)
+
+        assert (app.scope, server.sent[0]["status"]) == ({}, 413)
 
     def test_a_message_may_have_no_body(self) -> None:
         """In ASGI it is optional, with nothing as its default."""

@@ -4,14 +4,28 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from mtls_middleware import MTLSWSGIMiddleware, bodies
-from mtls_middleware.bodies import SPOOL_BYTES
-from tests.adapters.bodies import CHUNKED, NO_DISK, UWSGI, Application, Broken, Start, served
+from mtls_middleware import MTLSWSGIMiddleware
+from mtls_middleware.bodies import spool
+from mtls_middleware.bodies.spool import SPOOL_BYTES
+from tests.adapters.bodies import (
+    CHUNKED,
+    LONG_BODY,
+    NO_ROOM,
+    ROOM,
+    UWSGI,
+    Application,
+    Broken,
+    Start,
+    no_folder,
+    served,
+    small_disk,
+)
 from tests.adapters.cases import run_wsgi, wsgi_environ
 from tests.adapters.site import Site, good_client, over_tls
 
@@ -115,16 +129,47 @@ class TestAnAcceptedChunkedBody:
 
         assert kept[0].closed
 
-    @pytest.mark.parametrize("kind", NO_DISK)
     def test_a_large_one_arrives_where_nothing_can_be_kept_on_disk(
-        self, site: Site, kind: str, monkeypatch: pytest.MonkeyPatch
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bodies, "TemporaryFile", NO_DISK[kind])
+        monkeypatch.setattr(spool, "TemporaryFile", no_folder)
         body = b"x" * (3 * LARGE)
 
         status, app = served(site, {**CHUNKED, "wsgi.input": io.BytesIO(body)})
 
         assert (status, app.body == body, app.environ["CONTENT_LENGTH"]) == (200, True, str(len(body)))
+
+    @pytest.mark.parametrize("room", ROOM)
+    @pytest.mark.parametrize("kind", NO_ROOM)
+    def test_a_large_one_arrives_where_the_disk_fills_up(
+        self, site: Site, kind: str, room: int, tmp_path: Path
+    ) -> None:
+        with NO_ROOM[kind](tmp_path, room):
+            status, app = served(site, {**CHUNKED, "wsgi.input": io.BytesIO(LONG_BODY)})
+
+        assert (status, app.body == LONG_BODY, app.left) == (200, True, b"")
+
+    def test_on_a_full_disk_the_bound_holds_too(self, site: Site, tmp_path: Path) -> None:
+        environ = {**CHUNKED, "wsgi.input": io.BytesIO(LONG_BODY)}
+
+        with small_disk(tmp_path, 1_500_000):
+            status, app = served(site, environ, max_chunked_body_bytes="2000000")
+
+        assert (status, app.body) == (413, None)
+
+    def test_a_large_one_can_be_read_in_lines_too(self, site: Site) -> None:
+        lines: list[bytes] = []
+
+        def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+            lines.extend([environ["wsgi.input"].readline(), *environ["wsgi.input"]])
+            start_response("200 OK", [])
+            return [b""]
+
+        environ = wsgi_environ(over_tls(good_client(), environ={**CHUNKED, "wsgi.input": io.BytesIO(LONG_BODY)}))
+        answer: Any = MTLSWSGIMiddleware(application, guard=site.guard())(environ, Start())
+        answer.close()
+
+        assert lines == LONG_BODY.splitlines(keepends=True)
 
     def test_a_large_one_is_closed_with_the_answer(self, site: Site) -> None:
         app, environ = Application(), {**CHUNKED, "wsgi.input": io.BytesIO(b"x" * LARGE)}
