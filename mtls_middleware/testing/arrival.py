@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 SERVER_SOFTWARE = "gunicorn (testing kit)"
 """A WSGI server that drops header names with an underscore; others need ``MTLS_PROXY_DROPS_UNDERSCORES=yes``."""
 
+USER_AGENT = "PureCloud-Data-Actions"
+CORRELATION_HEADER = "ININ-Correlation-Id"
+
+_TEST_CLIENTS = ("testclient", "Werkzeug/", "python-httpx2/")
+"""What Starlette's, Flask's and httpx2's clients call themselves, unless a test says otherwise."""
+
 Peer = tuple[str, int]
 
 
@@ -28,7 +35,7 @@ class Arrival:
     Attributes:
         presentation: what the source adds.
         secrets: what the proxy adds to prove that it is the proxy.
-        caller: headers of the caller, unless a request has them already.
+        caller: headers of this caller, unless a request has them already; every data action has two more.
         peer: address and port of the direct peer; None on a unix socket.
     """
 
@@ -40,9 +47,15 @@ class Arrival:
     def headers(self, sent: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the headers that arrive where a caller sent these."""
         replaced = {canonical(name) for name in (*self.presentation.replaced, *(name for name, _ in self.secrets))}
-        passed = [(name, value) for name, value in sent if canonical(name) not in replaced]
+        passed = [
+            (name, value)
+            for name, value in sent
+            if canonical(name) not in replaced
+            and not (canonical(name) == canonical("User-Agent") and value.startswith(_TEST_CLIENTS))
+        ]
         known = {canonical(name) for name, _ in passed}
-        added = [(name, value) for name, value in self.caller if canonical(name) not in known]
+        own = (("User-Agent", USER_AGENT), (CORRELATION_HEADER, str(uuid4())), *self.caller)
+        added = [(name, value) for name, value in own if canonical(name) not in known]
         return [*passed, *added, *self.presentation.headers, *self.secrets]
 
 
@@ -112,10 +125,11 @@ class ArrivingWSGI:
         arrived = {key: value for key, value in environ.items() if not key.startswith("HTTP_")}
         arrived |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self._arrival.headers(sent)}
         arrived |= {"SERVER_SOFTWARE": SERVER_SOFTWARE, "REMOTE_ADDR": host, "REMOTE_PORT": str(port)}
-        if length := arrived.pop("CONTENT_LENGTH", None):
-            # Data actions send chunked, and servers say that such a body ends by itself.
-            arrived["wsgi.input"] = BytesIO(environ["wsgi.input"].read(int(length)))
-            arrived |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+        # Data actions send chunked, GET too, and servers say that such a body ends by itself.
+        if "HTTP_TRANSFER_ENCODING" not in arrived:
+            content = environ["wsgi.input"].read(int(arrived.pop("CONTENT_LENGTH", None) or 0))
+            arrived |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": BytesIO(content)}
+        arrived["wsgi.input_terminated"] = True
         if presentation.tls is not None:
             arrived |= dict(_keys(presentation.tls))
         if presentation.event is not None:

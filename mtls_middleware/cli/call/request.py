@@ -3,7 +3,6 @@
 import re
 import secrets
 import ssl
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ _FRAMING = {"content-length", "transfer-encoding", "connection"}
 
 
 def standard_headers(target: Target, correlation_id: str) -> tuple[Header, ...]:
-    """Return what every data action sends, under an organisation made up for this call."""
+    """Return what every data action sends, apart from the organisation's: ``--header`` adds it."""
     return (
         ("Host", target.authority),
         ("User-Agent", "PureCloud-Data-Actions"),
@@ -37,9 +36,6 @@ def standard_headers(target: Target, correlation_id: str) -> tuple[Header, ...]:
         ("Accept-Encoding", "gzip,deflate"),
         ("Content-Type", "application/json"),
         (CORRELATION_HEADER, correlation_id),
-        ("ININ-Organization-Id", str(uuid.uuid4())),
-        ("ININ-Home-Organization-Id", str(uuid.uuid4())),
-        ("ININ-User-Id", str(uuid.uuid4())),
     )
 
 

@@ -47,6 +47,13 @@ class TestFrameworks:
     def test_no_certificate_is_refused(self, data_action_client: DataActionClient, name: str) -> None:
         assert answer(data_action_client(name).without_certificate()) == (403, "certificate_missing")
 
+    def test_the_caller_is_not_the_test_client(self, data_action_client: DataActionClient, name: str) -> None:
+        client = data_action_client(name).without_certificate()
+        refusals = [client.post(LOOKUP) for _ in range(2)]
+
+        ids = [(one.json() if callable(one.json) else one.json)["correlationId"] for one in refusals]
+        assert len(set(ids)) == 2
+
     def test_an_expired_certificate_is_refused(self, data_action_client: DataActionClient, name: str) -> None:
         assert answer(data_action_client(name).with_certificate(expired=True)) == (403, "certificate_expired")
 
