@@ -8,12 +8,13 @@ Start it with::
 
 from typing import Annotated, Literal
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
-from mtls_middleware import MTLSMiddleware, optional_caller
+from mtls_middleware import Guard, MTLSMiddleware, Settings, optional_caller
 
 app = FastAPI(title="Customer service for data actions")
+guard = Guard.from_settings(Settings.from_env())
 
 
 class LookupRequest(BaseModel):
@@ -72,4 +73,10 @@ def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-app.add_middleware(MTLSMiddleware)  # last, so that it is outermost
+@app.get("/ready")
+def ready() -> Response:
+    """Answer readiness probes: does a good call get through, or would it be refused for want of trust?"""
+    return Response(status_code=200 if guard.status().is_ready else 503)
+
+
+app.add_middleware(MTLSMiddleware, guard=guard)  # last, so that it is outermost

@@ -12,7 +12,7 @@ PHONE = {"phone": "+13175550100"}
 @pytest.fixture
 def client(data_action_client: DataActionClient) -> MTLSTestClient:
     """Return a client that calls as Genesys Cloud does."""
-    return data_action_client("example_app.main:app", environ={"MTLS_EXEMPT": "/health"})
+    return data_action_client("example_app.main:app", environ={"MTLS_EXEMPT": "/health,/ready"})
 
 
 def test_a_data_action_finds_a_customer(client: MTLSTestClient) -> None:
@@ -55,3 +55,7 @@ def test_nobody_else_comes_in(client: MTLSTestClient, reason: str) -> None:
 
 def test_a_load_balancer_needs_no_certificate(client: MTLSTestClient) -> None:
     assert client.without_certificate().get("/health").json() == {"status": "ok"}
+
+
+def test_a_readiness_probe_needs_no_certificate(client: MTLSTestClient) -> None:
+    assert client.without_certificate().get("/ready").status_code == 200

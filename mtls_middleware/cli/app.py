@@ -230,7 +230,7 @@ def status(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     ready: Annotated[
-        bool, typer.Option("--ready", help="Print one line: can the running processes accept callers?")
+        bool, typer.Option("--ready", help="Print one line: do good calls get through?")
     ] = False,
 ) -> None:
     """Show the running processes: their trust, upcoming expiries, refusals by reason, and what to do next.
@@ -241,8 +241,8 @@ def status(
 
     `mtls-middleware status`
 
-    `--ready` is for readiness probes: 0 if every running process can accept callers, also with stale trust, else 1,
-    or 2 if none reports. Refused callers do not change it.
+    `--ready` is for readiness probes: 0 if good calls get through in every running process, also with stale trust and
+    in report mode, else 1, or 2 if none reports. Refused callers do not change it.
 
     `mtls-middleware status --ready`
 

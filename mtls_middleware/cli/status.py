@@ -46,7 +46,7 @@ def run_status(*, as_json: bool) -> int:
 
 
 def run_ready() -> int:
-    """Print one line, and return 0 where each running process can accept callers. No caller can change that.
+    """Print one line, and return 0 where each running process lets good calls through. No caller can change that.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -57,14 +57,14 @@ def run_ready() -> int:
 
 
 def readiness(fleet: Fleet) -> tuple[Conclusion, str]:
-    """Return whether each running process can accept callers, and a sentence about it."""
+    """Return whether each running process lets good calls through, and a sentence about it."""
     alive = fleet.alive
-    unable = [worker for worker in alive if not worker.can_accept]
+    unable = [worker for worker in alive if not worker.is_ready]
     if not alive:
         return Conclusion.UNKNOWN, "not ready: no running process reports here"
     if unable:
         return Conclusion.ATTENTION, f"not ready: trust is {unable[0].life} in process {unable[0].pid}"
-    return Conclusion.GOOD, "ready: each running process can accept callers"
+    return Conclusion.GOOD, "ready: good calls get through in each running process"
 
 
 def show(view: View, console: Console | None = None) -> None:

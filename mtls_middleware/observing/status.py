@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypedDict, Unpack
 
 from mtls_middleware._core.crl import CRLSet
+from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import Anchor, AuthorityTrust, Binding, TrustSnapshot
 from mtls_middleware.identity import Authority
@@ -131,6 +132,19 @@ class Status:
     verdicts: int
     authorities: tuple[str, ...] = ()
     changed_at: datetime | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether a good call gets through now, for readiness probes; callers cannot change it.
+
+        Stale trust accepts good calls, and report mode lets every call through.
+        """
+        return is_ready(self.life, self.mode)
+
+
+def is_ready(life: TrustState, mode: str) -> bool:
+    """Return whether a good call gets through."""
+    return mode == Mode.REPORT or life in {TrustState.FRESH, TrustState.STALE}
 
 
 class TrustFacts(TypedDict):

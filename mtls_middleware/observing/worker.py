@@ -14,7 +14,7 @@ from typing import Self
 from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.expiry import Expiry
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Status, TrustState
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Status, TrustState, is_ready
 
 TEXTS = 8
 """Problems, and warnings, of a process."""
@@ -112,9 +112,9 @@ class Worker:
         )
 
     @property
-    def can_accept(self) -> bool:
-        """Return whether a good call would be accepted now."""
-        return self.life in {TrustState.FRESH, TrustState.STALE}
+    def is_ready(self) -> bool:
+        """Return whether a good call gets through now."""
+        return is_ready(self.life, self.mode)
 
 
 def _software() -> str:

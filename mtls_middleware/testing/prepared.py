@@ -42,7 +42,7 @@ class Preparation:
         was_imported = isinstance(app, str) and split(app)[0] in sys.modules
         found = load(app)
         self._tear_down(found)
-        if _is_stale(found, settings) and was_imported and isinstance(app, str):
+        if was_imported and isinstance(app, str) and (_is_stale(found, settings) or _has_stale_guard(found, settings)):
             found = self._import_again(app)
         elif _is_stale(found, settings) and not isinstance(app, str):
             raise ValueError(
@@ -95,6 +95,13 @@ def _starlettes(app: object) -> list[Any]:
 
 def _is_stale(app: object, settings: Settings) -> bool:
     return any(_differs(guard, settings) for guard in guards(app).values())
+
+
+def _has_stale_guard(app: object, settings: Settings) -> bool:
+    """Return whether Starlette will be given a guard of other settings: ``add_middleware(MTLSMiddleware, guard=guard)``."""
+    added = [one for layer in _starlettes(app) for one in getattr(layer, "user_middleware", ())]
+    given = [one.kwargs.get("guard") for one in added]
+    return any(isinstance(guard, Guard) and _differs(guard, settings) for guard in given)
 
 
 def _differs(guard: Guard | None, settings: Settings) -> bool:

@@ -54,7 +54,7 @@ def test_the_application_in_status_md_runs(tmp_path: Path, monkeypatch: pytest.M
         "MTLS_EXEMPT": "/mtls-status",
     }.items():
         monkeypatch.setenv(name, value)
-    (code,) = fences(STATUS, "python")
+    _, code = fences(STATUS, "python")
     names: dict[str, object] = {"__name__": "service"}
     exec(compile(code, "docs/status.md", "exec"), names)
     app, guard = names["app"], names["guard"]
@@ -67,6 +67,32 @@ def test_the_application_in_status_md_runs(tmp_path: Path, monkeypatch: pytest.M
     guard.close()
 
     assert (known.status_code, stranger.status_code, told["life"]) == (200, 403, "fresh")
+
+
+@pytest.mark.parametrize(
+    ("revocation", "mode", "status"),
+    [
+        pytest.param("off", "enforce", 200, id="trust"),
+        pytest.param("require", "enforce", 503, id="no CRL has come yet"),
+        pytest.param("require", "report", 200, id="report mode lets calls through"),
+    ],
+)
+def test_the_endpoint_in_status_md_says_whether_good_calls_get_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revocation: str, mode: str, status: int
+) -> None:
+    root = RegionalCA("us-east-1")
+    settings = {"REGIONS": "us-east-1", "TRUST": str(root.write(tmp_path)), "EXEMPT": "/ready", "STATE": "off"}
+    for name, value in {**settings, "REVOCATION": revocation, "MODE": mode}.items():
+        monkeypatch.setenv(f"MTLS_{name}", value)
+    names: dict[str, object] = {"__name__": "service"}
+    exec(compile(fences(STATUS, "python")[0], "docs/status.md", "exec"), names)
+    guard = names["guard"]
+    assert isinstance(guard, Guard)
+
+    told = MTLSTestClient(names["app"], ca=root).without_certificate().get("/ready").status_code
+    guard.close()
+
+    assert told == status
 
 
 def test_the_numbers_in_status_md_are_those_of_the_code() -> None:

@@ -29,6 +29,20 @@ async def live(socket: WebSocket):
 
 app.add_middleware(MTLSMiddleware)
 """,
+    "fastapi_guarded": """
+from fastapi import FastAPI, Request
+from mtls_middleware import Guard, MTLSMiddleware, Settings, optional_caller
+
+app = FastAPI()
+guard = Guard.from_settings(Settings.from_env())
+
+@app.post("/actions/lookup")
+def lookup(request: Request) -> dict:
+    caller = optional_caller(request)
+    return {"region": caller.region if caller else None}
+
+app.add_middleware(MTLSMiddleware, guard=guard)
+""",
     "starlette_service": """
 from contextlib import asynccontextmanager
 from starlette.applications import Starlette

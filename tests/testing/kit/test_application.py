@@ -7,6 +7,7 @@ import pytest
 from asgiref.wsgi import WsgiToAsgi
 
 from mtls_middleware.testing.frameworks import Protocol, layers, load, protocol_of, split
+from mtls_middleware.testing.plugin import DataActionClient
 from tests.adapters.cases import ASGIApplication, WSGIApplication
 
 
@@ -100,3 +101,12 @@ def test_layers_lead_through_whatever_frameworks_use() -> None:
     vars(outer)["routes"] = [functools.partial(print), Slotted(inner.__call__)]
 
     assert inner in list(layers(outer))
+
+
+def test_a_guard_that_the_module_made_under_another_environment_is_made_again(
+    data_action_client: DataActionClient,
+) -> None:
+    for mode, status in (("report", 200), ("enforce", 403), ("report", 200)):
+        stranger = data_action_client("fastapi_guarded:app", environ={"MTLS_MODE": mode}).without_certificate()
+
+        assert stranger.post("/actions/lookup").status_code == status
