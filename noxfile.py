@@ -32,10 +32,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format, and the workflows of `.github`."""
+    """Check style and format, the workflows of `.github`, and the Dockerfile of the example."""
     session.run(PYTHON, "-m", "ruff", "check")
     session.run(PYTHON, "-m", "ruff", "format", "--check")
     session.run(tool("zizmor"), "--offline", "--quiet", ".github")
+    session.run(tool("hadolint"), "example_app/Dockerfile")
 
 
 @nox.session(name="format")

@@ -14,6 +14,7 @@ def modules_and_rows(items: Sequence[pytest.Item]) -> set[tuple[str, ...]]:
 
 
 LEFT_OUT = {
+    "tests/containers/test_runs.py": "an image is built, and its containers run; test_files.py reads their files",
     "tests/e2e/test_patience.py": "an answer after 32 s, longer than the proxies' own limits",
     "tests/e2e/test_prometheus.py": "a real Prometheus scrapes several workers; tests/observing reads the same text",
     "tests/e2e/test_status_failures.py": "several servers with several workers break in turn, for a minute",

@@ -229,9 +229,7 @@ def status(
         str | None, typer.Option(metavar="ADDR", help="Serve the page at this address: 127.0.0.1:9443 or [::1]:9443.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-    ready: Annotated[
-        bool, typer.Option("--ready", help="Print one line: do good calls get through?")
-    ] = False,
+    ready: Annotated[bool, typer.Option("--ready", help="Print one line: do good calls get through?")] = False,
 ) -> None:
     """Show the running processes: their trust, upcoming expiries, refusals by reason, and what to do next.
 

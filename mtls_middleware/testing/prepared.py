@@ -98,7 +98,7 @@ def _is_stale(app: object, settings: Settings) -> bool:
 
 
 def _has_stale_guard(app: object, settings: Settings) -> bool:
-    """Return whether Starlette will be given a guard of other settings: ``add_middleware(MTLSMiddleware, guard=guard)``."""
+    """Return whether Starlette will give our middleware a guard of other settings: ``guard=`` of `add_middleware`."""
     added = [one for layer in _starlettes(app) for one in getattr(layer, "user_middleware", ())]
     given = [one.kwargs.get("guard") for one in added]
     return any(isinstance(guard, Guard) and _differs(guard, settings) for guard in given)
