@@ -159,11 +159,11 @@ class ProxyConfigOptions:
     port: Annotated[int | None, typer.Option(help="Port that the proxy listens on.")] = None
     certificate: Annotated[str | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None
     private_key: Annotated[str | None, typer.Option(help="PEM of its private key.")] = None
-    trust: Annotated[str | None, typer.Option(help="PEM of the regional root.")] = None
+    region: Annotated[str | None, typer.Option(help="AWS region name or login domain; default MTLS_REGIONS.")] = None
+    trust: Annotated[str | None, typer.Option(help="PEM of the regional root; default MTLS_TRUST.")] = None
     application: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Address of the application.")] = None
     secret: Annotated[
-        str | None,
-        typer.Option(help="Secret of the proxy; default a new one.", envvar="MTLS_PROXY_SECRET", show_envvar=True),
+        str | None, typer.Option(help="Secret of the proxy; default MTLS_PROXY_SECRET, its file, or a new one.")
     ] = field(default=None, repr=False)
     with_crl: Annotated[
         bool, typer.Option("--with-crl", help="Let the proxy check a CRL too; the application does anyway.")

@@ -6,16 +6,17 @@ vendors' documentation.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
-from types import MappingProxyType
 
 from mtls_middleware.errors import ConfigurationError
-from mtls_middleware.proxy_config.parameters import Parameters
+from mtls_middleware.proxy_config.parameters import SECRET_HEADER, Parameters
+from mtls_middleware.proxy_config.table import TABLE, Template
 
-__all__ = ["TABLE", "Parameters", "Template", "render"]
+__all__ = ["TABLE", "Parameters", "Template", "render", "settings_behind"]
 
 _PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
+_SETTING_LINE = re.compile(r"^.*\{\{ (?:setting|setting_name|setting_value) \}\}.*\n", re.MULTILINE)
+"""Such a line is written once for each setting of the application."""
 _WITH_CRL, _WITHOUT_CRL = (
     re.compile(rf"^ *\{{\{{{mark} crl \}}\}}\n(.*?)^ *\{{\{{/ crl \}}\}}\n", re.DOTALL | re.MULTILINE)
     for mark in ("#", r"\^")
@@ -40,52 +41,38 @@ def render(name: str, parameters: Parameters) -> str:
     text = (files(__name__) / "templates" / template.file).read_text(encoding="utf-8")
     kept, left_out = (_WITHOUT_CRL, _WITH_CRL) if parameters.crl is None else (_WITH_CRL, _WITHOUT_CRL)
     text = kept.sub(r"\1", left_out.sub("", text))
+    settings = settings_behind(name, parameters)
+    text = _SETTING_LINE.sub(lambda line: _repeated(line[0], settings), text)
     values = parameters.values()
     return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """One configuration.
-
-    Attributes:
-        file: in the folder ``templates``.
-        source: what ``MTLS_SOURCE`` is behind it.
-        run: the end-to-end tests run it with the real proxy.
-        takes_crl: it can check a CRL too.
-    """
-
-    file: str
-    source: str
-    run: bool = False
-    takes_crl: bool = False
-
-
-TABLE: Mapping[str, Template] = MappingProxyType(
-    {
-        "nginx": Template(file="nginx.conf", source="nginx", run=True, takes_crl=True),
-        "apache": Template(file="apache.conf", source="apache", run=True, takes_crl=True),
-        "haproxy": Template(file="haproxy.cfg", source="haproxy", run=True, takes_crl=True),
-        "caddy": Template(file="Caddyfile", source="caddy", run=True),
-        "envoy": Template(file="envoy.yaml", source="envoy", run=True, takes_crl=True),
-        "traefik": Template(file="traefik.yaml", source="traefik"),
-        "traefik-static": Template(file="traefik-static.yaml", source="traefik"),
-        "kong": Template(file="kong.yaml", source="kong"),
-        "kubernetes-envoy-gateway": Template(file="kubernetes-envoy-gateway.yaml", source="envoy", takes_crl=True),
-        "kubernetes-istio": Template(file="kubernetes-istio.yaml", source="envoy", takes_crl=True),
-        "kubernetes-traefik": Template(file="kubernetes-traefik.yaml", source="traefik"),
-        "ingress-nginx": Template(file="ingress-nginx.yaml", source="ingress-nginx", takes_crl=True),
-        "aws-alb": Template(file="aws-alb.tf", source="aws-alb", takes_crl=True),
-        "aws-alb-passthrough": Template(file="aws-alb-passthrough.tf", source="aws-alb-passthrough"),
-        "aws-api-gateway": Template(file="aws-api-gateway.tf", source="aws-api-gateway"),
-        "cloudfront": Template(file="cloudfront.tf", source="cloudfront"),
-        "gcp": Template(file="gcp.tf", source="gcp"),
-        "cloudflare": Template(file="cloudflare.tf", source="cloudflare"),
-        "azure-app-service": Template(file="azure-app-service.bicep", source="azure-app-service"),
-        "azure-application-gateway": Template(
-            file="azure-application-gateway.bicep", source="azure-application-gateway"
-        ),
-        "azure-container-apps": Template(file="azure-container-apps.bicep", source="azure-container-apps"),
+def settings_behind(name: str, parameters: Parameters) -> Mapping[str, str]:
+    """Return the settings of the application behind a proxy or platform."""
+    template = TABLE[name]
+    settings = {
+        "MTLS_REGIONS": parameters.regions,
+        "MTLS_TRUST": parameters.trust_setting or parameters.trust,
+        "MTLS_SOURCE": template.source,
+        **template.settings,
     }
-)
-"""Every configuration by the name that ``mtls-middleware proxy-config`` takes."""
+    if parameters.trusted_proxies is not None:
+        settings["MTLS_TRUSTED_PROXIES"] = parameters.trusted_proxies
+    if template.adds_secret and parameters.secret_file is not None:
+        settings["MTLS_PROXY_SECRET_FILE"] = parameters.secret_file
+    elif template.adds_secret:
+        settings["MTLS_PROXY_SECRET"] = parameters.secret
+    if template.adds_secret and parameters.secret_header != SECRET_HEADER:
+        settings["MTLS_PROXY_SECRET_HEADER"] = parameters.secret_header
+    if template.checks_health or parameters.exempt is not None:
+        settings["MTLS_EXEMPT"] = parameters.exempt or parameters.health
+    return settings
+
+
+def _repeated(line: str, settings: Mapping[str, str]) -> str:
+    return "".join(
+        line.replace("{{ setting }}", f"{name}={value}")
+        .replace("{{ setting_name }}", name)
+        .replace("{{ setting_value }}", value)
+        for name, value in settings.items()
+    )

@@ -34,7 +34,7 @@ def test_the_configuration_alone_goes_to_standard_output(name: str) -> None:
     assert ended.stdout == render(name, Parameters(secret=SECRET, application=application))
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", [name for name, template in TABLE.items() if template.part_of is None])
 def test_the_environment_of_the_application_goes_to_standard_error(name: str) -> None:
     ended = run(name, "--secret", SECRET, "--trust", "/etc/mtls/us-east-1.pem")
 
@@ -51,7 +51,17 @@ def test_it_ends_with_the_command_that_checks_it(port: str, shown: str) -> None:
     ended = run("gcp", "--server-name", "calls.example.org", "--port", port)
 
     (command,) = re.findall(r"^  (mtls-middleware .*)$", ended.stderr, re.MULTILINE)
-    assert command == f"mtls-middleware doctor --url https://calls.example.org{shown}/actions/lookup --source gcp"
+    assert command == (
+        f"mtls-middleware doctor --url https://calls.example.org{shown}/actions/lookup --source gcp "
+        "--client-certificate client.pem --client-key client.key"
+    )
+
+
+def test_of_two_files_one_comes_with_the_environment() -> None:
+    told = run("traefik-static").stderr
+
+    assert environment_in(told) == {}
+    assert "mtls-middleware proxy-config traefik" in told
 
 
 def test_each_option_is_written_into_the_configuration() -> None:
@@ -76,10 +86,6 @@ def test_a_secret_is_made_anew_for_each_configuration() -> None:
 
     assert len(secrets) == 2
     assert min(map(len, secrets)) >= 32
-
-
-def test_the_secret_may_come_from_the_environment_of_the_application() -> None:
-    assert SECRET in run("nginx", MTLS_PROXY_SECRET=SECRET).stdout
 
 
 @pytest.mark.parametrize("name", ["kubernetes-traefik", "azure-app-service"])

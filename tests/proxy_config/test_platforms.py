@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ GIVEN = Parameters(
 WITH_CRL = Parameters(application="backend:9000", secret=SECRET, crl="/srv/roots/us-east-1.crl.pem")
 
 NAMES = [name for name, template in TABLE.items() if not template.run]
-YAML = [name for name in NAMES if TABLE[name].file.endswith(".yaml")]
+YAML = [name for name in TABLE if TABLE[name].file.endswith(".yaml")]
 TERRAFORM = [name for name in NAMES if TABLE[name].file.endswith(".tf")]
 BICEP = [name for name in NAMES if TABLE[name].file.endswith(".bicep")]
 CLUSTER = [name for name in NAMES if name.startswith("kubernetes-") or name == "ingress-nginx"]
@@ -36,6 +37,7 @@ RENDERED = [(name, GIVEN) for name in NAMES] + [(name, WITH_CRL) for name in NAM
 RENDERED_IDS = [name if parameters is GIVEN else f"{name} with a list" for name, parameters in RENDERED]
 
 WITHOUT_SECRET = {
+    "kubernetes-gateway",
     "aws-alb",
     "aws-alb-passthrough",
     AWS_API_GATEWAY,
@@ -46,6 +48,7 @@ WITHOUT_SECRET = {
 
 SETS = {
     "kong": ["X-Client-Cert"],
+    "kubernetes-nginx": ["X-SSL-Client-Cert", "X-SSL-Client-Verify"],
     "gcp": [
         "X-Client-Cert-Leaf",
         "X-Client-Cert-Chain",
@@ -113,8 +116,9 @@ def leaves(value: Any) -> Iterator[Any]:
 
 def test_every_platform_of_the_issue_has_one() -> None:
     assert {
-        "traefik",
         "kubernetes-envoy-gateway",
+        "kubernetes-nginx",
+        "kubernetes-gateway",
         "kubernetes-istio",
         "kubernetes-traefik",
         "ingress-nginx",
@@ -164,10 +168,10 @@ def test_the_secret_is_added_or_the_text_says_what_the_boundary_rests_on(name: s
     if name in WITHOUT_SECRET:
         assert SECRET not in text
         assert "boundary rests on" in comments(text)
-        assert "MTLS_TRUSTED_PROXIES" in told or TABLE[name].source == AWS_API_GATEWAY
+        assert "MTLS_TRUSTED_PROXIES" in told or TABLE[name].source in {AWS_API_GATEWAY, "tls"}
     else:
         assert told["MTLS_PROXY_SECRET"] == SECRET
-        assert name == "traefik-static" or SECRET in code(text)
+        assert SECRET in code(text)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -175,7 +179,7 @@ def test_it_says_what_to_do_when_the_root_is_renewed_and_who_checks_revocation(n
     told = comments(render(name, GIVEN))
 
     assert "Root renewed" in told
-    if not TABLE[name].takes_crl and name != "traefik-static":
+    if not TABLE[name].takes_crl:
         assert re.search(r"CRL|revocation_check_mode", told)
         assert re.search(r"[Tt]he application (does|checks revocation)", told)
 
@@ -202,6 +206,26 @@ def test_the_headers_that_are_set_are_those_that_are_read(name: str, headers: li
     assert [header for header in headers if not re.search(rf"[\"' ]{header}[\"':\n]", code(render(name, GIVEN)))] == []
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if TABLE[name].checks_health])
+@pytest.mark.parametrize("exempt", [None, "/health", "/live,/ready"])
+def test_the_health_check_asks_for_what_is_exempt(name: str, exempt: str | None) -> None:
+    text = render(name, replace(GIVEN, exempt=exempt))
+
+    assert settings_in(text)["MTLS_EXEMPT"] == (exempt or "/health")
+    assert re.search(rf"path\W+{(exempt or '/health').partition(',')[0]}\b", code(text))
+
+
+def test_without_a_health_check_nothing_is_exempt_that_was_not() -> None:
+    others = [name for name in NAMES if not TABLE[name].checks_health]
+
+    assert [name for name in others if "MTLS_EXEMPT" in settings_in(render(name, GIVEN))] == []
+    assert [
+        name
+        for name in others
+        if settings_in(render(name, replace(GIVEN, exempt="/live"))).get("MTLS_EXEMPT") != "/live"
+    ] == []
+
+
 @pytest.mark.parametrize("name", CLUSTER)
 def test_what_goes_to_a_cluster_has_the_fields_that_every_object_needs(name: str) -> None:
     parameters = WITH_CRL if TABLE[name].takes_crl else GIVEN
@@ -210,6 +234,33 @@ def test_what_goes_to_a_cluster_has_the_fields_that_every_object_needs(name: str
         assert set(document) in ({"apiVersion", "kind", "metadata", "spec"}, {"apiVersion", "kind", "metadata", "data"})
         assert re.fullmatch(r"(v1|[a-z0-9.]+/v1(alpha[13])?)", document["apiVersion"])
         assert re.fullmatch(r"[a-z][a-z0-9-]*", document["metadata"]["name"])
+
+
+def test_the_controller_of_f5_sets_each_header_with_every_request() -> None:
+    there = documents("kubernetes-nginx")
+    spec = there["VirtualServer/data-actions"]["spec"]
+    (route,) = spec["routes"]
+
+    assert {header["name"]: header["value"] for header in route["action"]["proxy"]["requestHeaders"]["set"]} == {
+        "X-SSL-Client-Cert": "${ssl_client_escaped_cert}",
+        "X-SSL-Client-Verify": "${ssl_client_verify}",
+        "X-MTLS-Proxy-Secret": SECRET,
+        "X-Forwarded-For": "${remote_addr}",
+        "Forwarded": "",
+    }
+    assert spec["policies"] == [{"name": "data-actions-client-certificate"}]
+    policy = there["Policy/data-actions-client-certificate"]["spec"]["ingressMTLS"]
+    assert policy == {"clientCertSecret": "genesys-root", "verifyClient": "optional", "verifyDepth": 1}
+
+
+def test_plain_gateway_api_passes_tls_through_to_serve() -> None:
+    there = documents("kubernetes-gateway")
+    (listener,) = there["Gateway/data-actions"]["spec"]["listeners"]
+    (rule,) = there["TLSRoute/data-actions"]["spec"]["rules"]
+
+    assert (listener["protocol"], listener["tls"]) == ("TLS", {"mode": "Passthrough"})
+    assert rule["backendRefs"] == [{"kind": "Service", "name": "backend", "port": 9000}]
+    assert "mtls-middleware serve" in comments(render("kubernetes-gateway", GIVEN))
 
 
 def test_traefik_removes_callers_copies_before_it_sets_its_own() -> None:
@@ -492,8 +543,8 @@ def test_odd_values_stay_texts_in_yaml(name: str, parameters: Parameters) -> Non
     texts = list(leaves(list(yaml.safe_load_all(render(name, parameters)))))
 
     shown = [text for text in texts if isinstance(text, str)]
-    assert name == "traefik-static" or any(parameters.secret in text for text in shown)
-    assert name == "traefik-static" or any(parameters.server_name in text for text in shown)
+    assert not TABLE[name].adds_secret or any(parameters.secret in text for text in shown)
+    assert name in {"envoy", "traefik-static"} or any(parameters.server_name in text for text in shown)
     assert len(texts) == len(list(leaves(list(yaml.safe_load_all(render(name, GIVEN))))))
 
 
@@ -518,9 +569,32 @@ def test_no_accepted_value_becomes_syntax(secret: str, trust: str, server_name: 
     "hostile",
     ['"', "'", "\n", "`", "${", "$(", "{{ port }}", "#", ";", "\\", " ", "\u202e", "%{", "|", "&", "*", "\x00"],
 )
-@pytest.mark.parametrize("attribute", ["server_name", "trust", "certificate", "private_key", "application", "secret"])
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "server_name",
+        "trust",
+        "certificate",
+        "private_key",
+        "application",
+        "secret",
+        "secret_file",
+        "secret_header",
+        "regions",
+        "trust_setting",
+        "exempt",
+        "trusted_proxies",
+    ],
+)
 def test_a_value_with_syntax_is_refused(attribute: str, hostile: str) -> None:
-    good = {"server_name": "ab", "application": "ab:1", "secret": SECRET}.get(attribute, "/ab")
+    good = {
+        "server_name": "ab",
+        "application": "ab:1",
+        "secret": SECRET,
+        "secret_header": "X-A",
+        "regions": "us-east-1",
+        "trusted_proxies": "10.0.0.0/8",
+    }.get(attribute, "/ab")
 
     for value in (f"{good}{hostile}", f"{hostile}{good}", f"{good[:2]}{hostile}{good[2:]}"):
         with pytest.raises(ConfigurationError) as failure:

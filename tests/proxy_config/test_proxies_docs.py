@@ -13,10 +13,10 @@ from mtls_middleware.proxy_config import TABLE, Parameters, render
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "proxies.md").read_text(encoding="utf-8")
 MATRIX = (DOCS / "matrix.md").read_text(encoding="utf-8")
-RUN = [name for name, template in TABLE.items() if template.run]
+RUN = [name for name, template in TABLE.items() if template.run and template.part_of is None]
 
 ROWS = {
-    row[0].strip(" `"): [cell.strip() for cell in row[1:]]
+    row[0].partition(",")[0].strip(" `"): [cell.strip() for cell in row[1:]]
     for row in (line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| `"))
 }
 

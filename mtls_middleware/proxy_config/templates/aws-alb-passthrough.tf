@@ -3,10 +3,7 @@
 # unless you need callers whose certificates the load balancer would refuse, such as those of MTLS_AUTHORITIES=digicert.
 #
 # The application, which verifies the certificate:
-#   MTLS_REGIONS=us-east-1
-#   MTLS_TRUST={{ trust }}
-#   MTLS_SOURCE=aws-alb-passthrough
-#   MTLS_TRUSTED_PROXIES=10.0.0.0/24,10.0.1.0/24
+#   {{ setting }}
 # MTLS_TRUSTED_PROXIES are the networks of var.subnets, for the load balancer's addresses change. Run uvicorn with
 # --no-proxy-headers, or better with "mtls-middleware serve". A WSGI application needs MTLS_PROXY_DROPS_UNDERSCORES=yes
 # too; drop_invalid_header_fields makes that true.
@@ -98,8 +95,8 @@ resource "aws_lb_target_group" "application" {
   port        = {{ application_port }}
 
   health_check {
-    # A path of MTLS_EXEMPT. Health checks carry no certificate.
-    path = "/health"
+    # A path of MTLS_EXEMPT that the application answers. Health checks carry no certificate.
+    path = "{{ health }}"
   }
 }
 

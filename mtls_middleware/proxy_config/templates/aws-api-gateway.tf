@@ -3,10 +3,7 @@
 # under Mangum.
 #
 # The function:
-#   MTLS_REGIONS=us-east-1
-#   MTLS_TRUST={{ trust }}
-#   MTLS_SOURCE=aws-api-gateway
-#   MTLS_STATE=off
+#   {{ setting }}
 # MTLS_TRUST is a file in the function's package, below /var/task.
 #
 # No header is read, so there is none to remove and no secret: the certificate stands in the event, which no caller

@@ -2,10 +2,7 @@
 // Linux; Azure Functions take the same properties.
 //
 // The application (its settings below say the same):
-//   MTLS_REGIONS=us-east-1
-//   MTLS_TRUST={{ trust }}
-//   MTLS_SOURCE=azure-app-service
-//   MTLS_TRUSTED_PROXIES=169.254.0.0/16
+//   {{ setting }}
 // MTLS_TRUST is a file of the deployed package, below /home/site/wwwroot. Run uvicorn with
 // --no-proxy-headers, or better with "mtls-middleware serve". A WSGI application runs under gunicorn, as it does there.
 //
@@ -39,10 +36,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       linuxFxVersion: 'PYTHON|3.13'
       minTlsVersion: '1.2'
       appSettings: [
-        { name: 'MTLS_REGIONS', value: 'us-east-1' }
-        { name: 'MTLS_TRUST', value: '{{ trust }}' }
-        { name: 'MTLS_SOURCE', value: 'azure-app-service' }
-        { name: 'MTLS_TRUSTED_PROXIES', value: '169.254.0.0/16' }
+        { name: '{{ setting_name }}', value: '{{ setting_value }}' }
       ]
     }
   }

@@ -1,10 +1,7 @@
 // From Microsoft's documentation, not run: check with "mtls-middleware doctor --url". An Azure Application Gateway v2.
 //
 // The application:
-//   MTLS_REGIONS=us-east-1
-//   MTLS_TRUST={{ trust }}
-//   MTLS_SOURCE=azure-application-gateway
-//   MTLS_PROXY_SECRET={{ secret }}
+//   {{ setting }}
 //
 // The root is a parameter of the deployment:
 //   az deployment group create -g GROUP -f data-actions.bicep -p root="$(base64 -w0 {{ trust }})" ...
@@ -133,6 +130,21 @@ resource applicationGateway 'Microsoft.Network/applicationGateways@2024-05-01' =
           cookieBasedAffinity: 'Disabled'
           // Seconds. Data actions wait for up to 60 s.
           requestTimeout: 65
+          probe: { id: '${gateway}/probes/health' }
+        }
+      }
+    ]
+    probes: [
+      {
+        name: 'health'
+        properties: {
+          // A path of MTLS_EXEMPT that the application answers. Health checks carry no certificate.
+          protocol: 'Http'
+          host: '{{ server_name }}'
+          path: '{{ health }}'
+          interval: 30
+          timeout: 30
+          unhealthyThreshold: 3
         }
       }
     ]
@@ -149,7 +161,7 @@ resource applicationGateway 'Microsoft.Network/applicationGateways@2024-05-01' =
                 requestHeaderConfigurations: [
                   { headerName: 'X-Client-Cert', headerValue: '{var_client_certificate}' }
                   { headerName: 'X-Client-Cert-Verification', headerValue: '{var_client_certificate_verification}' }
-                  { headerName: 'X-MTLS-Proxy-Secret', headerValue: '{{ secret }}' }
+                  { headerName: '{{ secret_header }}', headerValue: '{{ secret }}' }
                   // An empty value removes a header.
                   { headerName: 'Forwarded', headerValue: '' }
                 ]

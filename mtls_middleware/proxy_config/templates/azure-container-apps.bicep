@@ -2,10 +2,7 @@
 // Apps.
 //
 // The application (its environment below says the same):
-//   MTLS_REGIONS=us-east-1
-//   MTLS_TRUST={{ trust }}
-//   MTLS_SOURCE=azure-container-apps
-//   MTLS_TRUSTED_PROXIES=100.100.0.0/17
+//   {{ setting }}
 // MTLS_TRUST is a file in the image. Run uvicorn with --no-proxy-headers, or better with "mtls-middleware serve". A WSGI
 // application runs under gunicorn or waitress.
 //
@@ -51,10 +48,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
           name: 'application'
           image: image
           env: [
-            { name: 'MTLS_REGIONS', value: 'us-east-1' }
-            { name: 'MTLS_TRUST', value: '{{ trust }}' }
-            { name: 'MTLS_SOURCE', value: 'azure-container-apps' }
-            { name: 'MTLS_TRUSTED_PROXIES', value: '100.100.0.0/17' }
+            { name: '{{ setting_name }}', value: '{{ setting_value }}' }
           ]
         }
       ]

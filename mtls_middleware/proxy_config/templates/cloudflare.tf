@@ -2,15 +2,7 @@
 # "mtls-middleware doctor --url". API Shield mutual TLS with a root of your own, which is for Enterprise zones.
 #
 # The application:
-#   MTLS_REGIONS=us-east-1
-#   MTLS_TRUST={{ trust }}
-#   MTLS_SOURCE=cloudflare
-#   MTLS_HEADER=Client-Cert
-#   MTLS_HEADER_ENCODING=rfc9440
-#   MTLS_CHAIN_HEADER=Client-Cert-Chain
-#   MTLS_VERIFY_HEADER=X-Client-Cert-Verified
-#   MTLS_VERIFY_VALUE=true-false
-#   MTLS_PROXY_SECRET={{ secret }}
+#   {{ setting }}
 # The headers that MTLS_SOURCE=cloudflare reads by itself (Cf-Client-Cert-Der-Base64, and Cf-Cert- of the managed
 # transform "add_client_certificate_headers") begin with cf-, and a rule can neither set nor remove such a name. These
 # are set by our own rules instead, so a caller's copy depends on no promise of others.
@@ -67,7 +59,7 @@ resource "cloudflare_ruleset" "refuse" {
       action      = "block"
     },
     {
-      # Client_Cert and X_MTLS_Proxy_Secret are other headers to Cloudflare, and the same ones to many WSGI servers.
+      # Client_Cert and {{ secret_header_twin }} are other headers to Cloudflare, and the same ones to many WSGI servers.
       description = "Refuse header names with an underscore"
       expression  = "http.host eq \"{{ server_name }}\" and any(http.request.headers.names[*] contains \"_\")"
       action      = "block"
@@ -105,7 +97,7 @@ resource "cloudflare_ruleset" "headers" {
             operation  = "set"
             expression = "concat(to_string(cf.tls_client_auth.cert_verified), \"-\", to_string(cf.tls_client_auth.cert_revoked))"
           }
-          "X-MTLS-Proxy-Secret" = {
+          "{{ secret_header }}" = {
             operation = "set"
             value     = "{{ secret }}"
           }

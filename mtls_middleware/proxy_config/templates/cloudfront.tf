@@ -2,15 +2,12 @@
 # "mtls-middleware doctor --url". A CloudFront distribution with viewer mutual TLS.
 #
 # The application:
-#   MTLS_REGIONS=us-east-1
-#   MTLS_TRUST={{ trust }}
-#   MTLS_SOURCE=cloudfront
-#   MTLS_PROXY_SECRET={{ secret }}
+#   {{ setting }}
 #
 # The state of Terraform holds the secret: keep it where only you read it.
 # Root renewed: put old and new into {{ trust }}, one PEM after the other, and "terraform apply".
 # CloudFront has no rule that removes a header of a caller; those whose names begin with CloudFront- it sets itself, and
-# the secret overwrites a caller's. It passes X_MTLS_Proxy_Secret and the like on: an ASGI application refuses them, a
+# the secret overwrites a caller's. It passes {{ secret_header_twin }} and the like on: an ASGI application refuses them, a
 # WSGI application needs a server that drops them (gunicorn, waitress).
 # There is no switch for session resumption, and no CRL: CloudFront checks one in a connection function of
 # yours only. The application does.
@@ -109,7 +106,7 @@ resource "aws_cloudfront_distribution" "data_actions" {
 
     # Overwrites what a caller sent.
     custom_header {
-      name  = "X-MTLS-Proxy-Secret"
+      name  = "{{ secret_header }}"
       value = "{{ secret }}"
     }
   }

@@ -2,15 +2,11 @@
 # "mtls-middleware doctor --url". A global external Application Load Balancer.
 #
 # The application:
-#   MTLS_REGIONS=us-east-1
-#   MTLS_TRUST={{ trust }}
-#   MTLS_SOURCE=gcp
-#   MTLS_PROXY_SECRET={{ secret }}
+#   {{ setting }}
 #
 # The state of Terraform holds the secret: keep it where only you read it.
 # Root renewed: a trust anchor holds one certificate. Add a second block "trust_anchors" with the new file, and
 # "terraform apply"; the application's MTLS_TRUST takes both files.
-# Health checks carry none of these headers: let them ask for a path of MTLS_EXEMPT.
 # There is no switch for session resumption, and no CRL. The application checks revocation.
 terraform {
   required_providers {
@@ -23,11 +19,6 @@ terraform {
 
 variable "instance_group" {
   description = "The instance group, or network endpoint group, with the application on a port called http."
-  type        = string
-}
-
-variable "health_check" {
-  description = "The id of its health check."
   type        = string
 }
 
@@ -63,12 +54,22 @@ resource "google_network_security_server_tls_policy" "data_actions" {
   }
 }
 
+resource "google_compute_health_check" "application" {
+  name = "data-actions"
+
+  http_health_check {
+    port_specification = "USE_SERVING_PORT"
+    # A path of MTLS_EXEMPT that the application answers. Health checks carry no certificate and no secret.
+    request_path = "{{ health }}"
+  }
+}
+
 resource "google_compute_backend_service" "application" {
   name                  = "data-actions"
   load_balancing_scheme = "EXTERNAL_MANAGED"
   protocol              = "HTTP"
   port_name             = "http"
-  health_checks         = [var.health_check]
+  health_checks         = [google_compute_health_check.application.id]
   # Data actions wait for up to 60 s; the default is 30 s.
   timeout_sec = 65
 
@@ -80,7 +81,7 @@ resource "google_compute_backend_service" "application" {
     "X-Client-Cert-Present:{client_cert_present}",
     "X-Client-Cert-Chain-Verified:{client_cert_chain_verified}",
     "X-Client-Cert-Error:{client_cert_error}",
-    "X-MTLS-Proxy-Secret:{{ secret }}",
+    "{{ secret_header }}:{{ secret }}",
   ]
 
   backend {
@@ -101,7 +102,7 @@ resource "google_compute_url_map" "data_actions" {
       "X_Client_Cert_Present",
       "X_Client_Cert_Chain_Verified",
       "X_Client_Cert_Error",
-      "X_MTLS_Proxy_Secret",
+      "{{ secret_header_twin }}",
       "Forwarded",
     ]
   }
