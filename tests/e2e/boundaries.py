@@ -43,7 +43,7 @@ _HAPROXY_MARKERS = (
 )
 _HAPROXY_REMOVED = r"http-request del-header ^x[-_]ssl[-_]client[-_] -m reg"
 _APACHE = 'RequestHeader set X-SSL-Client-Cert         "%{SSL_CLIENT_CERT}s"'
-_APACHE_CONNECTION = 'RequestHeader edit* Connection "(?i)x[-_][^,]*" "" early'
+_APACHE_CONNECTION = 'RequestHeader edit* Connection "(?i)x[-_][^,]*|x[-_]mtls[-_]proxy[-_]secret" "" early'
 _CADDY = "header_up X-SSL-Client-Cert   {"
 _CADDY_REMOVED = "request_header -X-SSL-Client-*"
 _ENVOY = "forward_client_cert_details: SANITIZE_SET"

@@ -94,11 +94,13 @@ def is_refused(port: int, context: ssl.SSLContext) -> bool:
     return False
 
 
-def connect(port: int, context: ssl.SSLContext, *, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+def connect(
+    port: int, context: ssl.SSLContext, *, session: ssl.SSLSession | None = None, host: str = HOST
+) -> ssl.SSLSocket:
     """Return a TLS connection for requests written by hand."""
     plain = socket.create_connection((HOST, port), timeout=TIMEOUT)
     try:
-        return context.wrap_socket(plain, server_hostname=HOST, session=session)
+        return context.wrap_socket(plain, server_hostname=host, session=session)
     except BaseException:
         plain.close()
         raise

@@ -3,12 +3,15 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from http.client import NOT_FOUND
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,7 @@ class Proxy:
     Attributes:
         programs: names of its executable.
         command: its arguments, from its folder and its configuration; writes there what it needs besides.
+        paths: of the printed configuration, and where they are in the folder of a test.
         bad: what it does with a certificate that it does not believe.
         twin: how a caller without a certificate fares who writes our headers with underscores.
         environment: what it needs.
@@ -46,9 +50,16 @@ class Proxy:
 
     programs: tuple[str, ...]
     command: Callable[[Path, Path], list[str | Path]]
+    paths: Mapping[str, str] = field(default_factory=dict)
     bad: Outcome = ENDED
     twin: Outcome = "certificate_missing"
     environment: Callable[[Path], dict[str, str]] = lambda _: {}
+
+    def placed(self, configuration: str, folder: Path) -> str:
+        """Return a configuration with the paths of a test."""
+        for path, ours in self.paths.items():
+            configuration = configuration.replace(path, f"{folder}/{ours}")
+        return configuration
 
     @property
     def program(self) -> str | None:
@@ -108,10 +119,25 @@ def _apache(folder: Path, configuration: Path) -> list[str | Path]:
     return ["-D", "FOREGROUND", "-f", main]
 
 
+PRINTED = "printed"
+"""The folder of the configuration itself."""
+
+FLUSHING = ("--file-flush-interval-msec", "100")
+"""Envoy by itself writes its log every 10 s."""
+
 PROXIES = {
-    "nginx": Proxy(programs=("nginx",), command=lambda folder, file: nginx_with(folder, f"include {file};"), bad=400),
+    "nginx": Proxy(
+        programs=("nginx",),
+        command=lambda folder, file: nginx_with(folder, f"include {file};"),
+        paths={"/var/log/nginx/": ""},
+        bad=400,
+    ),
     "apache": Proxy(programs=("apache2", "httpd"), command=_apache, twin=403),
-    "haproxy": Proxy(programs=("haproxy",), command=lambda _, file: ["-db", "-f", file]),
+    "haproxy": Proxy(
+        programs=("haproxy",),
+        command=lambda _, file: ["-db", "-f", file],
+        paths={"/run/haproxy/": "", "/var/lib/haproxy": "chroot"},
+    ),
     "caddy": Proxy(
         programs=("caddy",),
         command=lambda _, file: ["run", "--adapter", "caddyfile", "--config", file],
@@ -119,7 +145,12 @@ PROXIES = {
     ),
     "envoy": Proxy(
         programs=("envoy",),
-        command=lambda _, file: ["-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "warning"],
+        command=lambda _, file: ["-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "warning", *FLUSHING],
+    ),
+    "traefik": Proxy(
+        programs=("traefik",),
+        command=lambda folder, _: [f"--configFile={folder / TABLE['traefik-static'].file}"],
+        paths={"/etc/traefik/dynamic": PRINTED},
     ),
 }
 
@@ -133,8 +164,9 @@ def run_proxy(
     *,
     crl: Path | None = None,
     change: Callable[[str], str] = str,
-) -> int:
-    """Start a proxy in front of an application, and return its port; skip the test where it is not installed.
+    change_part: Callable[[str], str] = str,
+) -> tuple[int, Callable[[], str]]:
+    """Start a proxy in front of an application, and return its port and its log; skip where it is not installed.
 
     Args:
         name: in `PROXIES`.
@@ -144,6 +176,7 @@ def run_proxy(
         behind: port of the application.
         crl: passed to it.
         change: of the configuration that we print.
+        change_part: of what belongs to it in another file.
     """
     proxy, port = PROXIES[name], free_port()
     program = proxy.installed()
@@ -160,10 +193,45 @@ def run_proxy(
         secret=SECRET,
         crl=None if crl is None else str(crl),
     )
-    configuration = folder / TABLE[name].file
-    configuration.write_text(change(render(name, parameters)), encoding="utf-8")
-    start([program, *proxy.command(folder, configuration)], env=proxy.environment(folder), port=port)
-    return port
+    configuration = folder / PRINTED / TABLE[name].file
+    configuration.parent.mkdir()
+    configuration.write_text(proxy.placed(change(render(name, parameters)), folder), encoding="utf-8")
+    for part in [part for part, template in TABLE.items() if template.part_of == name]:
+        text = proxy.placed(change_part(render(part, parameters)), folder)
+        (folder / TABLE[part].file).write_text(text, encoding="utf-8")
+    logs = _syslog(name, start, folder, configuration)
+    argv, serves = [program, *proxy.command(folder, configuration)], partial(_serves, port, pki)
+    logs.append(start(argv, env=proxy.environment(folder), ready=serves).output)
+
+    def log() -> str:
+        found = (path.read_text(encoding="utf-8", errors="replace") for path in (*logs, *folder.glob("*.log")))
+        return "".join(found)
+
+    return port, log
+
+
+def _syslog(name: str, start: Start, folder: Path, configuration: Path) -> list[Path]:
+    """Receive what HAProxy sends to ``/dev/log`` inside of its chroot, and return the file that has it."""
+    if name != "haproxy":
+        return []
+    socket_path = folder / "chroot" / "dev" / "log"
+    socket_path.parent.mkdir(parents=True)
+    if os.geteuid() != 0:  # what only root may do
+        text = re.sub(r"^ +(chroot|user|group) .*\n", "", configuration.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        configuration.write_text(text.replace("/dev/log", str(socket_path)), encoding="utf-8")
+    return [start([sys.executable, FOLDER / "syslog.py", socket_path], ready=socket_path.exists).output]
+
+
+def _serves(port: int, pki: PKI) -> bool:
+    """Return whether the proxy answers: Traefik listens before it has read its configuration, and answers 404."""
+    connection = http.client.HTTPSConnection(NAME, port, timeout=TIMEOUT, context=pki.caller())
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status != NOT_FOUND
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def run_application(
@@ -185,12 +253,13 @@ def run_application(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A running proxy, with the source that its application reads, and the application behind it."""
+    """A running proxy, with the source that its application reads, the application behind it, and the proxy's log."""
 
     source: str
     port: int
     behind: int
     pki: PKI
+    log: Callable[[], str] = str
 
     @property
     def forged(self) -> Headers:

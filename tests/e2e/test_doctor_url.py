@@ -22,7 +22,7 @@ from tests.slow import mostly_slow
 
 pytestmark = pytest.mark.e2e
 
-APACHE_TWINS = 'SetEnvIfNoCase "^(?=[^_]*_)X[-_](SSL[-_]Client|MTLS[-_]Proxy)[-_]" "." mtls-twin'
+APACHE_TWINS = 'SetEnvIfNoCase "^(?=[^_]*_)(X[-_]SSL[-_]Client[-_].*|x[-_]mtls[-_]proxy[-_]secret)$" "." mtls-twin'
 PATH = "/actions/lookup?x=1"
 DOCTOR_SECONDS = 60
 
@@ -81,7 +81,7 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
     ) -> Boundary:
         folder, behind = tmp_path_factory.mktemp(name), application(name, http)
         if readme is None:
-            port = run_proxy(name, start_for_module, pki, folder, behind, change=lambda text: changed(text, change))
+            port, _ = run_proxy(name, start_for_module, pki, folder, behind, change=lambda text: changed(text, change))
         else:
             port = free_port()
             command = [PROXIES[name].installed(), *nginx_of_the_readme(folder, pki, port, behind, readme)]

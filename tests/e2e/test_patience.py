@@ -28,7 +28,7 @@ def test_data_actions_get_an_answer_that_takes_long(start: Start, pki: PKI, tmp_
     ports = {}
     for name in [name for name, one in PROXIES.items() if one.program]:
         (folder := tmp_path / name).mkdir()
-        ports[name] = run_proxy(name, start, pki, folder, behind)
+        ports[name], _ = run_proxy(name, start, pki, folder, behind)
     ports["gunicorn"] = _gunicorn(start, pki, tmp_path)
 
     def call(name: str) -> tuple[int, bytes]:

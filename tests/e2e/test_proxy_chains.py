@@ -73,7 +73,7 @@ def deploy(
         "MTLS_PROXY_DROPS_UNDERSCORES": "yes",
     }
     start(argv, port=behind, env={**ENVIRONMENT, **trust})
-    port = run_proxy(proxy, start, big, tmp_path, behind, change=deeper)
+    port, _ = run_proxy(proxy, start, big, tmp_path, behind, change=deeper)
     return Deployment(source=TABLE[proxy].source, port=port, behind=behind, pki=big)
 
 

@@ -78,7 +78,7 @@ def deployed(name: str, there: str, instead: str, start: Start, pki: PKI, folder
         return text
 
     behind, application = run_application(name, start, pki, MTLS_MODE="report", MTLS_STATE="off")
-    port = run_proxy(name, start, pki, folder, behind, change=in_report_mode)
+    port, _ = run_proxy(name, start, pki, folder, behind, change=in_report_mode)
     return Deployment(source=TABLE[name].source, port=port, behind=behind, pki=pki), application
 
 

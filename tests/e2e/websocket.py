@@ -31,20 +31,25 @@ class Opened:
 
 
 def open_websocket(
-    port: int, context: ssl.SSLContext | None, path: str = "/", headers: Iterable[tuple[str, str]] = ()
+    port: int,
+    context: ssl.SSLContext | None,
+    path: str = "/",
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    host: str = HOST,
 ) -> Opened:
     """Open one, with TLS or without, and take its first message."""
     if context is None:
         with socket.create_connection((HOST, port), timeout=TIMEOUT) as plain:
-            return _exchange(plain, path, headers)
-    with connect(port, context) as secure:
-        return _exchange(secure, path, headers)
+            return _exchange(plain, host, path, headers)
+    with connect(port, context, host=host) as secure:
+        return _exchange(secure, host, path, headers)
 
 
-def _exchange(connection: socket.socket, path: str, headers: Iterable[tuple[str, str]]) -> Opened:
+def _exchange(connection: socket.socket, host: str, path: str, headers: Iterable[tuple[str, str]]) -> Opened:
     websocket = WSConnection(ConnectionType.CLIENT)
     extra = [(name.encode(), value.encode()) for name, value in headers]
-    connection.sendall(websocket.send(Request(host=HOST, target=path, extra_headers=extra)))
+    connection.sendall(websocket.send(Request(host=host, target=path, extra_headers=extra)))
     own, status, text = connection.getsockname(), 0, ""
     while True:
         data = connection.recv(_READ)

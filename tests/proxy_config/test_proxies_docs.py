@@ -15,9 +15,10 @@ PAGE = (DOCS / "proxies.md").read_text(encoding="utf-8")
 MATRIX = (DOCS / "matrix.md").read_text(encoding="utf-8")
 RUN = [name for name, template in TABLE.items() if template.run and template.part_of is None]
 
+SECTION = PAGE[PAGE.index("## What each configuration does") :].partition("\n## ")[0]
 ROWS = {
     row[0].partition(",")[0].strip(" `"): [cell.strip() for cell in row[1:]]
-    for row in (line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| `"))
+    for row in (line.strip("|").split("|") for line in SECTION.splitlines() if line.startswith("| `"))
 }
 
 
