@@ -26,7 +26,7 @@ CRL_SECONDS = 60.0
 
 REDIRECTS = 2
 
-_OK = 200
+_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
 _REDIRECTIONS = (301, 302, 303, 307, 308)
 _HEADERS = {"accept": "application/pkix-crl, */*;q=0.1"}
 
@@ -75,6 +75,10 @@ def open_session(
         yield session
 
 
+class OverloadedError(InputError):
+    """The host says that it cannot answer anybody now: 429, or a 5xx."""
+
+
 class Fetcher:
     """A client that fetches CRLs. It keeps nothing between two of them: no connection, no cookie."""
 
@@ -98,6 +102,7 @@ class Fetcher:
         """Return the content of an answer with status 200.
 
         Raises:
+            OverloadedError: the host says that it cannot answer now.
             InputError: there is none, or it may not be asked for.
         """
         try:
@@ -113,7 +118,8 @@ class Fetcher:
             if response.status == _OK:
                 return response.body
             if response.status not in _REDIRECTIONS:
-                raise InputError(f"answers with status {response.status}")
+                is_overloaded = response.status == _TOO_MANY or response.status >= _SERVER_ERROR
+                raise (OverloadedError if is_overloaded else InputError)(f"answers with status {response.status}")
             address = _next(address, response)
             if self._require_allowed(address).scheme != endpoint.scheme:
                 raise InputError("leads to another scheme")

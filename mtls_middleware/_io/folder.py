@@ -51,6 +51,7 @@ class FolderStore:
         self._keys = tuple(hashlib.sha256(b"mtls-middleware state\0" + key).digest() for key in keys)
         self._problems: dict[str, None] = {}
         self._lock = FolderLock(partial(self._open, "lock"))
+        self._was_refused = False
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -79,8 +80,12 @@ class FolderStore:
             self._complain("used", error)
 
     def view(self) -> Hashable:
-        """Return the files as they are now; putting an entry makes a new one, even within one tick of the clock."""
-        return tuple(self._files(kind) for kind in Kind)
+        """Return the files as they are now, and whether the lock that this process was refused is still held.
+
+        Putting an entry makes a new file, even within one tick of the clock.
+        """
+        is_busy = self._was_refused and locked_since(partial(self._open, "lock")) is not None
+        return is_busy, *(self._files(kind) for kind in Kind)
 
     @contextmanager
     def refreshing(self) -> Iterator[bool]:
@@ -91,6 +96,7 @@ class FolderStore:
         except (OSError, InputError) as error:
             self._complain("used", error)
             taken = Taken.OURS  # without a folder each process asks for itself
+        self._was_refused = taken is Taken.BUSY
         try:
             yield taken is Taken.OURS
         finally:

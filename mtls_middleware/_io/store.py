@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -21,8 +21,19 @@ class Kind(StrEnum):
     """The key is the leaf's fingerprint; it is verified again before anything is learned from it."""
     API = "api"
     """The key is the region; only a store that can authenticate what it keeps keeps these."""
+    ATTEMPT = "attempt"
+    """The key is a source; the content says how it failed, and is empty since it answered again."""
     TALLY = "tally"
     """The key is a process's slot; in a folder of their own, so that no worker takes them for news of trust."""
+
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""By which the clock of another machine may be ahead. What claims to be of a later time is not believed."""
+
+
+def believed(at: datetime, now: datetime) -> datetime | None:
+    """Return a time by another machine's clock as one of ours: a little ahead counts as now, further ahead is None."""
+    return min(at, now) if at <= now + CLOCKS_DIFFER else None
 
 
 _EMPTY = hashlib.sha256(b"").digest()

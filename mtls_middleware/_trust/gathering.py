@@ -32,9 +32,6 @@ from mtls_middleware.observing.events import Refreshed, RefreshResult, RefreshSo
 from mtls_middleware.observing.status import APIStatus, CRLStatus
 from mtls_middleware.renewals import no_digicert_listed
 
-FOLLOWER_WAIT = timedelta(seconds=10)
-"""How long a worker leaves the network to the one that asks it. What that one finds is noticed before."""
-
 WITHOUT_PIN = timedelta(minutes=1)
 """Between two questions to the certificates API while no pin of its region is valid: every call is refused."""
 
@@ -88,7 +85,6 @@ class Gatherer:
         self._files: Hashable = None
         self._stored: Hashable = None
         self._file_problems: tuple[str, ...] = ()
-        self._followed_at: datetime | None = None
         self._following_since: datetime | None = None
 
     # --- on any thread --------------------------------------------------------------------------------------------
@@ -99,12 +95,18 @@ class Gatherer:
             self._revocations.learn(verified)
 
     def has_changed(self, now: datetime) -> bool:
-        """Return whether a refresh has something to do before its time. It costs a few stats."""
+        """Return whether a refresh has something to do before its time. It costs a few stats, or a small read."""
         return (
             fingerprint_of_files(self._sources) != self._files
             or self._store.view() != self._stored
             or (not self._is_waiting(now) and self._is_due(now))
         )
+
+    @property
+    def lacks_answers(self) -> bool:
+        """Return whether a source has neither answered nor failed yet: another worker may be asking it."""
+        lacks_crls = self._revocations is not None and self._revocations.lacks_answers
+        return lacks_crls or any(api.known.answered_at is None and not api.problem for api in self._apis)
 
     @property
     def crl_views(self) -> tuple[CRLView, ...]:
@@ -188,7 +190,6 @@ class Gatherer:
         with self._store.refreshing() as is_mine:
             has_news = self._store.view() != self._stored
             self._recall(now)
-            self._followed_at = None if is_mine else now
             if is_mine or self._following_since is None or has_news or self._following_since > now:
                 self._following_since = None if is_mine else now
             is_stuck = self._following_since is not None and now - self._following_since >= LEADER_TIMEOUT
@@ -217,14 +218,19 @@ class Gatherer:
         return api.schedule.is_due(now, at_most=WITHOUT_PIN if needs_one else timedelta.max)
 
     def _is_waiting(self, now: datetime) -> bool:
-        return self._followed_at is not None and self._followed_at <= now < self._followed_at + FOLLOWER_WAIT
+        """Return whether another worker asks the network. What it finds, and its end, change the view of the store."""
+        return (
+            self._following_since is not None and self._following_since <= now < self._following_since + LEADER_TIMEOUT
+        )
 
     def _recall(self, now: datetime) -> None:
         self._stored = self._store.view()
         for api in self._apis:
             api.recall(now)
+        trusts = self._trust(now).trusts
+        self._pins = _pins_of(trusts)
         if self._revocations is not None:
-            self._revocations.recall(self._trust(now).trusts, now)
+            self._revocations.recall(trusts, now)
 
     def _ask(self, now: datetime, *, force: bool) -> None:
         """Ask who is due side by side; then the addresses of CRLs that nobody has made needless."""
@@ -259,7 +265,7 @@ class Gatherer:
 
     def _gathered(self, now: datetime) -> GatheredTrust:
         loaded = self._trust(now)
-        self._pins = tuple(pin for trust in loaded.trusts for pin in trust.pins.values())
+        self._pins = _pins_of(loaded.trusts)
         crls = self._revocations.crls(loaded.trusts) if self._revocations is not None else CRLSet()
         pin_warnings = (
             *flaws_of(self._pins),
@@ -287,3 +293,7 @@ class Gatherer:
                 if has_new_root(api.region, api.known.genesys_leaves(now), loaded.trusts, now)
             ),
         )
+
+
+def _pins_of(trusts: Sequence[AuthorityTrust]) -> tuple[Pin, ...]:
+    return tuple(pin for trust in trusts for pin in trust.pins.values())

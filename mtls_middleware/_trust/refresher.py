@@ -14,6 +14,12 @@ from mtls_middleware.observing.logging import named
 POLL_SECONDS = 2.0
 """Between two questions whether something changed, at most; asking costs one stat a file."""
 
+HURRY_SECONDS = 0.25
+"""The same while a source has never answered, and another process may be asking it."""
+
+POLL_JITTER = (0.75, 1.0)
+"""Part of that time to wait, so that processes that began together do not ask together for ever."""
+
 POLLS = 4
 """Questions in an interval, at least: what becomes due just after a refresh must not wait for the next one."""
 
@@ -40,7 +46,7 @@ class Refresher:
         refresh: Callable[[], object],
         changed: Callable[[], bool],
         interval: float,
-        poll: float = POLL_SECONDS,
+        poll: Callable[[], float] = lambda: POLL_SECONDS,
         *,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[float, float], float] = random.uniform,
@@ -52,7 +58,7 @@ class Refresher:
             refresh: reads everything again.
             changed: says cheaply whether there is something new to read.
             interval: seconds between refreshes if nothing changes; a jitter is added.
-            poll: seconds between two questions to `changed`, at most.
+            poll: returns the seconds between two questions to `changed`, at most.
             clock: seconds, never going back.
             draw: a number between two others.
             wait: how the thread waits.
@@ -60,7 +66,7 @@ class Refresher:
         self._refresh = refresh
         self._changed = changed
         self._interval = interval
-        self._poll = min(poll, interval / POLLS)
+        self._poll = poll
         self._clock = clock
         self._draw = draw
         self._wait = wait
@@ -122,15 +128,18 @@ class Refresher:
 
     def tick(self) -> float:
         """Refresh if it is time to, and return the seconds until the next tick."""
+        poll = POLL_SECONDS
         try:
             if self._clock() >= self._due or self._changed():
                 self.refresh_now()
                 if self._complaint is not None:
                     self._complaint = None
                     _log.error("trust is refreshed again", extra=named(EventName.TRUST_REFRESH))
+            poll = self._poll()
         except BaseException as error:  # noqa: BLE001 - keep going; cryptography's panics are no Exception
             self._complain(error)
-        return max(0.0, min(self._poll, self._due - self._clock()))
+        poll = min(poll, self._interval / POLLS) * self._draw(*POLL_JITTER)
+        return max(0.0, min(poll, self._due - self._clock()))
 
     def _plan(self) -> None:
         self._due = self._clock() + self._interval * self._draw(1 - JITTER, 1 + JITTER)

@@ -15,7 +15,7 @@ from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._io.http import within
 from mtls_middleware._trust.files.loading import TrustSources, fingerprint_of_files
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
-from mtls_middleware._trust.refresher import Refresher
+from mtls_middleware._trust.refresher import HURRY_SECONDS, POLL_SECONDS, Refresher
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters
@@ -87,7 +87,7 @@ class TrustService:
         self._warnings: tuple[str, ...] = ()
         self._problems: tuple[str, ...] = ()
         self._complaints: tuple[str, ...] = ()
-        self._refresher = Refresher(refresh=self._refresh, changed=self.tick, interval=interval)
+        self._refresher = Refresher(self._refresh, self.tick, interval, self._poll)
         follow_forks(self)
 
     # --- on any thread --------------------------------------------------------------------------------------------
@@ -195,6 +195,11 @@ class TrustService:
             return self._gatherer.has_changed(now)
         is_waiting = self._tried_at is not None and self._tried_at <= now < self._tried_at + RETRY
         return not is_waiting or fingerprint_of_files(self._sources) != self._files
+
+    def _poll(self) -> float:
+        """Return the seconds between two ticks: few while another process may be asking for what is missing here."""
+        lacks = self._gatherer is not None and self._gatherer.lacks_answers
+        return HURRY_SECONDS if lacks else POLL_SECONDS
 
     def _load(self, *, serving: bool) -> None:
         now = self._tried_at = self._clock()

@@ -197,6 +197,18 @@ def test_one_worker_asks_and_another_does_not(tmp_path: Path) -> None:
         assert after is True
 
 
+def test_the_view_changes_when_the_worker_that_was_in_the_way_has_ended(tmp_path: Path) -> None:
+    asking, refused = store(tmp_path), store(tmp_path)
+    with asking.refreshing():
+        before = refused.view()
+        with refused.refreshing() as is_mine:
+            views = [refused.view(), refused.view()]
+    after = refused.view()
+
+    assert (is_mine, views[0] == views[1], after == before) == (False, True, True)
+    assert after != views[0]
+
+
 FORKING = """
 import os, sys
 from pathlib import Path

@@ -14,7 +14,7 @@ from mtls_middleware._core.trust import Binding
 from mtls_middleware._io.forks import waiting
 from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
-from mtls_middleware._trust.gathering import FOLLOWER_WAIT, LEADER_TIMEOUT, Gatherer
+from mtls_middleware._trust.gathering import LEADER_TIMEOUT, Gatherer
 from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
@@ -35,6 +35,7 @@ class Machine(Memory):
     """Stand for a store, and for another worker that may hold its lock."""
 
     taken: bool = False
+    was_refused: bool = False
     seen: int = 0
     problems: tuple[str, ...] = ()
 
@@ -42,11 +43,12 @@ class Machine(Memory):
         super().put(kind, key, content, at)  # type: ignore[arg-type] # as the base class says
         self.seen += 1
 
-    def view(self) -> int:
-        return self.seen
+    def view(self) -> tuple[int, bool]:
+        return self.seen, self.was_refused and self.taken
 
     @contextmanager
     def refreshing(self) -> Iterator[bool]:
+        self.was_refused = self.taken
         yield not self.taken
 
 
@@ -201,12 +203,21 @@ class TestWorkers:
         assert worker.asked() == (0, 0)
         assert not worker.gatherer.has_changed(NOW)
 
-    def test_they_look_again_soon(self, worker: Worker) -> None:
+    def test_they_look_again_once_it_has_ended(self, worker: Worker) -> None:
+        worker.store.taken = True
+        worker.refresh()
+        waiting = worker.gatherer.has_changed(NOW + LEADER_TIMEOUT - SECOND)
+        worker.store.taken = False
+        is_free = worker.gatherer.has_changed(NOW + SECOND)
+        worker.refresh()
+
+        assert (waiting, is_free, worker.asked()) == (False, True, (1, 1))
+
+    def test_they_look_again_while_it_seems_stuck(self, worker: Worker) -> None:
         worker.store.taken = True
         worker.refresh()
 
-        assert not worker.gatherer.has_changed(NOW + FOLLOWER_WAIT - SECOND)
-        assert worker.gatherer.has_changed(NOW + FOLLOWER_WAIT)
+        assert worker.gatherer.has_changed(NOW + LEADER_TIMEOUT)
 
     def test_they_look_again_at_once_where_it_found_something(self, worker: Worker) -> None:
         worker.store.taken = True

@@ -13,7 +13,7 @@ from weakref import WeakSet
 import pytest
 
 from mtls_middleware._io import forks
-from mtls_middleware._trust.refresher import Refresher
+from mtls_middleware._trust.refresher import HURRY_SECONDS, POLL_JITTER, POLL_SECONDS, Refresher
 
 LIMIT = 20.0
 """Seconds after which a wait for another thread has failed."""
@@ -61,7 +61,7 @@ def world() -> World:
 @pytest.fixture
 def refresher(world: World) -> Iterator[Refresher]:
     """Plan as `start` does, but leave the ticks to the test."""
-    refresher = Refresher(world.refresh, world.ask, 60, 2, clock=lambda: world.now, draw=lambda _, high: high)
+    refresher = Refresher(world.refresh, world.ask, 60, lambda: 2.0, clock=lambda: world.now, draw=lambda _, high: high)
     refresher._plan()
     yield refresher
     refresher.close()
@@ -97,6 +97,25 @@ class TestTick:
     def test_it_wakes_in_time_for_a_refresh(self, world: World, refresher: Refresher) -> None:
         world.now += 65
         assert refresher.tick() == pytest.approx(1)
+
+    def test_processes_that_began_together_ask_at_different_times(self, world: World) -> None:
+        waits = [Refresher(world.refresh, world.ask, 60, clock=lambda: world.now) for _ in range(20)]
+        for one in waits:
+            one._plan()
+
+        asked_again = {one.tick() for one in waits}
+
+        assert len(asked_again) > 10
+        assert all(POLL_JITTER[0] * POLL_SECONDS <= seconds <= POLL_SECONDS for seconds in asked_again)
+
+    def test_it_hurries_as_long_as_it_is_told_to(self, world: World) -> None:
+        polls = [POLL_SECONDS, HURRY_SECONDS]
+        hurrying = Refresher(
+            world.refresh, world.ask, 60, polls.pop, clock=lambda: world.now, draw=lambda _, high: high
+        )
+        hurrying._plan()
+
+        assert [hurrying.tick(), hurrying.tick()] == [HURRY_SECONDS, POLL_SECONDS]
 
     def test_the_jitter_is_a_tenth(self, world: World) -> None:
         drawn: list[tuple[float, float]] = []
@@ -219,7 +238,7 @@ class TestThread:
 
     def test_it_ticks_until_it_is_closed(self, world: World) -> None:
         wakes = Wakes()
-        refresher = Refresher(world.refresh, world.ask, 60, wait=wakes)
+        refresher = Refresher(world.refresh, world.ask, 60, wait=wakes, draw=lambda _, high: high)
         world.changed = True
         refresher.start()
         wakes.wake()
@@ -250,7 +269,7 @@ class TestThread:
         refresher.close()
 
     def test_close_ends_a_long_wait_at_once(self, world: World) -> None:
-        refresher = Refresher(world.refresh, world.ask, 86_400, poll=86_400)
+        refresher = Refresher(world.refresh, world.ask, 86_400, poll=lambda: 86_400)
         refresher.start()
         refresher.close()
         assert not threads()
@@ -299,8 +318,8 @@ class TestThread:
 
     def test_it_keeps_no_process_alive(self) -> None:
         program = (
-            "from mtls_middleware._trust.refresher import Refresher\n"
-            "refresher = Refresher(lambda: None, lambda: False, 3600, poll=3600)\n"
+            "from mtls_middleware._trust.refresher import HURRY_SECONDS, POLL_JITTER, POLL_SECONDS, Refresher\n"
+            "refresher = Refresher(lambda: None, lambda: False, 3600, poll=lambda: 3600)\n"
             "refresher.start()\n"
         )
         subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT)

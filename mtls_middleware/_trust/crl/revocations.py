@@ -1,9 +1,10 @@
 """CRLs of all authorities: learned of, fetched in the background, kept, and handed over for a snapshot."""
 
 import random
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
@@ -16,24 +17,17 @@ from mtls_middleware._core.crl import CRL, CRLSet
 from mtls_middleware._core.decision import RejectionError
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io import files
-from mtls_middleware._io.fetch import CRL_SECONDS
+from mtls_middleware._io.fetch import CRL_SECONDS, OverloadedError
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.asking import Asking, Question, ask_in_rounds
+from mtls_middleware._trust.attempts import Attempts
 from mtls_middleware._trust.crl.known import CRLStore, KeptCRL, KnownCRLs, require_true
+from mtls_middleware._trust.crl.origins import Origins
 from mtls_middleware._trust.crl.parsing import parse_crl
-from mtls_middleware._trust.crl.sources import (
-    CRLSource,
-    Learned,
-    LearnedAddresses,
-    files_of,
-    is_address,
-    is_news,
-    read_file,
-    require_begun,
-)
+from mtls_middleware._trust.crl.sources import CRLSource, is_address, read_file, require_begun
 from mtls_middleware._trust.crl.views import CRLView, is_covered, problem_of, shortcoming_of, warnings_of
-from mtls_middleware._trust.schedule import Draw, Schedule
+from mtls_middleware._trust.schedule import Draw
 
 Trusts = Sequence[AuthorityTrust]
 
@@ -64,15 +58,13 @@ class Revocations:
             draw: for jitter.
             wake: called on the thread of a request when there is a new address to ask; it must not wait.
         """
-        self._origins = tuple(origins)
+        store = store or NoStore()
+        self._origins = Origins(origins, interval=timedelta(seconds=interval), draw=draw)
         self._fetch = fetch
-        self._store = CRLStore(store or NoStore())
-        self._interval = timedelta(seconds=interval)
-        self._draw = draw
+        self._store = CRLStore(store)
+        self._attempts = Attempts(store)
         self._wake = wake
-        self._learned = LearnedAddresses()
         self._known = KnownCRLs()
-        self._sources: dict[tuple[str, ...], CRLSource] = {}
         self._files: Hashable = None
         self._current = CRLSet()
         self._issuers: tuple[x509.Certificate, ...] = ()
@@ -82,7 +74,7 @@ class Revocations:
 
     def learn(self, verified: Sequence[x509.Certificate]) -> None:
         """Remember the addresses in a chain that passed everything but revocation: leaf first, anchor last."""
-        if len(verified) > 1 and self._learned.learn(tuple(verified)):
+        if len(verified) > 1 and self._origins.addresses.learn(tuple(verified)):
             self._wake()
 
     # --- in the background, one at a time -----------------------------------------------------------------------
@@ -91,7 +83,7 @@ class Revocations:
         """Read what needs no network: the operator's files, and what is kept of earlier processes and of others."""
         self._prepare(trusts, now)
         self._files = self.files_view()
-        for source in self._sources.values():
+        for source in self._origins.sources:
             if source.path is not None:
                 list(self._steps(source, now))  # it asks no question: it is a file
         self._warn(now)
@@ -101,11 +93,10 @@ class Revocations:
         self._prepare(trusts, now)
         seen, self._files = self._files, self.files_view()
         changed = seen != self._files
-        configured = [source for source in self._sources.values() if source.learned is None]
         yield from self._ask(
             [
                 source
-                for source in configured
+                for source in self._origins.configured
                 if force or source.schedule.is_due(now) or (changed and source.path is not None)
             ],
             now,
@@ -114,17 +105,14 @@ class Revocations:
     def ask_learned(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
         """Ask the addresses that are due and that no CRL of the operator's makes needless; after `ask_configured`."""
         self._know(trusts)
-        self._sources = dict(self._planned(now))
-        configured = [source for source in self._sources.values() if source.learned is None]
+        self._origins.plan(now)
         due = []
-        for source in self._sources.values():
-            if source.learned is None:
-                continue
-            self._store.keep_chain(source.learned.chain, now)
-            source.idle = is_covered(configured, source.learned)
+        for source, learned in self._origins.learned:
+            self._store.keep_chain(learned.chain, now)
+            source.idle = is_covered(self._origins.configured, learned)
             if not source.idle and (force or source.schedule.is_due(now)):
                 due.append(source)
-        for learned in self._learned.unusable:
+        for learned in self._origins.addresses.unusable:
             self._store.keep_chain(learned.chain, now)
         yield from self._ask(due, now)
         self._warn(now)
@@ -154,26 +142,23 @@ class Revocations:
 
     def files_view(self) -> Hashable:
         """Return what would change if a file of MTLS_CRL_URLS did. It costs one stat a file."""
-        return files.view(Path(origin) for origin in self._origins if not is_address(origin))
+        return files.view(Path(origin) for origin in self._origins.named if not is_address(origin))
 
     # --- on any thread --------------------------------------------------------------------------------------------
 
     def due(self, now: datetime) -> datetime:
         """Return when there is something to ask: at once where a new address was learned."""
-        sources = self._sources.copy()
-        if any(learned.addresses not in sources and self._is_asked(learned, now) for learned in self._learned.all):
-            return now
-        times = [
-            now if source.schedule.is_due(now) else source.schedule.due
-            for source in sources.values()
-            if not source.idle
-        ]
-        return min(times, default=now + self._interval)
+        return self._origins.due(now)
+
+    @property
+    def lacks_answers(self) -> bool:
+        """Return whether an origin has neither given a CRL nor failed yet."""
+        return any(source.last is source.held is None and not source.error for source in self._origins.sources)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for each origin that does not give a good CRL."""
-        return tuple(problem_of(source) for source in self._sources.copy().values() if source.error and not source.idle)
+        return tuple(problem_of(source) for source in self._origins.sources if source.error and not source.idle)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -183,7 +168,7 @@ class Revocations:
     @property
     def views(self) -> tuple[CRLView, ...]:
         """Return each origin that is asked."""
-        return tuple(map(CRLView.of, (source for source in self._sources.copy().values() if not source.idle)))
+        return tuple(map(CRLView.of, (source for source in self._origins.sources if not source.idle)))
 
     # --- the steps of a refresh -----------------------------------------------------------------------------------
 
@@ -193,58 +178,37 @@ class Revocations:
             if self.learn_unverified(ders, trusts, now):  # else trust, or the clock, may be another the next time
                 self._store.learned(name)
         self._know(trusts)
-        self._sources = dict(self._planned(now))
+        self._origins.plan(now)
         self._merge(now)
+        self._attempts.recall(now)
+        for source in self._origins.sources:
+            source.follow(self._attempts)
 
     def _warn(self, now: datetime) -> None:
-        configured = [source for source in self._sources.values() if source.learned is None]
-        self._warnings = tuple(dict.fromkeys(warnings_of(configured, self._learned.unusable, now)))
+        found = warnings_of(self._origins.configured, self._origins.addresses.unusable, now)
+        self._warnings = tuple(dict.fromkeys(found))
 
     def _know(self, trusts: Trusts) -> None:
         anchors = [anchor.certificate for trust in trusts for anchor in trust.anchors]
-        self._learned.keep_only(frozenset(anchors))
+        self._origins.addresses.keep_only(frozenset(anchors))
         intermediates = (certificate for trust in trusts for certificate in trust.intermediates)
-        learned = (certificate for one in self._learned.all for certificate in one.chain[1:])
+        learned = (certificate for one in self._origins.addresses.all for certificate in one.chain[1:])
         self._issuers = tuple(dict.fromkeys(chain(anchors, intermediates, learned)))
         self._known.review(self._issuers)
-
-    def _planned(self, now: datetime) -> Iterator[tuple[tuple[str, ...], CRLSource]]:
-        """Yield the origins to ask: the operator's first, each as it was left, or new and due."""
-        known = self._sources
-        for origin in chain.from_iterable(map(files_of, self._origins)):
-            source = known.get((origin,))
-            if source is None or source.learned is not None:
-                source = CRLSource(origins=(origin,), schedule=self._schedule(now))
-            yield source.origins, source
-        for learned in self._learned.all:
-            if not self._is_asked(learned, now):
-                continue
-            source = known.get(learned.addresses)
-            if source is None:
-                source = CRLSource(origins=learned.addresses, schedule=self._schedule(now), learned=learned)
-            yield source.origins, source
-
-    def _schedule(self, now: datetime) -> Schedule:
-        return Schedule(interval=self._interval, now=now, draw=self._draw)
-
-    def _is_asked(self, learned: Learned, now: datetime) -> bool:
-        """Return whether the network is asked: not for the operator's origins, nor for what only the past named."""
-        is_configured = any(address in self._origins for address in learned.addresses)
-        return not is_configured and now <= learned.certificate.not_valid_after_utc
 
     def _merge(self, now: datetime) -> None:
         """Add the CRLs that were kept. A bad one is no problem: its origin will be asked."""
         for kept in self._store.crls():
-            source = next((one for one in self._sources.values() if kept.origin in one.origins), None)
+            source = self._origins.of(kept.origin)
             if kept.entry.is_empty:
                 if kept.is_new:
                     self._known.forget_number(kept.origin)
                     if source is not None:
-                        source.schedule = self._schedule(now)
-            elif not kept.is_new or self._offer_kept(kept, source, now):
-                at = kept.entry.at
-                if source is not None and not kept.is_beside and source.held is not None and is_news(at, source, now):
-                    source.succeeded(source.held, min(at, now))
+                        source.schedule.restart(now)
+                continue
+            is_believed = not kept.is_new or self._offer_kept(kept, source, now)
+            if is_believed and source is not None and not kept.is_beside:
+                source.hear(kept.entry.digest, kept.entry.at, now)
 
     def _offer_kept(self, kept: KeptCRL, source: CRLSource | None, now: datetime) -> bool:
         """Add a CRL that was kept, and return whether it was believed."""
@@ -257,7 +221,7 @@ class Revocations:
         except InputError:
             return False
         if source is not None and not kept.is_beside:
-            source.held = found
+            source.take(found, kept.entry.digest)
         return True
 
     def _ask(self, sources: Iterable[CRLSource], now: datetime) -> Asking:
@@ -269,7 +233,7 @@ class Revocations:
 
     def _steps(self, source: CRLSource, now: datetime) -> Generator[str, bytes, None]:
         """Ask for one address after the other, and be sent its content, until a fresh CRL comes."""
-        errors = []
+        errors, is_shared = [], True
         for origin in source.origins:
             try:
                 content = (yield origin) if is_address(origin) else read_file(origin)
@@ -278,18 +242,23 @@ class Revocations:
                 self._known.offer(found, self._issuers)
             except InputError as error:
                 errors.append(f"{origin}: {error}")
+                is_shared = is_shared and isinstance(error, OverloadedError)
                 continue
+            is_shared = False
             shortcoming = shortcoming_of(found, source)
-            source.take(found, content, only_revokes=bool(shortcoming) and source.learned is not None)
+            source.take(found, sha256(content).digest(), only_revokes=bool(shortcoming) and source.learned is not None)
             self._store.keep_crl(origin, content, now, beside=found if shortcoming else None)
             if shortcoming and source.learned is not None:
                 errors.append(f"{origin}: {shortcoming}")
             elif found.next_update is not None and not found.is_fresh(now):
                 errors.append(f"{origin}: expired at {found.next_update:%Y-%m-%d %H:%M:%SZ}")
             else:
-                source.succeeded(found, now)
+                source.succeeded(found, now, now)
+                self._attempts.succeeded(source.key, now)
                 return
-        source.failed("; ".join(errors), now)
+        attempt = source.failed("; ".join(errors), now, is_shared=is_shared)
+        if source.path is None:
+            self._attempts.failed(source.key, attempt)
 
     def _believing(self, source: CRLSource | None) -> Callable[[CRL], None]:
         """Return what a CRL has to pass before its entries are read; only the operator's may be a later CA's."""

@@ -17,7 +17,9 @@ from mtls_middleware._io import files
 from mtls_middleware._io.fetch import CRL_BYTES, endpoint_of, is_followed
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import follow_forks
-from mtls_middleware._trust.schedule import Schedule
+from mtls_middleware._io.store import believed
+from mtls_middleware._trust.attempts import Attempts
+from mtls_middleware._trust.schedule import Attempt, Schedule
 from mtls_middleware.display import displayed
 
 ADDRESSES_AN_ANCHOR = 8
@@ -28,6 +30,9 @@ REASONS_SHOWN = 3
 
 ADDRESS_SHOWN = 200
 """Characters."""
+
+KEY_CHARACTERS = 2_048
+"""Of the origins that one attempt is about."""
 
 Chain = tuple[x509.Certificate, ...]
 
@@ -62,6 +67,7 @@ class CRLSource:
         learned: where the addresses come from; None where the operator wrote them down.
         idle: a CRL of the operator's tells of the same, so nobody is asked.
         last_success: when a CRL came that was taken, UTC; None before the first.
+        heard_at: the same by the clock of the process that asked, which may be ahead.
         held: that CRL; of a learned origin, the last one that can confirm that a certificate is good.
         last: the last one that its CA signed; it may only revoke.
         error: why the last attempt failed; empty where it did not.
@@ -73,6 +79,7 @@ class CRLSource:
         self.learned = learned
         self.idle = False
         self.last_success: datetime | None = None
+        self.heard_at: datetime | None = None
         self.held: CRL | None = None
         self.last: CRL | None = None
         self.error = ""
@@ -84,6 +91,11 @@ class CRLSource:
         return self.origins[0]
 
     @property
+    def key(self) -> str:
+        """Return the name under which processes share attempts."""
+        return " ".join(self.origins)[:KEY_CHARACTERS]
+
+    @property
     def path(self) -> Path | None:
         """Return the path; None for addresses."""
         return None if "://" in self.origin else Path(self.origin)
@@ -92,22 +104,40 @@ class CRLSource:
         """Return the last CRL if these are its bytes: reading a long one again costs."""
         return self.last if self._digest == hashlib.sha256(content).digest() else None
 
-    def take(self, one: CRL, content: bytes, *, only_revokes: bool = False) -> None:
-        """Remember a CRL, made from these bytes."""
+    def take(self, one: CRL, digest: bytes, *, only_revokes: bool = False) -> None:
+        """Remember a CRL, made from bytes with this SHA-256."""
         self.last = one
-        self._digest = hashlib.sha256(content).digest()
+        self._digest = digest
         if not only_revokes:
             self.held = one
 
-    def succeeded(self, one: CRL, at: datetime) -> None:
-        """Plan the next question: as usual, but well before the CRL ends."""
-        self.error, self.last_success = "", at
+    def succeeded(self, one: CRL, at: datetime, now: datetime) -> None:
+        """Plan the next question: as usual, but well before the CRL ends.
+
+        Args:
+            one: the CRL.
+            at: when it came, by the clock of the process that asked.
+            now: by the clock of this one.
+        """
+        self.error, self.heard_at, self.last_success = "", at, (at := min(at, now))
         self.schedule.succeeded(at, expires=one.next_update)
 
-    def failed(self, error: str, now: datetime) -> None:
-        """Plan the next question after a failure."""
+    def hear(self, digest: bytes, at: datetime, now: datetime) -> None:
+        """Plan as if asked, where another process, or an earlier one, received the CRL that is held later than this."""
+        is_news = believed(at, now) is not None and (self.heard_at is None or self.heard_at < at)
+        if is_news and self.held is not None and digest == self._digest:
+            self.succeeded(self.held, at, now)
+
+    def failed(self, error: str, now: datetime, *, is_shared: bool) -> Attempt:
+        """Plan the next question after a failure, and return what other processes follow."""
         self.error = error
-        self.schedule.failed(now)
+        return self.schedule.failed(now, error, is_shared=is_shared)
+
+    def follow(self, attempts: Attempts) -> None:
+        """Plan by what another process met at these origins."""
+        attempt = attempts.of(self.key)
+        if self.schedule.follow(attempt):
+            self.error = "" if attempt is None else attempt.text
 
 
 class LearnedAddresses:
@@ -236,11 +266,6 @@ def files_of(origin: str) -> tuple[str, ...]:
         except InputError:
             pass  # it is asked as a file, and that tells
     return (origin,)
-
-
-def is_news(at: datetime, source: CRLSource, now: datetime) -> bool:
-    """Return whether another process, or an earlier one, asked later than this one."""
-    return source.last_success is None or source.last_success < at <= now
 
 
 def require_begun(found: CRL, now: datetime) -> None:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._io.files import InputError, Object, parse_object, subject_of
+from mtls_middleware._io.store import believed
 from mtls_middleware._trust.files.content import parse_certificates
 from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, listed
@@ -105,10 +106,11 @@ class KnownCertificates:
 
     def newer(self, stored: Self, now: datetime) -> Self:
         """Return the one of both that was answered later. What claims to come from the future is not believed."""
-        if stored.region != self.region or stored.answered_at is None or stored.answered_at > now:
+        if stored.region != self.region or stored.answered_at is None or believed(stored.answered_at, now) is None:
             return self
-        is_newer = self.answered_at is None or not stored.answered_at <= self.answered_at <= now
-        return stored if is_newer else self
+        if self.answered_at is None or believed(self.answered_at, now) is None:
+            return stored
+        return stored if stored.answered_at > self.answered_at else self
 
     def pins(self, now: datetime) -> tuple[Pin, ...]:
         """Return a pin for each ``digicert`` certificate that has not expired; it may not be valid yet."""

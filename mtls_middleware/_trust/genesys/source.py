@@ -5,14 +5,18 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from mtls_middleware._io.files import InputError
-from mtls_middleware._io.store import Kind, Store
+from mtls_middleware._io.store import Kind, Store, believed
 from mtls_middleware._trust.asking import NotInTimeError, Question
+from mtls_middleware._trust.attempts import Attempts
 from mtls_middleware._trust.genesys.client import POLL_SECONDS, APIResponse
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.known import KnownCertificates, from_bytes, to_bytes
 from mtls_middleware._trust.schedule import Draw, Schedule
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.status import APIStatus
+
+OF_THE_SOURCE = frozenset({FailureReason.RATE_LIMIT, FailureReason.SERVER})
+"""Failures that every process would meet alike; others may be those of one process's own network or secret."""
 
 
 class API(Protocol):
@@ -27,7 +31,8 @@ class APISource:
 
     Attributes:
         known: its certificates so far.
-        failure: why the last poll failed, wholly or in part; None where it did not.
+        failure: why the last poll of this process failed, wholly or in part; None where it did not.
+        problem: why the last poll of any process failed, as far as that concerns all; empty where it did not.
         answer: of the last poll, by this process; None where there was none.
         warnings: what was not understood of the last answer.
         last_success: of a poll, by this process, UTC.
@@ -47,17 +52,14 @@ class APISource:
         self.region = region
         self.known = KnownCertificates(region=region)
         self.failure: GenesysFailure | None = None
+        self.problem = ""
         self.answer: APIResponse | None = None
         self.warnings: tuple[str, ...] = ()
         self.last_success: datetime | None = None
         self.schedule = Schedule(interval=timedelta(seconds=interval), now=now, draw=draw)
         self._api = api
         self._store = store
-
-    @property
-    def problem(self) -> str:
-        """Return why the last poll failed, wholly or in part; empty where it did not."""
-        return _problem(self.region, self.failure) if self.failure is not None else ""
+        self._attempts = Attempts(store)
 
     @property
     def status(self) -> APIStatus:
@@ -71,7 +73,7 @@ class APISource:
         )
 
     def recall(self, now: datetime) -> None:
-        """Add what this or another process kept; what it asked just now need not be asked again."""
+        """Add what this or another process kept; what it asked just now, in vain or not, need not be asked again."""
         for entry in self._store.entries(Kind.API):
             if entry.key != self.region:
                 continue
@@ -79,10 +81,15 @@ class APISource:
                 newer = self.known.newer(from_bytes(entry.read(), self.region), now)
             except InputError:
                 continue  # the API will tell it again
-            if newer is not self.known and newer.answered_at is not None:
+            at = None if newer.answered_at is None else believed(newer.answered_at, now)
+            if newer is not self.known and at is not None:
                 self.known = newer
-                self.failure = None
-                self.schedule.succeeded(newer.answered_at)
+                self.failure, self.problem = None, ""
+                self.schedule.succeeded(at)
+        self._attempts.recall(now)
+        attempt = self._attempts.of(self.region)
+        if self.schedule.follow(attempt):
+            self.failure, self.problem = None, "" if attempt is None else attempt.text
 
     @property
     def question(self) -> Question:
@@ -103,16 +110,15 @@ class APISource:
         if found.failure is not None:
             self._failed(found.failure, now)
         else:
-            self.failure = None
+            self.failure, self.problem = None, ""
             self.schedule.succeeded(now)
+            self._attempts.succeeded(self.region, now)
 
     def _failed(self, failure: GenesysFailure, now: datetime) -> None:
-        self.failure = failure
-        self.schedule.failed(now, not_before=failure.not_before)
-
-
-def _problem(region: str, failure: GenesysFailure) -> str:
-    return f"certificates API of {region}: {failure.reason}: {failure}"
+        self.failure, self.problem = failure, f"certificates API of {self.region}: {failure.reason}: {failure}"
+        is_shared = failure.reason in OF_THE_SOURCE
+        attempt = self.schedule.failed(now, self.problem, not_before=failure.not_before, is_shared=is_shared)
+        self._attempts.failed(self.region, attempt)
 
 
 def _as_failure(error: object, region: str) -> GenesysFailure:

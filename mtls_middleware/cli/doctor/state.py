@@ -28,6 +28,7 @@ _WORDS = {
     Kind.CRL: "CRLs",
     Kind.CERTIFICATE: "certificates that name CRLs",
     Kind.API: "answers of the API",
+    Kind.ATTEMPT: "sources that failed once",
     Kind.TALLY: "counts of workers",
 }
 

@@ -15,7 +15,7 @@ from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.known import LISTS, KnownCRLs
 from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.crl.sources import ADDRESSES_AN_ANCHOR, LearnedAddresses
-from mtls_middleware._trust.schedule import FIRST_RETRY
+from mtls_middleware._trust.schedule import AFTER_ANOTHER, FIRST_RETRY
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.core.certs import DAY, NOW, SECOND, custom, digicert, genesys, new_ca, pin, regional_ca
 from tests.core.crls import HOUR, WEEK, crl, parsed
@@ -492,6 +492,8 @@ def test_a_new_process_knows_which_addresses_to_ask() -> None:
     worker.learn(CLIENT)
     worker.refresh()
     later = Bench(worker.trust, Host({A: crl(CA)}), worker.memory)
+    later.recall()
+    later.now += AFTER_ANOTHER
     later.refresh()
     assert later.verdict(CLIENT) is GOOD
 
