@@ -36,7 +36,8 @@ class Secrets:
     Attributes:
         proxy: what the proxy adds.
         caller: what the integration's credentials add.
-        state: authenticate what is kept of the certificates API, the first also new entries.
+        state: authenticate what is kept: answers of the certificates API, and everything with a secret of its own; the
+            first also new entries.
         clients: of OAuth clients, by region.
     """
 
@@ -207,7 +208,8 @@ def store_of(settings: Settings, secrets: Secrets) -> Store:
         if settings.lacks_state_folder:
             problems.append("nothing is kept over a restart, because this user has no home folder: set MTLS_STATE")
         return NoStore(problems=tuple(problems))
-    return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state)
+    seals_all = settings.state_secret is not None
+    return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state, seals_all=seals_all)
 
 
 def board_of(settings: Settings) -> Callable[[], Board] | None:

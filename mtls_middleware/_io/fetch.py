@@ -118,8 +118,9 @@ class Fetcher:
             if response.status == _OK:
                 return response.body
             if response.status not in _REDIRECTIONS:
-                is_overloaded = response.status == _TOO_MANY or response.status >= _SERVER_ERROR
-                raise (OverloadedError if is_overloaded else InputError)(f"answers with status {response.status}")
+                if response.status == _TOO_MANY or response.status >= _SERVER_ERROR:
+                    raise OverloadedError(f"answers with status {response.status}")
+                raise InputError(f"answers with status {response.status}")
             address = _next(address, response)
             if self._require_allowed(address).scheme != endpoint.scheme:
                 raise InputError("leads to another scheme")

@@ -1,28 +1,22 @@
 """The store in a folder: one file for each entry, written whole or not at all, readable by its owner only."""
 
 import hashlib
-import hmac
-import json
 import os
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from mtls_middleware._io.entry_lines import LINE_BYTES, EntryLine, EntryLines, digest_of
 from mtls_middleware._io.files import InputError, parse_object
 from mtls_middleware._io.folder_lock import FolderLock, Taken, locked_since
 from mtls_middleware._io.private_folder import opened, read_file, read_line, write_file
 from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware.display import displayed
 
-VERSION = 1
-
 CONTENT_BYTES = 20 * 1024 * 1024 + 1_000
 """Of one entry: a CRL at its cap."""
-
-LINE_BYTES = 8_192
-"""Of the line that describes an entry; its longest part is an address."""
 
 MAX_ENTRIES = 64
 """Entries of one kind; those that were put longest ago make room."""
@@ -38,17 +32,19 @@ _FILE_BYTES = CONTENT_BYTES + LINE_BYTES
 class FolderStore:
     """A store in a folder of this user. The workers of a machine share it."""
 
-    def __init__(self, folder: Path, *, purpose: str, keys: Iterable[bytes] = ()) -> None:
+    def __init__(self, folder: Path, *, purpose: str, keys: Iterable[bytes] = (), seals_all: bool = False) -> None:
         """Prepare; nothing is read or made before it is used.
 
         Args:
             folder: of MTLS_STATE.
             purpose: what the entries are about, such as the regions; another purpose has a folder of its own.
             keys: authenticate answers of the API, the first also new ones; without any, such answers are not kept.
+            seals_all: they authenticate entries of every other kind, too.
         """
         self._root = folder
         self._folder = hashlib.sha256(purpose.encode()).hexdigest()[:16]
-        self._keys = tuple(hashlib.sha256(b"mtls-middleware state\0" + key).digest() for key in keys)
+        self._lines = EntryLines(keys, seals_all=seals_all)
+        self._is_ours = False
         self._problems: dict[str, None] = {}
         self._lock = FolderLock(partial(self._open, "lock"))
         self._was_refused = False
@@ -63,7 +59,10 @@ class FolderStore:
         try:
             with self._opened(kind) as folder:
                 names = sorted(name for name in os.listdir(folder) if name.endswith(_SUFFIX))  # noqa: PTH208 - of a descriptor
-                yield from self._read_all(kind, folder, names[:MAX_ENTRIES])
+                for entry, is_current in self._read_all(kind, folder, names[:MAX_ENTRIES]):
+                    if self._is_ours and not is_current:
+                        self._seal_anew(kind, entry)
+                    yield entry
         except FileNotFoundError:
             return
         except (OSError, InputError) as error:
@@ -71,11 +70,11 @@ class FolderStore:
 
     def put(self, kind: Kind, key: str, content: bytes, at: datetime) -> None:
         """Write an entry beside the old one, and then in its place."""
-        if kind is Kind.API and not self._keys:
+        if not self._lines.can_write(kind):
             return
         try:
             with self._opened(kind, make=True) as folder:
-                self._write(folder, _name(key), self._described(kind, key, content, at) + content)
+                self._write(folder, _name(key), self._lines.written(kind, key, content, at) + content)
         except (OSError, InputError) as error:
             self._complain("used", error)
 
@@ -96,10 +95,11 @@ class FolderStore:
         except (OSError, InputError) as error:
             self._complain("used", error)
             taken = Taken.OURS  # without a folder each process asks for itself
-        self._was_refused = taken is Taken.BUSY
+        self._is_ours, self._was_refused = taken is Taken.OURS, taken is Taken.BUSY
         try:
-            yield taken is Taken.OURS
+            yield self._is_ours
         finally:
+            self._is_ours = False
             self._lock.release()
 
     def close(self) -> None:
@@ -148,33 +148,33 @@ class FolderStore:
         except OSError as error:
             self._complain("written", error)
 
-    def _read_all(self, kind: Kind, folder: int, names: Iterable[str]) -> Iterator[Entry]:
+    def _seal_anew(self, kind: Kind, entry: Entry) -> None:
+        """Write an entry with the first secret: the one that wrote it will be configured no more."""
+        with suppress(InputError):  # it was replaced just now
+            self.put(kind, entry.key, entry.read(), entry.at)
+
+    def _read_all(self, kind: Kind, folder: int, names: Iterable[str]) -> Iterator[tuple[Entry, bool]]:
         for name in names:
             try:
-                yield self._read(kind, name, read_line(name, folder, _FILE_BYTES, LINE_BYTES))
+                line = self._line(kind, name, folder)
             except (OSError, InputError) as error:
                 self._complain(f"read ({name})", error)
+                continue
+            if line is not None:
+                read = partial(self._content, kind, name, line.digest)
+                yield Entry(key=line.key, digest=line.digest, at=line.at, read=read), line.is_current
 
-    def _read(self, kind: Kind, name: str, line: bytes) -> Entry:
-        payload = parse_object(line)
-        key, at = payload.get("key"), payload.get("at")
-        if payload.get("version") != VERSION or payload.get("kind") != kind or not isinstance(key, str):
-            raise InputError("is no entry of this version")
-        if name != _name(key):
+    def _line(self, kind: Kind, name: str, folder: int) -> EntryLine | None:
+        line = self._lines.read(kind, read_line(name, folder, _FILE_BYTES, LINE_BYTES))
+        if line is not None and name != _name(line.key):
             raise InputError("is damaged")
-        digest, moment = _digest(payload.get("sha256")), _moment(at)
-        if kind is Kind.API:
-            mac = payload.get("hmac")
-            right = [self._mac(key, str(at), digest, one) for one in self._keys]
-            if not isinstance(mac, str) or not any(hmac.compare_digest(mac.encode(), one.encode()) for one in right):
-                raise InputError("was written with another secret, or was tampered with")
-        return Entry(key=key, digest=digest, at=moment, read=partial(self._content, kind, name, digest))
+        return line
 
     def _content(self, kind: Kind, name: str, digest: bytes) -> bytes:
         try:
             with self._opened(kind) as folder:
                 line, _, content = read_file(name, folder, _FILE_BYTES).partition(b"\n")
-            replaced = _digest(parse_object(line).get("sha256")) != digest
+            replaced = digest_of(parse_object(line)) != digest
             damaged = hashlib.sha256(content).digest() != digest
         except (OSError, InputError) as error:
             self._complain(f"read ({name})", error)
@@ -186,22 +186,6 @@ class FolderStore:
             raise damage
         return content
 
-    def _described(self, kind: Kind, key: str, content: bytes, at: datetime) -> bytes:
-        moment, digest = at.isoformat(), hashlib.sha256(content).digest()
-        payload: dict[str, object] = {
-            "version": VERSION,
-            "kind": str(kind),
-            "key": key,
-            "at": moment,
-            "sha256": digest.hex(),
-        }
-        if kind is Kind.API:
-            payload["hmac"] = self._mac(key, moment, digest, self._keys[0])
-        return json.dumps(payload).encode("ascii") + b"\n"
-
-    def _mac(self, key: str, at: str, digest: bytes, secret: bytes) -> str:
-        return hmac.new(secret, json.dumps([VERSION, key, at]).encode() + digest, "sha256").hexdigest()
-
     def _complain(self, what: str, error: Exception) -> None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         self._problems[f"state in {displayed(str(self._root))} cannot be {what}: {displayed(reason)}"] = None
@@ -209,26 +193,6 @@ class FolderStore:
 
 _WRITING_SECONDS = 3_600.0
 """After which a half-written file belongs to nobody."""
-
-
-def _digest(text: object) -> bytes:
-    try:
-        digest = bytes.fromhex(text if isinstance(text, str) else "")
-    except ValueError as error:
-        raise InputError("is damaged") from error
-    if len(digest) != hashlib.sha256().digest_size:
-        raise InputError("is damaged")
-    return digest
-
-
-def _moment(text: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text if isinstance(text, str) else "")
-        if moment.tzinfo is None:
-            raise InputError("does not say when it was written")
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InputError("does not say when it was written") from error
 
 
 def _name(key: str) -> str:

@@ -14,7 +14,8 @@ from types import FrameType
 
 import pytest
 
-from mtls_middleware._io.folder import CONTENT_BYTES, KEPT_FOR, LINE_BYTES, MAX_ENTRIES, FolderStore
+from mtls_middleware._io.entry_lines import LINE_BYTES
+from mtls_middleware._io.folder import CONTENT_BYTES, KEPT_FOR, MAX_ENTRIES, FolderStore
 from mtls_middleware._io.store import Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
