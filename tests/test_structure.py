@@ -18,7 +18,6 @@ SMALL = {
     "members.py": "below everything",
     "observing/telemetry.py": "imports what may not be installed",
     "servers/cheroot.py": "the name that users write",
-    "servers/hypercorn_trio.py": "imports what may not be installed",
 }
 """Why each file with few lines is one. Packages need an `__init__.py`."""
 

@@ -10,12 +10,14 @@ middleware reads ``gunicorn.socket``.
 """
 
 import asyncio
+import ssl
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]  # gunicorn ships no types
 from gunicorn.workers import gasgi  # type: ignore[import-untyped]
 
+from mtls_middleware.servers.handshake import say_goodbye
 from mtls_middleware.servers.scope import peer_of, tls_extension, with_connection_facts
 
 
@@ -28,6 +30,13 @@ class ASGIWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn ships no t
         # the worker's own process.
         gasgi.ASGIProtocol = _TellingProtocol
         super().run()
+
+    def _get_ssl_context(self) -> ssl.SSLContext | None:
+        """Let a refused handshake end with its alert; gunicorn asks for the context before it opens its ports."""
+        context: ssl.SSLContext | None = super()._get_ssl_context()
+        if context is not None:
+            say_goodbye(self.loop, context)
+        return context
 
 
 class _TellingProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types

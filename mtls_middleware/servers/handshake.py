@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn, Self
 
+from mtls_middleware._core.connection import Transport
 from mtls_middleware.observing.handshakes import HandshakeLog, HandshakeRefusal
 from mtls_middleware.servers.scope import peer_of
 
@@ -23,7 +24,8 @@ LINGER_SECONDS = 2.0
 LINGERING = 64
 """Refused connections that stay open at a time, in one loop; each further one is closed at once, behind its alert."""
 
-_CHUNK = 64 * 1024
+CHUNK_BYTES = 65_536
+"""Of what a refused caller still sends, dropped at once."""
 
 _ENCODING_DER = 2
 """``_ssl.ENCODING_DER``."""
@@ -65,7 +67,7 @@ def publishing(publish: HandshakeLog) -> type[ssl.SSLObject]:
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as error:
-                refuse(error, _refused_certificate(self), self._outgoing, publish)
+                refuse(error, refused_certificate(self), self._outgoing, publish)
 
     return PublishedHandshake
 
@@ -92,6 +94,12 @@ def say_goodbye(loop: asyncio.AbstractEventLoop, context: ssl.SSLContext) -> Non
         loop.set_exception_handler(_Farewell(loop.get_exception_handler()))
 
 
+def of_caller(refusal: HandshakeRefusal, transport: Transport) -> HandshakeRefusal:
+    """Return a refusal with the peer."""
+    peer = transport.peer
+    return replace(refusal, peer="unix" if peer is None else f"{peer[0]}:{peer[1]}")
+
+
 def _has_farewell() -> bool:
     try:
         return isinstance(asyncio.get_running_loop().get_exception_handler(), _Farewell)
@@ -99,7 +107,7 @@ def _has_farewell() -> bool:
         return False
 
 
-def _refused_certificate(connection: ssl.SSLObject) -> bytes | None:
+def refused_certificate(connection: ssl.SSLObject) -> bytes | None:
     """Return the DER of the certificate that was refused.
 
     After a failed verification OpenSSL keeps no peer certificate, but the chain as far as it was built.
@@ -131,8 +139,7 @@ class _Farewell:
             else:
                 self._following(loop, context)
             return
-        peer = peer_of(transport).peer
-        error.publish(replace(error.refusal, peer="unix" if peer is None else f"{peer[0]}:{peer[1]}"))
+        error.publish(of_caller(error.refusal, peer_of(transport)))
         with suppress(OSError):  # the caller is gone, or there are no descriptors left
             self._tell(loop, transport.get_extra_info("socket"), error.alert)
 
@@ -158,7 +165,7 @@ class _Farewell:
 
     def _drop_input(self, loop: asyncio.AbstractEventLoop, caller: socket.socket) -> None:
         try:
-            is_over = not caller.recv(_CHUNK)
+            is_over = not caller.recv(CHUNK_BYTES)
         except BlockingIOError:
             return
         except OSError:

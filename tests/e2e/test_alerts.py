@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from mtls_middleware.testing import ClientCertificate
+from tests.e2e.asgi_servers import SERVERS
 from tests.e2e.callers import PKI, connect
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, Server, free_port
@@ -116,12 +117,14 @@ CLIENTS: dict[str, Callable[[int, str, ClientCertificate, PKI], str]] = {
     "java": by_java,
 }
 
-SERVERS = {
+OURS = {
     "serve": ("--loop", "uvloop"),
     "serve on asyncio": ("--loop", "asyncio", "--http", "h11"),
     "uvicorn": ("--loop", "uvloop"),
     "uvicorn on asyncio": ("--loop", "asyncio"),
 }
+
+ADAPTED = [name for name in SERVERS if name.startswith(("hypercorn", "gunicorn, ASGIWorker"))]
 
 VERSIONS = ("TLSv1.2", "TLSv1.3")
 
@@ -129,16 +132,19 @@ VERSIONS = ("TLSv1.2", "TLSv1.3")
 @pytest.fixture
 def server(request: pytest.FixtureRequest, start: Start, pki: PKI) -> tuple[Server, int]:
     port = free_port()
-    argv: list[str | Path] = [*command(pki, port, *SERVERS[request.param])]
+    if request.param in ADAPTED:
+        argv = SERVERS[request.param].secure("protected:asgi", port, pki)
+        return start(argv, env=environment(pki.trust), port=port), port
+    argv = [*command(pki, port, *OURS[request.param])]
     if request.param.startswith("uvicorn"):
-        argv = [sys.executable, "-m", "uvicorn", "protected:asgi", "--port", str(port), *SERVERS[request.param]]
+        argv = [sys.executable, "-m", "uvicorn", "protected:asgi", "--port", str(port), *OURS[request.param]]
         argv += ["--http", "mtls_middleware.servers.uvicorn:HttpToolsProtocol", "--ssl-cert-reqs", "1"]
         argv += ["--ssl-certfile", pki.certificate, "--ssl-keyfile", pki.key, "--ssl-ca-certs", pki.trust]
     return start(argv, env=environment(pki.trust), port=port), port
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@mostly_slow("server", SERVERS, kept=["serve"], indirect=True)
+@mostly_slow("server", [*OURS, *ADAPTED], kept=["serve"], indirect=True)
 def test_both_sides_know_why_a_stranger_is_refused(version: str, server: tuple[Server, int], pki: PKI) -> None:
     running, port = server
     client = pki.stranger.client()
@@ -158,7 +164,7 @@ def test_both_sides_know_why_a_stranger_is_refused(version: str, server: tuple[S
     assert [line for line in lines for part in told if not re.search(part, line)] == []
 
 
-@mostly_slow("server", ["serve", "uvicorn on asyncio"], kept=["serve"], indirect=True)
+@mostly_slow("server", ["serve", "uvicorn on asyncio", *ADAPTED], kept=["serve"], indirect=True)
 def test_each_way_of_being_refused_has_its_alert(server: tuple[Server, int], pki: PKI) -> None:
     running, port = server
     expired = by_python(port, VERSIONS[1], pki.region.client(expired=True), pki)

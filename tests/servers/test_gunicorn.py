@@ -1,4 +1,5 @@
 import asyncio
+import ssl
 from typing import Any
 
 import pytest
@@ -40,3 +41,17 @@ def test_a_connection_wraps_the_application(monkeypatch: pytest.MonkeyPatch) -> 
     asyncio.run(protocol.app({"type": "http"}, None, None))
 
     assert scopes == [{"type": "http", TRANSPORT_SCOPE_KEY: Transport(peer=PEER)}]
+
+
+def test_refused_handshakes_of_the_worker_end_with_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    contexts = [context, None]
+    monkeypatch.setattr(gasgi.ASGIWorker, "_get_ssl_context", lambda _self: contexts.pop(0))
+    worker = gunicorn.ASGIWorker.__new__(gunicorn.ASGIWorker)
+    worker.loop = asyncio.new_event_loop()
+    try:
+        assert [worker._get_ssl_context() for _ in range(2)] == [context, None]
+        assert context.sslobject_class is not ssl.SSLObject
+        assert worker.loop.get_exception_handler() is not None
+    finally:
+        worker.loop.close()

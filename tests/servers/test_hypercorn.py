@@ -1,4 +1,9 @@
 import asyncio
+import re
+import ssl
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +17,10 @@ from hypercorn.trio.tcp_server import TCPServer as TrioTCPServer
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
 from mtls_middleware.servers import hypercorn, hypercorn_trio
 from mtls_middleware.servers.scope import with_facts
+from mtls_middleware.testing import RegionalCA
+from tests.servers.handshake import client_context
+
+LIMIT = 30.0
 
 PEER = ("192.0.2.7", 4711)
 
@@ -56,6 +65,7 @@ def test_the_application_is_called_with_hypercorns_own_arguments() -> None:
 
 def test_the_workers_find_our_classes() -> None:
     before = AsyncioTCPServer, TrioTCPServer
+    create = Config.create_ssl_context
     try:
         hypercorn.tell_connection_facts()
 
@@ -63,6 +73,7 @@ def test_the_workers_find_our_classes() -> None:
         assert vars(trio_run)["TCPServer"] is hypercorn_trio._TrioTCPServer
     finally:
         vars(asyncio_run)["TCPServer"], vars(trio_run)["TCPServer"] = before
+        Config.create_ssl_context = create  # type: ignore[method-assign]  # as it was
 
 
 class Writer:
@@ -166,3 +177,114 @@ def test_a_handshake_that_fails_ends_the_connection(monkeypatch: pytest.MonkeyPa
     _, ran = serve_on_trio(monkeypatch, SecureStream(failure))
 
     assert not ran
+
+
+def test_the_context_of_a_worker_on_asyncio_sends_alerts(tmp_path: Path, server_ca: RegionalCA) -> None:
+    config = Config()
+    config.certfile, config.keyfile = map(str, server_ca.server().write(tmp_path, "server"))
+
+    async def made() -> tuple[ssl.SSLContext | None, object]:
+        return hypercorn._context_with_alerts(config), asyncio.get_running_loop().get_exception_handler()
+
+    context, handler = asyncio.run(made())
+    elsewhere = hypercorn._context_with_alerts(config)
+
+    assert context is not None
+    assert elsewhere is not None
+    assert (context.sslobject_class is ssl.SSLObject, handler is None) == (False, False)
+    assert elsewhere.sslobject_class is ssl.SSLObject
+
+
+def test_without_tls_there_is_no_context() -> None:
+    async def made() -> ssl.SSLContext | None:
+        return hypercorn._context_with_alerts(Config())
+
+    assert asyncio.run(made()) is None
+
+
+class TestARefusedHandshakeOnTrio:
+    """With real sockets: what a caller gets, how long it is waited for, and what the log says."""
+
+    @pytest.fixture
+    def contexts(
+        self, tmp_path: Path, server_ca: RegionalCA, region: RegionalCA, other_region: RegionalCA
+    ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*server_ca.server().write(tmp_path, "server"))
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(cadata=region.der)
+        return context, client_context(server_ca, tmp_path, other_region.client(), version=ssl.TLSVersion.TLSv1_2)
+
+    @staticmethod
+    def refused(contexts: tuple[ssl.SSLContext, ssl.SSLContext], *, stays: bool = False, speaks: bool = True) -> str:
+        """Return the alert that a caller gets, who then waits until the server closes, or goes."""
+        serving, calling = contexts
+
+        async def served(stream: trio.SSLStream[trio.SocketStream]) -> None:
+            server: Any = hypercorn_trio._TrioTCPServer.__new__(hypercorn_trio._TrioTCPServer)
+            server.app, server.config, server.stream = Application(), Config(), stream
+            await server.run()
+
+        async def run() -> str:
+            async with trio.open_nursery() as nursery:
+                serve = partial(trio.serve_ssl_over_tcp, served, 0, serving, host="127.0.0.1")
+                (listener,) = await nursery.start(serve)
+                port = listener.transport_listener.socket.getsockname()[1]
+                plain = await trio.open_tcp_stream("127.0.0.1", port)
+                if not speaks:
+                    await plain.send_eof()
+                    assert await plain.receive_some() == b""
+                    await plain.aclose()
+                    nursery.cancel_scope.cancel()
+                    return ""
+                caller = trio.SSLStream(plain, calling, server_hostname="localhost")
+                with pytest.raises(trio.BrokenResourceError) as ended:
+                    await caller.do_handshake()
+                if stays:
+                    await plain.send_all(b"still here")
+                    while await plain.receive_some():
+                        pass
+                    with suppress(trio.BrokenResourceError):
+                        await plain.send_all(b"and still")
+                await plain.aclose()
+                while hypercorn_trio._TrioTCPServer.lingering:  # noqa: ASYNC110 - no event tells it
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+                return str(ended.value.__cause__)
+            raise AssertionError
+
+        async def bounded() -> str:
+            with trio.fail_after(LIMIT):
+                return await run()
+
+        return trio.run(bounded)
+
+    @pytest.mark.parametrize("stays", [False, True])
+    def test_it_ends_with_an_alert_and_a_line_in_the_log(
+        self,
+        contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+        stays: bool,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(hypercorn_trio, "LINGER_SECONDS", 0.2 if stays else 10 * LIMIT)
+
+        assert "UNKNOWN_CA" in self.refused(contexts, stays=stays)
+        expected = r'reason=issuer_untrusted .* fingerprint=[0-9a-f]{64} .* peer="127\.0\.0\.1:\d+"'
+        assert re.search(expected, caplog.text)
+
+    def test_who_says_nothing_and_goes_is_not_logged(
+        self, contexts: tuple[ssl.SSLContext, ssl.SSLContext], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As the probes of load balancers do."""
+        self.refused(contexts, speaks=False)
+
+        assert caplog.messages == []
+
+    def test_no_more_than_some_are_waited_for(
+        self, contexts: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hypercorn_trio, "LINGER_SECONDS", 10 * LIMIT)
+        monkeypatch.setattr(hypercorn_trio, "LINGERING", 0)
+
+        assert "UNKNOWN_CA" in self.refused(contexts, stays=True)
