@@ -209,8 +209,9 @@ def _refuse(
     answer: ProblemResponse, body: RequestBody, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     headers = [(name.decode("ascii").title(), value.decode("ascii")) for name, value in answer.headers]
-    ends = not body.discard() and body.is_next_request
-    if ends or body.closes_silently:
+    is_left = not body.discard()
+    ends = is_left and body.is_next_request
+    if ends or body.closes_silently or (is_left and body.may_close):
         headers.append(("Connection", "close"))  # PEP 3333 leaves it to servers, and these say nothing
     start_response(f"{answer.status.value} {answer.status.phrase}", headers)
     content = [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]

@@ -20,7 +20,7 @@ FORWARDED_ENTRIES = 100
 _LISTS = (Encoding.XFCC, Encoding.B64_DER_LIST)
 """Encodings in which a comma has a meaning of its own."""
 
-_DROPS_UNDERSCORES = ("gunicorn", "waitress", "werkzeug")
+_DROPS_UNDERSCORES = ("gunicorn", "waitress", "werkzeug", "mtls-middleware")
 _PREFERS_UNDERSCORES = ("granian", "cheroot", "cherrypy")
 
 _FORWARDED_FOR = (

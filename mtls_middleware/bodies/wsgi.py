@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
-_GRANIAN, _A2WSGI = "granian", "a2wsgi"
+_A2WSGI = "a2wsgi"
+_WITHOUT_TIMEOUTS = ("granian", "mtls_middleware")
+"""They neither have timeouts nor show their connection; the latter is `serve`."""
 
 _UWSGI = "uwsgi.version"
 """A key that uWSGI sets; no header is called so."""
@@ -57,6 +59,11 @@ class RequestBody:
         """Return whether the server closes the connection without having said so: uWSGI does, after each answer."""
         return self._uwsgi is not None
 
+    @property
+    def may_close(self) -> bool:
+        """Return whether the server closes the connection where an answer says so: `serve` does."""
+        return self._server == "mtls_middleware"
+
     def spool(self, limit: int) -> IO[bytes] | None:
         """Return the whole of a chunked body, at its beginning, or as much as shows that it is longer than `limit`.
 
@@ -84,8 +91,8 @@ class RequestBody:
         if connection is not None:
             with PATIENCE.waiting() as seconds, _readable_for(seconds, connection):
                 return self._read_away(read)
-        if self._server == _GRANIAN and "HTTP_EXPECT" not in self._environ:
-            # It neither has timeouts nor shows its connection. Its answer ends the reading, at the latest.
+        if self._server in _WITHOUT_TIMEOUTS and "HTTP_EXPECT" not in self._environ:
+            # Their answer ends the reading, at the latest.
             aside = Thread(target=self._read_away, args=(read,), daemon=True)
             with PATIENCE.waiting() as seconds:
                 aside.start()

@@ -78,10 +78,14 @@ def demo(*, json: Annotated[bool, typer.Option("--json", help="Print the results
 def serve(options: ServeOptions) -> None:
     """Run APP under uvicorn, so that the client certificate and the real peer reach it.
 
-    It is configured by the same `MTLS_` variables as the middleware, which APP adds by itself. With `MTLS_SOURCE=tls`,
-    client certificates are requested and not required, strangers end in the handshake with a line in the log, and the
-    TLS trust store follows `MTLS_TRUST` without a restart. Behind a proxy that ends TLS, set `MTLS_SOURCE` and leave
-    the certificate out.
+    It is configured by the same `MTLS_` variables as the middleware, which APP adds by itself; settings made in code
+    are named with `--settings`. With `MTLS_SOURCE=tls`, client certificates are requested and not required, strangers
+    end in the handshake with a line in the log, and the TLS trust store follows `MTLS_TRUST` without a restart. Behind
+    a proxy that ends TLS, set `MTLS_SOURCE` and leave the certificate out.
+
+    APP may be an ASGI application, or a WSGI application such as those of Flask and Django, which runs in threads.
+
+    `mtls-middleware serve my_service.main:app --ssl-certfile server.pem --ssl-keyfile server.key`
     """
     with extra("serve"):
         from mtls_middleware.cli.serve import run_server  # noqa: PLC0415 - an optional extra

@@ -124,13 +124,34 @@ class Parser(StrEnum):
     HTTPTOOLS = "httptools"
 
 
+class Loop(StrEnum):
+    """The event loop."""
+
+    AUTO = "auto"
+    ASYNCIO = "asyncio"
+    UVLOOP = "uvloop"
+
+
+class Level(StrEnum):
+    """The lowest level of log lines that are written."""
+
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    DEBUG = "debug"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
     """The options of ``serve``."""
 
-    application: Annotated[str, typer.Argument(metavar="APP", help="module:attribute of an ASGI application.")]
+    application: Annotated[str, typer.Argument(metavar="APP", help="module:attribute of an ASGI or WSGI application.")]
+    settings: Annotated[
+        str | None, typer.Option(metavar="NAME", help="module:attribute of Settings made in code; default MTLS_….")
+    ] = None
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8443
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8443
     uds: Annotated[Path | None, typer.Option(help="Unix socket to listen on, instead.")] = None
     ssl_certfile: Annotated[Path | None, typer.Option(help="PEM of the server's certificate and its chain.")] = None
     ssl_keyfile: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None
@@ -138,14 +159,21 @@ class ServeOptions:
         str | None, typer.Option(help="Of the private key.", envvar="SSL_KEYFILE_PASSWORD", show_envvar=True)
     ] = field(default=None, repr=False)
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: restart when a Python file in --app-dir changes.")
+    ] = False
+    root_path: Annotated[str, typer.Option(help="Path prefix that a proxy in front cuts off, such as /api.")] = ""
     http: Annotated[Parser, typer.Option(help="What parses HTTP.")] = Parser.AUTO
-    loop: Annotated[str, typer.Option(help="auto, asyncio or uvloop.")] = "auto"
+    loop: Annotated[Loop, typer.Option(help="The event loop.")] = Loop.AUTO
     head_timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds for a request head; then the connection is closed.")
     ] = 30.0
     factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the application.")] = False
     app_dir: Annotated[Path, typer.Option(help="Where modules are looked for first.")] = Path()
-    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "info"
+    log_level: Annotated[Level, typer.Option(help="The lowest level that is logged.")] = Level.INFO
+    log_config: Annotated[Path | None, typer.Option(help="Configuration of logging, as JSON, YAML or an ini file.")] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

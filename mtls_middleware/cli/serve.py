@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import ssl
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.config import LOGGING_CONFIG
+from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
 from uvicorn.server import ServerState
+from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.cli.options import ServeOptions
+from mtls_middleware.cli.application import Application, parts_of, settings_of, starting
+from mtls_middleware.cli.options import Parser, ServeOptions
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.servers import uvicorn as protocols
@@ -58,18 +61,21 @@ class ServerTLS:
         certificate: PEM of the server's certificate and its chain.
         private_key: PEM of its key.
         password: of the key.
+        settings: the name of settings made in code; those of the environment without.
     """
 
     certificate: Path
     private_key: Path
     password: str | None = field(default=None, repr=False)
+    settings: str | None = None
 
     def __call__(self, _config: uvicorn.Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """Return a context that follows the trust of the environment, for as long as the process lives."""
-        # The application has a guard of its own, which logs for both.
-        guard = Guard.silent(Settings.from_env())
-        guard.start()
-        return self.context(guard)
+        """Return a context that follows trust for as long as the process lives."""
+        with starting():
+            # The application has a guard of its own, which logs for both.
+            guard = Guard.silent(settings_of(self.settings))
+            guard.start()
+            return self.context(guard)
 
     def context(self, guard: Guard) -> ssl.SSLContext:
         """Return a context that follows the trust of a guard; in report mode, one that lets strangers in."""
@@ -82,49 +88,103 @@ class ServerTLS:
         )
 
 
+class ServeConfig(uvicorn.Config):
+    """uvicorn's configuration. By itself it reloads what is a text, and an `Application` is none."""
+
+    @property
+    def should_reload(self) -> bool:
+        """Return whether changed files start the application anew."""
+        return self.reload
+
+
 def run_server(options: ServeOptions) -> None:
     """Serve until the process is told to end.
 
     Raises:
-        ConfigurationError: before anything listens.
+        ConfigurationError: before anything listens; with several processes and settings made in code, each of them
+            logs it.
     """
-    tls = None
-    if options.ssl_certfile is not None:
-        tls = ServerTLS(
-            certificate=options.ssl_certfile,
-            private_key=options.ssl_keyfile or options.ssl_certfile,
-            password=options.ssl_keyfile_password,
-        )
-    settings = Settings.from_env()
+    sys.path.insert(0, str(options.app_dir))
+    tls = _tls(options)
+    is_alone = options.workers == 1 and not options.reload
+    if is_alone or options.settings is None:
+        _try(settings_of(options.settings), tls)
+    parts_of("APP", options.application)
+    config = _config(options, tls)
+    server = uvicorn.Server(config)
+    try:
+        if options.reload:
+            ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        elif not is_alone:
+            supervisor = Multiprocess(config, sockets=[config.bind_socket()])
+            supervisor.run()
+            if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+                sys.exit(STARTUP_FAILURE)
+        else:
+            server.run()
+            if not server.started:
+                sys.exit(STARTUP_FAILURE)
+    except OSError as error:
+        if server.started or not config.loaded:  # it is the application's
+            raise
+        raise ConfigurationError([f"nothing can listen on {options.uds or options.host}: {error}"]) from error
+    finally:
+        if options.uds is not None:
+            options.uds.unlink(missing_ok=True)
+
+
+def _tls(options: ServeOptions) -> ServerTLS | None:
+    if options.ssl_certfile is None:
+        return None
+    return ServerTLS(
+        certificate=options.ssl_certfile,
+        private_key=options.ssl_keyfile or options.ssl_certfile,
+        password=options.ssl_keyfile_password,
+        settings=options.settings,
+    )
+
+
+def _try(settings: Settings, tls: ServerTLS | None) -> None:
+    """Do once what each process will do, so that nothing listens where it fails."""
     if settings.header_names is None and tls is None:
         problem = (
             f"MTLS_SOURCE is {settings.source}, so this server ends TLS itself: give --ssl-certfile and --ssl-keyfile; "
             "behind a proxy that ends TLS, set MTLS_SOURCE to its name"
         )
         raise ConfigurationError([problem])
-    guard = Guard.silent(settings)
-    guard.start()
-    if tls is not None:
-        tls.context(guard)
-    guard.close()
-    parser = options.http if options.http in _CLASSES else "httptools" if find_spec("httptools") else "h11"
+    with Guard.silent(settings) as guard:
+        if tls is not None:
+            tls.context(guard)
+
+
+def _config(options: ServeOptions, tls: ServerTLS | None) -> ServeConfig:
+    parser = options.http
+    if parser is Parser.AUTO:
+        parser = Parser.HTTPTOOLS if find_spec("httptools") else Parser.H11
     # uvicorn's annotation knows classes only; it does nothing with them but call them.
     protocol: Any = BoundedProtocol(name=_CLASSES[parser], head_timeout=options.head_timeout)
-    uvicorn.run(
-        options.application,
-        host=options.host,
-        port=options.port,
-        uds=str(options.uds) if options.uds else None,
-        workers=options.workers,
-        http=protocol,
-        loop=options.loop,
-        log_level=options.log_level,
-        log_config=_log_config(options.log_level),
-        ssl_context_factory=tls,
-        proxy_headers=False,
-        factory=options.factory,
-        app_dir=str(options.app_dir),
-    )
+    try:
+        return ServeConfig(
+            Application(name=options.application, is_factory=options.factory),
+            factory=True,
+            host=options.host,
+            port=options.port,
+            uds=str(options.uds) if options.uds else None,
+            workers=options.workers,
+            reload=options.reload,
+            reload_dirs=[str(options.app_dir)] if options.reload else None,
+            root_path=options.root_path,
+            http=protocol,
+            loop=options.loop,
+            log_level=options.log_level,
+            log_config=_log_config(options.log_level) if options.log_config is None else str(options.log_config),
+            ssl_context_factory=tls,
+            proxy_headers=False,
+        )
+    except Exception as error:
+        if options.log_config is None:
+            raise
+        raise ConfigurationError([f"--log-config {options.log_config}: {error}"]) from error
 
 
 def _log_config(level: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What ``serve`` hands to uvicorn; real servers are in tests/e2e."""
 
 import asyncio
+import os
 import pickle
 import ssl
 import sys
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import ServerState
 
 from mtls_middleware import ConfigurationError
 from mtls_middleware.__main__ import main
 from mtls_middleware.cli.app import app, run
+from mtls_middleware.cli.application import Application, starting
 from mtls_middleware.cli.options import ServeOptions
 from mtls_middleware.cli.serve import BoundedProtocol, ServerTLS, run_server
 from mtls_middleware.guard import Guard
@@ -45,56 +48,65 @@ def server_tls(tmp_path: Path) -> ServerTLS:
 
 def options(tls: ServerTLS | None = None) -> ServeOptions:
     files: dict[str, Any] = {"ssl_certfile": tls.certificate, "ssl_keyfile": tls.private_key} if tls else {}
-    return ServeOptions(application="a:b", port=0, **files)
+    return ServeOptions(application="json:dumps", port=0, **files)
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[uvicorn.Config]:
     """Return what uvicorn would have been started with."""
-    calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(uvicorn, "run", lambda application, **how: calls.append({"application": application, **how}))
+    calls: list[uvicorn.Config] = []
+
+    def run(server: uvicorn.Server) -> None:
+        calls.append(server.config)
+        server.started = True
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     return calls
 
 
 @pytest.mark.usefixtures("trust")
 def test_the_command_line_starts_uvicorn_with_our_protocol_and_context(
-    started: list[dict[str, Any]], server_tls: ServerTLS, monkeypatch: pytest.MonkeyPatch
+    started: list[uvicorn.Config], server_tls: ServerTLS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = ["--ssl-certfile", str(server_tls.certificate), "--ssl-keyfile", str(server_tls.private_key)]
-    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "my.app:app", "--http", "h11", *files])
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "json:dumps", "--http", "h11", *files])
 
     with pytest.raises(SystemExit) as ended:
         main()
 
     assert ended.value.code == 0
     (how,) = started
-    assert how["application"] == "my.app:app"
-    assert how["http"] == BoundedProtocol(name="H11Protocol", head_timeout=HEAD_TIMEOUT)
-    assert how["ssl_context_factory"] == server_tls
-    assert how["proxy_headers"] is False
+    protocol: object = how.http  # uvicorn's type knows classes only
+    assert how.app == Application(name="json:dumps", is_factory=False)
+    assert protocol == BoundedProtocol(name="H11Protocol", head_timeout=HEAD_TIMEOUT)
+    assert how.ssl_context_factory == server_tls
+    assert how.proxy_headers is False
 
 
 @pytest.mark.usefixtures("trust")
-def test_refusals_are_logged_as_uvicorn_logs(started: list[dict[str, Any]], server_tls: ServerTLS) -> None:
+def test_refusals_are_logged_as_uvicorn_logs(started: list[uvicorn.Config], server_tls: ServerTLS) -> None:
     run_server(options(server_tls))
 
-    assert started[0]["log_config"]["loggers"]["mtls_middleware"]["handlers"] == ["mtls_middleware"]
+    (config,) = started
+    assert isinstance(config.log_config, dict)
+    assert config.log_config["loggers"]["mtls_middleware"]["handlers"] == ["mtls_middleware"]
 
 
 @pytest.mark.usefixtures("trust")
 def test_behind_a_proxy_that_ends_tls_no_certificate_is_needed(
-    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    started: list[uvicorn.Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MTLS_SOURCE", "nginx")
     monkeypatch.setenv("MTLS_PROXY_SECRET", "a-secret-of-the-proxy")
 
     run_server(options())
 
-    assert started[0]["ssl_context_factory"] is None
+    assert started[0].ssl_context_factory is None
 
 
 @pytest.mark.usefixtures("trust")
-def test_where_it_ends_tls_itself_a_certificate_is_needed(started: list[dict[str, Any]]) -> None:
+def test_where_it_ends_tls_itself_a_certificate_is_needed(started: list[uvicorn.Config]) -> None:
     with pytest.raises(ConfigurationError, match="--ssl-certfile"):
         run_server(options())
 
@@ -102,7 +114,7 @@ def test_where_it_ends_tls_itself_a_certificate_is_needed(started: list[dict[str
 
 
 def test_nothing_listens_where_trust_cannot_be_loaded(
-    started: list[dict[str, Any]], server_tls: ServerTLS, trust: Path
+    started: list[uvicorn.Config], server_tls: ServerTLS, trust: Path
 ) -> None:
     trust.write_text("garbage", encoding="ascii")
 
@@ -123,15 +135,15 @@ def test_each_worker_makes_its_own_context(server_tls: ServerTLS) -> None:
 
 @pytest.mark.usefixtures("trust")
 def test_each_worker_makes_protocols_with_the_deadline_of_the_option(
-    started: list[dict[str, Any]], server_tls: ServerTLS, monkeypatch: pytest.MonkeyPatch
+    started: list[uvicorn.Config], server_tls: ServerTLS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = ["--ssl-certfile", str(server_tls.certificate), "--ssl-keyfile", str(server_tls.private_key)]
     options = ["--http", "httptools", "--head-timeout", "7.5", *files]
-    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "my.app:app", *options])
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "json:dumps", *options])
     with pytest.raises(SystemExit):
         main()
 
-    make = pickle.loads(pickle.dumps(started[0]["http"]))
+    make = pickle.loads(pickle.dumps(started[0])).http
     with asyncio.Runner() as runner:
         made = make(uvicorn.Config(str, log_config=None), ServerState(), {}, runner.get_loop())
 
@@ -162,6 +174,75 @@ def test_a_wrong_configuration_ends_with_its_message(
 
     assert ended.value.code == 2
     assert "did you mean 'us-east-1'?" in capsys.readouterr().err
+
+
+MISTYPED = {
+    "a module": (["nosuch_module:app"], "APP 'nosuch_module:app': there is no module 'nosuch_module'"),
+    "a module, for workers": (["nosuch_module:app", "--workers", "2"], "there is no module 'nosuch_module'"),
+    "a module, reloaded": (["nosuch_module:app", "--reload"], "there is no module 'nosuch_module'"),
+    "an attribute": (["json:JSONDecoderr"], "the module 'json' has no 'JSONDecoderr': did you mean 'JSONDecoder'?"),
+    "a path": (["json.py:dumps"], "write module:attribute"),
+    "settings": (["json:dumps", "--settings", "json:dumps"], "no Settings(…)"),
+    "a file": (["json:dumps", "--log-config", "nosuch.json"], "--log-config nosuch.json: [Errno 2]"),
+    "JSON": (["json:dumps", "--log-config", "{folder}/text.json"], "text.json: Expecting value"),
+    "YAML": (["json:dumps", "--log-config", "{folder}/text.yaml"], "text.yaml: while parsing a flow node"),
+    "an ini file": (["json:dumps", "--log-config", "{folder}/text.ini"], "text.ini"),
+    "a folder for the socket": (["json:dumps", "--uds", "{folder}/nosuch/socket"], "nothing can listen on"),
+    "a level": (["json:dumps", "--log-level", "loud"], "--log-level"),
+    "a loop": (["json:dumps", "--loop", "round"], "--loop"),
+    "a port": (["json:dumps", "--port", "65536"], "--port"),
+}
+
+
+@pytest.mark.usefixtures("trust")
+@pytest.mark.parametrize(("arguments", "problem"), MISTYPED.values(), ids=MISTYPED)
+def test_what_is_mistyped_is_a_sentence(
+    arguments: list[str],
+    problem: str,
+    server_tls: ServerTLS,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for ending in ("json", "yaml", "ini"):
+        (tmp_path / f"text.{ending}").write_text("[")
+    files = ["--ssl-certfile", str(server_tls.certificate), "--ssl-keyfile", str(server_tls.private_key)]
+    arguments = [argument.format(folder=tmp_path) for argument in arguments]
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", *arguments, *files])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    with pytest.raises(SystemExit) as ended:
+        run()
+
+    assert ended.value.code == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_settings_in_code_are_suggested_where_no_variable_is_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith("MTLS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "argv", ["mtls-middleware", "serve", "json:dumps"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    with pytest.raises(SystemExit):
+        run()
+
+    assert "--settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "is_told_in_full"), [(ConfigurationError(["wrong"]), False), (ValueError(), True)])
+def test_a_worker_that_cannot_start_ends_the_server(
+    error: Exception, is_told_in_full: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mtls_middleware.cli.application.parent_process", lambda: "another")
+
+    with pytest.raises(SystemExit) as ended, starting():
+        raise error
+
+    assert ended.value.code == STARTUP_FAILURE
+    assert bool(caplog.records[0].exc_info) == is_told_in_full
 
 
 def test_what_is_broken_in_ourselves_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:

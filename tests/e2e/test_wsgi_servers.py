@@ -144,20 +144,26 @@ def test_two_callers_are_not_mixed_up(name: str, run: Run, pki: PKI) -> None:
     assert seen == [client.fingerprint_sha256 for client in callers] * 2
 
 
-def _versions(gives: str) -> pytest.MarkDecorator:
-    """Return each version of TLS, with its cell."""
+def _versions(gives: str, *, resumed: bool) -> pytest.MarkDecorator:
+    """Return each server with each version of TLS of which it resumes sessions, or does not, with the cell."""
     versions = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
     return pytest.mark.parametrize(
-        "version",
+        ("name", "version"),
         [
-            pytest.param(version, id=name, marks=pytest.mark.matrix(column=f"resumed {name}", gives=gives))
+            pytest.param(
+                server,
+                version,
+                id=f"{server}-{name}",
+                marks=pytest.mark.matrix(column=f"resumed {name}", gives=gives),
+            )
+            for server, facts in OVER_TLS.items()
             for name, version in versions.items()
+            if (name in facts.resumes) == resumed
         ],
     )
 
 
-@_versions("yes")
-@pytest.mark.parametrize("name", [name for name, server in OVER_TLS.items() if server.resumes])
+@_versions("yes", resumed=True)
 def test_a_resumed_session_keeps_the_leaf(name: str, version: ssl.TLSVersion, run: Run, pki: PKI) -> None:
     port, context = run(name), pki.caller(pki.region.client(), version=version)
     _, first = call(port, context)
@@ -167,8 +173,7 @@ def test_a_resumed_session_keeps_the_leaf(name: str, version: ssl.TLSVersion, ru
     assert (caller, facts["reused"]) == ("us-east-1", True)
 
 
-@_versions("never resumes")
-@pytest.mark.parametrize("name", [name for name, server in OVER_TLS.items() if not server.resumes])
+@_versions("never resumes", resumed=False)
 def test_a_server_that_resumes_no_session_shakes_hands_again(
     name: str, version: ssl.TLSVersion, run: Run, pki: PKI
 ) -> None:

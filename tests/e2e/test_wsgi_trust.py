@@ -22,6 +22,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "gunicorn, sync": ("--preload", "--workers", "1"),
     "gunicorn, gthread": ("--preload", "--workers", "1"),
     "gunicorn, gevent": ("--workers", "1"),
+    "serve": (),
     "waitress": (),
     "werkzeug": (),
     "cheroot": (),

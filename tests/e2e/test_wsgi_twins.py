@@ -73,6 +73,13 @@ def _gunicorn(*options: str) -> Callable[[Site], int]:
     return _module("gunicorn", APPLICATION, "--graceful-timeout", "1", *options)
 
 
+def _serve(site: Site) -> int:
+    port = free_port()
+    argv = [sys.executable, "-m", "mtls_middleware", "serve", APPLICATION, "--port", str(port), *site.options]
+    site.start(argv, env={**site.env, "MTLS_SOURCE": "nginx", "MTLS_PROXY_SECRET": SECRET}, port=port)
+    return port
+
+
 def _run(name: str) -> Callable[[Site], int]:
     def run(site: Site) -> int:
         port = free_port()
@@ -95,6 +102,7 @@ def _uwsgi(option: str) -> Callable[[Site], int]:
 
 
 PLAIN: dict[str, Plain] = {
+    "serve": Plain(run=_serve, without_marker=True),
     "gunicorn, sync": Plain(run=_gunicorn("-k", "sync"), without_marker=True),
     "gunicorn, gthread": Plain(run=_gunicorn("-k", "gthread", "--threads", "2"), without_marker=True),
     "gunicorn, gevent": Plain(run=_gunicorn("-k", "gevent"), without_marker=True),

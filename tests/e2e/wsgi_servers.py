@@ -60,6 +60,13 @@ def _a2wsgi(site: Site) -> int:
     return port
 
 
+def _serve(site: Site) -> int:
+    port = free_port()
+    _, *arguments = shlex.split(documented("serve", site, port))
+    site.start([sys.executable, "-m", "mtls_middleware", *arguments], env=site.env, port=port)
+    return port
+
+
 def uwsgi_https(site: Site, change: tuple[str, str] = ("", "")) -> int:
     """Start uWSGI's https router as documented, but for a change."""
     port = free_port()
@@ -85,7 +92,7 @@ class OverTLS:
     Attributes:
         run: starts it and returns its port.
         needs: what must be installed beside the packages of the test group.
-        resumes: whether it resumes TLS sessions.
+        resumes: the versions of TLS of which it resumes sessions.
         intermediates: whether it hands over what came beside the leaf.
         turned_away: what a caller gets to hear whose certificate the server does not believe.
         lax: has a mode that lets every certificate through.
@@ -93,7 +100,7 @@ class OverTLS:
 
     run: Callable[[Site], int]
     needs: tuple[Path, ...] = ()
-    resumes: bool = True
+    resumes: tuple[str, ...] = ("TLS 1.2", "TLS 1.3")
     intermediates: bool = True
     turned_away: object = "the connection was ended"
     lax: bool = False
@@ -105,8 +112,8 @@ class OverTLS:
 
 
 OVER_TLS: dict[str, OverTLS] = {
-    "gunicorn, sync": OverTLS(run=lambda site: _gunicorn(site, "-k", "sync"), resumes=False),
-    "gunicorn, gthread": OverTLS(run=lambda site: _gunicorn(site, "-k", "gthread", "--threads", "4"), resumes=False),
+    "gunicorn, sync": OverTLS(run=lambda site: _gunicorn(site, "-k", "sync"), resumes=()),
+    "gunicorn, gthread": OverTLS(run=lambda site: _gunicorn(site, "-k", "gthread", "--threads", "4"), resumes=()),
     "gunicorn, gevent": OverTLS(run=lambda site: _gunicorn(site, "-k", "gevent")),
     "werkzeug": OverTLS(run=lambda site: _script(site, "werkzeug")),
     "cheroot": OverTLS(run=lambda site: _script(site, "cheroot")),
@@ -114,6 +121,7 @@ OVER_TLS: dict[str, OverTLS] = {
         run=lambda site: _script(site, "cheroot", ("mtls_middleware.servers.cheroot", "cheroot.ssl.builtin")),
         intermediates=False,
     ),
+    "serve": OverTLS(run=_serve, resumes=("TLS 1.2",)),
     "a2wsgi on uvicorn": OverTLS(run=_a2wsgi),
     "mod_wsgi": OverTLS(run=_mod_wsgi, needs=APACHE, lax=True),
     "uWSGI, https": OverTLS(run=uwsgi_https, needs=UWSGI, intermediates=False),
