@@ -3,7 +3,7 @@
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Timer
 
@@ -20,6 +20,9 @@ MIN_WIDTH = 20
 
 SILENT_SECONDS = 1.0
 """Before progress is shown: what takes less needs none."""
+
+JSON_VERSION = 1
+"""Of all shapes; a field that goes or changes its meaning makes it 2, a new one does not."""
 
 Progress = Callable[[str], None]
 
@@ -73,9 +76,9 @@ def table(
     console.print(found)
 
 
-def print_json(value: object) -> None:
-    """Print a value for a script."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+def print_json(value: Mapping[str, object]) -> None:
+    """Print a value for a script, after the version of its shape, which docs/reference/json.md has."""
+    sys.stdout.write(json.dumps({"version": JSON_VERSION, **value}, indent=2) + "\n")
 
 
 @contextmanager

@@ -35,8 +35,7 @@ def run_regions(name: str | None, *, as_json: bool, console: Console | None = No
         sys.stderr.write(f"There is no region '{displayed(name or '')}'{meant} All: mtls-middleware regions\n")
         return WRONG
     if as_json:
-        found = [_facts(region) for region in chosen]
-        print_json(found if name is None else found[0])
+        print_json({"regions": [_facts(region) for region in chosen]})
         return 0
     console = console_for(console, PLAIN_WIDTH)
     if name is None:

@@ -23,7 +23,7 @@ def test_every_call_of_the_demo_ends_as_it_must(capsys: pytest.CaptureFixture[st
 def test_the_json_tells_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_demo(as_json=True) == 0
 
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)["calls"]
     assert [row["as_it_must"] for row in told] == [True] * len(CALLS)
     assert told[1] == {
         "call": "no certificate",

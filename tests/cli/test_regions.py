@@ -56,8 +56,9 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 
 def test_scripts_get_the_same() -> None:
-    assert json.loads(run("--json")) == [_facts(region) for region in table()]
-    assert json.loads(run("us-east-1", "--json"))["certificate_name"] == "dataactions.prod.us-east-1.mypurecloud.com"
+    assert json.loads(run("--json")) == {"version": 1, "regions": [_facts(region) for region in table()]}
+    (one,) = json.loads(run("us-east-1", "--json"))["regions"]
+    assert one["certificate_name"] == "dataactions.prod.us-east-1.mypurecloud.com"
 
 
 @pytest.mark.parametrize(

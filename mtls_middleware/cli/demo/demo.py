@@ -222,7 +222,7 @@ def run_demo(*, as_json: bool) -> int:
     with listening() as refusals, staged() as stage:
         outcomes = tuple(make_calls(stage, refusals))
     if as_json:
-        print_json([_facts(outcome) for outcome in outcomes])
+        print_json({"calls": [_facts(outcome) for outcome in outcomes]})
     else:
         show(outcomes)
     return 0 if all(outcome.is_right for outcome in outcomes) else 1

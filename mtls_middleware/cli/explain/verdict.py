@@ -1,6 +1,5 @@
 """The command ``explain``: its verdict, for a person and for a script."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +33,7 @@ from mtls_middleware.cli.explain.evaluate import (
 )
 from mtls_middleware.cli.explain.steps import Step, StepResult, steps_of
 from mtls_middleware.cli.options import ExplainOptions
-from mtls_middleware.cli.page import console_for, waiting
+from mtls_middleware.cli.page import console_for, print_json, waiting
 from mtls_middleware.display import displayed
 
 REFUSED = 1
@@ -67,7 +66,7 @@ def run_explain(options: ExplainOptions, at: datetime | None, console: Console |
         evaluation = evaluate(given, environ, at, refresh=options.refresh)
     steps, notes = steps_of(evaluation), tuple(_notes(evaluation, environ, options, given))
     if options.as_json:
-        sys.stdout.write(json.dumps(facts(evaluation, steps, notes), indent=2) + "\n")
+        print_json(facts(evaluation, steps, notes))
     else:
         show(evaluation, steps, notes, console_for(console))
     return 0 if isinstance(evaluation.decision, Accepted) else REFUSED
