@@ -66,6 +66,7 @@ def main(wheel: Path, work: Path) -> int:
         "testing": testing,
         "status": lambda environment: python(environment, "status.py"),
         "otel": lambda environment: python(environment, "otel.py"),
+        "redis": lambda environment: python(environment, "redis.py"),
         "all": everything,
     }
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]

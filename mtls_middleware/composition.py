@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Self
 
 from mtls_middleware._core.boundary import Boundary, Secret
@@ -16,6 +18,8 @@ from mtls_middleware._io.board import Board, FolderBoard
 from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.http import OpenSession
+from mtls_middleware._io.memory import MemoryStore
+from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.crl.revocations import Revocations
@@ -23,6 +27,7 @@ from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
 from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware._trust.genesys.source import APISource
+from mtls_middleware.engine import Engine
 from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import Region, find
@@ -60,7 +65,7 @@ class Secrets:
         return cls(
             proxy=_read(settings.proxy_secret, problems),
             caller=_read(settings.caller_secret, problems),
-            state=state.values if state is not None else of_clients,
+            state=state.values if state is not None else () if isinstance(settings.state, Engine) else of_clients,
             clients=clients,
         )
 
@@ -201,21 +206,56 @@ def _clients(settings: Settings) -> list[tuple[Region, str]]:
     return [(region, client_id) for region, client_id in found if region is not None]
 
 
-def store_of(settings: Settings, secrets: Secrets) -> Store:
-    """Return where state is kept. What was kept for other regions or authorities is not read there."""
+def store_of(settings: Settings, secrets: Secrets, *, reads_only: bool = False) -> Store:
+    """Return where state is kept. What was kept for other regions or authorities is not read there.
+
+    Args:
+        settings: what the operator wants.
+        secrets: as they were read.
+        reads_only: nothing is written to an engine, and nothing of it into the folder.
+
+    Raises:
+        ConfigurationError: the client library of an engine is not installed.
+    """
     if settings.state is None:
         problems: list[str] = []
         if settings.lacks_state_folder:
             problems.append("nothing is kept over a restart, because this user has no home folder: set MTLS_STATE")
         return NoStore(problems=tuple(problems))
+    if isinstance(settings.state, Engine):
+        return _engine_store(settings, settings.state, secrets, reads_only=reads_only)
     seals_all = settings.state_secret is not None
     return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state, seals_all=seals_all)
+
+
+def _engine_store(settings: Settings, engine: Engine, secrets: Secrets, *, reads_only: bool) -> Store:
+    try:
+        from mtls_middleware._io.redis_client import EngineClient  # noqa: PLC0415 - an optional back end
+        from mtls_middleware._io.redis_store import EngineStore  # noqa: PLC0415 - an optional back end
+    except ImportError as error:
+        raise ConfigurationError([f"MTLS_STATE: {engine.shown} needs pip install 'mtls-middleware[redis]'"]) from error
+    if not secrets.state:  # it could not be read, and that is a problem of its own
+        return NoStore()
+    folder = engine.folder
+    purpose = _purpose(settings)
+    kept = FolderStore(folder, purpose=purpose, keys=secrets.state, seals_all=True) if folder is not None else None
+    return EngineStore(
+        EngineClient(engine, partial(_password, settings, engine)),
+        [Seal(secret, name=settings.state_name, purpose=purpose) for secret in secrets.state],
+        local=kept or MemoryStore(),
+        lock=kept.lock("fetch") if kept is not None else None,
+        reads_only=reads_only,
+    )
+
+
+def _password(settings: Settings, engine: Engine) -> str:
+    return settings.state_password.read_password() if settings.state_password is not None else engine.password
 
 
 def board_of(settings: Settings) -> Callable[[], Board] | None:
     """Return what opens the board of all processes; None where there is none: on Windows no lock tells them apart."""
     folder = settings.state
-    if folder is None or os.name == "nt":
+    if not isinstance(folder, Path) or os.name == "nt":
         return None
     return lambda: FolderBoard(FolderStore(folder, purpose=f"tallies,{_purpose(settings)}"))
 

@@ -13,9 +13,9 @@ from typing import Protocol
 from weakref import finalize
 
 from mtls_middleware._io.files import InputError
-from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
+from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.folder_lock import FolderLock, Taken
-from mtls_middleware._io.store import Entry, Kind
+from mtls_middleware._io.store import MAX_ENTRIES, Entry, Kind
 from mtls_middleware.display import displayed
 
 SLOTS = tuple(f"process-{number:02}" for number in range(MAX_ENTRIES))

@@ -12,14 +12,11 @@ from mtls_middleware._io.entry_lines import LINE_BYTES, EntryLine, EntryLines, d
 from mtls_middleware._io.files import InputError, parse_object
 from mtls_middleware._io.folder_lock import FolderLock, Taken, locked_since
 from mtls_middleware._io.private_folder import opened, read_file, read_line, write_file
-from mtls_middleware._io.store import Entry, Kind
+from mtls_middleware._io.store import MAX_ENTRIES, Entry, Kind
 from mtls_middleware.display import displayed
 
 CONTENT_BYTES = 20 * 1024 * 1024 + 1_000
 """Of one entry: a CRL at its cap."""
-
-MAX_ENTRIES = 64
-"""Entries of one kind; those that were put longest ago make room."""
 
 KEPT_FOR = timedelta(days=90)
 """Entries that nobody put anew for so long tell of nothing that still counts."""

@@ -11,6 +11,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+MAX_ENTRIES = 64
+"""Entries of one kind; those that were put longest ago make room."""
+
 
 class Kind(StrEnum):
     """The kind of an entry. Roots and secrets are never kept."""

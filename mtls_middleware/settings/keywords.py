@@ -79,6 +79,9 @@ class SettingsKeywords(TypedDict, total=False):
     caller_secret_header: Annotated[str | None, Variable(default="X-Caller-Secret", may_hold_secret=True)]
     mode: Annotated[Mode | Literal["enforce", "report"] | None, Variable(default="enforce")]
     state: str | PurePath | None
+    state_name: Annotated[str | None, Variable(default="mtls-middleware")]
+    state_password: Annotated[str | None, Variable(secret=True)]
+    state_password_file: SecretFile
     state_secret: Secret
     state_secret_file: SecretFile
     refresh_seconds: Annotated[int | None, Variable(default="3600")]

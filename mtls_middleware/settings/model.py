@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-from platformdirs import user_cache_path
-
 from mtls_middleware._core.boundary import Network
 from mtls_middleware._core.gate import Mode
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._core.sources.presets import Encoding, HeaderNames
 from mtls_middleware._core.trust import Binding, Bound
+from mtls_middleware.engine import Engine
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import values
@@ -21,9 +20,9 @@ from mtls_middleware.settings.keywords import SIGNATURE, VARIABLES, SettingsKeyw
 from mtls_middleware.settings.reader import DEFAULT_PREFIX, Origin, Reader
 from mtls_middleware.settings.secrets import SecretSetting, read_secret
 from mtls_middleware.settings.sources import header_names_of, require_distinct, source_name
+from mtls_middleware.settings.state import read_state
 
 UNIX = "unix"
-OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
@@ -59,8 +58,10 @@ class Settings:
         organization_header: where the caller names its organisation.
         caller_secret: what the integration's credentials add.
         mode: whether refusals are enforced.
-        state: the folder for what should survive a restart; None for none.
-        state_secret: authenticates what is kept of the certificates API.
+        state: a folder for what should survive a restart, or an address of Valkey or Redis; None for none.
+        state_name: of the deployment, where several share Valkey or Redis.
+        state_password: for Valkey or Redis.
+        state_secret: authenticates what is kept of the certificates API, and everything in Valkey or Redis.
         refresh_seconds: how often trust is refreshed.
         max_header_bytes: of all certificates of a request together, before decoding.
         max_chain: certificates of a request, the leaf included.
@@ -96,7 +97,9 @@ class Settings:
     organization_header: str
     caller_secret: SecretSetting | None
     mode: Mode
-    state: Path | None
+    state: Path | Engine | None
+    state_name: str
+    state_password: SecretSetting | None
     state_secret: SecretSetting | None
     refresh_seconds: int
     max_header_bytes: int
@@ -153,6 +156,11 @@ class Settings:
         for name, value in parsed.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_origin", reader.origin)
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Return the folder for state, which may be the one beside Valkey or Redis; None for none."""
+        return self.state.folder if isinstance(self.state, Engine) else self.state
 
     @property
     def lacks_state_folder(self) -> bool:
@@ -227,8 +235,7 @@ def _parse(reader: Reader) -> dict[str, Any]:
         "organization_header": organization_header,
         "caller_secret": caller_secret,
         "mode": reader.one("MODE", values.choice(Mode)),
-        "state": _state(reader),
-        "state_secret": read_secret(reader, "STATE_SECRET", header=""),
+        **read_state(reader),
         "refresh_seconds": reader.one("REFRESH_SECONDS", values.whole_number(1, 86_400)),
         "max_header_bytes": reader.one("MAX_HEADER_BYTES", values.whole_number(1_024, 1_048_576)),
         "max_chain": reader.one("MAX_CHAIN", values.whole_number(1, 128)),
@@ -256,16 +263,6 @@ def _xfcc_elements(reader: Reader, header_names: HeaderNames | None) -> int | No
     if elements != 1 and (header_names is None or header_names.encoding is not Encoding.XFCC):
         reader.report("XFCC_ELEMENTS", "has a meaning only for the encoding xfcc")
     return elements
-
-
-def _state(reader: Reader) -> Path | None:
-    if reader.is_set("STATE"):
-        return None if reader.text("STATE").lower() == OFF else Path(reader.text("STATE"))
-    try:
-        path = user_cache_path("mtls-middleware")
-    except RuntimeError:  # no HOME, and no account of this user: a container that runs as any number
-        return None
-    return path if path.is_absolute() else None  # an older platformdirs leaves the `~` as it is
 
 
 def _require_distinct_headers(

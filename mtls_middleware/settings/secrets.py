@@ -53,6 +53,18 @@ class SecretSetting:
             raise ConfigurationError(f"{self.variable}: {where}{weakness}" for weakness in weaknesses)
         return Secret(header=self.header, values=tuple(value.encode("ascii") for value in values))
 
+    def read_password(self) -> str:
+        """Return a password, which may be short.
+
+        Raises:
+            ConfigurationError: its file cannot be read, or holds none or several.
+        """
+        passwords = self._entries()
+        if len(passwords) != 1:
+            shown = f"{shown_path(self.file)} " if self.file is not None else ""
+            raise ConfigurationError([f"{self.variable}: {shown}must hold one password, and nothing else"])
+        return passwords[0]
+
     def read_by_region(self, regions: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         """Return one secret, or two while it is rotated, for each region.
 
@@ -135,6 +147,14 @@ def read_secret(
             reader.report(name, problem)
         return SecretSetting(variable=f"{reader.prefix}{name}", header=header, values=values)
     return None
+
+
+def password_setting(reader: Reader, name: str) -> SecretSetting | None:
+    """Return a password's setting: it may be short, hold a comma, and change at any time."""
+    setting = read_secret(reader, name, problems_of=lambda _: ())
+    if setting is None or setting.file is not None:
+        return setting
+    return SecretSetting(variable=setting.variable, values=(reader.text(name),))
 
 
 def read_clients(reader: Reader, possible: tuple[Binding, ...]) -> tuple[Mapping[str, str], SecretSetting | None]:

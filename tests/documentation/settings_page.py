@@ -56,6 +56,9 @@ MEANINGS = {
 }
 """Of variables that are no attribute of `Settings`, or whose attribute says it in words of the code."""
 
+VALUES = {"STATE_PASSWORD": "one password"}
+"""Of variables that are secret, and may be short."""
+
 _BASE = {
     "MTLS_REGIONS": "us-east-1",
     "MTLS_AUTHORITIES": "genesys,digicert,custom",
@@ -110,7 +113,7 @@ def _variables() -> Iterator[tuple[str, ...]]:
         if plain != name and plain in VARIABLES:
             continue
         has_file = "yes" if f"{name}_FILE" in VARIABLES else ""
-        kind = "a secret of 16 characters or more" if variable.secret else demand(name)
+        kind = VALUES.get(name) or ("a secret of 16 characters or more" if variable.secret else demand(name))
         meaning = MEANINGS.get(name) or meanings[name.lower()]
         yield code(DEFAULT_PREFIX + name), code(name.lower()), code(variable.default), has_file, kind, meaning
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtls_middleware._io.files import InputError
-from mtls_middleware._io.folder import MAX_ENTRIES, FolderStore
-from mtls_middleware._io.store import Entry, Kind, NoStore
+from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.store import MAX_ENTRIES, Entry, Kind, NoStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PURPOSE = "us-east-1/genesys"

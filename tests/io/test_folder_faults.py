@@ -15,8 +15,8 @@ from types import FrameType
 import pytest
 
 from mtls_middleware._io.entry_lines import LINE_BYTES
-from mtls_middleware._io.folder import CONTENT_BYTES, KEPT_FOR, MAX_ENTRIES, FolderStore
-from mtls_middleware._io.store import Kind
+from mtls_middleware._io.folder import CONTENT_BYTES, KEPT_FOR, FolderStore
+from mtls_middleware._io.store import MAX_ENTRIES, Kind
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 

@@ -11,7 +11,7 @@ import pytest
 
 from mtls_middleware import __version__
 
-EXTRAS = {"cli", "serve", "demo", "fastapi", "testing", "status", "otel", "all"}
+EXTRAS = {"cli", "serve", "demo", "fastapi", "testing", "status", "otel", "redis", "all"}
 CORE = {"asgiref", "cryptography", "httpcore2", "platformdirs", "starlette", "truststore"}
 
 

@@ -69,7 +69,7 @@ def examine(world: World, progress: Progress = lambda _: None) -> tuple[Finding,
 
 def _examine_trust(settings: Settings, secrets: Secrets, world: World, progress: Progress) -> list[Finding]:
     now = world.clock()
-    store = ReadOnlyStore(store_of(settings, secrets))
+    store = ReadOnlyStore(store_of(settings, secrets, reads_only=True))
     asker = Asker(seconds=ANSWER_SECONDS, left=lambda left: progress(f"asking the network: {left} to go …"))
     gatherer = gatherer_of(
         settings, secrets, world.clock, now, store=store, open_session=world.open_session, asker=asker

@@ -40,7 +40,7 @@ _TEXT_LIMIT = 1_000
 
 def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:
     """Check the state folder."""
-    if settings.state is None:
+    if settings.state_folder is None:
         homeless = "this user has no home folder, and MTLS_STATE is not set"
         why = homeless if settings.lacks_state_folder else "MTLS_STATE=off"
         yield _ABOUT_STATE.warning(
@@ -49,7 +49,7 @@ def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Fin
             "give MTLS_STATE a folder that only the application may write",
         )
         return
-    folder = home_of(settings.state)
+    folder = home_of(settings.state_folder)
     yield from _secret(settings)
     shown = displayed(str(folder), 1_000)
     try:

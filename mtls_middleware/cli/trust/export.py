@@ -112,7 +112,9 @@ def crls_of(settings: Settings, snapshot: TrustSnapshot) -> str:
 
     Their bytes are where they were read from: files of the operator, and the state.
     """
-    kept = store_of(settings, Secrets.read(settings, [])).entries(Kind.CRL)
+    store = store_of(settings, Secrets.read(settings, []))
+    store.view()  # an engine is only compared with what lies here
+    kept = store.entries(Kind.CRL)
     files = (Path(origin) for origin in settings.crl_urls if "://" not in origin)
     in_force = {one.fingerprint_sha256 for one in snapshot.crls.crls}
     ders = {}

@@ -101,6 +101,7 @@ def run_forget_crl(origin: str) -> int:
         sys.stderr.write("There is no state folder, so nothing is kept: restart the application's workers instead.\n")
         return WRONG
     store = store_of(settings, Secrets.read(settings, []))
+    store.view()  # an engine is only compared with what lies here
     kept = CRLStore(store)
     forgotten = kept.forget_crls(origin, utc_now())
     if store.problems:

@@ -1,0 +1,125 @@
+"""The state of one deployment in an engine: one hash, so that an eviction takes all of it or nothing."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from mtls_middleware._io import redis_scripts as scripts
+from mtls_middleware._io.files import InputError
+from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
+from mtls_middleware._io.redis_entries import HEADER_BYTES, PART_BYTES, Header, entry_of
+from mtls_middleware._io.sealing import Seal
+from mtls_middleware._io.store import MAX_ENTRIES, Kind, believed
+
+KEPT_SECONDS = 90 * 24 * 3600
+"""What nobody put anew for so long tells of nothing that still counts."""
+
+CONTENT_SECONDS = 30.0
+"""For all parts of one content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What tells one moment of the state from another.
+
+    Attributes:
+        epoch: changes when the engine lost everything; empty where nothing is kept.
+        version: changes when anybody puts something.
+        fence: the highest number that was given out.
+        is_leased: somebody asks the network now.
+    """
+
+    epoch: bytes
+    version: bytes
+    fence: int
+    is_leased: bool
+
+
+class EngineState:
+    """The entries in an engine. Every method may raise `AwayError`.
+
+    Attributes:
+        damage: what was passed over at the last reading; empty where nothing was.
+    """
+
+    def __init__(self, client: EngineClient, seal: Seal, *, seconds: Callable[[], float] = time.monotonic) -> None:
+        self.damage = ""
+        self._client = client
+        self._seal = seal
+        self._seconds = seconds
+        self._state, self._lease = f"{seal.base}state", f"{seal.base}lease"
+
+    def glance(self) -> Glance:
+        """Return what tells whether there is something new; it is asked every few seconds."""
+        epoch, version, fence, is_leased = self._client.call(
+            Doing.READ, lambda client: client.eval(scripts.GLANCE, 2, self._state, self._lease)
+        )
+        return Glance(bytes(epoch), bytes(version), _number(fence), bool(is_leased))
+
+    def headers(self, now: datetime) -> list[Header]:
+        """Return the headers that can be believed.
+
+        Args:
+            now: by our clock. What was put later by more than the tolerance is left out: its clock is wrong, or ours.
+        """
+        listed = self._client.call(
+            Doing.READ, lambda client: client.eval(scripts.LIST, 1, self._state, MAX_ENTRIES, HEADER_BYTES)
+        )
+        found, damage = [], dict[str, None]()
+        for name, whole in zip(listed[::2], listed[1::2], strict=True):
+            try:
+                header = Header.read(self._seal, bytes(name).decode("ascii"), bytes(whole))
+            except InputError as error:
+                damage[str(error)] = None
+                continue
+            if believed(header.at, now) is not None:
+                found.append(header)
+        self.damage = "; ".join(damage)
+        return found
+
+    def content(self, header: Header) -> bytes | None:
+        """Return the content of an entry; None where it is another's, damaged, or takes too long."""
+        until, parts = self._seconds() + CONTENT_SECONDS, list[bytes]()
+        for index in range(header.parts):
+            if self._seconds() > until:
+                return None
+            part = self._client.call(Doing.READ, partial(_part, state=self._state, field=f"c:{header.name}:{index}"))
+            parts.append(bytes(part))
+        try:
+            return header.content_of(b"".join(parts))
+        except InputError as error:
+            self.damage = str(error)
+            return None
+
+    def write(
+        self, kind: Kind, key: str, content: bytes, at: datetime, *, fence: int, dropped: Iterable[str] = ()
+    ) -> bool:
+        """Put an entry, and return whether nobody with a higher fence has put it.
+
+        Args:
+            kind: of the entry.
+            key: of the entry.
+            content: of the entry.
+            at: when it was made.
+            fence: of this process.
+            dropped: names of entries that make room.
+        """
+        header, parts = entry_of(kind, key, content, at)
+        names = tuple(dropped)
+        arguments = (header.name, header.write(self._seal), fence, KEPT_SECONDS, len(names), *names, *parts)
+        return bool(self._client.call(Doing.WRITE, lambda client: client.eval(scripts.PUT, 1, self._state, *arguments)))
+
+
+def _part(client: Any, *, state: str, field: str) -> Any:  # noqa: ANN401 - one of three of the library
+    return client.eval(scripts.PART, 1, state, field, PART_BYTES)
+
+
+def _number(text: bytes) -> int:
+    """Return a number of an engine; where somebody wrote another thing there, scripts will fail too."""
+    try:
+        return int(text)
+    except ValueError:
+        raise AwayError from None
