@@ -95,9 +95,11 @@ class EngineStore:
 
     def view(self) -> Hashable:
         """Bring here what is newer in the engine, and put back there what it has lost."""
-        with suppress(AwayError):
+        try:
             self._pull()
             self._reseed()
+        except AwayError:
+            self._wake()  # nobody can say who asks now, so this machine does
         return self._local_view(), self._wakes
 
     @contextmanager
@@ -141,9 +143,8 @@ class EngineStore:
             del self._earlier[0]
         seen = self._state.glance()
         self._fence = max(self._fence, seen.fence)
-        if self._was_busy and not seen.is_leased:
-            self._was_busy = False
-            self._wakes += 1
+        if not seen.is_leased:
+            self._wake()
         if seen.epoch != self._epoch:  # a flush, an eviction, or another server
             self._epoch, self._offered, self._offers_from = seen.epoch, {}, float("-inf")
         if seen.version != self._version:
@@ -151,6 +152,12 @@ class EngineStore:
             self._remote = {(header.kind, header.key): header.at for header in headers}
             if self._fetch(self._state, headers):
                 self._version = seen.version
+
+    def _wake(self) -> None:
+        """Let the view change, where another process asked the network: it does no more."""
+        if self._was_busy:
+            self._was_busy = False
+            self._wakes += 1
 
     def _fetch(self, state: EngineState, headers: Iterable[Header]) -> bool:
         """Bring here what is newer, and return whether that is all; long contents may be left to another process."""

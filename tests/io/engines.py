@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Running:
     port: int
     arguments: tuple[str, ...] = ()
     host: str = "127.0.0.1"
-    extra: dict[str, Any] = field(default_factory=dict)
+    tls: tuple[Path, Path] | None = None
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -72,7 +72,11 @@ class Running:
                 time.sleep(0.02)
 
     def _ports(self) -> tuple[str, ...]:
-        return () if "--tls-port" in self.arguments else ("--port", str(self.port))
+        if self.tls is None:
+            return ("--port", str(self.port))
+        certificate, key = map(str, self.tls)
+        files = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate)
+        return ("--port", "0", "--tls-port", str(self.port), *files, "--tls-auth-clients", "no")
 
     def stop(self) -> None:
         if self.process is not None:
@@ -104,11 +108,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[Running]:
+def running(*arguments: str, tls: tuple[Path, Path] | None = None) -> Iterator[Running]:
     """Run an engine of its own; another program may take the port meanwhile, so there are several attempts."""
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         for attempt in range(5):
-            one = Running(folder=Path(folder), port=free_port(), arguments=arguments)
+            one = Running(folder=Path(folder), port=free_port(), arguments=arguments, tls=tls)
             try:
                 one.start()
             except AssertionError:
@@ -130,10 +134,11 @@ def engine_store(
     local: Store | None = None,
     name: str = "checkout",
     secrets: Sequence[bytes] = (b"a-secret-of-the-state",),
+    password: str = "",
     **options: Any,
 ) -> EngineStore:
     """Return a store as one process has it."""
     local = MemoryStore() if local is None else local
     seals = [Seal(secret, name=name, purpose="us-east-1,/,genesys") for secret in secrets]
     lock = local.lock("fetch") if isinstance(local, FolderStore) else None
-    return EngineStore(EngineClient(engine, lambda: ""), seals, local=local, lock=lock, **options)
+    return EngineStore(EngineClient(engine, lambda: password), seals, local=local, lock=lock, **options)

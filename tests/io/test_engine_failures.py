@@ -1,0 +1,232 @@
+"""Engines that refuse, hang, are full or replicas, or want another login: each is a sentence, and nobody waits."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
+from mtls_middleware._io.store import Kind
+from mtls_middleware.engine import Engine
+from mtls_middleware.testing import RegionalCA
+from tests.io.engines import Running, engine_store, free_port, needs_engine, running
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+A = "http://crl.example/a.crl"
+PASSWORD = "hunter2-of-the-engine"
+RULES = (
+    "~mtls-middleware:* -@all +get +set +del +hset +hget +hkeys +hmget +hexists +hdel +hgetall +exists +expire "
+    "+pexpire +time +eval +client +select +hello +auth +ping"
+)
+"""What docs/fleets.md names."""
+
+
+def works_alone(engine: Engine, password: str = "") -> str:
+    """Do what a process does without an engine, and return what it complains of."""
+    store = engine_store(engine, name="mtls-middleware", password=password)
+    try:
+        store.view()
+        with store.refreshing() as is_mine:
+            assert is_mine
+            store.put(Kind.CRL, A, b"a list", NOW)
+        store.view()
+        assert [entry.read() for entry in store.entries(Kind.CRL)] == [b"a list"]
+        return "\n".join(store.problems)
+    finally:
+        store.close()
+
+
+def shares(engine: Engine, password: str = "") -> None:
+    """Do what processes do with an engine."""
+    first, second = (engine_store(engine, name="mtls-middleware", password=password) for _ in range(2))
+    try:
+        with first.refreshing() as is_mine, second.refreshing() as is_theirs:
+            assert (is_mine, is_theirs) == (True, False), (first.problems, second.problems)
+            first.put(Kind.CRL, A, os.urandom(100_000), NOW)
+        second.view()
+        assert len(list(second.entries(Kind.CRL))) == 1
+        assert first.problems == second.problems == ()
+    finally:
+        first.close()
+        second.close()
+
+
+def at(port: int, **fields: object) -> Engine:
+    return replace(Engine(hosts=(("127.0.0.1", port),), shown=f"redis://127.0.0.1:{port}"), **fields)  # type: ignore[arg-type] # of its fields
+
+
+def test_nobody_listens() -> None:
+    assert "cannot be used: Error 111 connecting to" in works_alone(at(free_port()))
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[Engine, list[socket.socket]]]:
+    """Accept connections, and never answer."""
+    listener, accepted = socket.create_server(("127.0.0.1", 0)), list[socket.socket]()
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    yield at(listener.getsockname()[1]), accepted
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+    for one in accepted:
+        one.close()
+
+
+def test_an_engine_that_does_not_answer_is_asked_once(silent: tuple[Engine, list[socket.socket]]) -> None:
+    engine, accepted = silent
+    assert "cannot be used: " in works_alone(engine)
+
+    assert len(accepted) == 1  # the rest of it was left alone
+
+
+def test_a_resolver_that_hangs_is_waited_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, asked = threading.Event(), list[str]()
+
+    def hang(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        stop.wait(60)
+        return []
+
+    monkeypatch.setattr("redis.connection.socket.getaddrinfo", hang)
+    client = EngineClient(at(1, hosts=(("hangs.invalid", 1),)), lambda: "", draw=lambda *_: 0.0)
+    try:
+        for _ in range(3):
+            with pytest.raises(AwayError):
+                client.call(Doing.READ, lambda one: one.ping())
+        assert len(asked) == 1  # while that attempt lasts, there is no other
+        assert "no answer in time" in "".join(client.problems)
+    finally:
+        stop.set()
+        client.close()
+
+
+def test_it_is_left_alone_for_longer_with_each_failure_and_the_first_reason_stays() -> None:
+    now, asked = 0.0, list[float]()
+    reasons = iter(["the first reason", "another", *["more"] * 1000])
+
+    def password() -> str:
+        asked.append(now)
+        raise OSError(next(reasons))
+
+    client = EngineClient(at(1), password, seconds=lambda: now, draw=lambda low, _: low)
+    while now < 300:
+        with pytest.raises(AwayError):
+            client.call(Doing.READ, lambda one: one.ping())
+        now += 0.5
+
+    pauses = [after - before for before, after in pairwise(asked)]
+    assert pauses[:6] == [1, 2, 4, 8, 16, 32]
+    assert set(pauses[6:]) == {60}
+    assert client.problems == ("state in redis://127.0.0.1:1 cannot be used: the first reason",)
+
+
+@needs_engine
+class TestReal:
+    def test_a_plain_one(self) -> None:
+        with running() as one:
+            shares(one.engine)
+
+    def test_a_unix_socket(self, tmp_path: Path) -> None:
+        with running("--unixsocket", str(tmp_path / "s")):
+            shares(Engine(socket=str(tmp_path / "s"), shown="unix:///s"))
+
+    def test_a_password(self) -> None:
+        with running("--requirepass", PASSWORD) as one:
+            shares(one.engine, PASSWORD)
+            for wrong in ("", "another"):
+                shown = works_alone(one.engine, wrong)
+                assert "cannot be used: " in shown
+                assert "another" not in shown
+
+    def test_the_least_rights(self) -> None:
+        with running() as one, one.admin() as admin:
+            admin.execute_command("ACL", "SETUSER", "mtls", "on", f">{PASSWORD}", *RULES.split())
+            engine = replace(one.engine, user="mtls")
+            shares(engine, PASSWORD)
+            assert "cannot be used: " in works_alone(engine, "wrong")
+
+    def test_rights_that_are_too_few(self) -> None:
+        with running() as one, one.admin() as admin:
+            admin.execute_command("ACL", "SETUSER", "mtls", "on", f">{PASSWORD}", "~*", "-@all", "+ping", "+client")
+            shown = works_alone(replace(one.engine, user="mtls"), PASSWORD)
+
+        assert "cannot be read: " in shown
+        assert "cannot be locked: " in shown
+        assert "no permissions" in shown
+
+    def test_a_full_one(self) -> None:
+        with running("--maxmemory", "1") as one:
+            shown = works_alone(one.engine)
+
+        assert "used memory > 'maxmemory'" in shown
+
+    def test_a_replica(self) -> None:
+        with running() as primary, running("--replicaof", "127.0.0.1", str(primary.port)) as replica:
+            assert "READONLY" in works_alone(replica.engine).upper().replace(" ", "").replace("-", "")
+
+    def test_a_node_of_a_cluster_says_what_to_write(self) -> None:
+        with running("--cluster-enabled", "yes") as one:
+            shown = works_alone(one.engine)
+
+        assert "cannot be " in shown
+
+    def test_it_comes_back(self) -> None:
+        now = 0.0
+        with running() as one, ExitStack() as stack:
+            client = EngineClient(one.engine, lambda: "", seconds=lambda: now)
+            stack.callback(client.close)
+            client.call(Doing.READ, lambda found: found.ping())
+            one.stop()
+            with pytest.raises(AwayError):
+                client.call(Doing.READ, lambda found: found.ping())
+            assert client.problems
+            one.start()
+            now += 120
+            client.call(Doing.READ, lambda found: found.ping())
+            assert client.problems == ()
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Path]]:
+    folder = tmp_path_factory.mktemp("tls")
+    ca = RegionalCA("us-east-1")
+    with running(tls=ca.server("localhost").write(folder, "server")) as one:
+        yield one, ca.write(folder)
+
+
+@needs_engine
+class TestTLS:
+    @pytest.fixture
+    def engine(self, tls: tuple[Running, Path]) -> Callable[..., Engine]:
+        def address(host: str = "localhost", *, ca: bool = True) -> Engine:
+            one, root = tls
+            return Engine(hosts=((host, one.port),), tls=True, ca=str(root) if ca else "", shown="rediss://localhost")
+
+        return address
+
+    def test_a_good_one(self, engine: Callable[..., Engine]) -> None:
+        shares(engine())
+
+    def test_an_unknown_ca(self, engine: Callable[..., Engine]) -> None:
+        assert "certificate verify failed" in works_alone(engine(ca=False))
+
+    def test_a_wrong_name(self, engine: Callable[..., Engine]) -> None:
+        assert "certificate verify failed" in works_alone(engine("127.0.0.1"))
+
+    def test_a_plain_port(self) -> None:
+        with running() as one:
+            assert "cannot be used: " in works_alone(replace(one.engine, tls=True))
