@@ -128,9 +128,8 @@ def test_github_can_read_the_file(name: str, schema: str) -> None:
     program = pytest.importorskip("check_jsonschema")
     command = ["--builtin-schema", f"vendor.{schema}", str(ROOT / name)]
 
-    done = (
-        pytest.importorskip("click.testing").CliRunner().invoke(program.main, command)
-    )  # in this process: importing it takes longer than all checks
+    # In this process: importing it takes longer than all checks.
+    done = pytest.importorskip("click.testing").CliRunner().invoke(program.main, command)
 
     assert done.exit_code == 0, done.output
 
