@@ -214,6 +214,7 @@ def platform(tmp_path: Path, environment: pytest.MonkeyPatch) -> Iterator[Platfo
         lifespan="off",
         log_config=None,
         ws="none",
+        loop="asyncio",
     )
     running = uvicorn.Server(config)
     with socket.create_server((HOST, 0)) as listener:

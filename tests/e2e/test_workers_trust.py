@@ -391,8 +391,15 @@ class Platform:
 def platform(tmp_path: Path) -> Iterator[Platform]:
     root, api = RegionalCA("Public root"), GenesysAPI()
     certificate, key = root.server(["login.mypurecloud.com", "api.mypurecloud.com"]).write(tmp_path, "platform")
+    # uvloop complains of clients that were killed in the middle of a call when it ends.
     config = uvicorn.Config(
-        api, ssl_certfile=certificate, ssl_keyfile=str(key), lifespan="off", log_config=None, ws="none"
+        api,
+        ssl_certfile=certificate,
+        ssl_keyfile=str(key),
+        lifespan="off",
+        log_config=None,
+        ws="none",
+        loop="asyncio",
     )
     running = uvicorn.Server(config)
     with socket.create_server((HOST, 0)) as listener:

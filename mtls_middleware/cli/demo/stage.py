@@ -166,6 +166,7 @@ def serving(app: ASGIApp, context: ssl.SSLContext | None = None) -> Iterator[int
         app,
         host=HOST,
         port=0,
+        loop="asyncio",
         http=H11Protocol,
         log_config=None,
         access_log=False,
