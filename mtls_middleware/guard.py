@@ -19,9 +19,9 @@ from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters, ProcessCounts
 from mtls_middleware.observing.events import Decided, Hook
+from mtls_middleware.observing.fleet import Fleet
 from mtls_middleware.observing.guard_view import GuardView
 from mtls_middleware.observing.logging import LimitedLog
-from mtls_middleware.observing.reporting import Fleet
 from mtls_middleware.observing.status import Status
 from mtls_middleware.settings import Settings
 

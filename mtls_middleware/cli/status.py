@@ -1,5 +1,6 @@
 """The command ``status``: what the status page says, as text."""
 
+import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,11 +10,11 @@ from rich.table import Column
 from rich.text import Text
 
 from mtls_middleware.cli.page import console_for, heading, line, table, wrapped
-from mtls_middleware.display import counted, moment, number, when
+from mtls_middleware.display import counted, displayed, moment, number, when
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
+from mtls_middleware.observing.fleet import Extent, Fleet, Liveness
 from mtls_middleware.observing.history import Refusal
-from mtls_middleware.observing.reporting import Extent, Fleet, Liveness
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.decisions import Decisions
@@ -24,6 +25,9 @@ from mtls_middleware.status_page.view import Conclusion, View, view_of
 _LIFE_STYLES = {TrustState.FRESH: "bold green", TrustState.STALE: "bold yellow"}
 _STEP_STYLES = {Urgency.PROBLEM: "bold red", Urgency.SOON: "bold yellow", Urgency.WARNING: "bold yellow"}
 _WORST = "bold red"
+
+SHOWN_HOSTS = 8
+"""By name; the table has all."""
 
 
 def run_status(*, as_json: bool) -> int:
@@ -46,7 +50,7 @@ def run_status(*, as_json: bool) -> int:
 
 
 def run_ready() -> int:
-    """Print one line, and return 0 where each running process lets good calls through. No caller can change that.
+    """Print one line, and return 0 where each process of this machine lets good calls through. No caller changes that.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -57,8 +61,9 @@ def run_ready() -> int:
 
 
 def readiness(fleet: Fleet) -> tuple[Conclusion, str]:
-    """Return whether each running process lets good calls through, and a sentence about it."""
-    alive = fleet.alive
+    """Return whether each running process of this machine lets good calls through, and a sentence about it."""
+    here = displayed(socket.gethostname())
+    alive = [worker for worker in fleet.alive if worker.host == here]
     unable = [worker for worker in alive if not worker.is_ready]
     if not alive:
         return Conclusion.UNKNOWN, "not ready: no running process reports here"
@@ -95,6 +100,9 @@ def show(view: View, console: Console | None = None) -> None:
             for one in view.workers
         )
         table(console, ("process", "state", "trust", "fingerprint", "last refresh", "last report"), rows)
+        for found in view.trusts:
+            many = counted(found.processes, "process", "processes")
+            wrapped(console, f"{many} on {counted(found.hosts, 'host')}: trust {found.trust or 'none'}")
     if view.endings:
         heading(console, "Upcoming expiries")
         rows_of_endings = (
@@ -106,7 +114,9 @@ def show(view: View, console: Console | None = None) -> None:
 
 def _facts(view: View) -> Iterator[str]:
     if view.service:
-        yield f"{view.service} on {', '.join(view.hosts)}: {counted(view.decisions.processes, 'process', 'processes')}."
+        more = f" and {len(view.hosts) - SHOWN_HOSTS:,} more hosts" if len(view.hosts) > SHOWN_HOSTS else ""
+        processes = counted(view.decisions.processes, "process", "processes")
+        yield f"{view.service} on {', '.join(view.hosts[:SHOWN_HOSTS])}{more}: {processes}."
     in_force = f"trust since {moment(view.built_at)}" if view.built_at else "no trust"
     yield f"Mode {view.mode}, source {view.source}, {in_force}, mtls-middleware {view.software}."
 

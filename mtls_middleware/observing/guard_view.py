@@ -11,9 +11,10 @@ from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters, ExpiryKey, ProcessCounts, seconds_left
 from mtls_middleware.observing.events import Decided, Refreshed, by_reason
 from mtls_middleware.observing.expiry import expirations
+from mtls_middleware.observing.fleet import Fleet
 from mtls_middleware.observing.handshake_counts import HANDSHAKES
 from mtls_middleware.observing.history import Recorder
-from mtls_middleware.observing.reporting import Fleet, Reporting
+from mtls_middleware.observing.reporting import Reporting
 from mtls_middleware.observing.status import Status, TrustFacts, status_of
 from mtls_middleware.observing.worker import Worker, lines_of
 from mtls_middleware.settings import Settings

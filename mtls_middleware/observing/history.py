@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import sub
 from typing import NamedTuple, Self, TypeVar
 
 from mtls_middleware._core.decision import Reason
@@ -163,6 +164,21 @@ def merged(*parts: History) -> History:
         last_refused=_last(part.last_refused for part in parts),
         last_handshake=_last(part.last_handshake for part in parts),
         trend=tuple(_summed(start, trends[start]) for start in sorted(trends)[-TREND_MINUTES:]),
+    )
+
+
+def without(whole: History, part: History) -> History:
+    """Return a history without the numbers of a part of it, which others have added to theirs."""
+    seen = {minute.start: minute for minute in part.trend}
+    minutes = [
+        Minute(one.start, *map(sub, one[1:], seen.get(one.start, Minute(0, 0, 0, 0))[1:])) for one in whole.trend
+    ]
+    return replace(
+        whole,
+        decisions=_news(whole.decisions, part.decisions),
+        refreshes=_news(whole.refreshes, part.refreshes),
+        handshakes=_news(whole.handshakes, part.handshakes),
+        trend=tuple(minute for minute in minutes if min(minute[1:]) >= 0 and any(minute[1:])),
     )
 
 

@@ -1,7 +1,7 @@
 """What all processes report, as OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/).
 
 Names and labels are those of OpenTelemetry's metrics in Prometheus, so dashboards and alerts fit both. Labels are of
-closed sets: nothing in here is a caller's text.
+closed sets, or name hosts, trust and sources: nothing in here is a caller's text.
 """
 
 from collections import Counter
@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from mtls_middleware.observing.counting import by_cache, series_of
+from mtls_middleware.observing.fleet import Fleet, Liveness
 from mtls_middleware.observing.handshakes import REASONS
-from mtls_middleware.observing.reporting import Fleet, Liveness
 from mtls_middleware.observing.status import TrustState
 
 MEDIA_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -30,6 +30,9 @@ def openmetrics(fleet: Fleet, source: str, now: datetime) -> str:
     decisions = series_of(history.decisions, source, {worker.mode for worker in alive})
     states = Counter(worker.life for worker in alive)
     liveness = Counter(one.liveness for one in fleet.workers)
+    trusts = Counter(worker.trust_fingerprint for worker in alive)
+    hosts = Counter(worker.host for worker in alive)
+    problems = Counter(about for worker in alive for about in {text.partition(": ")[0] for text in worker.problems})
     refreshed = [worker.last_refresh.timestamp() for worker in alive if worker.last_refresh is not None]
     lines = (
         *_family(
@@ -73,7 +76,25 @@ def openmetrics(fleet: Fleet, source: str, now: datetime) -> str:
             "mtls_trust_variants",
             "gauge",
             "How many kinds of trust are in force; more than one for long is a fault.",
-            [({}, len({worker.trust_fingerprint for worker in alive}))],
+            [({}, len(trusts))],
+        ),
+        *_family(
+            "mtls_trust_processes",
+            "gauge",
+            "Processes that run, by the fingerprint of their trust; empty without any.",
+            [({"trust": trust}, number) for trust, number in sorted(trusts.items())],
+        ),
+        *_family(
+            "mtls_host_processes",
+            "gauge",
+            "Processes that run, by host.",
+            [({"host": host}, number) for host, number in sorted(hosts.items())],
+        ),
+        *_family(
+            "mtls_problem_processes",
+            "gauge",
+            "Processes that run and have a problem, by what it is about.",
+            [({"about": about}, number) for about, number in sorted(problems.items())],
         ),
         *_family(
             "mtls_trust_refreshed_timestamp_seconds",

@@ -1,105 +1,25 @@
-"""What each process publishes of itself for operators, and what all processes of a deployment have published.
-
-Nothing here is called while a request waits, and of what others wrote nothing is believed that has not its exact type.
-"""
+"""What each process publishes of itself for operators, and when. Nothing here is called while a request waits."""
 
 import atexit
-import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from threading import Lock
 from weakref import WeakSet
 
-from mtls_middleware._io.board import Board, Posted
-from mtls_middleware._io.files import InputError, parse_object
+from mtls_middleware._io.board import Board
 from mtls_middleware._io.forks import follow_forks, undisturbed
-from mtls_middleware.observing.history import History, Recorder, merged
-from mtls_middleware.observing.records import decoded, encoded
+from mtls_middleware.observing.fleet import Extent, Fleet, Liveness, ReportedWorker, read_fleet
+from mtls_middleware.observing.history import History, Recorder, merged, without
+from mtls_middleware.observing.report import history_of, report_of
 from mtls_middleware.observing.worker import Worker
 
 PUBLISH_SECONDS = 10.0
-"""Between two writings of numbers that changed: what a killed process can lose. Other trust is written at once."""
+"""Between two writings of what changed: what a killed process can lose. Other trust is written at once."""
 
 ALIVE_SECONDS = 60.0
 """Between two writings of what did not change."""
-
-ALIVE = timedelta(seconds=2 * ALIVE_SECONDS)
-"""After which a process that wrote nothing hangs, or cannot write; its numbers stay."""
-
-BEGINS = timedelta(seconds=15)
-"""After which a process that runs and never wrote anything cannot write."""
-
-MOURNED = timedelta(hours=1)
-"""After which a process that ended without saying so is no longer listed."""
-
-VERSION = 2
-
-MAX_REPORT_BYTES = 65_536
-"""Of one process; usual are 3,000."""
-
-
-class Extent(StrEnum):
-    """Whose reports are known."""
-
-    MACHINE = "machine"
-    """Those of every process that shares the state."""
-    PROCESS = "process"
-    """That of this one alone, because nothing is shared."""
-    NOTHING = "nothing"
-    """None: nothing is shared, and this process judges no calls."""
-
-
-class Liveness(StrEnum):
-    """What is known of a process that published a report."""
-
-    ALIVE = "alive"
-    SILENT = "silent"
-    """It runs, but has not published for two minutes: it hangs, or cannot write."""
-    GONE = "gone"
-    """It ended without saying so: it was killed, or crashed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedWorker:
-    """A process as it reported itself.
-
-    Attributes:
-        worker: what it said; None where it has said nothing.
-        at: when, UTC; None where it never did.
-        liveness: what is known of it now.
-    """
-
-    worker: Worker | None
-    at: datetime | None
-    liveness: Liveness
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
-    """All processes that share the state.
-
-    Attributes:
-        scope: which ones are known.
-        workers: those that run, and those that were killed.
-        history: the sum of what all have counted, also those that ended.
-        written_at: when one of them last wrote, UTC.
-        problems: what could not be read, one sentence each.
-    """
-
-    scope: Extent
-    workers: tuple[ReportedWorker, ...] = ()
-    history: History = field(default_factory=History)
-    written_at: datetime | None = None
-    problems: tuple[str, ...] = ()
-
-    @property
-    def alive(self) -> tuple[Worker, ...]:
-        """Return the processes that are known to run, by what they said within the last two minutes."""
-        return tuple(one.worker for one in self.workers if one.worker and one.liveness is Liveness.ALIVE)
 
 
 class Reporting:
@@ -164,7 +84,7 @@ class Reporting:
         self.publish(flush=True)
         with self._publishing:
             if self._board is not None:
-                self._board.publish(_report(merged(self._before, self._recorder.history), None), self._clock())
+                self._board.publish(report_of(self._counted(self._recorder.history), None), self._clock())
                 self._board.leave()
                 self._recorder.restart()
                 self._forget()
@@ -192,7 +112,7 @@ class Reporting:
     def _forget(self) -> None:
         self._board: Board | None = None
         self._tried_board: Board | None = None
-        self._before = History()
+        self._before = self._folded = History()
         self._written: tuple[History, Worker] | None = None
         self._tried = self._published = float("-inf")
 
@@ -202,7 +122,7 @@ class Reporting:
         written = self._written
         is_due = seconds - self._tried >= PUBLISH_SECONDS
         is_news = written is None or (history, worker) != written
-        is_urgent = is_news and (flush or (written is not None and worker != written[1]))
+        is_urgent = is_news and (flush or (written is not None and worker.condition != written[1].condition))
         is_old = seconds - self._published >= ALIVE_SECONDS
         if not (is_urgent or (is_due and (is_news or is_old))):
             return
@@ -212,49 +132,17 @@ class Reporting:
             earlier = board.join()
             if earlier is None:
                 return
-            self._board, self._before = board, _history_of(earlier)
-        if self._board.publish(_report(merged(self._before, history), worker), now):
+            self._board, self._before = board, history_of(earlier)
+        is_published = self._board.publish(report_of(self._counted(history), worker), now)
+        if not is_published and (folded := self._board.folded()) is not None:
+            self._folded = merged(self._folded, history_of(folded))
+            is_published = self._board.publish(report_of(self._counted(history), worker), now)
+        if is_published:
             self._written, self._published = (history, worker), seconds
 
-
-def read_fleet(board: Board, now: datetime) -> Fleet:
-    """Return what all processes have published. What cannot be read is left out, and told."""
-    workers: list[ReportedWorker] = []
-    histories: list[History] = []
-    posted = list(board.reports())
-    bad = 0
-    for report in posted:
-        history, worker = History(), None
-        if report.content is not None:
-            try:
-                history, worker = _read(report.content)
-            except ValueError:
-                bad += 1
-                continue
-        histories.append(history)
-        liveness = _liveness(report, worker, now)
-        if liveness is not None:
-            workers.append(ReportedWorker(worker=worker, at=report.at, liveness=liveness))
-    spoiled = f"reports of {bad} {'process' if bad == 1 else 'processes'} are damaged, or of another version"
-    return Fleet(
-        scope=Extent.MACHINE,
-        workers=tuple(workers),
-        history=merged(*histories),
-        written_at=max((report.at for report in posted if report.at is not None), default=None),
-        problems=(*board.problems, *((spoiled,) if bad else ())),
-    )
-
-
-def _liveness(report: Posted, worker: Worker | None, now: datetime) -> Liveness | None:
-    """Return what is known of a process; None where there is none, or it is about to say something."""
-    signs = (report.at, report.running_since) if worker else (report.running_since,)
-    is_recent = any(at is not None and abs(now - at) <= (ALIVE if worker else BEGINS) for at in signs)
-    if report.is_running is False or (report.is_running is None and not is_recent):
-        is_news = report.at is not None and now - report.at <= MOURNED
-        return Liveness.GONE if worker is not None and is_news else None
-    if not is_recent:
-        return Liveness.SILENT
-    return Liveness.ALIVE if worker is not None else None
+    def _counted(self, history: History) -> History:
+        """Return what this process has counted and taken over, and nobody has added to the past."""
+        return without(merged(self._before, history), self._folded)
 
 
 _all: "WeakSet[Reporting]" = WeakSet()
@@ -265,36 +153,3 @@ def _leave_last() -> None:
     """Write what was counted since the last time, in a process that ends without closing its guards."""
     for reporting in tuple(_all):
         reporting.leave()
-
-
-def _report(history: History, worker: Worker | None) -> bytes:
-    report = {"version": VERSION, "history": encoded(history), "worker": encoded(worker)}
-    return json.dumps(report).encode("ascii")
-
-
-def _history_of(content: bytes) -> History:
-    """Return what an earlier process left in a slot; what cannot be read counts for nothing."""
-    try:
-        return _read(content)[0]
-    except ValueError:
-        return History()
-
-
-def _read(content: bytes) -> tuple[History, Worker | None]:
-    """Return what `_report` was given.
-
-    Raises:
-        ValueError: it is anything else.
-    """
-    if len(content) > MAX_REPORT_BYTES:
-        raise ValueError("is too large")
-    try:
-        report = parse_object(content)
-        if report.get("version") != VERSION:
-            raise ValueError("is of another version")
-        history = decoded(History, report.get("history"))
-        history.require_known()
-        worker = report.get("worker")
-        return history, None if worker is None else decoded(Worker, worker)
-    except (InputError, OverflowError) as error:
-        raise ValueError("is damaged") from error

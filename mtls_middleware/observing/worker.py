@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from mtls_middleware._core.crl import CRL
 from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.expiry import Expiry
@@ -19,7 +20,7 @@ from mtls_middleware.observing.status import APIStatus, CRLStatus, Status, Trust
 TEXTS = 8
 """Problems, and warnings, of a process."""
 
-TEXT_CHARACTERS = 512
+TEXT_CHARACTERS = 256
 """Of one of them."""
 
 LINES = 64
@@ -112,6 +113,11 @@ class Worker:
         )
 
     @property
+    def condition(self) -> tuple[object, ...]:
+        """Return what others should know at once when it changes."""
+        return self.life, self.trust_fingerprint, self.unavailable, self.problems
+
+    @property
     def is_ready(self) -> bool:
         """Return whether a good call gets through now."""
         return is_ready(self.life, self.mode)
@@ -151,10 +157,15 @@ def lines_of(snapshot: TrustSnapshot | None) -> tuple[str, ...]:
                     for binding, names in trust.names.items()
                     for name in names
                 ),
-                *(f"CRL of {displayed(one.origin)}: {one.fingerprint_sha256[:16]}" for one in snapshot.crls.crls),
+                *(f"CRL of {_shown(one)}: {one.fingerprint_sha256[:16]}" for one in snapshot.crls.crls),
             )
         )
     )
+
+
+def _shown(one: CRL) -> str:
+    """Return whose CRL it is. Where it came from may differ, because some CAs have several addresses."""
+    return displayed(one.issuer.rfc4514_string())
 
 
 def fingerprint_of(trust: Sequence[str]) -> str:

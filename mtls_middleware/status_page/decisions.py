@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.observing.events import ACCEPTED, NOBODY
+from mtls_middleware.observing.fleet import Extent, Fleet
 from mtls_middleware.observing.history import TREND_MINUTES, Refusal
-from mtls_middleware.observing.reporting import Extent, Fleet
 from mtls_middleware.status_page.workers import process_count
 
 NEVER_LET_THROUGH = {Reason.INTERNAL_ERROR}

@@ -10,8 +10,8 @@ from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.advice import HANDSHAKE_FIX, advice_for
 from mtls_middleware.display import counted, sentence
+from mtls_middleware.observing.fleet import Extent, Fleet
 from mtls_middleware.observing.history import History, Refusal
-from mtls_middleware.observing.reporting import Extent, Fleet
 from mtls_middleware.observing.status import Status, TrustState
 from mtls_middleware.renewals import root_perhaps_renewed
 from mtls_middleware.status_page.decisions import Decisions, Refusals

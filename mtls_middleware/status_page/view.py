@@ -14,11 +14,11 @@ from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import Anchor
 from mtls_middleware.display import displayed, sentence
 from mtls_middleware.observing.expiry import ExpiryKind
-from mtls_middleware.observing.reporting import Fleet, ReportedWorker
+from mtls_middleware.observing.fleet import Fleet, ReportedWorker
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
 from mtls_middleware.status_page.decisions import Decisions, decisions_of
 from mtls_middleware.status_page.steps import SOON_DAYS, NextStep, headline, steps_of
-from mtls_middleware.status_page.workers import ShownWorker, combined
+from mtls_middleware.status_page.workers import ShownWorker, TrustInForce, combined, trusts_in_force
 
 
 class Phase(StrEnum):
@@ -116,6 +116,7 @@ class View:
         last_refresh: when trust was last read by all processes, successfully or not, UTC.
         steps: what to do next, the most urgent first.
         workers: the processes, one by one.
+        trusts: how many processes have which trust.
         decisions: what was decided.
         endings: what ends, the first first.
         regions: one for each binding that is configured.
@@ -136,6 +137,7 @@ class View:
     last_refresh: datetime | None
     steps: tuple[NextStep, ...]
     workers: tuple[ShownWorker, ...]
+    trusts: tuple[TrustInForce, ...]
     decisions: Decisions
     endings: tuple[ShownExpiry, ...]
     regions: tuple[RegionView, ...]
@@ -170,6 +172,7 @@ def view_of(own: Status, fleet: Fleet, now: datetime) -> View:
         last_refresh=status.last_refresh,
         steps=steps,
         workers=tuple(_worker(one) for one in fleet.workers),
+        trusts=trusts_in_force(fleet.alive),
         decisions=decisions,
         endings=tuple(sorted(_endings(status, now), key=lambda ending: ending.at)),
         regions=tuple(_region(region, now) for region in status.regions),

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from mtls_middleware.display import counted
 from mtls_middleware.observing.expiry import Expiry
-from mtls_middleware.observing.reporting import Fleet, Liveness, ReportedWorker
+from mtls_middleware.observing.fleet import Fleet, Liveness, ReportedWorker
 from mtls_middleware.observing.status import APIStatus, CRLStatus, Status, TrustState
 from mtls_middleware.observing.worker import Worker
 
@@ -49,6 +49,21 @@ class ShownWorker:
     trust: str
     built_at: datetime | None
     last_refresh: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustInForce:
+    """The processes that have the same trust.
+
+    Attributes:
+        trust: fingerprint of its content; empty without any.
+        processes: how many have it.
+        hosts: how many machines these are.
+    """
+
+    trust: str
+    processes: int
+    hosts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +135,15 @@ def process_count(workers: Iterable[Worker]) -> int:
     return len(set(map(_identity, workers)))
 
 
+def trusts_in_force(alive: Iterable[Worker]) -> tuple[TrustInForce, ...]:
+    """Return how many processes have which trust, the most frequent first."""
+    found = (
+        TrustInForce(trust=trust, processes=process_count(some), hosts=len({worker.host for worker in some}))
+        for trust, some in _by_trust(alive).items()
+    )
+    return tuple(sorted(found, key=lambda one: (-one.processes, one.trust)))
+
+
 def lost(fleet: Fleet) -> Iterator[str]:
     """Return one sentence for each process that does not say how it is."""
     alive = set(map(_identity, fleet.alive))
@@ -156,9 +180,7 @@ def _processes(some: list[Worker], workers: tuple[Worker, ...]) -> str:
 
 
 def _other_trust(alive: tuple[Worker, ...], now: datetime) -> Iterator[str]:
-    by_content: dict[str, list[Worker]] = {}
-    for worker in alive:
-        by_content.setdefault(worker.trust_fingerprint, []).append(worker)
+    by_content = _by_trust(alive)
     if any(worker.built_at is not None and now - worker.built_at < SETTLES for worker in alive):
         return
     most = max(by_content.values(), key=len)
@@ -171,6 +193,13 @@ def _other_trust(alive: tuple[Worker, ...], now: datetime) -> Iterator[str]:
             )
             shown = "; ".join(facts[:SHOWN_LINES]) + ("; …" if len(facts) > SHOWN_LINES else "")
             yield f"{_processes(some, alive)} has other trust than the rest: {shown}"
+
+
+def _by_trust(alive: Iterable[Worker]) -> dict[str, list[Worker]]:
+    found: dict[str, list[Worker]] = {}
+    for worker in alive:
+        found.setdefault(worker.trust_fingerprint, []).append(worker)
+    return found
 
 
 def _other_settings(alive: tuple[Worker, ...]) -> Iterator[str]:

@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 from mtls_middleware import Reason
 from mtls_middleware.observing.events import Decided, Refreshed, RefreshResult, RefreshSource
 from mtls_middleware.observing.expiry import Expiry, ExpiryKind
+from mtls_middleware.observing.fleet import Extent, Fleet, Liveness, ReportedWorker
 from mtls_middleware.observing.history import History
 from mtls_middleware.observing.openmetrics import MEDIA_TYPE, openmetrics
-from mtls_middleware.observing.reporting import Extent, Fleet, Liveness, ReportedWorker
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page import StatusPage
 from tests.observing.test_reporting import WORKER
@@ -38,7 +38,15 @@ def expiry(days: int) -> Expiry:
 def fleet() -> Fleet:
     workers = (
         replace(WORKER, coming=(expiry(50),)),
-        replace(WORKER, pid=2, coming=(expiry(40),), life=TrustState.STALE, trust_fingerprint="cd" * 8),
+        replace(
+            WORKER,
+            host="web-2",
+            pid=2,
+            coming=(expiry(40),),
+            life=TrustState.STALE,
+            trust_fingerprint="cd" * 8,
+            problems=("CRL http://crl.example: gone", "CRL http://crl.example: gone again", "API: down"),
+        ),
     )
     reported = tuple(ReportedWorker(worker=one, at=NOW, liveness=Liveness.ALIVE) for one in workers)
     gone = ReportedWorker(worker=replace(WORKER, pid=3), at=NOW, liveness=Liveness.GONE)
@@ -75,6 +83,10 @@ def test_the_counts_and_states_of_all_processes_are_there() -> None:
     assert found[key("mtls_processes", state="gone")] == 1
     assert (found[key("mtls_trust_state", state="fresh")], found[key("mtls_trust_state", state="stale")]) == (1, 1)
     assert found[key("mtls_trust_variants")] == 2
+    assert [found[key("mtls_trust_processes", trust=trust)] for trust in ("ab" * 8, "cd" * 8)] == [1, 1]
+    assert [found[key("mtls_host_processes", host=host)] for host in ("web-1", "web-2")] == [1, 1]
+    assert found[key("mtls_problem_processes", about="CRL http://crl.example")] == 1
+    assert found[key("mtls_problem_processes", about="API")] == 1
     assert found[key("mtls_trust_refreshed_timestamp_seconds")] == NOW.timestamp()
     assert found[key("mtls_last_decision_timestamp_seconds", reason="accepted")] == NOW.timestamp()
 

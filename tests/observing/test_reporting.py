@@ -24,21 +24,11 @@ from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind
 from mtls_middleware.observing import reporting
 from mtls_middleware.observing.events import Decided
+from mtls_middleware.observing.fleet import ALIVE, BEGINS, MOURNED, Extent, Fleet, Liveness, read_fleet
 from mtls_middleware.observing.history import History, Recorder
 from mtls_middleware.observing.records import LARGEST, decoded, encoded
-from mtls_middleware.observing.reporting import (
-    ALIVE,
-    ALIVE_SECONDS,
-    BEGINS,
-    MAX_REPORT_BYTES,
-    MOURNED,
-    PUBLISH_SECONDS,
-    Extent,
-    Fleet,
-    Liveness,
-    Reporting,
-    read_fleet,
-)
+from mtls_middleware.observing.report import MAX_REPORT_BYTES, VERSION, read_report, report_of
+from mtls_middleware.observing.reporting import ALIVE_SECONDS, PUBLISH_SECONDS, Reporting
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.observing.worker import Worker
 from tests.claims import runs_through
@@ -421,6 +411,67 @@ def test_who_has_just_begun_and_not_reported_yet_is_not_told_of(tmp_path: Path) 
     assert liveness(tmp_path, now + BEGINS + timedelta(seconds=1)) == [Liveness.SILENT]
 
 
+class Folding:
+    """A board that adds to the past what a process has published, which then comes back."""
+
+    problems: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.past: list[bytes] = []
+        self.now: bytes | None = None
+        self._news: bytes | None = None
+
+    def join(self) -> bytes | None:
+        return b""
+
+    def fold(self) -> None:
+        """Do as if the process had ended."""
+        assert self.now is not None
+        self.past.append(self.now)
+        self._news, self.now = self.now, None
+
+    def publish(self, content: bytes, at: datetime) -> bool:  # noqa: ARG002 - the protocol's
+        if self._news is not None:
+            return False
+        self.now = content
+        return True
+
+    def folded(self) -> bytes | None:
+        news, self._news = self._news, None
+        return news
+
+    def leave(self) -> None:
+        """Do nothing."""
+
+    def reports(self) -> Iterator[Posted]:
+        for content in (*self.past, *([self.now] if self.now else [])):
+            yield Posted(content=content, at=NOW)
+
+
+def test_who_seemed_to_have_ended_and_comes_back_is_counted_once() -> None:
+    board, counted, seconds = Folding(), Counter[Decided](), iter(range(0, 10_000, 100))
+    process = Reporting(
+        lambda: board,
+        Recorder(decisions=lambda: dict(counted)),
+        lambda: WORKER,
+        clock=lambda: NOW,
+        seconds=lambda: next(seconds),
+    )
+    process.begin()
+    for number in (3, 5, 7, 11):
+        counted[MISSING] += number
+        process.publish()
+        assert read_fleet(board, NOW).history.decisions == counted
+        board.fold()
+        process.publish()
+        assert read_fleet(board, NOW).history.decisions == counted
+        assert sum(minute.refused for minute in read_fleet(board, NOW).history.trend) == counted[MISSING]
+    process.leave()
+
+    assert read_fleet(board, NOW).history.decisions == {MISSING: 26}
+    assert len(board.past) == 4
+
+
 class AgeOnly:
     """A board that knows of no process whether it runs, as one that several machines share."""
 
@@ -447,9 +498,29 @@ class AgeOnly:
 
 @pytest.mark.parametrize(("age", "expected"), [(0, Liveness.ALIVE), (121, Liveness.GONE)])
 def test_where_no_lock_tells_the_age_of_a_report_does(age: int, expected: Liveness) -> None:
-    board = AgeOnly(reporting._report(History(), WORKER), NOW - timedelta(seconds=age))
+    board = AgeOnly(report_of(History(), WORKER), NOW - timedelta(seconds=age))
 
     assert [one.liveness for one in read_fleet(board, NOW).workers] == [expected]
+
+
+def test_a_clock_that_is_a_little_ahead_makes_nobody_silent() -> None:
+    for ahead, expected in ((299, Liveness.ALIVE), (301, Liveness.GONE)):
+        board = AgeOnly(report_of(History(), WORKER), NOW + timedelta(seconds=ahead))
+
+        assert [one.liveness for one in read_fleet(board, NOW).workers] == [expected]
+
+
+def test_a_refresh_that_changes_nothing_is_written_as_counts_are(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    process.share()
+    process.seconds, later = 2.0, NOW + timedelta(seconds=2)
+    process.worker = replace(WORKER, last_refresh=later)
+    process.share()
+    early = fleet(tmp_path).alive[0].last_refresh
+    process.seconds = PUBLISH_SECONDS
+    process.share()
+
+    assert (early, fleet(tmp_path).alive[0].last_refresh) == (NOW, later)
 
 
 def test_other_trust_is_written_at_once_and_other_counts_are_not(tmp_path: Path) -> None:
@@ -498,7 +569,7 @@ def test_a_full_disk_is_told_by_who_reads(tmp_path: Path, monkeypatch: pytest.Mo
 def told(*, history: object = None, worker: object = None, **changes: object) -> bytes:
     known = History(since=NOW, decisions={MISSING: 3})
     report = {
-        "version": reporting.VERSION,
+        "version": VERSION,
         "history": {**as_object(known), **(history if isinstance(history, dict) else {})},
         "worker": {**as_object(WORKER), **worker} if isinstance(worker, dict) else worker,
     }
@@ -521,7 +592,7 @@ BAD = {
     "a list": b"[]",
     "another version": told(version=1),
     "no version": b"{}",
-    "no history": json.dumps({"version": reporting.VERSION, "worker": None}).encode(),
+    "no history": json.dumps({"version": VERSION, "worker": None}).encode(),
     "a beginning that is no time": told(history={"since": "yesterday"}),
     "a beginning without a zone": told(history={"since": "2026-11-23T12:00:00"}),
     "a beginning out of all time": told(history={"since": "0001-01-01T00:00:00+14:00"}),
@@ -585,10 +656,10 @@ def test_an_entry_of_another_name_is_none_of_ours(tmp_path: Path) -> None:
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_a_report_or_none(content: bytes) -> None:
     try:
-        history, worker = reporting._read(content)
+        history, worker = read_report(content)
     except ValueError:
         return
-    assert reporting._read(reporting._report(history, worker)) == (history, worker)
+    assert read_report(report_of(history, worker)) == (history, worker)
 
 
 @given(content=st.binary(max_size=300))
@@ -608,8 +679,8 @@ def test_any_bytes_in_a_file_raise_nothing(content: bytes) -> None:
 
 def test_the_longest_report_fits() -> None:
     reasons = {str(reason): NOW for reason in Reason}
-    worker = replace(WORKER, problems=("x" * 512,) * 8, warnings=("x" * 512,) * 8, trust=("x" * 100,) * 64)
+    worker = replace(WORKER, problems=("x" * 256,) * 8, warnings=("x" * 256,) * 8, trust=("x" * 100,) * 64)
     history = History(since=NOW, last_by_reason=reasons)
 
-    assert len(reporting._report(history, worker)) < MAX_REPORT_BYTES / 3
+    assert len(report_of(history, worker)) < MAX_REPORT_BYTES / 3
     assert decoded(Worker, json.loads(json.dumps(encoded(worker)))) == worker

@@ -9,8 +9,8 @@ from typing import Any
 
 from mtls_middleware import Guard, Settings
 from mtls_middleware.observing.events import Decided
+from mtls_middleware.observing.fleet import Extent, Fleet, Liveness, ReportedWorker
 from mtls_middleware.observing.history import History
-from mtls_middleware.observing.reporting import Extent, Fleet, Liveness, ReportedWorker
 from mtls_middleware.observing.status import Status
 from mtls_middleware.observing.worker import Worker
 from mtls_middleware.status_page.document import html

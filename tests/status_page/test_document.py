@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from mtls_middleware.observing.fleet import Extent
 from mtls_middleware.observing.history import Minute, Refusal
-from mtls_middleware.observing.reporting import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import RUNBOOK, html, policy, style
 from mtls_middleware.status_page.view import View, view_of

@@ -10,7 +10,7 @@ import pytest
 from mtls_middleware import Reason, Status
 from mtls_middleware.advice import ADVICE, advice_for
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.reporting import Extent, Fleet
+from mtls_middleware.observing.fleet import Extent, Fleet
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page import steps as texts
 from mtls_middleware.status_page.decisions import decisions_of

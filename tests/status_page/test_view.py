@@ -9,7 +9,7 @@ import pytest
 
 from mtls_middleware import Guard, Reason, Settings
 from mtls_middleware.errors import TrustError
-from mtls_middleware.observing.reporting import Extent
+from mtls_middleware.observing.fleet import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page.document import as_json
 from mtls_middleware.status_page.view import Conclusion, Phase, view_of
@@ -27,6 +27,7 @@ from tests.status_page.scenes import (
     later,
     loaded,
     view,
+    worker,
 )
 
 
@@ -224,3 +225,15 @@ def test_nothing_is_written_as_json_that_has_no_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scope", Extent)
 def test_whose_decisions_they_are_is_told(tmp_path: Path, scope: Extent) -> None:
     assert view(loaded(tmp_path), counted(scope=scope)).decisions.scope is scope
+
+
+def test_it_shows_how_many_processes_have_which_trust(tmp_path: Path) -> None:
+    status = loaded(tmp_path).status()
+    workers = [worker(status, host=f"web-{number % 3}", pid=number) for number in range(7)]
+    other = worker(status, host="web-9", pid=9, trust_fingerprint="cd" * 8)
+    seen = view_of(status, counted({}, *workers, other), NOW)
+
+    assert [(one.trust, one.processes, one.hosts) for one in seen.trusts] == [
+        (workers[0].trust_fingerprint, 7, 3),
+        ("cd" * 8, 1, 1),
+    ]

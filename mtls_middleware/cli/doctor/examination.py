@@ -11,6 +11,7 @@ from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ANSWER_SECONDS, ReadOnlyStore, ask_clocks, check_api, check_clock
+from mtls_middleware.cli.doctor.processes import check_processes
 from mtls_middleware.cli.doctor.servers import VersionOf, check_servers, installed_version
 from mtls_middleware.cli.doctor.settings import check_proxy, check_user, read_settings
 from mtls_middleware.cli.doctor.state import check_revocation, check_state
@@ -18,7 +19,7 @@ from mtls_middleware.cli.doctor.surroundings import check_paths, check_recorders
 from mtls_middleware.cli.doctor.trust import check_files, check_future, check_regions, check_roots
 from mtls_middleware.composition import Secrets, gatherer_of, store_of
 from mtls_middleware.errors import TrustError
-from mtls_middleware.guard import utc_now
+from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.settings import Settings
 
 Progress = Callable[[str], None]
@@ -59,6 +60,7 @@ def examine(world: World, progress: Progress = lambda _: None) -> tuple[Finding,
         found += _examine_trust(settings, configured.secrets, world, progress)
     else:
         found += _without_secrets(settings, world)
+    found += check_processes(Guard.silent(settings, clock=world.clock), world.clock())
     found += check_recorders(settings, world.environ, world.version_of)
     found += check_regions(settings)
     found += check_servers(settings, world.version_of)
@@ -119,6 +121,7 @@ _FIRST = {
     Topic.REVOCATION: Check.REVOCATION_LIST,
     Topic.API: Check.API_ANSWERS,
     Topic.STATE: Check.STATE_FOLDER,
+    Topic.PROCESSES: Check.PROCESSES_ALIVE,
     Topic.SERVERS: Check.SERVER_LINE,
     Topic.PROXY: Check.PROXY_NETWORKS,
 }

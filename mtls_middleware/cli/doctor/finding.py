@@ -40,6 +40,7 @@ class Topic(StrEnum):
     REVOCATION = "revocation"
     API = "certificates API"
     STATE = "state"
+    PROCESSES = "processes"
     SERVERS = "servers"
     PROXY = "proxy"
 
@@ -73,6 +74,9 @@ class Check(StrEnum):
     STATE_KEYED = "state-keyed"
     STATE_SPACE = "state-space"
     STATE_ENTRIES = "state-entries"
+    PROCESSES_ALIVE = "processes-alive"
+    PROCESSES_PROBLEM = "processes-problem"
+    PROCESSES_SAME = "processes-same"
     SERVER_LINE = "server-line"
     SERVER_TRAILERS = "server-trailers"
     SERVER_SPELLING = "server-spelling"

@@ -1,0 +1,84 @@
+"""What doctor says of the running processes."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtls_middleware import Settings
+from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.store import Kind
+from mtls_middleware.cli.doctor.finding import Check, Grade
+from mtls_middleware.composition import board_of
+from mtls_middleware.guard import utc_now
+from mtls_middleware.observing.history import History, Recorder
+from mtls_middleware.observing.report import report_of
+from mtls_middleware.observing.reporting import Reporting
+from tests.cli.doctor.deployment import Deployment, those
+from tests.observing.test_reporting import WORKER
+
+EARLIER = utc_now() - timedelta(minutes=2)
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, offline=True)
+
+
+def running(deployment: Deployment, **changed: Any) -> Reporting:
+    """Return a process that has reported."""
+    worker = replace(WORKER, built_at=EARLIER, **changed)
+    settings = Settings.from_env(deployment.environ)
+    reporting = Reporting(board_of(settings), Recorder(decisions=dict), lambda: worker, clock=utc_now)
+    reporting.begin()
+    reporting.publish(flush=True)
+    return reporting
+
+
+def seen(deployment: Deployment, check: Check, grade: Grade) -> list[str]:
+    return [finding.seen for finding in those(deployment.examine(), check, grade)]
+
+
+@pytest.mark.parametrize(
+    ("state", "grade", "told"),
+    [(None, Grade.OK, "no running process reports here"), ("off", Grade.NOT_CHECKED, "MTLS_STATE is off")],
+    ids=["folder", "off"],
+)
+def test_where_none_reports_that_is_no_fault(
+    deployment: Deployment, state: str | None, grade: Grade, told: str
+) -> None:
+    deployment.environ |= {} if state is None else {"MTLS_STATE": state}
+    (found,) = seen(deployment, Check.PROCESSES_ALIVE, grade)
+
+    assert told in found
+
+
+def test_they_are_shown_by_their_trust(deployment: Deployment) -> None:
+    members = [running(deployment, pid=number, host=f"web-{number % 2}") for number in range(3)]
+    members.append(running(deployment, pid=9, trust_fingerprint="cd" * 8, trust=("root of us-east-1: cd",)))
+    (found,) = seen(deployment, Check.PROCESSES_ALIVE, Grade.OK)
+    (difference,) = seen(deployment, Check.PROCESSES_SAME, Grade.WARNING)
+    for member in members:
+        member.leave()
+
+    assert found == f"3 processes on 2 hosts: trust {'ab' * 8}; 1 process on 1 host: trust {'cd' * 8}"
+    assert "1 of 4 processes: 9 on web-1 has other trust than the rest" in difference
+
+
+def test_a_problem_is_told_with_the_processes_that_have_it(deployment: Deployment) -> None:
+    members = [running(deployment), running(deployment, pid=5, problems=("certificates API of us-east-1: server: …",))]
+    (problem,) = seen(deployment, Check.PROCESSES_PROBLEM, Grade.WARNING)
+    for member in members:
+        member.leave()
+
+    assert problem == "certificates API of us-east-1: server: … (1 of 2 processes: 5 on web-1)"
+
+
+def test_one_that_was_killed_is_told(deployment: Deployment) -> None:
+    store = FolderStore(Path(deployment.environ["MTLS_STATE"]), purpose="tallies,us-east-1,/,genesys")
+    store.put(Kind.TALLY, "process-03", report_of(History(), WORKER), utc_now())
+    (found,) = seen(deployment, Check.PROCESSES_ALIVE, Grade.WARNING)
+
+    assert "process 4242 on web-1 ended without closing" in found
