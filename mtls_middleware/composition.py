@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mtls_middleware._core.boundary import Boundary, Secret
 from mtls_middleware._core.gate import Gate, Mode
@@ -32,6 +32,9 @@ from mtls_middleware.errors import ConfigurationError, TrustError
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
+
+if TYPE_CHECKING:
+    from mtls_middleware._io.redis_client import EngineClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +233,6 @@ def store_of(settings: Settings, secrets: Secrets, *, reads_only: bool = False) 
 
 def _engine_store(settings: Settings, engine: Engine, secrets: Secrets, *, reads_only: bool) -> Store:
     try:
-        from mtls_middleware._io.redis_client import EngineClient  # noqa: PLC0415 - an optional back end
         from mtls_middleware._io.redis_store import EngineStore  # noqa: PLC0415 - an optional back end
     except ImportError as error:
         raise ConfigurationError([f"MTLS_STATE: {engine.shown} needs pip install 'mtls-middleware[redis]'"]) from error
@@ -240,12 +242,19 @@ def _engine_store(settings: Settings, engine: Engine, secrets: Secrets, *, reads
     purpose = _purpose(settings)
     kept = FolderStore(folder, purpose=purpose, keys=secrets.state, seals_all=True) if folder is not None else None
     return EngineStore(
-        EngineClient(engine, partial(_password, settings, engine)),
+        engine_client_of(settings, engine),
         [Seal(secret, name=settings.state_name, purpose=purpose) for secret in secrets.state],
         local=kept or MemoryStore(),
         lock=kept.lock("fetch") if kept is not None else None,
         reads_only=reads_only,
     )
+
+
+def engine_client_of(settings: Settings, engine: Engine) -> "EngineClient":
+    """Return what connects to an engine when it is first used."""
+    from mtls_middleware._io.redis_client import EngineClient  # noqa: PLC0415 - an optional back end
+
+    return EngineClient(engine, partial(_password, settings, engine))
 
 
 def _password(settings: Settings, engine: Engine) -> str:

@@ -1,7 +1,7 @@
 """The whole examination, one topic after the other; what has to be asked over the network is asked side by side."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from mtls_middleware.cli.doctor.state import check_revocation, check_state
 from mtls_middleware.cli.doctor.surroundings import check_paths, check_recorders
 from mtls_middleware.cli.doctor.trust import check_files, check_future, check_regions, check_roots
 from mtls_middleware.composition import Secrets, gatherer_of, store_of
+from mtls_middleware.engine import Engine
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.settings import Settings
@@ -103,7 +104,17 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, progress:
         found += [_not_looked_at(Topic.ROOTS), _not_looked_at(Topic.REVOCATION)]
     found += check_api(settings, gatherer.apis, offline=world.offline)
     found += check_state(settings, store)
+    if isinstance(settings.state, Engine):
+        found += _examine_engine(settings, settings.state, store, world)
     return found
+
+
+def _examine_engine(settings: Settings, engine: Engine, store: ReadOnlyStore, world: World) -> Iterable[Finding]:
+    from mtls_middleware.cli.doctor.engine import check_engine  # noqa: PLC0415 - an optional back end
+
+    if world.offline:
+        return [About(Topic.STATE).not_checked(Check.ENGINE_ANSWERS, f"{engine.shown} was not asked")]
+    return check_engine(settings, engine, store, world.clock)
 
 
 def _without_secrets(settings: Settings, world: World) -> list[Finding]:

@@ -40,6 +40,13 @@ _TEXT_LIMIT = 1_000
 
 def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Finding]:
     """Check the state folder."""
+    if settings.state_folder is None and settings.state is not None:
+        yield _ABOUT_STATE.warning(
+            Check.STATE_FOLDER,
+            "there is no folder beside Valkey or Redis: a process that starts while it is away knows nothing",
+            "write ,PATH behind the address in MTLS_STATE, a folder that only the application may write",
+        )
+        return
     if settings.state_folder is None:
         homeless = "this user has no home folder, and MTLS_STATE is not set"
         why = homeless if settings.lacks_state_folder else "MTLS_STATE=off"
