@@ -69,6 +69,7 @@ def reference(session: nox.Session) -> None:
     """Write docs/reference, docs/refusals.md and the pictures of docs/ from the code."""
     session.run(PYTHON, "-m", "tests.documentation.reference", *session.posargs)
     session.run(PYTHON, "-m", "tests.documentation.demo_picture")
+    session.run(PYTHON, "-m", "tests.documentation.status_picture")
 
 
 @nox.session

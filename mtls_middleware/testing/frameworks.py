@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
+HOST = "testserver"
+
 INNER = (
     "app",
     "application",
@@ -56,24 +58,33 @@ def client_of(app: object, arrival: Arrival, *, beside: object = None, **options
     if _layer(app, "django.core.handlers.wsgi", "WSGIHandler") is not None:
         from mtls_middleware.testing.django_client import django_client  # noqa: PLC0415 - needs Django
 
-        return django_client(arriving, **options)
+        return django_client(arriving, **{"SERVER_NAME": _host(app), **options})
     import httpx2  # noqa: PLC0415 - not before somebody asks for a client
 
-    return httpx2.Client(transport=httpx2.WSGITransport(arriving), **{"base_url": _base_url(arrival), **options})
+    return httpx2.Client(transport=httpx2.WSGITransport(arriving), **{"base_url": _base_url(arrival, HOST), **options})
 
 
 def _starlette(app: ASGIApp, arrival: Arrival, beside: object, options: dict[str, Any]) -> Any:  # noqa: ANN401 - theirs
     from starlette.testclient import TestClient  # noqa: PLC0415 - needs httpx2; not before somebody asks for a client
 
-    client = TestClient(ArrivingASGI(app, arrival), **{"base_url": _base_url(arrival), **options})
+    client = TestClient(ArrivingASGI(app, arrival), **{"base_url": _base_url(arrival, _host(app)), **options})
     if isinstance(beside, TestClient) and beside.portal is not None:
         client.portal = beside.portal  # the same event loop, and what lifespan put into the state
         client.app_state.update(beside.app_state)
     return client
 
 
-def _base_url(arrival: Arrival) -> str:
-    return "http://testserver" if arrival.presentation.tls is None else "https://testserver"
+def _host(app: object) -> str:
+    """Return the host that calls name: the one of Starlette's and Django's clients, if the application lets it in."""
+    if _layer(app, "django.core.handlers.base", "BaseHandler") is None:
+        return HOST
+    from mtls_middleware.testing.django_client import allowed_host  # noqa: PLC0415 - needs Django
+
+    return allowed_host(HOST)
+
+
+def _base_url(arrival: Arrival, host: str) -> str:
+    return f"http://{host}" if arrival.presentation.tls is None else f"https://{host}"
 
 
 def _layer(app: object, module: str, name: str) -> Any:  # noqa: ANN401 - optional packages

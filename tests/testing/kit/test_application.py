@@ -1,6 +1,8 @@
 """Names of applications, and the protocols that they speak."""
 
 import functools
+import json
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -110,3 +112,31 @@ def test_a_guard_that_the_module_made_under_another_environment_is_made_again(
         stranger = data_action_client("fastapi_guarded:app", environ={"MTLS_MODE": mode}).without_certificate()
 
         assert stranger.post("/actions/lookup").status_code == status
+
+
+@pytest.mark.parametrize("name", ["wsgi", "asgi"])
+@pytest.mark.parametrize(
+    ("allowed", "debug"),
+    [
+        pytest.param(["actions.example.com"], False, id="a host"),
+        pytest.param([".example.com", "localhost"], False, id="a domain"),
+        pytest.param(["*"], False, id="any"),
+        pytest.param(["testserver"], False, id="added by a test runner of Django"),
+        pytest.param([], True, id="a new project"),
+    ],
+)
+def test_calls_name_a_host_that_django_allows(
+    data_action_client: DataActionClient,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    allowed: list[str],
+    debug: bool,
+) -> None:
+    settings = import_module("example_app.django_app").settings
+    monkeypatch.setattr(settings, "ALLOWED_HOSTS", allowed)
+    monkeypatch.setattr(settings, "DEBUG", debug)
+    monkeypatch.setattr(settings, "MIDDLEWARE", ["django.middleware.common.CommonMiddleware"])
+
+    answer = data_action_client(f"example_app.django_app:{name}").get("/health")
+
+    assert json.loads(answer.content) == {"status": "ok"}
