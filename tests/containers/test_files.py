@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware import Settings
+from mtls_middleware import Guard, Settings
+from mtls_middleware.testing import RegionalCA
 from tests.claims import runs_through
 from tests.containers.images import instructions, is_left_out
 from tests.containers.manifests import COMPOSE, DOCKERFILE, IGNORED, KUBERNETES, PORT, compose, documents, kind
@@ -211,3 +212,30 @@ def test_everything_that_is_copied_reaches_the_builder() -> None:
 
     assert sources
     assert [source for source in sources if is_left_out(source, patterns) or not Path(ROOT, source).exists()] == []
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("pinned", [True, False], ids=["fallback pins", "none"])
+def test_a_new_pod_is_ready_during_an_outage_of_the_api_if_it_has_fallback_pins(tmp_path: Path, pinned: bool) -> None:
+    root = RegionalCA("DigiCert")
+    intermediate = root.intermediate()
+    pins, secret = tmp_path / "pins", tmp_path / "oauth-secret"
+    pins.mkdir()
+    (pins / "current.pem").write_text(intermediate.client().pem + intermediate.pem)
+    secret.write_text("a-secret-of-the-oauth-client")
+    (shown,) = re.findall(r"^```ini\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    environ = dict(line.split("=", 1) for line in shown.split())
+    mounted = {"MTLS_PINS": str(pins), "MTLS_GENESYS_CLIENT_SECRET_FILE": str(secret), "MTLS_STATE": "off"}
+    assert mounted.keys() - {"MTLS_STATE"} <= environ.keys()
+    environ |= {**mounted, "MTLS_TRUST": f"digicert={root.write(tmp_path)}"}
+    if not pinned:
+        del environ["MTLS_PINS"]
+
+    guard = Guard.silent(Settings.from_env(environ))
+    guard.load()  # what was never asked is as one that does not answer
+
+    assert guard.status().is_ready is pinned

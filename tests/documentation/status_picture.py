@@ -1,7 +1,7 @@
 """docs/status-page.svg: the status page, painted by Chromium from a real page, in light and dark.
 
-`python -m tests.documentation.status_picture` writes it. The SVG only chooses between two pictures: wherever it is shown,
-it follows the reader's colour scheme. Nothing compares it, because fonts differ between machines.
+`python -m tests.documentation.status_picture` writes it. The SVG only chooses between two pictures: wherever it is
+shown, it follows the reader's colour scheme. Nothing compares it, because fonts differ between machines.
 """
 
 import base64
@@ -27,10 +27,9 @@ SCHEMES = {"light": 1, "dark": 0}
 def seen(folder: Path) -> View:
     """Return what the page knows of a service whose root will expire soon."""
     guard = loaded(folder, root=ca(not_after=NOW + timedelta(days=75)))
-    enforced = {"mode": "enforce", "cached": False}
     numbers = {
-        Decided("accepted", "us-east-1", "genesys", **enforced): 41_280,
-        Decided("certificate_missing", "none", "none", **enforced): 311,
+        Decided("accepted", "us-east-1", "genesys", "enforce", cached=False): 41_280,
+        Decided("certificate_missing", "none", "none", "enforce", cached=False): 311,
     }
     newest = int(NOW.timestamp()) // 60
     lasts = {"accepted": timedelta(seconds=4), "certificate_missing": timedelta(minutes=6)}
@@ -58,7 +57,13 @@ def painted(page: Path, scheme: int, folder: Path) -> bytes:
     if program is None:
         sys.exit("chromium is not installed: docs/status-page.svg stays as it is")
     picture = folder / "page.webp"
-    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
+    options = (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--no-first-run",
+    )
     choice = (f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={WIDTH},{HEIGHT}")
     own = (f"--user-data-dir={folder}/profile", f"--screenshot={picture}")
     subprocess.run([program, *options, *choice, *own, page.as_uri()], check=True, capture_output=True, timeout=120)

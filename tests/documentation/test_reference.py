@@ -168,3 +168,11 @@ def test_the_picture_of_the_demo_shows_what_the_demo_prints() -> None:
     assert shown == demo_picture.words(demo_picture.text()), "run nox -s reference"
     assert "17 of 17 calls ended exactly as they must." in shown
     assert "http://" not in demo_picture.PICTURE.read_text(encoding="utf-8").replace("http://www.w3.org", "")
+
+
+def test_the_picture_of_the_status_page_follows_the_colour_scheme_and_loads_nothing() -> None:
+    picture = ET.fromstring((DOCS / "status-page.svg").read_text(encoding="utf-8"))
+    images = picture.findall(f"{SVG}image")
+
+    assert [image.get("class") for image in images] == ["light", "dark"]
+    assert {(image.get("href") or "").partition(",")[0] for image in images} == {"data:image/webp;base64"}
