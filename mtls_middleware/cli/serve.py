@@ -25,6 +25,12 @@ from mtls_middleware.servers.context import server_context, trust_of
 from mtls_middleware.servers.head_deadline import HeadDeadline
 from mtls_middleware.settings import Settings
 
+PROXY_KEEP_ALIVE = 75
+"""Seconds that an idle connection of a proxy is kept: longer than proxies do, or a call could meet the closing one."""
+
+CALLER_KEEP_ALIVE = 5
+"""Of a caller; uvicorn's own default."""
+
 _CLASSES = {"h11": "H11Protocol", "httptools": "HttpToolsProtocol"}
 
 
@@ -180,6 +186,7 @@ def _config(options: ServeOptions, tls: ServerTLS | None) -> ServeConfig:
             log_config=_log_config(options.log_level) if options.log_config is None else str(options.log_config),
             ssl_context_factory=tls,
             proxy_headers=False,
+            timeout_keep_alive=PROXY_KEEP_ALIVE if tls is None else CALLER_KEEP_ALIVE,
         )
     except Exception as error:
         if options.log_config is None:

@@ -18,7 +18,7 @@ from mtls_middleware.__main__ import main
 from mtls_middleware.cli.app import app, run
 from mtls_middleware.cli.application import Application, starting
 from mtls_middleware.cli.options import ServeOptions
-from mtls_middleware.cli.serve import BoundedProtocol, ServerTLS, run_server
+from mtls_middleware.cli.serve import CALLER_KEEP_ALIVE, PROXY_KEEP_ALIVE, BoundedProtocol, ServerTLS, run_server
 from mtls_middleware.guard import Guard
 from mtls_middleware.servers.context import trust_of
 from mtls_middleware.servers.head_deadline import HEAD_TIMEOUT
@@ -82,6 +82,7 @@ def test_the_command_line_starts_uvicorn_with_our_protocol_and_context(
     assert protocol == BoundedProtocol(name="H11Protocol", head_timeout=HEAD_TIMEOUT)
     assert how.ssl_context_factory == server_tls
     assert how.proxy_headers is False
+    assert how.timeout_keep_alive == CALLER_KEEP_ALIVE
 
 
 @pytest.mark.usefixtures("trust")
@@ -103,6 +104,7 @@ def test_behind_a_proxy_that_ends_tls_no_certificate_is_needed(
     run_server(options())
 
     assert started[0].ssl_context_factory is None
+    assert started[0].timeout_keep_alive == PROXY_KEEP_ALIVE
 
 
 @pytest.mark.usefixtures("trust")

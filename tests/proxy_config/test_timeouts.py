@@ -3,8 +3,12 @@
 import re
 from pathlib import Path
 
+import hypercorn.config
 import pytest
+import uvicorn
+from gunicorn.config import Keepalive  # type: ignore[import-untyped]  # gunicorn ships no types
 
+from mtls_middleware.cli.serve import PROXY_KEEP_ALIVE
 from mtls_middleware.proxy_config import TABLE, Parameters, render
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -97,3 +101,17 @@ def test_the_readme_s_nginx_waits_long_enough() -> None:
     (seconds,) = re.findall(BOUNDS["nginx"], (DOCS.parent / "README.md").read_text(encoding="utf-8"))
 
     assert int(seconds) >= SECONDS
+
+
+def test_idle_connections_are_kept_as_the_page_says() -> None:
+    section = PAGE.partition("## Idle connections")[2]
+    rows = re.findall(r"^\| (.+?) \| (?:`[^`]*?(\d+)`)? ?\| (\d+) s \|$", section, re.MULTILINE)
+    defaults = {
+        "`mtls-middleware serve` behind a proxy": PROXY_KEEP_ALIVE,
+        "uvicorn": uvicorn.Config("a:b").timeout_keep_alive,
+        "hypercorn": hypercorn.config.Config.keep_alive_timeout,
+        "gunicorn, `gthread` and our `ASGIWorker`": Keepalive.default,
+    }
+
+    assert {name: int(default) for name, _, default in rows} == defaults
+    assert {int(setting) for _, setting, _ in rows if setting} == {PROXY_KEEP_ALIVE}
