@@ -77,17 +77,18 @@ def composed(image: Image, volumes: Path, tmp_path_factory: pytest.TempPathFacto
 
 def nginx_of(folder: Path, volumes: Path, behind: int, port: int) -> Path:
     """Return the file that `prepare` wrote, where nginx finds it without the network of compose."""
-    printed = (volumes / "nginx" / "data-actions.conf").read_text(encoding="ascii")
+    printed = (volumes / "nginx" / "data-actions.conf").read_text(encoding="utf-8")
     for written, ours in {
         "0.0.0.0:443": f"{HOST}:{port}",
         "application:8000": f"{HOST}:{behind}",
         "/dev-ca/": f"{volumes}/dev-ca/",
+        "/var/log/nginx/": f"{folder}/",
     }.items():
         assert written in printed
         printed = printed.replace(written, ours)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
-    (folder / "data-actions.conf").write_text(printed, encoding="ascii")
+    (folder / "data-actions.conf").write_text(printed, encoding="utf-8")
     main = folder / "nginx.conf"
     main.write_text(
         f"user root;\ndaemon off;\npid {folder}/pid;\nevents {{ worker_connections 64; }}\n"
@@ -137,10 +138,10 @@ def test_compose_the_configuration_is_the_one_that_the_command_prints(image: Ima
     command = ["mtls-middleware", "proxy-config", "nginx", "--server-name=localhost", "--application=application:8000"]
 
     printed = subprocess.run(
-        image.room().command(*command, f"--secret={secret}", *paths), capture_output=True, text=True, check=True
+        image.room().command(*command, f"--secret={secret}", *paths), capture_output=True, check=True
     ).stdout
 
-    assert (volumes / "nginx" / "data-actions.conf").read_text(encoding="ascii") == printed
+    assert (volumes / "nginx" / "data-actions.conf").read_bytes() == printed
 
 
 def test_compose_preparing_again_changes_nothing(image: Image, volumes: Path) -> None:
