@@ -144,8 +144,13 @@ class EngineClient:
                 results.append(error)
 
         self._connecting = threading.Thread(target=connect, name="mtls-middleware-state", daemon=True)
-        self._connecting.start()
-        self._connecting.join(CALL_SECONDS)
+        try:
+            self._connecting.start()
+        except RuntimeError:  # no more threads, or the interpreter ends: the last report is written all the same
+            self._connecting = None
+            connect()
+        else:
+            self._connecting.join(CALL_SECONDS)
         if not results:
             raise TimeoutError(_LATE)
         if isinstance(results[0], Exception):

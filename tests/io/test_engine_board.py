@@ -1,0 +1,270 @@
+"""Reports of a fleet in a real engine: counts are exact, whatever is written twice, killed, or comes back."""
+
+import random
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtls_middleware._io.board import Board, FolderBoard
+from mtls_middleware._io.folder import FolderStore
+from mtls_middleware._io.redis_board import EngineBoard
+from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
+from mtls_middleware._io.sealing import Seal
+from tests.io.engines import Running, needs_engine, running
+
+SECRET = b"a-secret-of-the-state"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Running]:
+    with running() as one:
+        yield one
+
+
+def total(reports: Sequence[bytes]) -> bytes:
+    return str(sum(map(int, reports))).encode()
+
+
+class LossyClient(EngineClient):
+    """Lose the answer of what was done, now and then."""
+
+    lost = False
+
+    def call(self, doing: Doing, act: Callable[[Any], Any]) -> Any:
+        found = super().call(doing, act)
+        if self.lost:
+            raise AwayError
+        return found
+
+
+class Fleet:
+    """Open boards of one deployment, and close their clients."""
+
+    def __init__(self, engine: Running, stack: ExitStack) -> None:
+        self.engine, self.stack, self.name = engine, stack, uuid.uuid4().hex
+
+    def client(self) -> LossyClient:
+        one = LossyClient(self.engine.engine, lambda: "")
+        self.stack.callback(one.close)
+        return one
+
+    def __call__(self, client: EngineClient | None = None, secret: bytes = SECRET, **options: Any) -> EngineBoard:
+        seal = Seal(secret, name=self.name, purpose="p")
+        return EngineBoard(client or self.client(), [seal], fold=total, **{"fold_seconds": 0, **options})
+
+    def key(self, end: str) -> bytes:
+        with self.engine.admin() as admin:
+            (found,) = admin.scan_iter(f"{self.name}:*:{end}")
+            return bytes(found)
+
+    def let_time_go_by(self) -> None:
+        """Make every report two hours older."""
+        with self.engine.admin() as admin:
+            for key in admin.scan_iter(f"{self.name}:*:members"):
+                for name, whole in dict(admin.execute_command("HGETALL", key)).items():
+                    at, _, rest = whole.partition(b" ")
+                    admin.hset(key, name, b"%d %s" % (int(at) - 7200, rest))
+
+    def sum(self) -> int:
+        return sum(int(one.content or b"0") for one in self().reports())
+
+
+@pytest.fixture
+def fleet(shared: Running) -> Iterator[Fleet]:
+    with ExitStack() as stack:
+        yield Fleet(shared, stack)
+
+
+@pytest.fixture(params=["folder", pytest.param("engine", marks=needs_engine)])
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Board]:
+    """Return what opens the board once more, as another process does."""
+    if request.param == "folder":
+        return lambda: FolderBoard(FolderStore(tmp_path / "state", purpose="p"))
+    fleet: Fleet = request.getfixturevalue("fleet")
+    return fleet
+
+
+def test_what_one_publishes_all_can_read(opener: Callable[[], Board]) -> None:
+    boards = [opener() for _ in range(3)]
+    for number, board in enumerate(boards):
+        assert board.join() == b""
+        for content in (b"0", str(number).encode()):
+            assert board.publish(content, NOW)
+        assert board.folded() is None
+
+    posted = list(opener().reports())
+    assert sorted(one.content or b"" for one in posted) == [b"0", b"1", b"2"]
+    assert all(one.is_running is not False for one in posted)
+    assert all(one.at is not None and abs(one.at - NOW) < timedelta(minutes=2) for one in posted)
+    assert all(board.problems == () for board in boards)
+    for board in boards:
+        board.leave()
+
+
+def test_what_was_counted_stays_when_processes_leave(opener: Callable[[], Board]) -> None:
+    for number in range(1, 5):
+        board = opener()
+        before = board.join()
+        assert before is not None
+        assert board.publish(str(int(before or b"0") + number).encode(), NOW)
+        board.leave()
+
+    posted = list(opener().reports())
+    assert sum(int(one.content or b"0") for one in posted) == 10
+    assert len(posted) == 1
+    assert posted[0].is_running is False
+
+
+@needs_engine
+class TestPast:
+    def test_a_killed_process_is_shown_for_a_while_and_then_counted(self, fleet: Fleet) -> None:
+        killed, other = fleet(), fleet()
+        for board, content in ((killed, b"5"), (other, b"7")):
+            board.join()
+            board.publish(content, NOW)
+        assert fleet.sum() == 12
+        fleet.let_time_go_by()
+        assert [one.at for one in fleet().reports() if one.at is not None and one.at > NOW - timedelta(hours=1)] == []
+
+        other.publish(b"8", NOW)
+
+        assert [(one.content, one.at) for one in fleet().reports() if one.at is None] == [(b"5", None)]
+        assert fleet.sum() == 13
+
+    def test_one_that_comes_back_is_told_what_was_counted(self, fleet: Fleet) -> None:
+        paused, other = fleet(), fleet()
+        for board, content in ((paused, b"5"), (other, b"7")):
+            board.join()
+            board.publish(content, NOW)
+        fleet.let_time_go_by()
+        other.publish(b"7", NOW)
+
+        assert paused.publish(b"9", NOW) is False
+        assert paused.folded() == b"5"
+        assert paused.folded() is None
+        assert paused.publish(b"4", NOW)
+        assert fleet.sum() == 5 + 4 + 7
+
+    def test_what_was_written_without_an_answer_counts_once(self, fleet: Fleet) -> None:
+        client = fleet.client()
+        paused, other = fleet(client), fleet()
+        for board, content in ((paused, b"5"), (other, b"7")):
+            board.join()
+            board.publish(content, NOW)
+        client.lost = True
+        assert [paused.publish(content, NOW) for content in (b"6", b"6", b"8")] == [False] * 3
+        client.lost = False
+        fleet.let_time_go_by()
+        other.publish(b"7", NOW)
+
+        assert paused.publish(b"9", NOW) is False
+        assert paused.folded() == b"8"
+
+    def test_what_another_release_wrote_is_left_to_it(self, fleet: Fleet) -> None:
+        newer, other = fleet(), fleet()
+        newer.join()
+        newer.publish(b"of another release", NOW)
+        newer.leave()
+        other.join()
+        other.publish(b"1", NOW)
+
+        assert b"of another release" in [one.content for one in fleet().reports()]
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_counts_are_exact(self, fleet: Fleet, seed: int) -> None:
+        draw = random.Random(seed)
+
+        class Process:
+            def __init__(self) -> None:
+                self.client = fleet.client()
+                self.board = fleet(self.client)
+                self.board.join()
+                self.told = self.folded = 0
+
+            def publish(self) -> bool:
+                for _ in range(2):
+                    if self.board.publish(str(self.told - self.folded).encode(), NOW):
+                        return True
+                    self.folded += int(self.board.folded() or b"0")
+                return False
+
+        processes, ended = [Process() for _ in range(8)], 0
+        for _ in range(120):
+            one = draw.choice(processes)
+            one.told += draw.randrange(5)
+            match draw.choice(["publish", "publish", "lose", "kill", "leave", "wait"]):
+                case "publish":
+                    one.publish()
+                case "lose":
+                    one.client.lost = True
+                    one.publish()
+                    one.client.lost = False
+                case "kill" | "leave" as how:
+                    assert one.publish()
+                    if how == "leave":
+                        one.board.leave()
+                    ended += one.told
+                    processes[processes.index(one)] = Process()
+                case _:
+                    fleet.let_time_go_by()
+        assert all(one.publish() for one in processes)
+
+        assert fleet.sum() == ended + sum(one.told for one in processes)
+
+
+@needs_engine
+@pytest.mark.parametrize("how", ["forged", "swapped", "another secret", "junk", "past"])
+def test_a_report_that_was_not_written_with_the_secret_counts_nothing(fleet: Fleet, how: str) -> None:
+    one, other = fleet(), fleet()
+    for board, content in ((one, b"5"), (other, b"7")):
+        board.join()
+        board.publish(content, NOW)
+    with fleet.engine.admin() as admin:
+        key = fleet.key("members").decode()
+        members: dict[bytes, bytes] = dict(admin.execute_command("HGETALL", key))
+        (first, one_report), (second, _) = sorted(members.items())
+        written = {
+            "forged": (first, one_report[:-1] + b"9"),
+            "swapped": (second, one_report),
+            "another secret": (first, b"1 1 " + Seal(b"x" * 16, name="n", purpose="p").sealed("member", b"1000")),
+            "junk": (first, b"1"),
+        }
+        if how == "past":
+            admin.hset(fleet.key("past").decode(), "sum", b"0" * 64 + b"1000")
+        else:
+            admin.hset(key, *written[how])
+    reader = fleet()
+
+    assert sum(int(posted.content or b"0") for posted in reader.reports()) <= 12
+    assert bool(reader.problems) is (how != "junk")
+    with ExitStack() as stack:
+        stack.callback(one.leave)
+        assert one.publish(b"6", NOW)
+
+
+def test_without_a_secret_nobody_joins() -> None:
+    board = EngineBoard(EngineClient(Running(folder=Path(), port=1).engine, lambda: ""), [], fold=total)
+
+    assert board.join() is None
+    assert list(board.reports()) == []
+
+
+@needs_engine
+def test_without_an_engine_nothing_is_published(fleet: Fleet) -> None:
+    with running() as gone:
+        pass
+    client = EngineClient(gone.engine, lambda: "")
+    board = fleet(client)
+    board.join()
+
+    assert board.publish(b"5", NOW) is False
+    assert board.folded() is None
+    board.leave()
+    assert list(board.reports()) == []
+    assert "cannot be used" in "".join(board.problems)
