@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from importlib.util import find_spec
+from typing import Self
 
 from mtls_middleware._core.boundary import Boundary, Secret
 from mtls_middleware._core.gate import Gate, Mode
@@ -18,8 +18,6 @@ from mtls_middleware._io.board import Board, FolderBoard
 from mtls_middleware._io.fetch import AddressPolicy, Fetcher, open_session
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.http import OpenSession
-from mtls_middleware._io.memory import MemoryStore
-from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.crl.revocations import Revocations
@@ -29,12 +27,10 @@ from mtls_middleware._trust.genesys.client import CertificatesAPI
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware.engine import Engine
 from mtls_middleware.errors import ConfigurationError, TrustError
+from mtls_middleware.fleet_state import engine_board, engine_store
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
-
-if TYPE_CHECKING:
-    from mtls_middleware._io.redis_client import EngineClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,47 +222,20 @@ def store_of(settings: Settings, secrets: Secrets, *, reads_only: bool = False) 
             problems.append("nothing is kept over a restart, because this user has no home folder: set MTLS_STATE")
         return NoStore(problems=tuple(problems))
     if isinstance(settings.state, Engine):
-        return _engine_store(settings, settings.state, secrets, reads_only=reads_only)
+        return engine_store(settings, settings.state, secrets.state, purpose=_purpose(settings), reads_only=reads_only)
     seals_all = settings.state_secret is not None
     return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state, seals_all=seals_all)
 
 
-def _engine_store(settings: Settings, engine: Engine, secrets: Secrets, *, reads_only: bool) -> Store:
-    try:
-        from mtls_middleware._io.redis_store import EngineStore  # noqa: PLC0415 - an optional back end
-    except ImportError as error:
-        raise ConfigurationError([f"MTLS_STATE: {engine.shown} needs pip install 'mtls-middleware[redis]'"]) from error
-    if not secrets.state:  # it could not be read, and that is a problem of its own
-        return NoStore()
-    folder = engine.folder
-    purpose = _purpose(settings)
-    kept = FolderStore(folder, purpose=purpose, keys=secrets.state, seals_all=True) if folder is not None else None
-    return EngineStore(
-        engine_client_of(settings, engine),
-        [Seal(secret, name=settings.state_name, purpose=purpose) for secret in secrets.state],
-        local=kept or MemoryStore(),
-        lock=kept.lock("fetch") if kept is not None else None,
-        reads_only=reads_only,
-    )
-
-
-def engine_client_of(settings: Settings, engine: Engine) -> "EngineClient":
-    """Return what connects to an engine when it is first used."""
-    from mtls_middleware._io.redis_client import EngineClient  # noqa: PLC0415 - an optional back end
-
-    return EngineClient(engine, partial(_password, settings, engine))
-
-
-def _password(settings: Settings, engine: Engine) -> str:
-    return settings.state_password.read_password() if settings.state_password is not None else engine.password
-
-
 def board_of(settings: Settings) -> Callable[[], Board] | None:
     """Return what opens the board of all processes; None where there is none: on Windows no lock tells them apart."""
-    folder = settings.state
-    if not isinstance(folder, Path) or os.name == "nt":
+    state, purpose = settings.state, f"tallies,{_purpose(settings)}"
+    if isinstance(state, Engine):
+        has_library = find_spec("redis") is not None  # without it nothing starts
+        return partial(engine_board, settings, state, purpose=_purpose(settings)) if has_library else None
+    if state is None or os.name == "nt":
         return None
-    return lambda: FolderBoard(FolderStore(folder, purpose=f"tallies,{_purpose(settings)}"))
+    return lambda: FolderBoard(FolderStore(state, purpose=purpose))
 
 
 def _purpose(settings: Settings) -> str:

@@ -9,8 +9,8 @@ from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
 from mtls_middleware._io.store import Kind
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import MAX_CLOCK_DIFFERENCE, ReadOnlyStore
-from mtls_middleware.composition import engine_client_of
 from mtls_middleware.engine import Engine
+from mtls_middleware.fleet_state import engine_client
 from mtls_middleware.settings import Settings
 
 _ABOUT = About(Topic.STATE)
@@ -43,7 +43,7 @@ def check_engine(
     settings: Settings, engine: Engine, store: ReadOnlyStore, clock: Callable[[], datetime]
 ) -> Iterator[Finding]:
     """Use the engine for a moment: a key that it forgets after a second is written."""
-    client = engine_client_of(settings, engine)
+    client = engine_client(settings, engine)
     yield from _clear_text(settings, engine)
     try:
         seconds, microseconds = client.call(Doing.READ, lambda one: one.time())
