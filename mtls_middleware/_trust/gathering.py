@@ -78,6 +78,7 @@ class Gatherer:
         self._asker = asker or Asker()
         self._sources = sources
         self._store = store
+        self.close = store.close  # ends connections
         self._apis = tuple(apis)
         self._revocations = revocations
         self._read: ReadFiles | None = None

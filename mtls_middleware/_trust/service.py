@@ -165,6 +165,8 @@ class TrustService:
         with self._lock:
             self._is_started = False
         self._refresher.close()
+        if self._gatherer is not None:
+            self._gatherer.close()
 
     def after_fork(self) -> None:
         """Forget a lock that a thread of the parent may have held."""

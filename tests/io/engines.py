@@ -39,24 +39,20 @@ class Running:
     arguments: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     tls: tuple[Path, Path] | None = None
+    sentinel: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         assert SERVER is not None
         log = self.folder / "log"
+        command = ["--bind", "127.0.0.1", "--dir", str(self.folder), *self._ports(), "--save", "", *self.arguments]
+        if self.sentinel:  # it writes into its configuration
+            configuration = self.folder / "sentinel.conf"
+            configuration.write_text(f"port {self.port}\ndir {self.folder}\n{self.sentinel}")
+            command = [str(configuration), "--sentinel"]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [
-                    SERVER,
-                    "--bind",
-                    "127.0.0.1",
-                    "--dir",
-                    str(self.folder),
-                    "--save",
-                    "",
-                    *self._ports(),
-                    *self.arguments,
-                ],
+                [SERVER, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -108,11 +104,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(*arguments: str, tls: tuple[Path, Path] | None = None) -> Iterator[Running]:
+def running(*arguments: str, tls: tuple[Path, Path] | None = None, sentinel: str = "") -> Iterator[Running]:
     """Run an engine of its own; another program may take the port meanwhile, so there are several attempts."""
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         for attempt in range(5):
-            one = Running(folder=Path(folder), port=free_port(), arguments=arguments, tls=tls)
+            one = Running(folder=Path(folder), port=free_port(), arguments=arguments, tls=tls, sentinel=sentinel)
             try:
                 one.start()
             except AssertionError:

@@ -1,6 +1,7 @@
 """What settings with an engine make of a guard: its store, its board, and what stops the start."""
 
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_two_guards_see_each_other_and_count_together(tmp_path: Path, engine: Ru
 
     assert after.alive == ()
     assert sum(after.history.refreshes.values()) >= refreshes
+
+
+@needs_engine
+def test_a_guard_that_was_closed_leaves_no_connection_and_no_lease(tmp_path: Path, engine: Running) -> None:
+    wanted = settings(tmp_path, f"{engine.url},off", state_password=PASSWORD, state_name="closed")
+    with engine.admin(password=PASSWORD) as admin:
+        with Guard.from_settings(wanted) as guard:
+            guard.refresh()
+            assert len(admin.client_list()) > 1
+        end = time.monotonic() + 30
+        while len(admin.client_list()) > 1 and time.monotonic() < end:
+            time.sleep(0.02)
+
+        assert len(admin.client_list()) == 1
+        assert list(admin.scan_iter("closed:*:lease")) == []
 
 
 @needs_engine
