@@ -33,6 +33,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 
 REASON_CHARACTERS = 200
 
+_JITTERED = random.SystemRandom().uniform
+
 _Found = TypeVar("_Found")
 
 
@@ -57,7 +59,7 @@ class EngineClient:
         password: Callable[[], str],
         *,
         seconds: Callable[[], float] = time.monotonic,
-        draw: Callable[[float, float], float] = random.uniform,
+        draw: Callable[[float, float], float] = _JITTERED,
     ) -> None:
         """Prepare; nobody is asked yet.
 

@@ -1,13 +1,13 @@
 """When trust is refreshed: soon after a file changed, and from time to time; one at a time, on a thread aside."""
 
 import logging
-import random
 import threading
 import time
 import weakref
 from collections.abc import Callable
 
 from mtls_middleware._io.forks import follow_forks, undisturbed
+from mtls_middleware._trust.schedule import Draw, jittered
 from mtls_middleware.observing.events import EventName
 from mtls_middleware.observing.logging import named
 
@@ -49,7 +49,7 @@ class Refresher:
         poll: Callable[[], float] = lambda: POLL_SECONDS,
         *,
         clock: Callable[[], float] = time.monotonic,
-        draw: Callable[[float, float], float] = random.uniform,
+        draw: Draw = jittered,
         wait: Wait = threading.Event.wait,
     ) -> None:
         """Prepare; nothing runs before `start`.

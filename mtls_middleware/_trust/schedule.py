@@ -48,6 +48,10 @@ class Attempt:
     pause: timedelta = timedelta()
 
 
+jittered: Draw = random.SystemRandom().uniform
+"""Of the system: children of a fork draw other numbers, and the application's own generator is left alone."""
+
+
 class Schedule:
     """The times at which one source is asked.
 
@@ -55,7 +59,7 @@ class Schedule:
         due: when to ask next.
     """
 
-    def __init__(self, *, interval: timedelta, now: datetime, draw: Draw = random.uniform) -> None:
+    def __init__(self, *, interval: timedelta, now: datetime, draw: Draw = jittered) -> None:
         """Plan the first question at once.
 
         Args:

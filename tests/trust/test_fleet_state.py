@@ -109,8 +109,8 @@ def test_the_folder_beside_an_engine_is_the_local_level(tmp_path: Path) -> None:
 
 def test_a_secret_that_cannot_be_read_stops_the_start_and_writes_nothing(tmp_path: Path) -> None:
     wanted = settings(tmp_path, "redis://127.0.0.1:1,off").replace(state_secret_file=str(tmp_path / "none"))
-    with pytest.raises(ConfigurationError, match="MTLS_STATE_SECRET_FILE: "):
-        Guard.from_settings(wanted).start()
+    with pytest.raises(ConfigurationError, match="MTLS_STATE_SECRET_FILE: "), Guard.from_settings(wanted):
+        pass
     assert isinstance(store_of(wanted, Secrets.read(wanted, [])), NoStore)
     assert (board_of(wanted) or pytest.fail)().join() is None
 
@@ -119,5 +119,7 @@ def test_a_missing_library_stops_the_start(tmp_path: Path, monkeypatch: pytest.M
     for name in [name for name in sys.modules if name.startswith("mtls_middleware._io.redis_")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ConfigurationError, match=r"MTLS_STATE: redis://h needs pip install 'mtls-middleware\[redis\]'"):
-        Guard.from_settings(settings(tmp_path, "redis://u:hunter2@h,off")).start()
+    guard = Guard.from_settings(settings(tmp_path, "redis://u:hunter2@h,off"))
+    needed = r"MTLS_STATE: redis://h needs pip install 'mtls-middleware\[redis\]'"
+    with pytest.raises(ConfigurationError, match=needed), guard:
+        pass

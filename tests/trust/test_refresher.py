@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -416,3 +417,12 @@ def in_child(claim: Callable[[], bool]) -> bool:
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_applications_random_numbers_are_left_alone() -> None:
+    before = random.getstate()
+    refresher = Refresher(refresh=lambda: None, changed=lambda: True, interval=10.0)
+    for _ in range(3):
+        refresher.tick()
+
+    assert random.getstate() == before

@@ -1,6 +1,5 @@
 """CRLs of all authorities: learned of, fetched in the background, kept, and handed over for a snapshot."""
 
-import random
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,7 +26,7 @@ from mtls_middleware._trust.crl.origins import Origins
 from mtls_middleware._trust.crl.parsing import parse_crl
 from mtls_middleware._trust.crl.sources import CRLSource, is_address, read_file, require_begun
 from mtls_middleware._trust.crl.views import CRLView, is_covered, problem_of, shortcoming_of, warnings_of
-from mtls_middleware._trust.schedule import Draw
+from mtls_middleware._trust.schedule import Draw, jittered
 
 Trusts = Sequence[AuthorityTrust]
 
@@ -45,7 +44,7 @@ class Revocations:
         fetch: Callable[[str], bytes],
         store: Store | None = None,
         interval: float = 3600.0,
-        draw: Draw = random.uniform,
+        draw: Draw = jittered,
         wake: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare; nothing is read before `recall` or `ask_configured`.

@@ -1,6 +1,5 @@
 """The certificates API of one region as a source of trust: asked when it is due, kept when it fails."""
 
-import random
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -11,7 +10,7 @@ from mtls_middleware._trust.attempts import Attempts
 from mtls_middleware._trust.genesys.client import POLL_SECONDS, APIResponse
 from mtls_middleware._trust.genesys.failure import FailureReason, GenesysFailure
 from mtls_middleware._trust.genesys.known import KnownCertificates, from_bytes, to_bytes
-from mtls_middleware._trust.schedule import Draw, Schedule
+from mtls_middleware._trust.schedule import Draw, Schedule, jittered
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.status import APIStatus
 
@@ -47,7 +46,7 @@ class APISource:
         *,
         interval: float,
         now: datetime,
-        draw: Draw = random.uniform,
+        draw: Draw = jittered,
     ) -> None:
         self.region = region
         self.known = KnownCertificates(region=region)
