@@ -30,6 +30,7 @@ from mtls_middleware.cli.wire.message import Target
 from mtls_middleware.cli.wire.tls import Described, TLSFacts, described
 from mtls_middleware.errors import MTLSError
 from mtls_middleware.testing import RegionalCA
+from tests.claims import runs_through
 
 URL = "https://actions.example.com/actions/lookup"
 TARGET = Target.parse(URL)
@@ -361,6 +362,16 @@ def test_any_body_is_decoded_or_left(body: bytes, encoding: str) -> None:
 @given(der=st.binary())
 def test_any_bytes_are_a_certificate_or_none(der: bytes) -> None:
     assert described(der) is None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tag", range(256))
+def test_a_name_of_any_type_is_shown_or_not(tag: int) -> None:
+    der = RegionalCA().client().der
+    odd = der.replace(b"\x0c\x04Test", bytes([tag]) + b"\x04\0est")
+    assert odd != der
+    found = runs_through(described, odd)
+    assert found is None or len(found.issuer) > len("O=")
 
 
 @pytest.mark.parametrize(

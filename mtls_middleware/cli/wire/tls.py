@@ -11,6 +11,7 @@ from typing import Any, Self
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+from mtls_middleware._core.certificate import UNREADABLE
 from mtls_middleware._core.decision import Reason
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import MTLSError
@@ -40,8 +41,6 @@ _FILE_PROBLEMS = MappingProxyType(
         "PEM_LIB": "holds no PEM of the kind that is needed",
     }
 )
-
-_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,18 +183,16 @@ def described(der: bytes) -> Described | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-        names = _names(certificate)
-        is_for_clients = ExtendedKeyUsageOID.CLIENT_AUTH in _uses(certificate)
-    except _UNREADABLE:
+        return Described(
+            subject=displayed(subject),
+            issuer=displayed(issuer),
+            names=tuple(map(displayed, _names(certificate))),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            is_for_clients=ExtendedKeyUsageOID.CLIENT_AUTH in _uses(certificate),
+        )
+    except UNREADABLE:
         return None
-    return Described(
-        subject=displayed(subject),
-        issuer=displayed(issuer),
-        names=tuple(map(displayed, names)),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-        is_for_clients=is_for_clients,
-    )
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
