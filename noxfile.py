@@ -85,6 +85,12 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz every parser of bytes from outside, a minute each; `-- crl --seconds 600` one of them, longer."""
+    session.run(PYTHON, "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
 def ci(session: nox.Session) -> None:
     """Run everything that CI runs, in a fresh copy: 20 minutes and more."""
     session.run("bash", ".ci/run", external=True)
