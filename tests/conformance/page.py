@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
-from tests.conformance import pkits
+from tests.conformance import pkits, sections
+from tests.conformance.errors import ConformanceError
 from tests.conformance.pkits_reasons import why_refused
 from tests.conformance.suites import Outcome
 from tests.core import limbo
@@ -12,6 +13,8 @@ from tests.documentation.pages import DOCS
 from tests.documentation.tables import table
 
 PAGE = DOCS / "conformance.md"
+LIMBO = "## x509-limbo"
+PKITS = "## NIST PKITS"
 SUITES = "## Other projects' test suites"
 
 HEAD = """# Conformance
@@ -25,13 +28,18 @@ LOST = {"werkzeug": ("compare all headers of a response: an accepted one that ha
 """What the tests do that no longer pass."""
 
 
-class ConformanceError(Exception):
-    """A case ends as it must not."""
-
-
 def text(outcomes: Sequence[Outcome]) -> str:
     """Return the page."""
-    return "\n".join((HEAD, *_limbo(), "", *_pkits(), "", *_suites(outcomes), ""))
+    ours = (
+        sections.revocation(),
+        sections.structured_fields(),
+        sections.captures(),
+        sections.listings(),
+        sections.elsewhere(),
+    )
+    return "\n".join(
+        (HEAD, *_limbo(), "", *_pkits(), "", *(line for one in ours for line in (*one, "")), *_suites(outcomes), "")
+    )
 
 
 def corpora_of(page: str) -> str:
@@ -39,10 +47,21 @@ def corpora_of(page: str) -> str:
     return page.partition(SUITES)[0]
 
 
+def with_limbo_of(page: str, judged: str) -> str:
+    """Return what was judged, with the section of another page where x509-limbo is not at hand."""
+    if limbo.cases():
+        return judged
+    before, _, _ = judged.partition(LIMBO)
+    _, _, section = page.partition(LIMBO)
+    return before + LIMBO + section.partition(PKITS)[0] + PKITS + judged.partition(PKITS)[2]
+
+
 def _limbo() -> Iterator[str]:
     cases = limbo.cases()
+    yield f"{LIMBO}\n"
     if not cases:
-        raise ConformanceError("set TEST_VECTORS to the folder that holds limbo/limbo-client.json")
+        yield "not run: set TEST_VECTORS to the folder that holds limbo/limbo-client.json\n"
+        return
     as_limbo, divergent = 0, []
     for case in cases:
         is_accepted = case.judge() is None
@@ -53,7 +72,6 @@ def _limbo() -> Iterator[str]:
         if reason is None:
             raise ConformanceError(f"{case.id} is {'accepted' if is_accepted else 'refused'}")
         divergent.append((f"`{case.id}`", "accepted" if is_accepted else "refused", reason))
-    yield "## x509-limbo\n"
     yield (
         f"Certificate paths with the roles of server and client exchanged: {as_limbo} of {len(cases)} end as the\n"
         "collection says. The others:\n"
@@ -73,7 +91,7 @@ def _pkits() -> Iterator[str]:
         if reason is None:
             raise ConformanceError(f"PKITS {case.name} is {'accepted' if is_accepted else 'refused'}")
         refused.setdefault(reason, []).append(case.name)
-    yield "## NIST PKITS\n"
+    yield f"{PKITS}\n"
     yield (
         f"Paths and CRLs in mode `require`: {as_pkits} of {len(pkits.cases())} cases end as the suite says. Cases\n"
         "whose verdict depends on the policies that are asked for are left out. No invalid path is accepted. These\n"
