@@ -2,6 +2,7 @@
 
 import atexit
 import gzip
+import hashlib
 import http.client
 import io
 import json
@@ -18,7 +19,10 @@ from mtls_middleware._io.board import Posted
 from mtls_middleware._io.files import InputError, parse_object
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.http import HTTPFailure, Response
-from mtls_middleware._io.store import Kind
+from mtls_middleware._io.redis_entries import Header, entry_of
+from mtls_middleware._io.sealing import Seal
+from mtls_middleware._io.store import Entry, Kind
+from mtls_middleware._trust import attempts
 from mtls_middleware._trust.crl.known import CRLStore
 from mtls_middleware._trust.files import archive
 from mtls_middleware._trust.files.content import parse_content
@@ -27,6 +31,7 @@ from mtls_middleware._trust.genesys.client import APIResponse
 from mtls_middleware._trust.genesys.failure import GenesysFailure
 from mtls_middleware._trust.genesys.listing import CertificateStatus, ListedCertificate, by_fingerprint, parse_page
 from mtls_middleware._trust.genesys.token import Tokens
+from mtls_middleware._trust.schedule import Attempt
 from mtls_middleware.cli.explain.evaluate import UnreadableError, certificates
 from mtls_middleware.cli.wire.answer import NoAnswerError, read_answer
 from mtls_middleware.cli.wire.tls import described
@@ -237,6 +242,39 @@ def known_seeds() -> Sequence[bytes]:
     return [known.to_bytes(known.KnownCertificates(region="us-east-1").merge(answer, NOW))]
 
 
+SEAL = Seal(b"a-secret-of-the-state", name="fuzz", purpose="fuzz")
+ENGINE_HEADER, ENGINE_PARTS = entry_of(Kind.CRL, KEY, b"a" * 70_000, NOW)
+
+
+def read_engine(data: bytes) -> None:
+    """Read an entry of an engine, as it comes, and as somebody who knows the secret may have written it."""
+    head, _, stored = data.partition(b"\n")
+    for whole in (head, SEAL.sealed(ENGINE_HEADER.name, head)):
+        with suppress(InputError):
+            Header.read(SEAL, ENGINE_HEADER.name, whole).content_of(stored)
+
+
+def engine_seeds() -> Sequence[bytes]:
+    written = ENGINE_HEADER.write(SEAL)
+    return [
+        written + b"\n" + b"".join(ENGINE_PARTS),
+        SEAL.opened(ENGINE_HEADER.name, written) + b"\n" + b"".join(ENGINE_PARTS),
+    ]
+
+
+def read_attempt(data: bytes) -> None:
+    """Read the last failed attempt that another process wrote."""
+    digest = hashlib.sha256(data).digest()
+    with suppress(InputError):
+        attempts._read(Entry(key="crl", digest=digest, at=NOW, read=lambda: data), NOW)
+
+
+def attempt_seeds() -> Sequence[bytes]:
+    return [
+        attempts._to_bytes(Attempt(at=NOW, text="is out of order", failures=2, wait=None, pause=timedelta(seconds=9)))
+    ]
+
+
 class _Board:
     """A board with one report."""
 
@@ -291,7 +329,11 @@ PARSERS = {
         modules=("_trust/genesys/token.py", "_trust/genesys/failure.py"), seeds=token_seeds, read=read_token
     ),
     "http": Parser(modules=("_io/http_client.py", "cli/wire/answer.py"), seeds=http_seeds, read=read_http),
-    "state": Parser(modules=("_io/folder.py", "_trust/crl/known.py"), seeds=state_seeds, read=read_state),
+    "state": Parser(
+        modules=("_io/folder.py", "_io/entry_lines.py", "_trust/crl/known.py"), seeds=state_seeds, read=read_state
+    ),
+    "engine": Parser(modules=("_io/redis_entries.py",), seeds=engine_seeds, read=read_engine),
+    "attempt": Parser(modules=("_trust/attempts.py",), seeds=attempt_seeds, read=read_attempt),
     "known": Parser(modules=("_trust/genesys/known.py",), seeds=known_seeds, read=read_known),
     "report": Parser(modules=("observing/reporting.py", "observing/records.py"), seeds=report_seeds, read=read_report),
 }
