@@ -36,9 +36,9 @@ from mtls_middleware.cli.explain.evaluate import UnreadableError, certificates
 from mtls_middleware.cli.wire.answer import NoAnswerError, read_answer
 from mtls_middleware.cli.wire.tls import described
 from mtls_middleware.identity import Authority
-from mtls_middleware.observing import reporting
+from mtls_middleware.observing.fleet import read_fleet
 from mtls_middleware.observing.history import History
-from mtls_middleware.observing.reporting import read_fleet
+from mtls_middleware.observing.report import report_of
 from tests.core.captures import VECTORS
 from tests.core.certs import NOW, good_client, regional_ca
 from tests.core.crls import crl, entry, parsed
@@ -307,8 +307,8 @@ def read_report(data: bytes) -> None:
 
 def report_seeds() -> Sequence[bytes]:
     return [
-        reporting._report(History(), None),
-        reporting._report(History(since=NOW, last_by_reason={"issuer_untrusted": NOW}), None),
+        report_of(History(), None),
+        report_of(History(since=NOW, last_by_reason={"issuer_untrusted": NOW}), None),
     ]
 
 
@@ -335,5 +335,5 @@ PARSERS = {
     "engine": Parser(modules=("_io/redis_entries.py",), seeds=engine_seeds, read=read_engine),
     "attempt": Parser(modules=("_trust/attempts.py",), seeds=attempt_seeds, read=read_attempt),
     "known": Parser(modules=("_trust/genesys/known.py",), seeds=known_seeds, read=read_known),
-    "report": Parser(modules=("observing/reporting.py", "observing/records.py"), seeds=report_seeds, read=read_report),
+    "report": Parser(modules=("observing/report.py", "observing/records.py"), seeds=report_seeds, read=read_report),
 }
