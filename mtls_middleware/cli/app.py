@@ -104,10 +104,13 @@ def doctor(options: DoctorOptions) -> None:
     `mtls-middleware doctor`
 
     With `--url` it sends forged certificate headers: once, twice, with underscores, in trailers, named in
-    `Connection`, with a forged `X-Forwarded-For`, and in other ways that have worked somewhere. The exit status is 0 if
-    each attack was refused, 1 if a header got past the proxy or was believed, and 2 if there is no result.
+    `Connection`, with a forged `X-Forwarded-For`, and in other ways that have worked somewhere. With
+    `--client-certificate` it makes an honest call, too. The exit status is 0 if each attack was refused and the honest
+    call was accepted, 1 if a header got past the proxy, was believed, or callers are kept out, and 2 if that cannot be
+    told.
 
-    `mtls-middleware doctor --url https://actions.example.com/actions/lookup --source nginx`
+    `mtls-middleware doctor --url https://actions.example.com/actions/lookup --source nginx --client-certificate
+    client.pem --client-key client.key`
     """
     with extra("cli"):
         from mtls_middleware.cli.doctor.doctor import run_doctor  # noqa: PLC0415 - an optional extra

@@ -69,7 +69,7 @@ class DoctorOptions:
     certificate: Annotated[
         Path | None, typer.Option(help="A client certificate that would be accepted, to forge with.")
     ] = None
-    client_certificate: Annotated[Path | None, typer.Option(help="Certificate for the TLS handshake.")] = None
+    client_certificate: Annotated[Path | None, typer.Option(help="Certificate for an honest call.")] = None
     client_key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None
     server_ca: Annotated[Path | None, typer.Option(help="PEM to verify the server with.")] = None
     connect: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Connect there instead of using DNS.")] = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from mtls_middleware.cli.options import ProxyConfigOptions
 from mtls_middleware.errors import ConfigurationError
@@ -117,7 +117,7 @@ def _trust(regions: tuple[str, ...], reader: Reader, notes: list[str]) -> dict[s
     joined = f"{FOLDER}/{_stem(regions)}.pem"
     items = reader.items("TRUST")
     if len(items) == 1 and _is_one_file(split_prefix(items[0])[1]):
-        return {"trust": split_prefix(items[0])[1], "trust_setting": items[0]}
+        return {"trust": _absolute(split_prefix(items[0])[1]), "trust_setting": items[0]}
     if items:
         notes.append(f"MTLS_TRUST is not one PEM file. Put all roots into {joined}, one PEM after the other.")
         return {"trust": joined, "trust_setting": ",".join(items)}
@@ -125,6 +125,11 @@ def _trust(regions: tuple[str, ...], reader: Reader, notes: list[str]) -> dict[s
     if len(files) > 1:
         notes.append(f"The proxy reads one file: cat {' '.join(files)} > {joined}")
     return {"trust": joined, "trust_setting": ",".join(files)}
+
+
+def _absolute(path: str | Path) -> str:
+    """Return a path as the proxy can use it, which starts in another folder than the application."""
+    return str(Path(path).absolute())
 
 
 def _is_one_file(path: str) -> bool:
@@ -143,7 +148,7 @@ def _secret(reader: Reader, notes: list[str]) -> dict[str, object]:
     secrets = [value.decode("ascii") for value in setting.read().values]
     if len(secrets) > 1:
         notes.append(f"{setting.variable} has {len(secrets)} secrets: the proxy gets the first.")
-    return {"secret": secrets[0], "secret_file": None if setting.file is None else str(setting.file)}
+    return {"secret": secrets[0], "secret_file": None if setting.file is None else _absolute(setting.file)}
 
 
 def _texts(reader: Reader) -> dict[str, object]:

@@ -104,6 +104,19 @@ def test_a_prefix_of_the_root_is_for_the_application_only() -> None:
     assert "ssl_client_certificate /srv/root.pem;" in ended.stdout
 
 
+def test_relative_paths_of_the_application_are_absolute_for_the_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_text(SECRET)
+
+    ended = run("nginx", MTLS_TRUST="us-east-1=dev/root.pem", MTLS_PROXY_SECRET_FILE="secret")
+
+    assert f"ssl_client_certificate {tmp_path}/dev/root.pem;" in ended.stdout
+    assert environment_in(ended.stderr)["MTLS_TRUST"] == "us-east-1=dev/root.pem"
+    assert environment_in(ended.stderr)["MTLS_PROXY_SECRET_FILE"] == f"{tmp_path}/secret"
+
+
 def test_what_reads_no_root_is_told_nothing_about_roots() -> None:
     assert "cat /etc" not in run("azure-container-apps", MTLS_REGIONS="us-east-1,eu-west-1").stderr
 

@@ -3,10 +3,9 @@
 Each mistake was captured in the wild. It is written as a change of the right configuration, so nothing else differs.
 """
 
+import re
 from dataclasses import dataclass
-
-OWN = "dataactions.prod-euw1.eu-west-1.mypurecloud.com"
-"""The name of another region: a caller whom the proxy accepts and the gate refuses."""
+from pathlib import Path
 
 OUR_HTTPTOOLS = "mtls_middleware.servers.uvicorn:HttpToolsProtocol"
 
@@ -180,6 +179,179 @@ MISTAKES: dict[str, Mistake] = {
     ),
 }
 """Each boundary that is wrong, by what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """Describe a boundary that refuses each attack, and honest callers too.
+
+    Attributes:
+        proxy: whose configuration is changed.
+        change: patterns of the right configuration, and what stands there instead; ``WRONG`` is another root.
+        weakness: the finding.
+        cure: a part of the line that it must name.
+        bare: it is found without a certificate, too.
+    """
+
+    proxy: str
+    change: tuple[tuple[str, str], ...]
+    weakness: str
+    cure: str
+    bare: bool = False
+
+
+WRONG = "WRONG"
+"""Stands for the file of a root that signed nobody."""
+
+LOCKED: dict[str, Locked] = {
+    "nginx asks for none": Locked(
+        proxy="nginx",
+        change=((r"ssl_verify_client +optional;", ""),),
+        weakness="not-asked",
+        cure="ssl_verify_client optional;",
+        bare=True,
+    ),
+    "nginx with another root": Locked(
+        proxy="nginx",
+        change=((r"ssl_client_certificate \S+;", f"ssl_client_certificate {WRONG};"),),
+        weakness="refused",
+        cure="ssl_client_certificate ROOT.pem;",
+    ),
+    "nginx sends the subject": Locked(
+        proxy="nginx",
+        change=((r"\$ssl_client_escaped_cert", "$ssl_client_s_dn"),),
+        weakness="encoding",
+        cure="proxy_set_header X-SSL-Client-Cert $ssl_client_escaped_cert;",
+    ),
+    "nginx without the verify line": Locked(
+        proxy="nginx",
+        change=((r"proxy_set_header X-SSL-Client-Verify \S+;", ""),),
+        weakness="marker",
+        cure="proxy_set_header X-SSL-Client-Verify $ssl_client_verify;",
+    ),
+    "nginx sets the header to nothing": Locked(
+        proxy="nginx",
+        change=((r"\$ssl_client_escaped_cert", '""'),),
+        weakness="lost",
+        cure="proxy_set_header X-SSL-Client-Cert $ssl_client_escaped_cert;",
+    ),
+    "apache asks for none": Locked(
+        proxy="apache",
+        change=((r"SSLVerifyClient +optional", "SSLVerifyClient none"),),
+        weakness="not-asked",
+        cure="SSLVerifyClient optional",
+        bare=True,
+    ),
+    "apache with another root": Locked(
+        proxy="apache",
+        change=((r"SSLCACertificateFile \S+", f"SSLCACertificateFile {WRONG}"),),
+        weakness="refused",
+        cure="SSLCACertificateFile ROOT.pem",
+    ),
+    "apache sends the subject": Locked(
+        proxy="apache",
+        change=((r"%{SSL_CLIENT_CERT}s", "%{SSL_CLIENT_S_DN}s"),),
+        weakness="encoding",
+        cure='RequestHeader set X-SSL-Client-Cert "%{SSL_CLIENT_CERT}s"',
+    ),
+    "apache without the verify line": Locked(
+        proxy="apache",
+        change=((r"RequestHeader set X-SSL-Client-Verify .*", ""),),
+        weakness="marker",
+        cure='RequestHeader set X-SSL-Client-Verify "%{SSL_CLIENT_VERIFY}s"',
+    ),
+    "haproxy asks for none": Locked(
+        proxy="haproxy",
+        change=((r"verify optional", "verify none"),),
+        weakness="not-asked",
+        cure="verify optional",
+        bare=True,
+    ),
+    "haproxy with another root": Locked(
+        proxy="haproxy",
+        change=((r"ca-file \S+", f"ca-file {WRONG}"),),
+        weakness="refused",
+        cure="ca-file ROOT.pem verify optional",
+    ),
+    "haproxy sends the subject": Locked(
+        proxy="haproxy",
+        change=((r"%\[ssl_c_der,base64\]", "%[ssl_c_s_dn]"),),
+        weakness="encoding",
+        cure="http-request set-header X-SSL-Client-Cert %[ssl_c_der,base64]",
+    ),
+    "haproxy without the verify line": Locked(
+        proxy="haproxy",
+        change=((r"http-request set-header X-SSL-Client-Verify .*", ""),),
+        weakness="marker",
+        cure="http-request set-header X-SSL-Client-Verify %[ssl_c_verify]",
+    ),
+    "caddy asks for none": Locked(
+        proxy="caddy",
+        change=((r"client_auth {[^}]*}", ""),),
+        weakness="not-asked",
+        cure="mode verify_if_given",
+        bare=True,
+    ),
+    "caddy with another root": Locked(
+        proxy="caddy",
+        change=((r"trusted_ca_cert_file \S+", f"trusted_ca_cert_file {WRONG}"),),
+        weakness="refused",
+        cure="trusted_ca_cert_file ROOT.pem",
+    ),
+    "caddy sends the subject": Locked(
+        proxy="caddy",
+        change=((r"certificate_der_base64", "subject"),),
+        weakness="encoding",
+        cure="header_up X-SSL-Client-Cert {http.request.tls.client.certificate_der_base64}",
+    ),
+    "envoy asks for none": Locked(
+        proxy="envoy",
+        change=((r"validation_context:\n +trusted_ca: .*", ""),),
+        weakness="not-asked",
+        cure="validation_context:",
+        bare=True,
+    ),
+    "envoy with another root": Locked(
+        proxy="envoy",
+        change=((r"trusted_ca: {[^}]*}", f'trusted_ca: {{ filename: "{WRONG}" }}'),),
+        weakness="refused",
+        cure="trusted_ca: { filename: ROOT.pem }",
+    ),
+    "envoy sends the subject": Locked(
+        proxy="envoy",
+        change=((r"cert: true, chain: true, subject: false", "cert: false, chain: false, subject: true"),),
+        weakness="encoding",
+        cure="set_current_client_cert_details",
+    ),
+    "traefik asks for none": Locked(
+        proxy="traefik",
+        change=((r"VerifyClientCertIfGiven", "NoClientCert"),),
+        weakness="not-asked",
+        cure="clientAuthType: VerifyClientCertIfGiven",
+        bare=True,
+    ),
+    "traefik with another root": Locked(
+        proxy="traefik",
+        change=((r'(caFiles:\n +- )"[^"]*"', f'\\1"{WRONG}"'),),
+        weakness="refused",
+        cure="caFiles: [ROOT.pem]",
+    ),
+    "traefik sends the subject": Locked(
+        proxy="traefik",
+        change=((r"pem: true", "info: { subject: { commonName: true } }"),),
+        weakness="lost",
+        cure="pem: true",
+    ),
+}
+"""Each boundary that lets nobody in, by what is wrong with it."""
+
+
+def locked(configuration: str, change: tuple[tuple[str, str], ...], wrong: Path) -> str:
+    """Return a configuration that keeps honest callers out."""
+    for pattern, instead in change:
+        configuration, count = re.subn(pattern, instead.replace(WRONG, str(wrong)), configuration)
+        assert count == 1, pattern
+    return configuration
 
 
 def changed(configuration: str, change: tuple[tuple[str, str], ...]) -> str:

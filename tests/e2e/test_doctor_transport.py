@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from h2.config import H2Configuration
@@ -52,7 +53,7 @@ def listening(behaviour: Behaviour, context: ssl.SSLContext | None = None) -> It
     assert not thread.is_alive()
 
 
-def exchange(
+def exchange_all(
     port: int, message: Message | None = None, context: ssl.SSLContext | None = None, *, timeout: float = 5.0
 ) -> Answer | NoAnswer:
     target = Target.parse(f"http{'s' if context else ''}://{HOST}:{port}/actions")
@@ -64,6 +65,13 @@ def exchange(
         correlation_id="doctor-x",
     )
     return SocketLine(timeout=timeout).exchange(target, request, context)
+
+
+def exchange(
+    port: int, message: Message | None = None, context: ssl.SSLContext | None = None, *, timeout: float = 5.0
+) -> Answer | NoAnswer:
+    """Return what is heard, without what the handshake asked for."""
+    return replace(exchange_all(port, message, context, timeout=timeout), asked=None)
 
 
 def read_head(connection: socket.socket) -> bytes:
@@ -212,6 +220,22 @@ def server_context(pki: PKI, *, alpn: str | None = None, demands: bool = False) 
 def test_over_tls_an_answer_is_heard(pki: PKI) -> None:
     with listening(saying(b"HTTP/1.1 200 OK\r\n\r\n"), server_context(pki)) as port:
         assert exchange(port, context=pki.caller()) == Answer(status=200, phrase="OK")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("mode", [ssl.CERT_NONE, ssl.CERT_OPTIONAL])
+def test_whether_a_certificate_was_asked_for_is_heard(pki: PKI, mode: ssl.VerifyMode, version: ssl.TLSVersion) -> None:
+    context = server_context(pki)
+    context.load_verify_locations(pki.trust)
+    context.verify_mode, context.maximum_version = mode, version
+
+    with listening(saying(b"HTTP/1.1 200 OK\r\n\r\n"), context) as port:
+        assert exchange_all(port, context=pki.caller()).asked is (mode is ssl.CERT_OPTIONAL)
+
+
+def test_without_tls_nobody_asks() -> None:
+    with listening(saying(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        assert exchange_all(port).asked is None
 
 
 def test_a_demanded_certificate_is_told(pki: PKI) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mtls_middleware.proxy_config import TABLE
-from tests.e2e.boundaries import MISTAKES, OUR_HTTPTOOLS, OWN, changed
+from tests.e2e.boundaries import LOCKED, MISTAKES, OUR_HTTPTOOLS, changed, locked
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 APACHE_TWINS = 'SetEnvIfNoCase "^(?=[^_]*_)(X[-_]SSL[-_]Client[-_].*|x[-_]mtls[-_]proxy[-_]secret)$" "." mtls-twin'
 PATH = "/actions/lookup?x=1"
-DOCTOR_SECONDS = 60
+DOCTOR_SECONDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,8 @@ class Boundary:
         return ended.returncode, told
 
     def own(self) -> list[str]:
-        """Return the options of a caller whom the proxy accepts, and the gate does not."""
-        certificate, key = self.pki.region.client(names=[OWN]).write(self.pki.folder, "doctor")
+        """Return the options of an honest caller."""
+        certificate, key = self.pki.region.client().write(self.pki.folder, "doctor")
         return ["--client-certificate", str(certificate), "--client-key", str(key)]
 
 
@@ -77,11 +77,19 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
 
     @cache
     def deployed(
-        name: str, change: tuple[tuple[str, str], ...] = (), http: str = OUR_HTTPTOOLS, readme: str | None = None
+        name: str,
+        change: tuple[tuple[str, str], ...] = (),
+        http: str = OUR_HTTPTOOLS,
+        readme: str | None = None,
+        locks: str | None = None,
     ) -> Boundary:
+        def written(text: str) -> str:
+            return changed(text, change) if locks is None else locked(text, LOCKED[locks].change, wrong)
+
+        wrong = pki.stranger.write(tmp_path_factory.mktemp("wrong"))
         folder, behind = tmp_path_factory.mktemp(name), application(name, http)
         if readme is None:
-            port, _ = run_proxy(name, start_for_module, pki, folder, behind, change=lambda text: changed(text, change))
+            port, _ = run_proxy(name, start_for_module, pki, folder, behind, change=written)
         else:
             port = free_port()
             command = [PROXIES[name].installed(), *nginx_of_the_readme(folder, pki, port, behind, readme)]
@@ -102,42 +110,60 @@ def _verdicts(told: dict[str, Any]) -> set[str]:
 def test_what_we_print_for_a_proxy_passes(name: str, deploy: Deploy) -> None:
     boundary = deploy(name)
 
-    status, told = boundary.examine("--direct", f"http://{HOST}:{boundary.behind}")
+    status, told = boundary.examine(*boundary.own(), "--direct", f"http://{HOST}:{boundary.behind}")
 
     assert (status, told["findings"], _verdicts(told)) == (0, [], {"refused"}), told
+    assert (told["certificate_asked_for"], told["honest_call_accepted"]) == (True, True)
     # Past the proxy the same headers are refused by name, so they are the ones that the application reads.
     assert [row["reason"] for row in told["requests"] if row["name"] == "direct"] == ["source_untrusted"]
 
 
-@mostly_slow("name", PROXIES, kept=["nginx"])
-def test_it_passes_for_a_caller_with_a_certificate_too(name: str, deploy: Deploy) -> None:
-    boundary = deploy(name)
+def test_without_an_honest_call_it_is_not_content(deploy: Deploy) -> None:
+    status, told = deploy("nginx").examine()
 
-    status, told = boundary.examine(*boundary.own())
+    assert (status, told["findings"], _verdicts(told)) == (2, [], {"refused"}), told
+    assert "no honest call was made" in told["conclusion"]
 
-    assert told["requests"][1]["reason"] == "region_mismatch"
-    assert (status, told["findings"], _verdicts(told)) == (0, [], {"refused"}), told
+
+@mostly_slow(
+    "mistake", LOCKED, kept=["nginx sends the subject", "haproxy without the verify line", "envoy asks for none"]
+)
+def test_a_boundary_that_lets_nobody_in_is_found_and_its_line_named(mistake: str, deploy: Deploy) -> None:
+    wrong = LOCKED[mistake]
+    boundary = deploy(wrong.proxy, locks=mistake)
+
+    status, told = boundary.examine(*(() if wrong.bare else boundary.own()))
+
+    cures = {finding["weakness"]: finding["cure"] for finding in told["findings"]}
+    assert status == 1, told
+    assert any(wrong.cure in line for line in cures[wrong.weakness]), told
+    assert told["certificate_asked_for"] is not wrong.bare
 
 
 @mostly_slow("name", PROXIES, kept=["envoy"])
 def test_it_passes_with_a_genuine_certificate_forged(name: str, deploy: Deploy, pki: PKI) -> None:
     genuine, _ = pki.region.client().write(pki.folder, "genuine")
 
-    status, told = deploy(name).examine("--certificate", str(genuine))
+    boundary = deploy(name)
+    status, told = boundary.examine(*boundary.own(), "--certificate", str(genuine))
 
     assert (status, _verdicts(told)) == (0, {"refused"}), told
 
 
 def test_the_nginx_of_the_readme_passes(deploy: Deploy) -> None:
-    status, told = deploy("nginx", readme="optional").examine()
+    boundary = deploy("nginx", readme="optional")
+    status, told = boundary.examine(*boundary.own())
 
     assert (status, told["findings"], _verdicts(told)) == (0, [], {"refused"}), told
 
 
 def test_where_nginx_demands_a_certificate_it_says_what_was_not_tried(deploy: Deploy) -> None:
-    status, told = deploy("nginx", readme="on").examine()
+    boundary = deploy("nginx", readme="on")
+    status, told = boundary.examine()
 
-    assert (status, _verdicts(told)) == (0, {"refused"})
+    assert (status, _verdicts(told)) == (2, {"refused"})
+    assert told["certificate_asked_for"] is True
+    assert boundary.examine(*boundary.own())[0] == 0
     assert any("--client-certificate" in note for note in told["notes"])
 
 
@@ -159,7 +185,8 @@ def test_the_lines_that_it_names_for_haproxy_are_the_cure(deploy: Deploy) -> Non
     *lines, _ = told["findings"][0]["cure"]
     ((right, _),) = wrong.change
 
-    status, told = deploy(wrong.proxy, ((right, "\n    ".join(lines)),)).examine()
+    boundary = deploy(wrong.proxy, ((right, "\n    ".join(lines)),))
+    status, told = boundary.examine(*boundary.own())
 
     assert (status, _verdicts(told)) == (0, {"refused"})
 
@@ -171,7 +198,8 @@ def test_the_line_that_it_names_for_apache_is_the_cure(mistake: str, deploy: Dep
     line = told["findings"][0]["cure"][0]
     right = wrong.change[0][0] if "Connection" in mistake else APACHE_TWINS
 
-    status, told = deploy(wrong.proxy, ((right, line),)).examine()
+    boundary = deploy(wrong.proxy, ((right, line),))
+    status, told = boundary.examine(*boundary.own())
 
     assert (status, _verdicts(told)) == (0, {"refused"})
 
@@ -199,11 +227,13 @@ H2 = (("alpn http/1.1", "alpn h2,http/1.1"),)
 
 
 def test_a_proxy_that_speaks_http2_is_attacked_over_it_too(deploy: Deploy) -> None:
-    status, told = deploy("haproxy", H2).examine()
+    boundary = deploy("haproxy", H2)
+    status, told = boundary.examine(*boundary.own())
 
-    over_http2 = [row for row in told["requests"] if row["name"].startswith("http-2")]
-    assert (status, {row["reason"] for row in over_http2}) == (0, {"certificate_missing"})
-    assert len(over_http2) == 4
+    over_http2 = {row["name"]: row for row in told["requests"] if "http-2" in row["name"]}
+    own = {name for name in over_http2 if name.startswith("own-")}
+    assert (status, {over_http2[name]["reason"] for name in over_http2.keys() - own}) == (0, {"certificate_missing"})
+    assert (len(own), len(over_http2)) == (3, 7)
 
 
 def test_a_mistake_is_found_over_http2_too(deploy: Deploy) -> None:
@@ -218,7 +248,7 @@ def test_a_mistake_is_found_over_http2_too(deploy: Deploy) -> None:
 def test_past_the_proxy_nobody_is_believed_without_the_secret(deploy: Deploy) -> None:
     boundary = deploy("nginx")
 
-    status, told = boundary.examine("--direct", f"http://{HOST}:{boundary.behind}")
+    status, told = boundary.examine(*boundary.own(), "--direct", f"http://{HOST}:{boundary.behind}")
 
     direct = {row["name"]: row["reason"] for row in told["requests"] if row["name"].startswith("direct")}
     assert status == 0

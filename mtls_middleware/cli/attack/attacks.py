@@ -31,6 +31,25 @@ class Weakness(StrEnum):
     """Another spelling of the path is not judged."""
     DIRECT = "direct"
     """The application believes whoever reaches it past the proxy."""
+    NOT_ASKED = "not-asked"
+    """The server asks for no client certificate."""
+    REFUSED = "refused"
+    """An honest call is refused."""
+    LOST = "lost"
+    """An honest caller's certificate does not reach the application."""
+    MARKER = "marker"
+    """The proxy does not say that its verification succeeded."""
+    ENCODING = "encoding"
+    """What the proxy sends is not the certificate."""
+
+
+OWN = "own"
+"""The name of the honest call; begins that of each attack that is made with the caller's own certificate."""
+
+HONEST = frozenset(
+    {Weakness.NOT_ASKED, Weakness.REFUSED, Weakness.LOST, Weakness.MARKER, Weakness.ENCODING},
+)
+"""Weaknesses that an honest call shows, and no attack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware.cli.attack.attacks import ONCE, Attack, Weakness
+from mtls_middleware.cli.attack.attacks import HONEST, ONCE, OWN, Attack, Weakness
 from mtls_middleware.cli.attack.fixes import TITLES, cure
 from mtls_middleware.cli.attack.forgery import Forgery, Plan
+from mtls_middleware.cli.attack.honest import honest_cure
 from mtls_middleware.cli.attack.verdict import AttackResult, Heard, Judgement
 from mtls_middleware.cli.ending import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Failure
@@ -23,8 +24,7 @@ PASSES_FORWARDED = (
 )
 DEMANDED = (
     "The proxy demands a client certificate before it reads a header, so no attack came further. What it does with "
-    "headers of a caller who has one was not tried: give --client-certificate and --client-key of any certificate that "
-    "it accepts."
+    "headers of a caller who has one was not tried: give --client-certificate and --client-key."
 )
 STRANGER = (
     "The forged certificate was a stranger's, made here. The reason of a refusal shows whether it was believed; "
@@ -33,7 +33,7 @@ STRANGER = (
 OWN_IS_LET_IN = (
     "Your own certificate is let in, so a stranger's was forged: where that is believed, the call is refused."
 )
-OWN_IS_LOST = "Your own certificate does not reach the application: does the proxy request one, and pass it on?"
+NOT_SEEN = "This Python cannot see whether the server asks for a client certificate."
 BROAD = "The headers of every source were tried, in few ways. Name yours with --source for all attacks."
 
 LET_IN = (
@@ -98,8 +98,8 @@ def first_notes(plan: Plan, bare: Heard, baseline: Heard) -> Iterator[str]:
     """Return what this run cannot show."""
     if bare.demands and plan.own is None:
         yield DEMANDED
-    if plan.own is not None and baseline.reason is Reason.CERTIFICATE_MISSING:
-        yield OWN_IS_LOST
+    if plan.target.is_tls and bare.failure is None and bare.asked is None:
+        yield NOT_SEEN
     if plan.certificate is None:
         yield STRANGER
     elif baseline.is_let_in:
@@ -126,6 +126,8 @@ class Row:
         judgement: what that means.
         attack: None for what the attacks are compared with.
         forgery: the headers in it.
+        shows: the weakness that a request without a forgery shows.
+        is_own: made with the caller's own certificate.
     """
 
     name: str
@@ -134,6 +136,13 @@ class Row:
     judgement: Judgement
     attack: Attack | None = None
     forgery: Forgery | None = None
+    shows: Weakness | None = None
+    is_own: bool = False
+
+    @property
+    def weakness(self) -> Weakness | None:
+        """Return what this request would show, or shows."""
+        return self.shows if self.attack is None else self.attack.weakness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +172,8 @@ class AttackFinding:
     @property
     def cure(self) -> tuple[str, ...]:
         """Return what to do, by proxy where it may be one of several."""
+        if self.weakness in HONEST:
+            return honest_cure(self.weakness, self.forgeries[0], self.rows[0].heard)
         if len(self.forgeries) == 1:
             return cure(self.weakness, self.forgeries[0])
         cures = {cure(self.weakness, forgery): forgery.source.name for forgery in reversed(self.forgeries)}
@@ -173,14 +184,19 @@ class AttackFinding:
 
 def findings(rows: Iterable[Row]) -> list[AttackFinding]:
     """Put attacks with the same cause together, the worst cause first."""
-    attacked = [row for row in rows if row.attack is not None]
-    copies = {row.forgery: row.judgement.verdict for row in attacked if row.name.startswith(ONCE.name)}
+    telling = [row for row in rows if row.weakness is not None and row.forgery is not None]
+    copies = {
+        (row.forgery, row.is_own): row.judgement.verdict
+        for row in telling
+        if row.attack is not None and row.attack.name.removeprefix(f"{OWN}-").startswith(ONCE.name)
+    }
     causes: dict[tuple[Weakness, str], list[Row]] = {}
-    for row in attacked:
-        if row.attack is not None and row.forgery is not None and row.judgement.verdict.is_finding:
-            weakness = row.attack.weakness
-            by_copies = copies.get(row.forgery, AttackResult.REFUSED)
-            if row.attack.copies and by_copies.is_finding and row.judgement.verdict.gravity <= by_copies.gravity:
+    for row in telling:
+        weakness = row.weakness
+        if weakness is not None and row.forgery is not None and row.judgement.verdict.is_finding:
+            by_copies = copies.get((row.forgery, row.is_own), AttackResult.REFUSED)
+            is_copy = row.attack is not None and row.attack.copies
+            if is_copy and by_copies.is_finding and row.judgement.verdict.gravity <= by_copies.gravity:
                 weakness = Weakness.DIRECT if weakness is Weakness.DIRECT else Weakness.COPY
             causes.setdefault((weakness, row.forgery.certificate[0].lower()), []).append(row)
     found = [
@@ -205,6 +221,7 @@ class Report:
         rows: each request.
         findings: what has to be mended, the worst first.
         notes: what an operator should know besides.
+        accepted: whether the honest call was accepted; None where none was made.
         untold: why nothing, or not all, can be told; None where all was told.
         interrupted: by the operator.
     """
@@ -214,7 +231,13 @@ class Report:
     findings: tuple[AttackFinding, ...]
     notes: tuple[str, ...]
     untold: str | None
+    accepted: bool | None = None
     interrupted: bool = False
+
+    @property
+    def asked(self) -> bool | None:
+        """Return whether the handshake asks for a client certificate; None where that was not seen."""
+        return self.rows[0].heard.asked if self.rows else None
 
     @property
     def attacks(self) -> tuple[Row, ...]:
@@ -233,4 +256,4 @@ class Report:
             return INTERRUPTED
         if self.findings:
             return FOUND
-        return UNTOLD if self.untold is not None or self.unclear else CLEAN
+        return UNTOLD if self.untold is not None or self.unclear or not self.accepted else CLEAN

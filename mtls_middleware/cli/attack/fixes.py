@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mtls_middleware.cli.attack.attacks import Weakness
 from mtls_middleware.cli.attack.forgery import Forgery
 
+PRINTED = "mtls-middleware proxy-config prints complete configurations"
 SECRET = "<MTLS_PROXY_SECRET>"  # noqa: S105 - a place, not a secret
 
 
@@ -89,15 +90,20 @@ TITLES: Mapping[Weakness, str] = {
     Weakness.WEBSOCKET: "An upgrade to WebSocket is not judged",
     Weakness.PATH: "Another spelling of the path, or another version of HTTP, is not judged",
     Weakness.DIRECT: "Whoever reaches the application past the proxy can speak for any client",
+    Weakness.NOT_ASKED: "The server asks for no client certificate, so no call can be accepted",
+    Weakness.REFUSED: "The call with your certificate is refused",
+    Weakness.LOST: "The client certificate does not reach the application, so no call can be accepted",
+    Weakness.MARKER: "The proxy does not say that it verified the certificate, so no call can be accepted",
+    Weakness.ENCODING: "The proxy sends something else than the certificate, so no call can be accepted",
 }
 
 
 def cure(weakness: Weakness, forgery: Forgery) -> tuple[str, ...]:
     """Return what to do, the lines for the proxy among it."""
-    proxy = forgery.source.name.removeprefix("ingress-")
+    proxy = proxy_of(forgery)
     match weakness:
         case Weakness.COPY | Weakness.SECRET:
-            return tuple(_set(proxy, forgery))
+            return tuple(header_lines(forgery))
         case Weakness.TWIN:
             return tuple(_drop_twins(proxy, forgery))
         case Weakness.HOP:
@@ -106,7 +112,14 @@ def cure(weakness: Weakness, forgery: Forgery) -> tuple[str, ...]:
             return _EVERYWHERE[weakness]
 
 
-def _set(proxy: str, forgery: Forgery) -> Iterator[str]:
+def proxy_of(forgery: Forgery) -> str:
+    """Return the proxy whose lines fix what is wrong with these headers."""
+    return forgery.source.name.removeprefix("ingress-")
+
+
+def header_lines(forgery: Forgery) -> Iterator[str]:
+    """Yield the lines by which the proxy sets each of its headers."""
+    proxy = proxy_of(forgery)
     setting = _SETTINGS.get(proxy)
     if setting is not None:
         values = (setting.certificate, *setting.markers)
@@ -119,7 +132,7 @@ def _set(proxy: str, forgery: Forgery) -> Iterator[str]:
         yield "not APPEND_FORWARD, FORWARD_ONLY or ALWAYS_FORWARD_ONLY, on every listener that callers reach"
     else:
         yield f"remove {', '.join(forgery.names)} from every request of a caller, on every route, then set them"
-        yield "mtls-middleware proxy-config prints complete configurations"
+        yield PRINTED
 
 
 def _drop_twins(proxy: str, forgery: Forgery) -> Iterator[str]:

@@ -18,6 +18,11 @@ INDENT = "   "
 NOTE_LIMIT = 1_000
 """Characters of a note, which may name a file."""
 
+NO_HONEST_CALL = (
+    "But no honest call was made, and a boundary that lets nobody in refuses everything: give --client-certificate and "
+    "--client-key."
+)
+
 _STYLES = {
     AttackResult.REFUSED: "green",
     AttackResult.UNCLEAR: "yellow",
@@ -27,10 +32,19 @@ _STYLES = {
 }
 
 
+_ASKED = {
+    True: "The server asks for a client certificate in the TLS handshake.",
+    False: "The server asks for no client certificate in the TLS handshake.",
+    None: "Whether the server asks for a client certificate was not seen.",
+}
+
+
 def show(report: Report, url: str, console: Console | None = None) -> None:
     """Print the table, what has to be mended, and the conclusion."""
     console = console_for(console)
     heading(console, f"Attacks on {displayed(url)} with {_sources(report)}")
+    line(console)
+    wrapped(console, _ASKED[report.asked])
     line(console)
     table(console, ("the forged headers are sent", "answer", "verdict"), map(_cells, report.rows))
     for number, finding in enumerate(report.findings, 1):
@@ -66,7 +80,8 @@ def conclusion(report: Report) -> str:
         return found
     if report.unclear:
         return f"Of {len(report.unclear)} of {len(attacks)} attacks nothing can be told. The others were refused."
-    return f"Each of {len(attacks)} attacks was refused as it must be."
+    refused = f"Each of {len(attacks)} attacks was refused as it must be"
+    return f"{refused}, and an honest call was accepted." if report.accepted else f"{refused}. {NO_HONEST_CALL}"
 
 
 def facts(report: Report, url: str) -> dict[str, Any]:
@@ -76,6 +91,8 @@ def facts(report: Report, url: str) -> dict[str, Any]:
         "sources": list(report.sources),
         "status": report.status,
         "conclusion": conclusion(report),
+        "certificate_asked_for": report.asked,
+        "honest_call_accepted": report.accepted,
         "requests": [_row_facts(row) for row in report.rows],
         "findings": [
             {
@@ -119,8 +136,17 @@ def _cells(row: Row) -> tuple[Text, ...]:
     return (
         Text(row.title, style="dim" if compared else ""),
         Text(displayed(row.heard.words)),
-        Text("" if compared else str(verdict), style=_STYLES[verdict]),
+        Text(_shown_verdict(row), style=_STYLES[verdict]),
     )
+
+
+def _shown_verdict(row: Row) -> str:
+    """Return the verdict as a person understands it beside the answer to a caller who is let in."""
+    if row.judgement.verdict is not AttackResult.REFUSED:
+        return str(row.judgement.verdict)
+    if row.attack is None:
+        return "accepted" if row.is_own else ""
+    return "no effect" if row.is_own and row.heard.is_let_in else str(AttackResult.REFUSED)
 
 
 def _print_finding(number: int, finding: AttackFinding, console: Console) -> None:

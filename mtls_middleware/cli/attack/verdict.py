@@ -14,6 +14,7 @@ from mtls_middleware.cli.attack.attacks import Attack, Weakness
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 
 _NGINX_DEMANDS = b"No required SSL certificate was sent"
+_NGINX_DISLIKES = b"The SSL certificate error"
 
 _TURNED_AWAY = frozenset({400, 401, 403, 406, 407, 408, 411, 412, 413, 414, 417, 421, 426, 431, 451, 501, 505})
 """Statuses by which proxies, servers and firewalls refuse a request that they do not like."""
@@ -52,7 +53,9 @@ class Heard:
         reason: of our refusal.
         failure: why there was no answer.
         detail: of the failure.
-        demands: somebody in front of the application asks for a client certificate.
+        demands: somebody in front of the application does not answer without a client certificate.
+        is_disliked: somebody in front of the application refuses the certificate.
+        asked: the handshake asks for a client certificate; None where that cannot be seen.
     """
 
     status: int | None = None
@@ -60,6 +63,8 @@ class Heard:
     failure: Failure | None = None
     detail: str = ""
     demands: bool = False
+    is_disliked: bool = False
+    asked: bool | None = None
 
     @property
     def is_let_in(self) -> bool:
@@ -113,11 +118,14 @@ def hear(answer: Answer | NoAnswer) -> Heard:
     """Return what an answer says."""
     if isinstance(answer, NoAnswer):
         demands = answer.failure is Failure.DEMANDED
-        return Heard(failure=answer.failure, detail=answer.detail, demands=demands)
+        return Heard(failure=answer.failure, detail=answer.detail, demands=demands, asked=demands or answer.asked)
+    is_bad = answer.status == HTTPStatus.BAD_REQUEST
     return Heard(
         status=answer.status,
         reason=answer.reason,
-        demands=answer.status == HTTPStatus.BAD_REQUEST and _NGINX_DEMANDS in answer.body,
+        demands=is_bad and _NGINX_DEMANDS in answer.body,
+        is_disliked=is_bad and _NGINX_DISLIKES in answer.body,
+        asked=answer.asked,
     )
 
 

@@ -52,6 +52,7 @@ class Answer:
         headers: those of `HEADERS_KEPT`, by lower-case name.
         body: its beginning, decompressed.
         is_whole: whether that is all of it.
+        asked: the handshake asked for a client certificate; None where that cannot be seen.
     """
 
     status: int
@@ -59,6 +60,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     is_whole: bool = True
+    asked: bool | None = None
 
     @classmethod
     def of(cls, status: int, phrase: str, headers: Callable[[str], str | None], body: bytes) -> Self:
@@ -98,10 +100,12 @@ class NoAnswer:
     Attributes:
         failure: in our words.
         detail: in those of the system.
+        asked: as of an answer.
     """
 
     failure: Failure
     detail: str = ""
+    asked: bool | None = None
 
 
 class NoAnswerError(Exception):

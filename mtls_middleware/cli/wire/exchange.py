@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from mtls_middleware._core.decision import Reason
@@ -74,7 +74,7 @@ class Exchange:
     @property
     def result(self) -> Answer | NoAnswer:
         """Return the answer, or why there is none."""
-        return self.answer or self._no_answer()
+        return replace(self.answer or self._no_answer(), asked=None if self.tls is None else self.tls.asked)
 
     def _no_answer(self) -> NoAnswer:
         detail = str(self.error)

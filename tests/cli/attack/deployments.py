@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,8 +16,9 @@ from mtls_middleware.cli.attack.forgery import ForgedSource, Plan, known_sources
 from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from mtls_middleware.cli.wire.message import Framing, Header, Message, Request, Target, Version
-from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing import ClientCertificate, RegionalCA, nginx
 
+OWN = ssl.create_default_context()
 SECRET = "a-secret-of-the-proxy-0123456789"
 TARGET = Target.parse("https://actions.example.com/actions/lookup?x=1")
 DIRECT = Target.parse("http://10.0.0.9:8000/actions/lookup")
@@ -51,6 +52,7 @@ class Deployed:
         trailers: the server makes headers of them.
         http2: whether the proxy speaks it.
         alternatives: of each answer.
+        asked: whether the handshake asks for a client certificate.
         seen: every request.
     """
 
@@ -60,10 +62,15 @@ class Deployed:
     trailers: bool = False
     http2: bool = False
     alternatives: str = ""
+    asked: bool | None = True
     direct: Proxy | None = None
     seen: list[Request] = field(default_factory=list)
 
     def exchange(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
+        return replace(self.answer(target, request, context), asked=self.asked)
+
+    def answer(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
+        """Answer as the proxy does, or the application behind it."""
         del context
         self.seen.append(request)
         past = target.host == DIRECT.host
@@ -94,6 +101,30 @@ class Deployed:
         if isinstance(decision, Accepted) or decision.disposition is not Disposition.REFUSED:
             return Answer(status=200, headers={"alt-svc": self.alternatives})
         return refused(decision.reason, self.alternatives)
+
+
+@dataclass(slots=True, kw_only=True)
+class Visited(Deployed):
+    """A right deployment with nginx, and a caller with a certificate: the context `OWN` stands for it.
+
+    Attributes:
+        client: the caller.
+        sends: what the proxy makes of its certificate; by default what it should.
+    """
+
+    client: ClientCertificate
+    sends: Callable[[ClientCertificate | None], Iterable[Header]] = nginx
+
+    def answer(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
+        """Hand the certificate over, where one was shown."""
+        shown = self.client if context is OWN else None
+
+        def handing(message: Message) -> Iterator[Header]:
+            yield from (header for header in right(message) if header[0] != "X-SSL-Client-Verify")
+            yield from self.sends(shown)
+
+        self.proxy = handing
+        return super(Visited, self).answer(target, request, context)
 
 
 def refused(reason: Reason, alternatives: str = "") -> Answer:
@@ -140,6 +171,11 @@ def plan(**changes: object) -> Plan:
 def attack(line: Deployed, **changes: object) -> Report:
     """Attack a deployment."""
     return attack_boundary(plan(**changes), line)
+
+
+def is_quiet(report: Report) -> bool:
+    """Return whether nothing was found, and nothing was left open but the honest call."""
+    return not (report.findings or report.unclear or report.untold)
 
 
 def verdicts(report: Report) -> dict[str, AttackResult]:

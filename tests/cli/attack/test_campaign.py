@@ -10,7 +10,7 @@ import pytest
 
 from mtls_middleware import Guard, Reason
 from mtls_middleware.cli.attack.attacks import Weakness
-from mtls_middleware.cli.attack.campaign import ALERT_TRIES, MAX_SILENT
+from mtls_middleware.cli.attack.attempt import ALERT_TRIES, MAX_SILENT
 from mtls_middleware.cli.attack.findings import (
     BROAD,
     CLEAN,
@@ -20,7 +20,6 @@ from mtls_middleware.cli.attack.findings import (
     HTTP3_OFFERED,
     NOT_REACHABLE,
     OWN_IS_LET_IN,
-    OWN_IS_LOST,
     PASSES_FORWARDED,
     STRANGER,
     UNTOLD,
@@ -30,16 +29,19 @@ from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.ending import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 from mtls_middleware.cli.wire.message import Header, Message, Request, Target, Version
-from mtls_middleware.testing import RegionalCA, nginx
+from mtls_middleware.testing import RegionalCA
 from tests.cli.attack.deployments import (
     DIRECT,
     OURS,
+    OWN,
     SECRET,
     SETS,
     Deployed,
     Proxy,
+    Visited,
     attack,
     guarded,
+    is_quiet,
     passing,
     refused,
     right,
@@ -53,10 +55,18 @@ def headers_of(message: Message) -> set[str]:
     return {name.lower() for name, _ in message.headers}
 
 
-def test_a_right_proxy_is_clean(guard: Guard) -> None:
-    report = attack(Deployed(guard=guard))
+def test_a_right_proxy_is_clean(guard: Guard, region: RegionalCA) -> None:
+    report = attack(Visited(guard=guard, client=region.client()), own=OWN)
 
     assert (report.status, report.findings, set(verdicts(report).values())) == (CLEAN, (), {AttackResult.REFUSED})
+    assert report.accepted
+
+
+def test_without_an_honest_call_nothing_is_clean(guard: Guard) -> None:
+    report = attack(Deployed(guard=guard))
+
+    assert (report.status, report.accepted) == (UNTOLD, None)
+    assert is_quiet(report)
 
 
 def test_fewer_than_fifty_requests_are_sent(guard: Guard) -> None:
@@ -236,7 +246,7 @@ def test_what_another_gate_lets_in_is_believed_all_the_same(guard: Guard) -> Non
 def test_a_demanded_certificate_is_good_and_told(guard: Guard, demanding: Answer | NoAnswer) -> None:
     report = attack(Deployed(guard=guard, proxy=lambda _: demanding))
 
-    assert report.status == CLEAN
+    assert is_quiet(report)
     assert DEMANDED in report.notes
 
 
@@ -257,60 +267,32 @@ def test_who_always_hangs_up_is_not_asked_without_end(guard: Guard) -> None:
 
 
 def test_with_an_own_certificate_that_is_let_in_a_stranger_is_forged(guard: Guard, region: RegionalCA) -> None:
-    genuine, own = region.client(), ssl.create_default_context()
+    genuine = region.client()
 
-    class Handing(Deployed):
-        def exchange(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
-            def handing(message: Message) -> Iterator[Header]:
-                yield from (header for header in right(message) if header[0] != "X-SSL-Client-Verify")
-                yield from nginx(genuine if context is own else None)
+    report = attack(Visited(guard=guard, client=genuine), own=OWN, certificate=genuine.certificate)
 
-            self.proxy = handing
-            return super().exchange(target, request, context)
-
-    report = attack(Handing(guard=guard), own=own, certificate=genuine.certificate)
-
+    statuses = {row.name: row.heard.status for row in report.rows}
     assert (report.status, set(verdicts(report).values())) == (CLEAN, {AttackResult.REFUSED})
-    assert [row.heard.status for row in report.rows[:3]] == [403, 200, 200]
+    assert [statuses[name] for name in ("bare", "own", "once", "own-once")] == [403, 200, 403, 200]
     assert OWN_IS_LET_IN in report.notes
 
 
-class WithOwn(Deployed):
-    """Answer a caller with a certificate in another way than one without."""
-
-    own: ssl.SSLContext
-    answer: Answer | NoAnswer
-
-    def exchange(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
-        return self.answer if context is self.own else super().exchange(target, request, context)
-
-
-UNHEARD: dict[str, tuple[Answer | NoAnswer, str]] = {
-    "refused in the handshake": (NoAnswer(failure=Failure.HANDSHAKE, detail="unknown ca"), "(unknown ca)"),
-    "refused by nginx": (Answer(status=400), "no further than the proxy: 400"),
-    "not believed": (refused(Reason.SOURCE_UNTRUSTED), "does not believe the proxy itself"),
-}
-
-
-@pytest.mark.parametrize(("answer", "told"), UNHEARD.values(), ids=UNHEARD)
-def test_an_own_certificate_that_the_proxy_does_not_take_shows_nothing(
-    guard: Guard, answer: Answer | NoAnswer, told: str
+def test_a_mistake_that_shows_without_a_certificate_only_is_found_all_the_same(
+    guard: Guard, region: RegionalCA
 ) -> None:
-    line = WithOwn(guard=guard)
-    line.own, line.answer = ssl.create_default_context(), answer
+    """HAProxy that sets its headers only where there is a certificate."""
 
-    report = attack(line, own=line.own)
+    class Conditional(Visited):
+        def answer(self, target: Target, request: Request, context: ssl.SSLContext | None) -> Answer | NoAnswer:
+            if context is OWN:
+                return super().answer(target, request, context)
+            self.proxy = passing
+            return super(Visited, self).answer(target, request, context)
 
-    assert (report.status, report.attacks) == (UNTOLD, ())
-    assert report.untold is not None
-    assert told in report.untold
+    report = attack(Conditional(guard=guard, client=region.client()), own=OWN)
 
-
-def test_an_own_certificate_that_the_proxy_keeps_to_itself_is_told(guard: Guard) -> None:
-    line = WithOwn(guard=guard)
-    line.own, line.answer = ssl.create_default_context(), refused(Reason.CERTIFICATE_MISSING)
-
-    assert OWN_IS_LOST in attack(line, own=line.own).notes
+    assert (report.status, report.accepted) == (FOUND, True)
+    assert report.findings[0].weakness is Weakness.COPY
 
 
 def test_where_strangers_are_refused_anyway_no_certificate_at_all_is_forged(guard: Guard) -> None:
@@ -348,7 +330,7 @@ def test_a_forged_address_alone_is_a_note(tmp_path: Path, region: RegionalCA) ->
     with closing(guarded(tmp_path, region, proxy_secret="", trusted_proxies="127.0.0.1")) as guard:
         report = attack(Deployed(guard=guard, peer="127.0.0.1"))
 
-    assert (report.status, set(verdicts(report).values())) == (CLEAN, {AttackResult.REFUSED})
+    assert (is_quiet(report), set(verdicts(report).values())) == (True, {AttackResult.REFUSED})
     assert PASSES_FORWARDED in report.notes
 
 
@@ -367,7 +349,7 @@ def test_a_forged_address_that_makes_copies_believed_is_a_finding_of_its_own(gua
 def test_past_the_proxy_the_secret_is_asked_for(guard: Guard) -> None:
     report = attack(Deployed(guard=guard, direct=lambda message: message.headers), direct=DIRECT)
 
-    assert report.status == CLEAN
+    assert is_quiet(report)
     assert {row.heard.reason for row in report.rows if row.name.startswith("direct")} == {Reason.SOURCE_UNTRUSTED}
 
 
@@ -385,7 +367,7 @@ def test_past_the_proxy_an_application_without_secret_believes_its_neighbours(
 def test_an_application_that_nobody_reaches_past_the_proxy_is_as_it_should_be(guard: Guard) -> None:
     report = attack(Deployed(guard=guard), direct=DIRECT)
 
-    assert report.status == CLEAN
+    assert is_quiet(report)
     assert NOT_REACHABLE in report.notes
 
 
@@ -401,7 +383,7 @@ def test_every_source_is_tried_in_few_ways(guard: Guard) -> None:
 
     report = attack(line, sources=known_sources(), direct=DIRECT)
 
-    assert report.status == CLEAN
+    assert is_quiet(report)
     assert BROAD in report.notes
     assert "Past the proxy it shows that the application reads the headers of nginx, apache, haproxy, caddy." in (
         report.notes
@@ -415,7 +397,7 @@ def test_past_the_proxy_it_shows_where_no_header_is_read(tmp_path: Path, region:
             Deployed(guard=guard, direct=lambda message: message.headers), sources=known_sources(), direct=DIRECT
         )
 
-    assert report.status == CLEAN
+    assert is_quiet(report)
     assert "Past the proxy it shows that the application reads no certificate header at all." in report.notes
 
 
@@ -473,7 +455,7 @@ def test_http2_that_cannot_be_tried_is_told(guard: Guard) -> None:
 
     report = attack(Deployed(guard=guard, proxy=without_h2, http2=True))
 
-    assert report.status == CLEAN
+    assert is_quiet(report)
     assert HTTP2_NOT_TRIED in report.notes
 
 

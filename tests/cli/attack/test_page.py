@@ -12,7 +12,8 @@ from mtls_middleware.cli.attack.page import conclusion, facts, show
 from mtls_middleware.cli.attack.verdict import hear
 from mtls_middleware.cli.wire.answer import Failure, NoAnswer
 from mtls_middleware.cli.wire.message import Message
-from tests.cli.attack.deployments import Deployed, attack, passing
+from mtls_middleware.testing import RegionalCA
+from tests.cli.attack.deployments import OWN, Deployed, Visited, attack, passing
 from tests.cli.attack.test_campaign import MISTAKES
 
 URL = "https://actions.example.com/actions/lookup"
@@ -24,10 +25,32 @@ def printed(report: Report, *, url: str = URL, terminal: bool = False, width: in
     return output.getvalue()
 
 
-def test_a_clean_deployment_ends_with_one_good_line(guard: Guard) -> None:
-    report = attack(Deployed(guard=guard))
+def test_a_clean_deployment_ends_with_one_good_line(guard: Guard, region: RegionalCA) -> None:
+    report = attack(Visited(guard=guard, client=region.client()), own=OWN)
 
-    assert printed(report).rstrip().endswith(f"Each of {len(report.attacks)} attacks was refused as it must be.")
+    good = f"Each of {len(report.attacks)} attacks was refused as it must be, and an honest call was accepted."
+    assert " ".join(printed(report).split()).endswith(good)
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in printed(report).splitlines()]
+    assert ["your certificate, nothing forged", "200", "accepted"] in rows
+    assert ["with your certificate: with underscores", "200", "no effect"] in rows
+    assert ["with underscores", "403 certificate_missing", "refused"] in rows
+
+
+def test_what_was_not_tried_is_in_the_last_line(guard: Guard) -> None:
+    told = " ".join(printed(attack(Deployed(guard=guard))).split())
+
+    assert told.endswith("lets nobody in refuses everything: give --client-certificate and --client-key.")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [(True, "asks for a client"), (False, "asks for no client"), (None, "was not seen")],
+)
+def test_it_says_whether_a_certificate_was_asked_for(guard: Guard, asked: bool | None, told: str) -> None:
+    report = attack(Deployed(guard=guard, asked=asked))
+
+    assert told in printed(report)
+    assert facts(report, URL)["certificate_asked_for"] is asked
 
 
 def test_a_finding_names_what_was_sent_and_the_line_to_write(guard: Guard) -> None:
