@@ -31,6 +31,24 @@ def sent(port: int, pki: PKI, client: ClientCertificate | None, names: set[str])
     return {name: [value.strip() for key, value in headers if key.lower() == name] for name in names}
 
 
+def test_traefik_passes_on_no_other_spelling(start: Start, pki: PKI, tmp_path: Path) -> None:
+    """Many servers of other languages take dots and tildes for hyphens, too."""
+    behind = free_port()
+    start([sys.executable, "-m", "uvicorn", "apps:echo", "--port", str(behind)], env=ENVIRONMENT, port=behind)
+    port, _ = run_proxy("traefik", start, pki, tmp_path, behind)
+    forged = "".join(
+        f"{name.replace('-', sign)}: forged\r\n"
+        for name in ("X-Forwarded-Tls-Client-Cert", "X-MTLS-Proxy-Secret")
+        for sign in "_.~-"
+    )
+    request = f"GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n{forged}\r\n"
+
+    with connect(port, pki.caller(), host=NAME) as connection:
+        headers = ask(connection, request.encode("ascii"))["headers"]
+
+    assert [name for name, value in headers if "forged" in value] == []
+
+
 @mostly_slow("name", PROXIES, kept=["traefik"])
 def test_the_kit_presents_what_the_proxy_sends(name: str, start: Start, pki: PKI, tmp_path: Path) -> None:
     behind = free_port()

@@ -290,7 +290,7 @@ def test_the_two_files_of_traefik_name_the_same_entry_point() -> None:
     entry_points = yaml.safe_load(render("traefik-static", GIVEN))["entryPoints"]
 
     assert router["entryPoints"] == list(entry_points)
-    assert entry_points["data-actions"]["http"]["underscoreHeadersStrategy"] == "delete"
+    assert entry_points["data-actions"]["http"]["aliasHeadersStrategy"] == "delete"
     assert entry_points["data-actions"]["forwardedHeaders"] == {"insecure": False}
 
 

@@ -57,7 +57,7 @@ _DROPS_UNDERSCORES: Mapping[str, str] = {
     "nginx": "underscores_in_headers off;",
     "caddy": "request_header -*_*",
     "envoy": "common_http_protocol_options: { headers_with_underscores_action: DROP_HEADER }",
-    "traefik": "underscoreHeadersStrategy: delete",
+    "traefik": "aliasHeadersStrategy: delete",
     "every source": "remove every header whose name has an underscore",
 }
 """Proxies that can drop every header with an underscore; others must be told the names."""
