@@ -113,7 +113,7 @@ def test_what_we_print_for_a_proxy_passes(name: str, deploy: Deploy) -> None:
     status, told = boundary.examine(*boundary.own(), "--direct", f"http://{HOST}:{boundary.behind}")
 
     assert (status, told["findings"], _verdicts(told)) == (0, [], {"refused"}), told
-    assert (told["certificate_asked_for"], told["honest_call_accepted"]) == (True, True)
+    assert (told["asked_for_certificate"], told["honest_call_accepted"]) == (True, True)
     # Past the proxy the same headers are refused by name, so they are the ones that the application reads.
     assert [row["reason"] for row in told["requests"] if row["name"] == "direct"] == ["source_untrusted"]
 
@@ -137,7 +137,7 @@ def test_a_boundary_that_lets_nobody_in_is_found_and_its_line_named(mistake: str
     cures = {finding["weakness"]: finding["cure"] for finding in told["findings"]}
     assert status == 1, told
     assert any(wrong.cure in line for line in cures[wrong.weakness]), told
-    assert told["certificate_asked_for"] is not wrong.bare
+    assert told["asked_for_certificate"] is not wrong.bare
 
 
 @mostly_slow("name", PROXIES, kept=["envoy"])
@@ -162,7 +162,7 @@ def test_where_nginx_demands_a_certificate_it_says_what_was_not_tried(deploy: De
     status, told = boundary.examine()
 
     assert (status, _verdicts(told)) == (2, {"refused"})
-    assert told["certificate_asked_for"] is True
+    assert told["asked_for_certificate"] is True
     assert boundary.examine(*boundary.own())[0] == 0
     assert any("--client-certificate" in note for note in told["notes"])
 

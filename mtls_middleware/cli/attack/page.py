@@ -91,7 +91,7 @@ def facts(report: Report, url: str) -> dict[str, Any]:
         "sources": list(report.sources),
         "status": report.status,
         "conclusion": conclusion(report),
-        "certificate_asked_for": report.asked,
+        "asked_for_certificate": report.asked,
         "honest_call_accepted": report.accepted,
         "requests": [_row_facts(row) for row in report.rows],
         "findings": [

@@ -50,7 +50,7 @@ def test_it_says_whether_a_certificate_was_asked_for(guard: Guard, asked: bool |
     report = attack(Deployed(guard=guard, asked=asked))
 
     assert told in printed(report)
-    assert facts(report, URL)["certificate_asked_for"] is asked
+    assert facts(report, URL)["asked_for_certificate"] is asked
 
 
 def test_a_finding_names_what_was_sent_and_the_line_to_write(guard: Guard) -> None:
