@@ -51,8 +51,8 @@ def order_status(_request: HttpRequest, order_id: str) -> HttpResponse:
 
 def who_called(request: HttpRequest) -> HttpResponse:
     """Return which region called; null where report mode let a call through."""
-    caller = optional_caller(request)
-    return JsonResponse({"region": caller.region if caller else None})
+    identity = optional_caller(request)
+    return JsonResponse({"region": identity.region if identity else None})
 
 
 def health(_request: HttpRequest) -> HttpResponse:

@@ -39,8 +39,8 @@ def create_app() -> Flask:
 
     @app.get("/actions/caller")
     def who_called() -> ResponseReturnValue:
-        caller = optional_caller(request)
-        return jsonify(region=caller.region if caller else None)
+        identity = optional_caller(request)
+        return jsonify(region=identity.region if identity else None)
 
     @app.get("/health")
     def health() -> ResponseReturnValue:

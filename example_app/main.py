@@ -61,10 +61,10 @@ def order_status(order_id: str) -> Order:
 @app.get("/actions/caller")
 def who_called(request: Request) -> dict[str, str | None]:
     """Return which region called, for the set-up of an integration; null where report mode let a call through."""
-    caller = optional_caller(request)
-    if caller is None:
+    identity = optional_caller(request)
+    if identity is None:
         return {"region": None, "certificate_ends": None}
-    return {"region": caller.region, "certificate_ends": caller.not_after.date().isoformat()}
+    return {"region": identity.region, "certificate_ends": identity.not_after.date().isoformat()}
 
 
 @app.get("/health")

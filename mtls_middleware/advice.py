@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mtls_middleware._core.decision import Reason
+from mtls_middleware.display import DOCS
 from mtls_middleware.identity import Authority
 
 
@@ -101,18 +102,18 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
             happened="DigiCert signed the certificate, but it is not pinned.",
             fix=(
                 "For a stranger, nothing. If your integration's certificate was rotated, add the new one to MTLS_PINS, "
-                "keeping the old one; with OAuth credentials, pins rotate automatically: see docs/digicert.md."
+                f"keeping the old one; with OAuth credentials, pins rotate automatically: see {DOCS}digicert/"
             ),
         ),
         Reason.CERTIFICATE_REVOKED: Advice(
             happened="A CRL revokes the certificate, or an intermediate of its chain; the detail in the log names it.",
-            fix="Leave revocation on: the owner needs a new certificate. See docs/revocation.md.",
+            fix=f"Leave revocation on: the owner needs a new certificate. See {DOCS}revocation/",
         ),
         Reason.REVOCATION_UNKNOWN: Advice(
             happened="MTLS_REVOCATION=require, and no fresh CRL covers the certificate.",
             fix=(
                 "The detail in the log says which CRL is missing or expired. Let this machine reach its address, or "
-                "name a copy in MTLS_CRL_URLS: see docs/revocation.md."
+                f"name a copy in MTLS_CRL_URLS: see {DOCS}revocation/"
             ),
         ),
         Reason.ORGANIZATION_MISMATCH: Advice(
@@ -148,7 +149,7 @@ _DIGICERT: Mapping[Reason, Advice] = MappingProxyType(
             fix=(
                 "Check the clock (date -u), the start-up messages in the log, and the files of MTLS_PINS or what the "
                 "certificates API answers. Pin the client certificate that Genesys Cloud lists as current: see "
-                "docs/digicert.md."
+                f"{DOCS}digicert/"
             ),
         ),
         Reason.ISSUER_UNTRUSTED: Advice(
@@ -193,14 +194,14 @@ _PINNED_BY_API = Advice(
     fix=(
         "For a stranger, nothing. If data actions are refused, see in the status whether the certificates API answers "
         "and what it lists: what it lists is pinned at the next refresh. Until then, MTLS_PINS takes the certificate: "
-        "see docs/digicert.md."
+        f"see {DOCS}digicert/"
     ),
 )
 _PINNED_BY_HAND = Advice(
     happened=_PINNED_BY_API.happened,
     fix=(
         "For a stranger, nothing. If your integration's certificate was rotated, add the new one to MTLS_PINS, keeping "
-        "the old one; with OAuth credentials, pins would rotate automatically: see docs/digicert.md."
+        f"the old one; with OAuth credentials, pins would rotate automatically: see {DOCS}digicert/"
     ),
 )
 

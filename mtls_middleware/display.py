@@ -6,6 +6,9 @@ from datetime import datetime
 LIMIT = 256
 """Characters shown of one text."""
 
+DOCS = "https://mtls-middleware.readthedocs.io/"
+"""Where the pages of the documentation are: a package that is installed has none of them."""
+
 SENTENCE_LIMIT = 1_000
 """Characters of one sentence: it may name a file and say what would be right."""
 

@@ -23,6 +23,7 @@ REVOKED = "revoked.crl"
 ENVIRONMENT = "dev.env"
 EXPORTS = "dev.sh"
 README = "README.md"
+IGNORED = ".gitignore"
 STATE = "state"
 """The folder in which the running application tells `status` what it does."""
 
@@ -64,16 +65,13 @@ def run_dev_ca(folder: Path, *, region: str, force: bool) -> int:
             f"--region {displayed(region)!r} is not a region of Genesys Cloud"
             + (f": did you mean {close}?" if close else "")
         )
-    absolute = folder.absolute()
-    if "," in str(absolute) or displayed(str(absolute), _PATH_CHARACTERS) != str(absolute):
-        raise MTLSError(
-            f"{displayed(str(absolute))}: settings cannot name a folder with a comma or a control character"
-        )
-    items = contents(absolute, known.aws_region)
+    if "," in str(folder) or displayed(str(folder), _PATH_CHARACTERS) != str(folder):
+        raise MTLSError(f"{displayed(str(folder))}: settings cannot name a folder with a comma or a control character")
+    items = contents(folder, known.aws_region)
     try:
-        write(absolute, items, force=force)
+        write(folder, items, force=force)
     except OSError as error:
-        raise MTLSError(f"{displayed(error.filename or str(absolute))}: {error.strerror or error}") from error
+        raise MTLSError(f"{displayed(error.filename or str(folder))}: {error.strerror or error}") from error
     sys.stdout.write(_next_steps(folder, known.aws_region, len(items)))
     sys.stderr.write(f"{WARNING}\n")
     return 0
@@ -101,23 +99,27 @@ def write(folder: Path, items: tuple[Item, ...], *, force: bool) -> None:
 
 
 def _next_steps(folder: Path, region: str, count: int) -> str:
-    """Return what to do next. Commands name the folder as it was given, unless that were a bare name for `.`."""
-    named = folder if folder.parts else folder.absolute()
-    exports = str(named / EXPORTS)
+    """Return what to do next. Commands name the folder as it was given."""
     return f"""\
 Wrote {count} files to {folder}: a root that plays {region}, and callers good and bad.
 
 Beside your application:
 
-  . {quote(exports)}
-  {serve_command(named)}
+  {_export_command(folder)}
+  {serve_command(folder)}
 
 In another terminal:
 
-  {call_command(named)}
+  {call_command(folder)}
 
-{named / README} tells the rest.
+{folder / README} tells the rest.
 """
+
+
+def _export_command(folder: Path) -> str:
+    """Return how a shell reads the settings; it looks for a bare name elsewhere."""
+    exports = str(folder / EXPORTS)
+    return f". {quote(exports if os.sep in exports else f'./{exports}')}"
 
 
 def contents(folder: Path, region: str) -> tuple[Item, ...]:
@@ -141,6 +143,7 @@ def contents(folder: Path, region: str) -> tuple[Item, ...]:
         Item(name=ENVIRONMENT, content=_environment(settings)),
         Item(name=EXPORTS, content=_exports(settings)),
         Item(name=README, content=_readme(folder, root.region).encode()),
+        Item(name=IGNORED, content=b"*\n"),
     )
 
 
@@ -178,12 +181,12 @@ def _readme(folder: Path, region: str) -> str:
     return f"""# A regional root for development
 
 **{WARNING}**
-Commit none of it, copy none of it to a server, and let no deployment trust `{ROOT}`. It plays the root of `{region}`;
-Genesys Cloud knows nothing of it.
+Copy none of it to a server, and let no deployment trust `{ROOT}`. It plays the root of `{region}`; Genesys Cloud knows
+nothing of it. `{IGNORED}` keeps git from committing it.
 
-In one terminal, beside your application (`main:app`):
+Paths are those from the folder in which `dev-ca` was run. In one terminal, there, beside your application (`main:app`):
 
-    . {quote(str(folder / EXPORTS))}
+    {_export_command(folder)}
     {serve_command(folder)}
 
 In another:

@@ -119,24 +119,34 @@ def run_server(options: ServeOptions) -> None:
     config = _config(options, tls)
     server = uvicorn.Server(config)
     try:
-        if options.reload:
-            ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
-        elif not is_alone:
-            supervisor = Multiprocess(config, sockets=[config.bind_socket()])
-            supervisor.run()
-            if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-                sys.exit(STARTUP_FAILURE)
-        else:
-            server.run()
-            if not server.started:
-                sys.exit(STARTUP_FAILURE)
+        _run(server, config)
     except OSError as error:
         if server.started or not config.loaded:  # it is the application's
             raise
         raise ConfigurationError([f"nothing can listen on {options.uds or options.host}: {error}"]) from error
+    except KeyboardInterrupt:  # uvicorn raises it again when it has stopped
+        if not server.started:
+            raise
     finally:
         if options.uds is not None:
             options.uds.unlink(missing_ok=True)
+
+
+def _run(server: uvicorn.Server, config: ServeConfig) -> None:
+    """Serve in this process, or in others. The exit status says whether it could be started."""
+    if config.reload:
+        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        return
+    if config.workers > 1:
+        supervisor = Multiprocess(config, sockets=[config.bind_socket()])
+        supervisor.run()
+        has_started = all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
+    else:
+        config.load()  # before uvicorn takes over the signals: an interrupt ends the import of the application
+        server.run()
+        has_started = server.started
+    if not has_started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def _tls(options: ServeOptions) -> ServerTLS | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtls_middleware import display
 from mtls_middleware._core.decision import Reason
-from mtls_middleware.display import DAY, HOUR, MONTH, YEAR, counted
+from mtls_middleware.display import DAY, DOCS, HOUR, MONTH, YEAR, counted
 from mtls_middleware.status_page.view import View
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ MARKS = ((DAY, "1 day"), (MONTH, "1 month"), (YEAR, "1 year"), (10 * YEAR, "10 y
 VERSION = 2
 """Of the form; it changes when a name goes or gets another meaning."""
 
-RUNBOOK = "https://mtls-middleware.readthedocs.io/operations/"
+RUNBOOK = f"{DOCS}operations/"
 """Has a heading for each reason."""
 
 HANDSHAKE_ANCHOR = "refused-in-the-tls-handshake"

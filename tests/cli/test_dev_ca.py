@@ -132,4 +132,28 @@ def test_here_is_a_folder_too(
 
     run_dev_ca(Path(), region="us-east-1", force=False)
 
-    assert f"  . {tmp_path}/dev.sh\n" in capsys.readouterr().out
+    assert "  . ./dev.sh\n" in capsys.readouterr().out
+
+
+def test_paths_are_as_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may be moved with what is around it, into a container too."""
+    monkeypatch.chdir(tmp_path)
+    run_dev_ca(Path("dev"), region="us-east-1", force=False)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "dev").rename(tmp_path / "moved" / "dev")
+    monkeypatch.chdir(tmp_path / "moved")
+
+    assert str(tmp_path) not in "".join(path.read_text("utf-8") for path in Path("dev").glob("[dR]*"))
+    with Guard.silent(Settings.from_env(environ(Path("dev")))) as guard:
+        assert guard.snapshot is not None
+
+
+def test_git_commits_none_of_it(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True, timeout=30)
+
+    done = subprocess.run(
+        ["git", "-C", tmp_path, "status", "--porcelain", folder], check=True, capture_output=True, timeout=30
+    )
+
+    assert done.stdout == b""

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mtls_middleware.cli.dev_ca import run_dev_ca
 from tests.cli.test_main import ROOT, run
+from tests.slow import mostly_slow
 
 FULL = Path("/dev/full")
 
@@ -19,8 +21,36 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "call": (["call", "http://no..name/"], 1),
     "json": (["doctor", "--offline", "--json"], 1),
     "help": (["call", "--help"], 0),
+    "version": (["--version"], 0),
+    "demo": (["demo"], 0),
+    "attack": (["doctor", "--url", "https://localhost:1/", "--source", "nginx"], 2),
+    "explain": (["explain", "{folder}/good.pem"], 0),
+    "dev-ca": (["dev-ca", "{folder}", "--force"], 0),
+    "status": (["status"], 2),
+    "status --ready": (["status", "--ready"], 2),
+    "trust show": (["trust", "show"], 2),
+    "trust refresh": (["trust", "refresh"], 0),
+    "trust export": (["trust", "export"], 0),
 }
-"""With the exit status of each, where nothing is configured."""
+"""With the exit status of each, where nothing is configured; those that name or need a trust have one of their own."""
+
+CONFIGURED = {"explain", "dev-ca", "status", "status --ready", "trust show", "trust refresh", "trust export"}
+
+each_command = mostly_slow("command", COMMANDS, kept=["regions", "doctor", "help", "status"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("ending") / "dev"
+    assert run_dev_ca(made, region="us-east-1", force=False) == 0
+    return made
+
+
+def in_folder(command: str, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the arguments of a command, and its environment."""
+    arguments = [argument.format(folder=folder) for argument in COMMANDS[command][0]]
+    lines = (folder / "dev.env").read_text("ascii").splitlines() if command in CONFIGURED else []
+    return arguments, dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
 def ended(arguments: list[str], stdout: int, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -35,23 +65,25 @@ def ended(arguments: list[str], stdout: int, **environment: str) -> subprocess.C
     )
 
 
-@pytest.mark.parametrize(("arguments", "status"), COMMANDS.values(), ids=COMMANDS)
-def test_a_closed_pipe_changes_no_exit_status(arguments: list[str], status: int) -> None:
+@each_command
+def test_a_closed_pipe_changes_no_exit_status(command: str, folder: Path) -> None:
+    arguments, environment = in_folder(command, folder)
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb"):
-        told = ended(arguments, writing)
+        told = ended(arguments, writing, **environment)
 
-    assert told.returncode == status
+    assert told.returncode == COMMANDS[command][1]
     assert b"Traceback" not in told.stderr
     assert b"BrokenPipe" not in told.stderr
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="a device of Linux")
-@pytest.mark.parametrize("arguments", [arguments for arguments, _ in COMMANDS.values()], ids=COMMANDS)
-def test_a_full_disk_is_a_sentence(arguments: list[str]) -> None:
+@each_command
+def test_a_full_disk_is_a_sentence(command: str, folder: Path) -> None:
+    arguments, environment = in_folder(command, folder)
     with FULL.open("wb") as full:
-        told = ended(arguments, full.fileno())
+        told = ended(arguments, full.fileno(), **environment)
 
     assert told.returncode == 2
     assert told.stderr.splitlines()[-1] == b"the output cannot be written: No space left on device"
@@ -59,17 +91,44 @@ def test_a_full_disk_is_a_sentence(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-@pytest.mark.parametrize(("arguments", "status"), COMMANDS.values(), ids=COMMANDS)
-def test_any_encoding_can_show_everything(arguments: list[str], status: int, encoding: str) -> None:
-    told = ended(arguments, subprocess.PIPE, PYTHONIOENCODING=encoding)
+@each_command
+def test_any_encoding_can_show_everything(command: str, folder: Path, encoding: str) -> None:
+    arguments, environment = in_folder(command, folder)
+    told = ended(arguments, subprocess.PIPE, PYTHONIOENCODING=encoding, **environment)
 
-    assert told.returncode == status
+    assert told.returncode == COMMANDS[command][1]
     assert b"Traceback" not in told.stderr
     told.stdout.decode(encoding)
 
 
 def test_an_arrow_is_still_an_arrow_in_ascii() -> None:
     assert b"-> " in ended(["doctor", "--offline"], subprocess.PIPE, PYTHONIOENCODING="ascii").stdout
+
+
+def test_an_interrupt_ends_the_import_of_an_application(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow_service.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(60)\n")
+    _, environment = in_folder("status", folder)
+    tls: list[str | Path] = [
+        "--ssl-certfile",
+        folder / "server.pem",
+        "--ssl-keyfile",
+        folder / "server.key",
+        "--app-dir",
+        tmp_path,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mtls_middleware", "serve", "slow_service:app", *tls],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == b"importing\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, b"Traceback" in errors) == (128 + signal.SIGINT, False)
 
 
 INTERRUPTED = """

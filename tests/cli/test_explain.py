@@ -413,7 +413,10 @@ def test_a_wrong_option_is_told(region: Region, option: str, value: str) -> None
 
 @pytest.mark.parametrize(
     ("authorities", "said"),
-    [("digicert", "see docs/digicert.md"), ("custom", "add the CA's current one as custom=PATH")],
+    [
+        ("digicert", "see https://mtls-middleware.readthedocs.io/digicert/"),
+        ("custom", "add the CA's current one as custom=PATH"),
+    ],
 )
 def test_advice_sends_for_no_root_of_a_region_that_is_not_used(region: Region, authorities: str, said: str) -> None:
     pinned = {"MTLS_PINS": f"us-east-1={region.pem(region.ca.client())}"} if authorities == "digicert" else {}

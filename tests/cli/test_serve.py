@@ -145,7 +145,7 @@ def test_each_worker_makes_protocols_with_the_deadline_of_the_option(
     with pytest.raises(SystemExit):
         main()
 
-    make = pickle.loads(pickle.dumps(started[0])).http
+    make: Any = pickle.loads(pickle.dumps(started[0].http))
     with asyncio.Runner() as runner:
         made = make(uvicorn.Config(str, log_config=None), ServerState(), {}, runner.get_loop())
 

@@ -5,6 +5,7 @@ import re
 from mtls_middleware import Reason
 from mtls_middleware._core.response import refusal
 from mtls_middleware.advice import ADVICE
+from mtls_middleware.display import DOCS
 from tests.documentation.tables import table
 
 LINE = (
@@ -46,7 +47,7 @@ has only strangers: see [rollout](rollout.md).
 """
 
 _CODE = re.compile(r"MTLS_\w+(?:=\w+)?|date -u|raised_at")
-_PAGE = re.compile(r"docs/(\w+)\.md")
+_PAGE = re.compile(rf"{re.escape(DOCS)}(\w+)/")
 
 
 def text() -> str:

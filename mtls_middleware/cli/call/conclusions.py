@@ -15,7 +15,7 @@ from mtls_middleware.cli.wire.answer import NoAnswerError
 from mtls_middleware.cli.wire.exchange import Exchange
 from mtls_middleware.cli.wire.message import Target
 from mtls_middleware.cli.wire.tls import Alert, Described
-from mtls_middleware.display import displayed
+from mtls_middleware.display import DOCS, displayed
 from mtls_middleware.observing.handshakes import in_words
 
 SOON = timedelta(days=30)
@@ -73,7 +73,7 @@ def warnings_of(target: Target, credentials: Credentials, seen: Exchange) -> Ite
     if facts is not None and facts.asked is False and credentials.certificate is not None:
         yield (
             "the server did not ask for a certificate, so none was shown: whatever ends TLS there must request one "
-            "(mtls-middleware proxy-config, or docs/servers.md)"
+            f"(mtls-middleware proxy-config, or {DOCS}servers/)"
         )
     if _is_private(target.host):
         yield f"{displayed(target.host)} cannot be reached from Genesys Cloud"

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mtls_middleware.cli.demo.stage import HandshakeRefusals, Stage, listening, staged
 from mtls_middleware.cli.page import console_for, heading, line, print_json, table
-from mtls_middleware.display import displayed
+from mtls_middleware.display import DOCS, displayed
 from mtls_middleware.testing import nginx
 
 TIMEOUT_SECONDS = 10.0
@@ -213,7 +213,8 @@ _COLOURS = {
 _ENDING = (
     "\nThe regional CA, the certificates and both servers were made for this, on loopback, and are gone. The proxy\n"
     "hop is a stand-in: it vouches for every certificate, so that the refusals are the gate's own.\n\n"
-    "Protect your own app: app.add_middleware(MTLSMiddleware), with MTLS_REGIONS and MTLS_TRUST set; see README.md."
+    "Protect your own app: app.add_middleware(MTLSMiddleware), with MTLS_REGIONS and MTLS_TRUST set; see\n"
+    f"{DOCS}first-call/"
 )
 
 

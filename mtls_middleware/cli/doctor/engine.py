@@ -9,6 +9,7 @@ from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
 from mtls_middleware._io.store import Kind
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import MAX_CLOCK_DIFFERENCE, ReadOnlyStore
+from mtls_middleware.display import DOCS
 from mtls_middleware.engine import Engine
 from mtls_middleware.fleet_state import engine_client
 from mtls_middleware.settings import Settings
@@ -16,7 +17,7 @@ from mtls_middleware.settings import Settings
 _ABOUT = About(Topic.STATE)
 
 _STEPS = (
-    (("permission",), "its rights are too few", "give that user the rights that docs/fleets.md names"),
+    (("permission",), "its rights are too few", f"give that user the rights of {DOCS}fleets/"),
     (
         ("username-password", "authentication", "password", "wrongpass"),
         "the login is refused",

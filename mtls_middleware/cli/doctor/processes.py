@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
-from mtls_middleware.display import counted, displayed
+from mtls_middleware.display import DOCS, counted, displayed
 from mtls_middleware.guard import Guard
 from mtls_middleware.observing.fleet import Extent
 from mtls_middleware.status_page.workers import combined, lost, trusts_in_force
@@ -42,7 +42,7 @@ def check_processes(guard: Guard, now: datetime) -> Iterator[Finding]:
         yield _warning(Check.PROCESSES_ALIVE, text, "let the application's user write there, and restart old releases")
     found = combined(guard.status(), fleet, now)
     for text in found.status.problems if found.is_known else ():
-        yield _warning(Check.PROCESSES_PROBLEM, found.matter(text), "look the sentence up in docs/operations.md")
+        yield _warning(Check.PROCESSES_PROBLEM, found.matter(text), f"look the sentence up in {DOCS}operations/")
     for text in found.differences:
         yield _warning(
             Check.PROCESSES_SAME, text, "restart the processes that differ, with the same settings and files"

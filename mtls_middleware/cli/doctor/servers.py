@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from mtls_middleware._core.sources.presets import TLS, HeaderNames
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
+from mtls_middleware.display import DOCS
 from mtls_middleware.settings import Settings
 
 _ABOUT = About(Topic.SERVERS)
@@ -98,7 +99,7 @@ def check_servers(settings: Settings, version_of: VersionOf = installed_version)
     found = [(server, version) for server in SERVERS if (version := version_of(server.package)) is not None]
     if not found:
         yield _ABOUT.not_checked(
-            Check.SERVER_LINE, "no server that is known is installed here", "see docs/servers.md for what yours needs"
+            Check.SERVER_LINE, "no server that is known is installed here", f"see {DOCS}servers/ for what yours needs"
         )
     for server, version in found:
         if settings.source == TLS:

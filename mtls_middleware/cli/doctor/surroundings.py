@@ -7,7 +7,7 @@ from mtls_middleware._core.connection import Connection, Interface
 from mtls_middleware._core.protection import Protection
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.servers import VersionOf, installed_version
-from mtls_middleware.display import displayed
+from mtls_middleware.display import DOCS, displayed
 from mtls_middleware.settings import Settings
 
 CAPTURED = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"
@@ -34,7 +34,7 @@ def check_recorders(
             f"sentry-sdk {sentry} is installed: it records {shown} in clear text, unless sentry_sdk.init is told not "
             "to; that cannot be seen from here",
             "sentry_sdk.init(include_local_variables=False, event_scrubber=EventScrubber("
-            f"denylist=[*DEFAULT_DENYLIST, {denied}], recursive=True)): see docs/telemetry.md",
+            f"denylist=[*DEFAULT_DENYLIST, {denied}], recursive=True)): see {DOCS}telemetry/",
         )
     recorded = [header for header in headers if _is_captured(header, environ)]
     if recorded:
