@@ -56,7 +56,7 @@ class Fleet:
 
     def __call__(self, client: EngineClient | None = None, secret: bytes = SECRET, **options: Any) -> EngineBoard:
         seal = Seal(secret, name=self.name, purpose="p")
-        return EngineBoard(client or self.client(), [seal], fold=total, **{"fold_seconds": 0, **options})
+        return EngineBoard(client or self.client(), [seal], **{"fold": total, "fold_seconds": 0, **options})
 
     def key(self, end: str) -> bytes:
         with self.engine.admin() as admin:
@@ -165,6 +165,27 @@ class TestPast:
 
         assert paused.publish(b"9", NOW) is False
         assert paused.folded() == b"8"
+
+    def test_one_that_writes_while_it_is_added_to_the_past_counts_once(self, fleet: Fleet) -> None:
+        paused = fleet()
+        paused.join()
+        paused.publish(b"5", NOW)
+        fleet.let_time_go_by()
+        wrote: list[bool] = []
+
+        def interrupted(reports: Sequence[bytes]) -> bytes:
+            if not wrote:
+                wrote.append(paused.publish(b"6", NOW))
+            return total(reports)
+
+        other = fleet(fold=interrupted)
+        other.join()
+        other.publish(b"7", NOW)
+
+        assert wrote == [True]
+        assert fleet.sum() == 6 + 7
+        assert paused.publish(b"8", NOW)
+        assert fleet.sum() == 8 + 7
 
     def test_what_another_release_wrote_is_left_to_it(self, fleet: Fleet) -> None:
         newer, other = fleet(), fleet()

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtls_middleware._io.folder import FolderStore
-from mtls_middleware._io.redis_entries import CONTENT_BYTES, HEADER_BYTES, entry_of
+from mtls_middleware._io.redis_entries import CONTENT_BYTES, HEADER_BYTES, Header, entry_of, name_of
 from mtls_middleware._io.redis_store import EngineStore
 from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import Kind
@@ -143,6 +143,20 @@ def test_a_process_that_was_turned_away_is_woken_when_the_lease_is_gone(fleet: F
     assert other.view() != before
 
 
+def test_a_process_that_was_turned_away_is_woken_when_the_engine_goes(stack: ExitStack) -> None:
+    with running() as engine:
+        fleet = Fleet(engine, stack)
+        leader, other = fleet(), fleet()
+        with leader.refreshing():
+            with other.refreshing() as is_mine:
+                assert not is_mine
+            before = other.view()
+            engine.stop()
+            assert other.view() != before
+            with other.refreshing() as is_mine:
+                assert is_mine  # nobody can say who asks, so this machine does
+
+
 def test_a_store_that_only_looks_writes_nothing(fleet: Fleet, tmp_path: Path) -> None:
     fleet().put(Kind.CRL, A, b"a list", NOW)
     version = fleet().view()
@@ -253,13 +267,45 @@ values = st.one_of(
     st.sampled_from([b"", b"0", b"9" * 30, b"-1", b"{}", bytes(HEADER_BYTES + 1), bytes(1024 * 1024 + 1)]),
     st.binary(max_size=200),
 )
+OTHERS = (
+    Seal(NEW, name="checkout", purpose="us-east-1,/,genesys"),
+    Seal(b"a-secret-of-the-state", name="staging", purpose="us-east-1,/,genesys"),
+)
+FORGED = [entry_of(kind, key, b"forged", NOW) for kind, key in PLACES]
+pairs = st.one_of(
+    st.tuples(  # somebody who has not this secret
+        st.sampled_from(FORGED),
+        st.sampled_from(
+            [
+                *(seal.sealed for seal in OTHERS),
+                lambda _, content: b"0" * 64 + content,
+                lambda _, content: SEAL.sealed("elsewhere", content),
+            ]
+        ),
+        st.none(),
+    ),
+    st.tuples(st.sampled_from(WHOLE), st.just(SEAL.sealed), st.sampled_from(PLACES)),  # put in another's place
+    st.tuples(st.sampled_from(WHOLE), st.just(SEAL.sealed), st.none()),  # put there again
+)
 
 
-@given(written=st.dictionaries(fields, values, max_size=8), flips=st.lists(st.integers(0, 10**6), max_size=3))
+def lying(header: Header, parts: list[bytes], sealed: Callable[[str, bytes], bytes], name: str) -> dict[str, bytes]:
+    """Return the fields of an entry that claims to be the one of this name."""
+    claim = header.write(SEAL)[64:]
+    return {f"h:{name}": sealed(header.name, claim), **{f"c:{name}:{index}": part for index, part in enumerate(parts)}}
+
+
+@given(
+    written=st.dictionaries(fields, values, max_size=6),
+    entries=st.lists(pairs, max_size=3),
+    flips=st.lists(st.integers(0, 10**6), max_size=3),
+)
 @settings(max_examples=150)
 def test_nothing_comes_out_that_was_not_written_with_the_secret(
-    shared: Running, written: dict[str, bytes], flips: list[int]
+    shared: Running, written: dict[str, bytes], entries: list[Any], flips: list[int]
 ) -> None:
+    for (header, parts), sealed, place in entries:
+        written |= lying(header, parts, sealed, header.name if place is None else name_of(*place))
     good = {(kind, key, content, at) for kind, key, content, at in authentic() if at <= NOW + timedelta(minutes=5)}
     with shared.admin() as admin, ExitStack() as stack:
         admin.flushall()
