@@ -1,6 +1,7 @@
 """Engines that refuse, hang, are full or replicas, or want another login: each is a sentence, and nobody waits."""
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -132,6 +133,36 @@ def test_it_is_left_alone_for_longer_with_each_failure_and_the_first_reason_stay
     assert pauses[:6] == [1, 2, 4, 8, 16, 32]
     assert set(pauses[6:]) == {60}
     assert client.problems == ("state in redis://127.0.0.1:1 cannot be used: the first reason",)
+
+
+@needs_engine
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_does_not_wait_for_the_calls_of_its_parent() -> None:
+    with running() as one, ExitStack() as stack:
+        client = EngineClient(one.engine, lambda: "")
+        stack.callback(client.close)
+        begun, stop = threading.Barrier(3), threading.Event()
+
+        def call(_: object) -> None:
+            begun.wait(30)
+            stop.wait(60)
+
+        threads = [threading.Thread(target=client.call, args=(Doing.READ, call)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        begun.wait(30)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            try:
+                os._exit(0 if client.call(Doing.READ, lambda found: found.ping()) else 2)
+            finally:
+                os._exit(3)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert status == 0
 
 
 @needs_engine
