@@ -135,7 +135,13 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, code in SERVICES.items():
         (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
+    forget()  # what monkeypatch put back after the test before
     yield
+    forget()
+
+
+def forget() -> None:
+    """Take the applications out of this process."""
     if "django_service" in sys.modules:
         settings = import_module("django.conf").settings
         settings.ROOT_URLCONF = "example_app.django_app"
