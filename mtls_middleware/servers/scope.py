@@ -120,6 +120,9 @@ def with_facts(app: "AppWrapper", transport: Transport, tls_object: TLSObject | 
         async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
             await app(scope, receive, send, sync_spawn, call_soon)
 
+        # hypercorn has invited the body already, whoever sends it: to be read, as if nothing had been asked.
+        if "headers" in scope:
+            scope = {**scope, "headers": [field for field in scope["headers"] if field[0] != b"expect"]}
         await with_connection_facts(application, transport, tls)(scope, receive, send)
 
     return telling

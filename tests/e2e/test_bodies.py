@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -11,13 +10,11 @@ from urllib.parse import quote
 import pytest
 
 from mtls_middleware.testing import nginx
-from tests.e2e.asgi_servers import ENVIRONMENT, SERVERS
 from tests.e2e.body_frameworks import ASGI, CORRELATION, PATH, WSGI
+from tests.e2e.body_servers import ASGI_ROWS, WSGI_ROWS, start_asgi, start_wsgi
 from tests.e2e.callers import PKI
 from tests.e2e.conftest import Start
-from tests.e2e.processes import HOST, free_port
-from tests.e2e.test_wsgi_twins import PLAIN
-from tests.e2e.wsgi_programs import Site
+from tests.e2e.processes import HOST
 from tests.e2e.wsgi_tell import SECRET
 
 pytestmark = pytest.mark.e2e
@@ -29,52 +26,24 @@ TEXTS = ["", json.dumps({"phone": "+1"}), '{"name":"Zoë 😀"}', json.dumps({"t
 LONG = 500_000
 """Characters of two bytes."""
 
-ASGI_ROWS = [*SERVERS, "serve", "granian"]
-
 WITHOUT = {
     "hypercorn, trio": {"Django", "Django REST framework", "Quart"},  # they understand asyncio only
     "pyvoy": {"Django", "Django REST framework"},  # pyvoy 1.3 repeats the end of a body, and Django takes that ill
 }
 """Frameworks that a server cannot run."""
 
-WSGI_ROWS = [name for name in PLAIN if name != "wsgiref"]  # it speaks HTTP/1.0, which has no chunks
-
 
 @pytest.fixture(scope="module")
 def asgi(start_for_module: Start, pki: PKI) -> Callable[[str], int]:
     """Return what starts an ASGI server with every framework; each once for all tests."""
-    programs: dict[str, Callable[[str, int], Iterable[Any]]] = {
-        "serve": lambda app, port: ["serve", app, "--port", str(port)],
-        "granian": lambda app, port: ["granian", "--interface", "asgi", "--host", HOST, "--port", str(port), app],
-    }
-
-    @cache
-    def running(name: str) -> int:
-        port = free_port()
-        if name in SERVERS:
-            argv = SERVERS[name].argv("body_asgi:application", port)
-        else:
-            module, *arguments = programs[name]("body_asgi:application", port)
-            argv = [sys.executable, "-m", "mtls_middleware" if module == "serve" else module, *arguments]
-            if module == "serve":
-                argv.insert(3, "serve")
-        boundary = {"MTLS_SOURCE": "nginx", "MTLS_TRUSTED_PROXIES": HOST, "MTLS_PROXY_SECRET": SECRET}
-        trust = {"MTLS_REGIONS": "us-east-1", "MTLS_TRUST": str(pki.trust), "MTLS_STATE": "off"}
-        start_for_module(argv, env={**ENVIRONMENT, **trust, **boundary}, port=port)
-        return port
-
-    return running
+    return cache(lambda name: start_asgi(name, start_for_module, pki))
 
 
 @pytest.fixture(scope="module")
 def wsgi(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], int]:
     """Return what starts a WSGI server with every framework; each once for all tests."""
 
-    @cache
-    def running(name: str) -> int:
-        return PLAIN[name].start(Site(start=start_for_module, pki=pki, folder=tmp_path_factory.mktemp("wsgi")))
-
-    return running
+    return cache(lambda name: start_wsgi(name, start_for_module, pki, tmp_path_factory.mktemp("wsgi")))
 
 
 def call(port: int, pki: PKI, framework: str, path: str, text: str = "", query: str = "") -> dict[str, Any]:

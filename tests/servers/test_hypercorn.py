@@ -63,6 +63,18 @@ def test_the_application_is_called_with_hypercorns_own_arguments() -> None:
     assert Application.calls.pop()[1:] == ("receive", "send", "spawn", "soon")
 
 
+def test_a_body_that_was_invited_may_be_read() -> None:
+    """hypercorn sends a 100 before it calls the application."""
+    application: Any = Application()
+    app: Any = with_facts(application, Transport(peer=PEER), None)
+    fields = [(b"host", b"a"), (b"expect", b"100-continue")]
+
+    asyncio.run(app(scope := {"type": "http", "headers": fields}, None, None, "spawn", "soon"))
+
+    assert Application.calls.pop()[0]["headers"] == [(b"host", b"a")]
+    assert scope["headers"] is fields
+
+
 def test_the_workers_find_our_classes() -> None:
     before = AsyncioTCPServer, TrioTCPServer
     create = Config.create_ssl_context
