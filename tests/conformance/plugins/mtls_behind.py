@@ -1,9 +1,14 @@
 """A pytest plugin for other projects' suites: every in-memory call of theirs comes as an accepted data action call.
 
-It stands around what calls an application: Starlette's and FastAPI's `TestClient`, and Werkzeug's, Flask's with it.
+It stands around what calls an application: Starlette's and FastAPI's `TestClient`, Werkzeug's with Flask's, and the
+protocol classes and the lifespan of uvicorn.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
+from copy import copy
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -26,7 +31,7 @@ NOTHING_JUDGED = 99
 _calls: list[str] = []
 
 
-def _guard() -> Guard:
+def make_guard() -> Guard:
     settings = Settings(regions=CA.region, trust=CA.write(Path(mkdtemp())), state="off", revocation="off")
     guard = Guard.from_settings(settings)
     guard.start()
@@ -47,9 +52,10 @@ class Presented:
 
 
 def pytest_configure() -> None:
-    guard = _guard()
+    guard = make_guard()
     _around_starlette(guard)
     _around_werkzeug(guard)
+    _around_uvicorn(guard)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -87,3 +93,37 @@ def _around_werkzeug(guard: Guard) -> None:
         return before(presented, environ, buffered)
 
     test.run_wsgi_app = run
+
+
+def _around_uvicorn(guard: Guard) -> None:
+    if find_spec("uvicorn") is None:
+        return
+    classes = {
+        "lifespan.on": ["LifespanOn"],
+        "protocols.http.h11_impl": ["H11Protocol"],
+        "protocols.http.httptools_impl": ["HttpToolsProtocol"],
+        "protocols.websockets.websockets_sansio_impl": ["WebSocketsSansIOProtocol"],
+        "protocols.websockets.wsproto_impl": ["WSProtocol"],
+        "protocols.http.zttp_impl": ["ZttpProtocol"],
+        "protocols.http.zttp_h2_impl": ["ZttpH2Protocol"],
+    }
+    for module, names in classes.items():
+        with suppress(ImportError):  # zttp is not there for every Python
+            found = import_module(f"uvicorn.{module}")
+            for name in names:
+                _presenting(getattr(found, name), guard)
+
+
+def _presenting(kind: Any, guard: Guard) -> None:
+    """Let each instance of a class of uvicorn call its application through the middleware."""
+    before = kind.__init__
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        before(self, *args, **options)
+        if hasattr(self, "app"):
+            self.app = Presented(self.app, guard)
+        else:
+            self.config = copy(self.config)
+            self.config.loaded_app = Presented(self.config.loaded_app, guard)
+
+    kind.__init__ = init
