@@ -94,7 +94,8 @@ def _uwsgi(option: str) -> Callable[[Site], int]:
     def run(site: Site) -> int:
         port = free_port()
         command = documented("nginx in front of uWSGI", site, port, 1).replace(SITE, APPLICATION)
-        command = command.replace(f"--socket {site.folder}/uwsgi", f"{option} {HOST}:{port}")
+        says_so = '--add-header "Connection: close"'
+        command = command.replace(f"--socket {site.folder}/uwsgi", f"{says_so} {option} {HOST}:{port}")
         site.start(uwsgi(site, command), env=site.env, port=port)
         return port
 
