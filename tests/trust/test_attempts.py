@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.attempts import Attempts
 from mtls_middleware._trust.schedule import AFTER_A_START, AFTER_ANOTHER, FIRST_RETRY, LONGEST_RETRY, Attempt, Schedule
+from tests.io.engines import needs_engine, running
 from tests.trust.crl.doubles import A, Memory
 from tests.trust.genesys.region import NOW
 from tests.trust.pods import SECOND, Pod, World, run
@@ -35,6 +36,22 @@ def test_ten_processes_ask_no_more_than_one_while_a_source_fails(tmp_path: Path,
     assert alone.requests["crl"] >= 2
     assert together.requests["crl"] <= alone.requests["crl"] + 1
     assert together.requests["api"] <= alone.requests["api"] + 1
+
+
+@needs_engine
+def test_through_an_engine_they_share_failures_and_answers_alike(tmp_path: Path) -> None:
+    world = World(status=503)
+    with running() as engine:
+        shared = {"state": f"{engine.url},off", "state_secret": "a-secret-of-the-state"}
+        pods = [Pod(world, tmp_path, number=number, **shared) for number in range(4)]
+        run(world, pods, seconds=14)
+        during, problems = world.requests.copy(), {pod.problems for pod in pods}
+        world.status = None
+        run(world, pods, seconds=30)
+
+    assert (during, len(problems)) == ({"api": 1, "crl": 1}, 1)
+    assert world.requests - during == {"api": 4, "crl": 1}
+    assert [pod.number for pod in pods if pod.problems or not pod.has_pin] == []
 
 
 def test_all_of_them_tell_the_problem_and_its_end(tmp_path: Path) -> None:
