@@ -147,7 +147,7 @@ def _calls(found: Decisions) -> str:
     if found.scope is Extent.NOTHING:
         return "Not known here: MTLS_STATE is off, so this process cannot read the counts of the application."
     if found.since is None:
-        return "No process that shares the state folder has written its counts yet. Running ones do within seconds."
+        return "No process that shares the state has written its counts yet. Running ones do within seconds."
     return (
         f"{number(found.accepted)} accepted, {number(found.refused)} refused, "
         f"{number(found.would_be_refused)} would have been refused, to protected paths, since "

@@ -157,7 +157,7 @@ def _lost(one: ReportedWorker) -> str:
     name = f"process {_name(one.worker)}" if one.worker else "a process"
     last = f"its last report is of {one.at:%Y-%m-%d %H:%M:%S} UTC" if one.at else "it never published a report"
     if one.liveness is Liveness.SILENT:
-        return f"{name} runs, but does not say how it is: {last}. It hangs, or cannot write into the state folder"
+        return f"{name} runs, but does not say how it is: {last}. It hangs, or cannot write its state"
     return f"{name} ended without closing: it was killed, or crashed; {last}"
 
 

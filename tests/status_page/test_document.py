@@ -244,7 +244,7 @@ def test_a_page_that_knows_no_counts_does_not_speak_of_them(calm: View) -> None:
     [
         (Extent.NOTHING, None, "MTLS_STATE is off"),
         (Extent.MACHINE, None, "has written its counts yet"),
-        (Extent.MACHINE, NOW, "by all processes that share the state folder"),
+        (Extent.MACHINE, NOW, "by all processes that share the state"),
         (Extent.PROCESS, NOW, "by this process alone"),
     ],
     ids=["unknown", "none yet", "machine", "process"],
