@@ -223,8 +223,15 @@ def store_of(settings: Settings, secrets: Secrets, *, reads_only: bool = False) 
         return NoStore(problems=tuple(problems))
     if isinstance(settings.state, Engine):
         return engine_store(settings, settings.state, secrets.state, purpose=_purpose(settings), reads_only=reads_only)
+    return local_store_of(settings, secrets)
+
+
+def local_store_of(settings: Settings, secrets: Secrets) -> Store:
+    """Return the folder, which may be the one beside an engine, and ask nobody over the network."""
+    if settings.state_folder is None:
+        return NoStore()
     seals_all = settings.state_secret is not None
-    return FolderStore(settings.state, purpose=_purpose(settings), keys=secrets.state, seals_all=seals_all)
+    return FolderStore(settings.state_folder, purpose=_purpose(settings), keys=secrets.state, seals_all=seals_all)
 
 
 def board_of(settings: Settings) -> Callable[[], Board] | None:

@@ -42,8 +42,8 @@ def test_ten_processes_ask_no_more_than_one_while_a_source_fails(tmp_path: Path,
 def test_through_an_engine_they_share_failures_and_answers_alike(tmp_path: Path) -> None:
     world = World(status=503)
     with running() as engine:
-        shared = {"state": f"{engine.url},off", "state_secret": "a-secret-of-the-state"}
-        pods = [Pod(world, tmp_path, number=number, **shared) for number in range(4)]
+        state, secret = f"{engine.url},off", "a-secret-of-the-state"
+        pods = [Pod(world, tmp_path, number=number, state=state, state_secret=secret) for number in range(4)]
         run(world, pods, seconds=14)
         during, problems = world.requests.copy(), {pod.problems for pod in pods}
         world.status = None

@@ -17,7 +17,7 @@ from mtls_middleware.cli.doctor.settings import check_proxy, check_user, read_se
 from mtls_middleware.cli.doctor.state import check_revocation, check_state
 from mtls_middleware.cli.doctor.surroundings import check_paths, check_recorders
 from mtls_middleware.cli.doctor.trust import check_files, check_future, check_regions, check_roots
-from mtls_middleware.composition import Secrets, gatherer_of, store_of
+from mtls_middleware.composition import Secrets, gatherer_of, local_store_of, store_of
 from mtls_middleware.engine import Engine
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import Guard, utc_now
@@ -61,7 +61,10 @@ def examine(world: World, progress: Progress = lambda _: None) -> tuple[Finding,
         found += _examine_trust(settings, configured.secrets, world, progress)
     else:
         found += _without_secrets(settings, world)
-    found += check_processes(Guard.silent(settings, clock=world.clock), world.clock())
+    if world.offline and isinstance(settings.state, Engine):
+        found.append(About(Topic.PROCESSES).not_checked(Check.PROCESSES_ALIVE, "their reports are in the engine"))
+    else:
+        found += check_processes(Guard.silent(settings, clock=world.clock), world.clock())
     found += check_recorders(settings, world.environ, world.version_of)
     found += check_regions(settings)
     found += check_servers(settings, world.version_of)
@@ -72,7 +75,8 @@ def examine(world: World, progress: Progress = lambda _: None) -> tuple[Finding,
 
 def _examine_trust(settings: Settings, secrets: Secrets, world: World, progress: Progress) -> list[Finding]:
     now = world.clock()
-    store = ReadOnlyStore(store_of(settings, secrets, reads_only=True))
+    kept = local_store_of(settings, secrets) if world.offline else store_of(settings, secrets, reads_only=True)
+    store = ReadOnlyStore(kept)
     asker = Asker(seconds=ANSWER_SECONDS, left=lambda left: progress(f"asking the network: {left} to go …"))
     gatherer = gatherer_of(
         settings, secrets, world.clock, now, store=store, open_session=world.open_session, asker=asker

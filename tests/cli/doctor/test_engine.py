@@ -142,16 +142,26 @@ def test_a_password_in_clear_text_is_a_warning(tmp_path: Path, address: str, war
     assert (Check.ENGINE_TLS in findings(tmp_path, address, state_password=PASSWORD)) is warns
 
 
-def test_doctor_examines_it_unless_it_may_ask_nobody(tmp_path: Path, engine: Running) -> None:
+def connections(engine: Running) -> int:
+    with engine.admin() as admin:
+        return int(admin.info("stats")["total_connections_received"])
+
+
+@pytest.mark.parametrize("folder", ["off", "folder"])
+def test_doctor_examines_it_unless_it_may_ask_nobody(tmp_path: Path, engine: Running, folder: str) -> None:
+    beside = tmp_path / "beside" if folder == "folder" else "off"
     deployment = Deployment(tmp_path)
-    deployment.environ |= {"MTLS_STATE": f"{engine.url},off", "MTLS_STATE_SECRET": SECRET}
+    deployment.environ |= {"MTLS_STATE": f"{engine.url},{beside}", "MTLS_STATE_SECRET": SECRET}
     online = deployment.examine()
+    before = connections(engine)
     deployment.offline = True
     offline = deployment.examine()
 
     assert those(online, Check.ENGINE_WRITES, Grade.OK)
-    assert those(online, Check.STATE_FOLDER, Grade.WARNING)
-    assert those(offline, Check.ENGINE_ANSWERS, Grade.NOT_CHECKED)
+    assert bool(those(online, Check.STATE_FOLDER, Grade.WARNING)) is (folder == "off")
+    assert connections(engine) == before + 1  # the one that counts them
+    for check in (Check.ENGINE_ANSWERS, Check.PROCESSES_ALIVE):
+        assert those(offline, check, Grade.NOT_CHECKED)
 
 
 def test_what_it_writes_is_gone_after_a_second(tmp_path: Path, engine: Running) -> None:
