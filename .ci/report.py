@@ -1,4 +1,4 @@
-"""Fail on a skipped end-to-end test, on a missing package, and on coverage below the line; print every skipped test."""
+"""Fail on a skipped end-to-end test, on a missing package, and on coverage below the line; print what did not run."""
 
 import json
 import sys
@@ -14,9 +14,19 @@ MISSING_PACKAGE = "could not import"
 """What `pytest.importorskip` says: the groups and extras of the test command should have brought the package."""
 
 
-def main(tests: Path, coverage: Path) -> int:
-    """Return the exit status."""
+def main(tests: Path, coverage: Path, newer: Path) -> int:
+    """Return the exit status.
+
+    Args:
+        tests: what the test command reported.
+        coverage: of the same run.
+        newer: what the tests with newer proxies reported, if these could be had.
+    """
     failures = [*skipped(tests), *uncovered(coverage)]
+    if newer.exists():
+        failures += skipped(newer)
+    else:
+        print("NOT RUN: the tests with newer proxies")
     for failure in failures:
         print(f"FAILED: {failure}")
     return 1 if failures else 0
@@ -66,4 +76,4 @@ def percent(summaries: dict[str, dict[str, float]]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(*map(Path, sys.argv[1:])))

@@ -16,8 +16,9 @@ from typing import Any
 from report import MISSING_PACKAGE
 from venvs import DISTRIBUTION, Environment
 
-JOBS = 2
-SECONDS = 480.0
+JOBS = 4
+"""Runs side by side: half of their time they wait for bounds to pass."""
+SECONDS = 900.0
 """How long one run of the tests may take."""
 MINORS = range(11, 30)
 """Minor versions of Python 3 that are looked for, the oldest supported one first."""
@@ -66,14 +67,14 @@ def runs(project: dict[str, Any], tree: Path, work: Path) -> Iterator[Run]:
         elif minor in found:
             yield Run(name=f"CPython 3.{minor}", python=found[minor])
         else:
-            print(f"CPython 3.{minor}: SKIPPED, it is not on this machine")
+            print(f"CPython 3.{minor}: NOT RUN, it is not on this machine")
     if MINORS[0] in found:
         pins = lowest(project["project"], tree, found[MINORS[0]], work)
         print("lowest:", *pins, flush=True)
         tools = tuple(one.replace(">=", "==") for one in project["dependency-groups"]["test"] if one.startswith(EXACT))
         yield Run(name="lowest", python=found[MINORS[0]], pins=pins, tools=tools)
     else:
-        print(f"lowest: SKIPPED, CPython 3.{MINORS[0]} is not on this machine")
+        print(f"lowest: NOT RUN, CPython 3.{MINORS[0]} is not on this machine")
 
 
 def interpreter(minor: int) -> Path | None:

@@ -212,7 +212,6 @@ def _together(copies: int, *works: Callable[[], object]) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_it_is_usable_after_a_fork(site: Site) -> None:
     guard = site.guard()
     child = os.fork()

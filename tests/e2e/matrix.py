@@ -19,8 +19,9 @@ Run and write, from the folder of the project::
     python -m tests.e2e.matrix results.json            # writes docs/matrix.md
     python -m tests.e2e.matrix --check results.json    # fails where docs/matrix.md says anything else
 
-Several files are one run: of another Python, or of other modules. Versions are written and not compared, since they are
-those of the machine. A test that did not pass, and a skipped one, is named, and the exit status is 1.
+Several files are one run: of another Python, of newer proxies, or of other modules. Versions are written and not
+compared, since they are those of the machine. A test that did not pass, and a skipped one, is named, and the exit
+status is 1.
 """
 
 import argparse
@@ -31,6 +32,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -174,7 +176,8 @@ class Recorder:
             {"test": test, "outcome": self._outcomes[test], "cells": cells}
             for test, cells in sorted(self._cells.items())
         ]
-        facts = {"tests": tests, "versions": {"Python": platform.python_version(), **self._versions}}
+        versions = {"Python": platform.python_version(), **self._versions}
+        facts = {"date": str(datetime.now(tz=UTC).date()), "tests": tests, "versions": versions}
         output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[WORKER_OUTPUT] = facts
@@ -213,9 +216,11 @@ def cells_of(item: pytest.Item) -> Iterator[dict[str, str]]:
 def page(runs: Iterable[Mapping[str, Any]]) -> tuple[str, list[str]]:
     """Return the page, and what is wrong with the runs."""
     problems: list[str] = []
+    last = ""
     versions: dict[str, set[str]] = defaultdict(set)
     words: dict[str, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
     for run in runs:
+        last = max(last, run["date"])
         for name, number in run["versions"].items():
             versions[name].add(number)
         for test in run["tests"]:
@@ -230,10 +235,10 @@ def page(runs: Iterable[Mapping[str, Any]]) -> tuple[str, list[str]]:
                 problems.append(f"{table}: {row}, {column}: tests say different things: {', '.join(sorted(said))}")
     tables = [f"\n## {TABLES[name].title}\n\n{_drawn(TABLES[name], words[name])}" for name in TABLES if name in words]
     numbers = [f"{name} {', '.join(sorted(versions[name]))}" for name in sorted(versions, key=str.casefold)]
-    return f"{HEAD}{''.join(tables)}\n{VERSIONS}{', '.join(numbers)}.\n", problems
+    return f"{HEAD}{''.join(tables)}\n{VERSIONS} on {last}: {', '.join(numbers)}.\n", problems
 
 
-VERSIONS = "Versions: "
+VERSIONS = "Versions"
 
 
 def _drawn(table: Table, cells: Mapping[tuple[str, str], set[str]]) -> str:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -92,6 +93,15 @@ def run_server(
     finally:
         _stop(process)
         print(f"--- output of {argv[0]} ---\n{server.log}")  # noqa: T201 - pytest shows it where the test failed
+
+
+def version_of(program: str) -> str:
+    """Return the version that a program tells, whichever way it wants to be asked."""
+    for option in ("version", "-v", "--version"):
+        told = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
+        if found := re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr):
+            return found[0]
+    raise AssertionError(f"{program} tells no version")
 
 
 def free_port() -> int:

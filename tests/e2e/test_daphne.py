@@ -4,6 +4,7 @@ import socket
 import ssl
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from tests.e2e.callers import PKI, TIMEOUT, ask, connect, get, is_refused
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, ServerFailedError, accepts_unix, free_port
 from tests.e2e.telling import GET, TellsOverHTTP2, TellsOverTLS, TellsOverWebSocket
+
+if find_spec("daphne") is None:
+    pytest.skip("daphne is not installed: its autobahn has no wheel for CPython 3.15", allow_module_level=True)
 
 pytestmark = [
     pytest.mark.e2e,

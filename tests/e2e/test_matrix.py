@@ -19,7 +19,7 @@ def cell(row: str = "one", column: str = "HTTP/2", **more: str) -> dict[str, str
 
 def run(*tests: tuple[str, list[dict[str, str]]], python: str = "3.11.7") -> dict[str, Any]:
     named = [{"test": f"test_{n}", "outcome": outcome, "cells": cells} for n, (outcome, cells) in enumerate(tests)]
-    return {"tests": named, "versions": {"Python": python}}
+    return {"date": "2026-11-30", "tests": named, "versions": {"Python": python}}
 
 
 def rows(text: str) -> list[str]:
@@ -56,7 +56,7 @@ def test_several_runs_are_one() -> None:
     text, _ = page([run(("passed", [cell("one")])), run(("passed", [cell("other")]), python="3.13.0")])
 
     assert rows(text) == ["| one | yes |", "| other | yes |"]
-    assert "Versions: Python 3.11.7, 3.13.0." in text
+    assert "Versions on 2026-11-30: Python 3.11.7, 3.13.0." in text
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import pwd
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -22,7 +21,7 @@ from mtls_middleware.testing.presentation import Headers
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
 from tests.e2e.matrix import record_version
-from tests.e2e.processes import HOST, free_port
+from tests.e2e.processes import HOST, free_port, version_of
 from tests.e2e.proxies import NAME, PROXIES, Deployment, run_application, run_proxy
 from tests.e2e.websocket import open_websocket
 
@@ -59,21 +58,12 @@ def deploy(start_for_module: Start, pki: PKI, tmp_path_factory: pytest.TempPathF
 
     @cache
     def deployed(name: str, crl: Path | None = None) -> Deployment:
-        record_version(name, _version_of(PROXIES[name].installed()))
+        record_version(name, version_of(PROXIES[name].installed()))
         behind, _ = run_application(name, start_for_module, pki)
         port, log = run_proxy(name, start_for_module, pki, tmp_path_factory.mktemp(name), behind, crl=crl)
         return Deployment(source=TABLE[name].source, port=port, behind=behind, pki=pki, log=log)
 
     return deployed
-
-
-def _version_of(program: str) -> str:
-    """Return the version that a proxy tells, whichever way it wants to be asked."""
-    for option in ("version", "-v", "--version"):
-        told = subprocess.run([program, option], capture_output=True, text=True, check=False, timeout=30)
-        if found := re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr):
-            return found[0]
-    raise AssertionError(f"{program} tells no version")
 
 
 UNTOUCHED: dict[str, Headers] = {

@@ -18,8 +18,6 @@ from mtls_middleware._io.entry_lines import LINE_BYTES
 from mtls_middleware._io.folder import CONTENT_BYTES, KEPT_FOR, FolderStore
 from mtls_middleware._io.store import MAX_ENTRIES, Kind
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = "http://crl.example/a.crl", "http://crl.example/b.crl"
 STEPS = 200

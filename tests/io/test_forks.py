@@ -9,8 +9,6 @@ from mtls_middleware._io import forks
 from mtls_middleware._io.forks import undisturbed, waiting
 from mtls_middleware._trust.refresher import Refresher
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-
 LIMIT = 20.0
 
 

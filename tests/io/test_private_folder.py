@@ -22,7 +22,6 @@ from mtls_middleware._io.store import Kind
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may become other users"),
-    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -1,10 +1,15 @@
 """The parts of the daphne adapter; nothing listens here."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+if find_spec("daphne") is None:
+    pytest.skip("daphne is not installed: its autobahn has no wheel for CPython 3.15", allow_module_level=True)
+
 from daphne import server as stock  # type: ignore[import-untyped]  # daphne ships no types
 from daphne.cli import CommandLineInterface  # type: ignore[import-untyped]
 from OpenSSL import SSL

@@ -326,7 +326,6 @@ class TestThread:
         subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 class TestFork:
     """A child has neither the thread nor those who hold the locks; it goes on all the same."""
 
