@@ -40,7 +40,7 @@ def recorded(folder: Path, *arguments: str, **variables: str) -> str:
     """Return everything that was recorded of a call that failed in the application."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-m", "tests.observing.recorded", str(folder), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False, cwd=ROOT)
+    ended = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=240, check=False, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
