@@ -28,6 +28,8 @@ RULES = (
 )
 """What docs/fleets.md names."""
 
+FLEETS = Path(__file__).parents[2] / "docs" / "fleets.md"
+
 
 def works_alone(engine: Engine, password: str = "") -> str:
     """Do what a process does without an engine, and return what it complains of."""
@@ -184,6 +186,7 @@ class TestReal:
                 assert "another" not in shown
 
     def test_the_least_rights(self) -> None:
+        assert RULES in FLEETS.read_text(encoding="utf-8")
         with running() as one, one.admin() as admin:
             admin.execute_command("ACL", "SETUSER", "mtls", "on", f">{PASSWORD}", *RULES.split())
             engine = replace(one.engine, user="mtls")
