@@ -81,6 +81,13 @@ def test_each_option_is_written_into_the_configuration() -> None:
     assert [value for value in given.values() if value not in ended.stdout] == []
 
 
+@pytest.mark.parametrize("name", TABLE)
+def test_every_terminal_can_show_it(name: str) -> None:
+    ended = run(name)
+
+    assert (ended.stdout + ended.stderr).isascii()
+
+
 def test_a_secret_is_made_anew_for_each_configuration() -> None:
     secrets = {environment_in(run("nginx").stderr)["MTLS_PROXY_SECRET"] for _ in range(2)}
 

@@ -148,5 +148,7 @@ def test_behind_nginx_every_caller_gets_the_answer_that_is_shown_and_every_attac
 
 def start_nginx(reader: Reader) -> None:
     """Start nginx with the file of the page, where the page gives it to the nginx of the machine."""
-    arguments = nginx_with(reader.folder, f"include {reader.folder}/data-actions.conf;")
+    file = reader.folder / "data-actions.conf"
+    file.write_text(PROXIES["nginx"].placed(file.read_text(encoding="utf-8"), reader.folder), encoding="utf-8")
+    arguments = nginx_with(reader.folder, f"include {file};")
     reader.start([PROXIES["nginx"].installed(), *arguments], ready=accepts(reader.ports["9443"]))
