@@ -14,6 +14,10 @@ LARGEST = 2**63 - 1
 """No process can have counted further."""
 
 
+_SIGNED = {"days"}
+"""Fields with numbers that may be negative: until something expires, and since then."""
+
+
 def encoded(value: object) -> object:
     """Return a value as JSON has it. Mappings whose keys are tuples become rows."""
     if isinstance(value, datetime):
@@ -48,7 +52,7 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _decoded(kind: Any, payload: object) -> Any:  # noqa: ANN401 - any type that a field can have
+def _decoded(kind: Any, payload: object, least: int = 0) -> Any:  # noqa: ANN401 - any type that a field can have
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in {Union, types.UnionType}:
         return None if payload is None else _decoded(arguments[0], payload)
@@ -62,7 +66,7 @@ def _decoded(kind: Any, payload: object) -> Any:  # noqa: ANN401 - any type that
         return kind(_of(str, payload))
     if is_dataclass(kind) or hasattr(kind, "_fields"):
         return _record(kind, payload)
-    return _of(kind, payload)
+    return _of(kind, payload, least)
 
 
 def _record(kind: Any, payload: object) -> Any:  # noqa: ANN401 - as above
@@ -72,7 +76,12 @@ def _record(kind: Any, payload: object) -> Any:  # noqa: ANN401 - as above
     found = _of(dict, payload)
     if found.keys() != hints.keys():
         raise ValueError("has other fields")
-    return kind(**{name: _decoded(hint, found[name]) for name, hint in hints.items()})
+    return kind(
+        **{
+            name: _decoded(int, found[name], -LARGEST) if name in _SIGNED else _decoded(hint, found[name])
+            for name, hint in hints.items()
+        }
+    )
 
 
 def _mapping(key: Any, value: Any, payload: object) -> dict[Any, Any]:  # noqa: ANN401 - as above
@@ -87,8 +96,8 @@ def _mapping(key: Any, value: Any, payload: object) -> dict[Any, Any]:  # noqa: 
     return found
 
 
-def _of(kind: type[Record], payload: object) -> Record:
-    if type(payload) is not kind or (isinstance(payload, int) and not 0 <= payload <= LARGEST):
+def _of(kind: type[Record], payload: object, least: int = 0) -> Record:
+    if type(payload) is not kind or (isinstance(payload, int) and not least <= payload <= LARGEST):
         raise ValueError(f"is not of type {kind.__name__}")
     return payload
 
