@@ -91,6 +91,12 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Change `_core` in one place after another, and see whether a test fails: hours, and not part of CI."""
+    session.run(PYTHON, "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
 def ci(session: nox.Session) -> None:
     """Run everything that CI runs, in a fresh copy: 20 minutes and more."""
     session.run("bash", ".ci/run", external=True)

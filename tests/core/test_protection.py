@@ -354,6 +354,12 @@ def test_the_missing_exemption_may_be_the_shorter_one() -> None:
     assert Protection(exempt=("/api/health",)).missing_exemption(connection) == "/health"
 
 
+@pytest.mark.parametrize("exempt", ["/api", "/apiary", "/other/api"])
+def test_a_mount_point_is_no_exemption_by_itself(exempt: str) -> None:
+    connection = request(path="/actions", root_path="/api")
+    assert Protection(exempt=(exempt, "/health")).missing_exemption(connection) is None
+
+
 @pytest.mark.parametrize(
     "connection",
     [

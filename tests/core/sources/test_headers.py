@@ -66,7 +66,11 @@ def test_none_for_a_chain_is_no_chain(value: bytes) -> None:
     assert source.decode(presented, LIMIT) == (LEAF,)
 
 
-@pytest.mark.parametrize("value", [b"null", b"None", b"NONE", b"0", b"{}", b"{http.request}", b":", b"()"], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [b"null", b"None", b"NONE", b"0", b"{}", b"{http.request}", b":", b"()", b"X{http.request.tls.client"],
+    ids=repr,
+)
 def test_anything_else_is_presented_and_malformed(value: bytes) -> None:
     source = _source("caddy")
     presented = _read(source, {"X-SSL-Client-Cert": value})
@@ -256,3 +260,23 @@ def test_a_header_whose_own_name_has_an_underscore_is_not_its_own_twin() -> None
     header_names = HeaderNames(certificate="SSL_CLIENT_CERT", encoding=Encoding.B64_DER)
     connection = request((b"ssl_client_cert", b"x"))
     assert collect(connection, header_names.headers)["SSL_CLIENT_CERT"].single == b"x"
+
+
+@pytest.mark.parametrize("encoding", [Encoding.B64_DER, Encoding.RFC9440, Encoding.URL_PEM])
+def test_of_leaf_and_chain_together_no_more_than_one_too_many_are_read(encoding: Encoding) -> None:
+    names = HeaderNames(certificate="X-Cert", encoding=encoding, chain=("X-Chain-0", "X-Chain-1"))
+    leaf, chain = (ENCODERS[encoding](ders).encode() for ders in ([LEAF], [OTHER] * 50))
+    ders = HeaderSource(name="custom", header_names=names).decode(Presented(parts=(leaf, chain, chain)), LIMIT)
+    assert ders == (LEAF, *[OTHER] * LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [((), "absent"), ((b"",), "empty"), ((b"NONE",), "NONE"), ((b"SUCCESS", b"SUCCESS"), "SUCCESS, SUCCESS")],
+)
+def test_a_marker_that_does_not_say_success_is_quoted(values: tuple[bytes, ...], said: str) -> None:
+    source = _source("nginx")
+    headers = [(b"X-SSL-Client-Verify", value) for value in values]
+    fields = collect(request(*headers), source.header_names.headers)
+    failure = source.upstream_failure(request(), fields)
+    assert failure == f"X-SSL-Client-Verify must be 'SUCCESS', but is '{said}'"

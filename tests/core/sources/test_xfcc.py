@@ -90,6 +90,12 @@ BAD = {
     "Hash twice": f"{ELEMENT};Hash={VICTIMS_HASH}",
     "Chain twice": f'{ELEMENT};Chain="{CERT}";Chain="{CERT}"',
     "two certificates in Cert": f'Hash={HASH};Cert="{CERT}{VICTIMS_CERT}"',
+    "a percent-encoded Hash": f'Hash=%{ord(HASH[0]):x}{HASH[1:]};Cert="{CERT}"',
+    "a key that ends with Cert": f'Hash={HASH};XCert="{CERT}"',
+    "a key that begins with Cert": f'Hash={HASH};CertX="{CERT}"',
+    "a key that ends with Hash": f'XHash={HASH};Cert="{CERT}"',
+    "a key that begins with Hash": f'HashX={HASH};Cert="{CERT}"',
+    "a key that ends with Chain": f'Hash={HASH};XChain="{CERT}"',
     "a key with a blank": f"{ELEMENT};Ev il=x",
     "a key without a letter": f"{ELEMENT};=x",
     "a key in quotes": f'Hash={HASH};"Cert"="{CERT}"',
@@ -212,6 +218,22 @@ def test_other_json_is_malformed(text: str) -> None:
     with pytest.raises(RejectionError) as refused:
         _read(text)
     assert refused.value.reason is Reason.CERTIFICATE_MALFORMED
+
+
+def test_as_many_separators_are_read_as_envoy_may_write_and_no_more() -> None:
+    pairs = ";DNS=a" * (SEPARATORS - ELEMENT.count(";") - ELEMENT.count('"') // 2)
+    assert _read(ELEMENT + pairs) == (MALLORY.der,)
+    with pytest.raises(RejectionError, match=f"more than {SEPARATORS} separators"):
+        _read(f"{ELEMENT}{pairs};DNS=a")
+
+
+@pytest.mark.parametrize("more", [",", "[", "{"])
+def test_json_has_a_bound_on_each_of_its_separators(more: str) -> None:
+    text = as_json({"by": "", **IN_JSON})
+    most = text.replace('"by": ""', f'"by": "{more * (SEPARATORS - sum(map(text.count, ",[{")))}"')
+    assert _read(most) == (MALLORY.der,)
+    with pytest.raises(RejectionError, match=f"more than {SEPARATORS} separators"):
+        _read(most.replace('"by": "', f'"by": "{more}'))
 
 
 @given(st.text(alphabet='[]{}",:\\ abehrstc0123é\0', max_size=40).map("[".__add__))

@@ -1,0 +1,53 @@
+"""Changes of `_core` that no test can find, because nothing that can be seen depends on them; each with its reason."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_SAME = "only whether it is true is asked"
+_SPEED = "it is the faster of two ways to the same result"
+_MORE = "one certificate more is read, and refused all the same"
+_LATER = "what it would let pass is refused by the step behind it, for the same reason"
+
+EQUIVALENT: Mapping[str, str] = MappingProxyType(
+    {
+        "serials.py SerialNumbers.__contains__: return False -> return None": _SAME,
+        "crl.py CRLSignature.is_by: return False -> return None": _SAME,
+        "crl.py CRLSignature.is_by: return False -> return None #1": _SAME,
+        "crl.py CRL.covers: return False -> return None": _SAME,
+        "crl.py _may_sign_crls: return False -> return None": _SAME,
+        "signatures.py _is_signed_by: return False -> return None": _SAME,
+        "elements.py has_too_many_elements: return False -> return None": _SAME,
+        "elements.py has_too_many_elements: return False -> return None #1": _SAME,
+        "crl.py CRLSet.of: found = self._known.get(issuer) -> found = None": _SPEED,
+        "crl.py CRLSet.of: found = self._met.get(issuer) -> found = None": _SPEED,
+        "crl.py CRLSet.of: if found is None: -> if True:": _SPEED,
+        "crl.py CRLSet.of: if found is None: -> if True: #1": _SPEED,
+        "sources/decoders.py unquoted: if b'%' not in plain: -> if False:": _SPEED,
+        "sources/decoders.py unquoted: plain.replace(escape, byte) -> plain": _SPEED,
+        "sources/decoders.py _end_of_sequence: 2 -> 3": "of the slice, the first two bytes are used",
+        "sources/decoders.py _end_of_sequence: start:start + 2 -> start:": "of the slice, the first two bytes are used",
+        "sources/decoders.py _end_of_sequence: header[1] >= _LONG_FORM -> header[1] > _LONG_FORM": (
+            "for 0x80 both are 0, and it is refused in the next line"
+        ),
+        "sources/decoders.py pem_certificate: 1 -> 2": _MORE,
+        "sources/headers.py HeaderSource._one: 1 -> 2": _MORE,
+        "sources/headers.py HeaderSource.decode: break -> continue": "what follows finds the same bound exceeded",
+        "sources/xfcc.py _split: start = 0 -> start = None": "a slice from None begins at 0",
+        "sources/xfcc.py _unquoted_value: len(value) < 2 or not value.endswith(b'\"') -> not value.endswith(b'\"')": (
+            "a single quote was refused as unbalanced before"
+        ),
+        "sources/xfcc.py _unquoted_value: value[1:-1].replace(b'\\\\\"', b'\"') -> value[1:-1]": _LATER,
+        "sources/xfcc.py _unquoted_value: b'\\\\\"' -> b'\\\\\"X'": _LATER,
+        "sources/xfcc.py _unquoted_value: b'\"' -> b'\"X' #3": _LATER,
+        (
+            "sources/tls.py _entries: chain is None or not isinstance(chain, Iterable) -> "
+            "not isinstance(chain, Iterable)"
+        ): "None is not iterable",
+        (
+            "protection.py Protection.missing_exemption: "
+            "filter(None, (_root(connection), _cut_off(connection))) if self.exempt else () -> "
+            "filter(None, (_root(connection), _cut_off(connection)))"
+        ): "without exempt prefixes there is nothing to try",
+    }
+)
+"""By the key of the mutant, as `tests/mutants/results.json` has it."""

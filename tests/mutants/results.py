@@ -1,0 +1,77 @@
+"""What became of each mutant: kept while it runs, and written down at the end."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.mutants.forks import SURVIVED
+from tests.mutants.operators import Mutant
+
+STORED = Path(__file__).parent / "results.json"
+"""By module: how many mutants, those that no test found, and how many were not run yet."""
+
+
+@dataclass(slots=True)
+class Results:
+    """What is known of mutants, in a file to which each outcome is added.
+
+    Attributes:
+        path: of that file.
+        outcomes: the name of the test that found it by the mutant's key; empty for one that survived.
+        survived: keys of those that survived an earlier run, and are tried again.
+    """
+
+    path: Path
+    outcomes: dict[str, str] = field(default_factory=dict)
+    survived: set[str] = field(default_factory=set)
+
+    def begin(self) -> None:
+        """Read what earlier runs found. What survived is tried again: there may be a new test."""
+        self.read()
+        self.survived = {key for key, test in self.outcomes.items() if not test}
+        self.outcomes = {key: test for key, test in self.outcomes.items() if test}
+
+    def read(self) -> None:
+        """Read what children added meanwhile."""
+        if self.path.exists():
+            self.outcomes.update(map(json.loads, self.path.read_text(encoding="utf-8").splitlines()))
+
+    def pending(self, mutants: Iterable[Mutant]) -> list[Mutant]:
+        """Return those of which nothing is known; at the end, those that are tried again."""
+        found = [mutant for mutant in mutants if mutant.key not in self.outcomes]
+        return sorted(found, key=lambda mutant: mutant.key in self.survived)
+
+    def killer(self, mutant: Mutant, test: str) -> None:
+        """Leave the name of the test that failed, for the parent of this process."""
+        self._note(mutant).write_text(test, encoding="utf-8")
+
+    def add(self, mutant: Mutant, status: int) -> str:
+        """Keep an outcome; return the test that failed, where there is one to tell."""
+        note = self._note(mutant)
+        test = note.read_text(encoding="utf-8") if note.exists() else ""
+        note.unlink(missing_ok=True)
+        outcome = "" if status == SURVIVED else test or f"it ended with {status}"
+        self.outcomes[mutant.key] = outcome
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([mutant.key, outcome]) + "\n")
+        return test
+
+    def write(self, mutants: Sequence[Mutant]) -> None:
+        """Write down the results of these mutants' modules; those of others stay as they are."""
+        stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+        by_module: defaultdict[str, list[Mutant]] = defaultdict(list)
+        for mutant in mutants:
+            by_module[mutant.module].append(mutant)
+        for module, found in by_module.items():
+            stored[module] = {
+                "mutants": len(found),
+                "survivors": [mutant.key for mutant in found if self.outcomes.get(mutant.key) == ""],
+                "not_run": len(self.pending(found)),
+            }
+        STORED.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n", encoding="utf-8")
+
+    def _note(self, mutant: Mutant) -> Path:
+        return self.path.with_name(hashlib.sha256(mutant.key.encode()).hexdigest()[:24] + ".killer")
