@@ -34,6 +34,9 @@ _ROUTED = ("route", "endpoint", "path_params", "root_path")
 
 _DJANGO = "django.core.handlers.asgi"
 
+_LIFESPAN_SECONDS = 1.0
+"""In which a server asks the lifespan after it has loaded the application."""
+
 _LAYERS = 16
 """Of middleware between this one and the application."""
 
@@ -69,6 +72,10 @@ class MTLSMiddleware:
             self._guard.start()
         except MTLSError as error:
             self._error = error
+            try:
+                asyncio.get_running_loop().call_later(_LIFESPAN_SECONDS, self._announce)
+            except RuntimeError:
+                self._announce()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge http and websocket, pass lifespan on, and refuse what nobody knows."""
@@ -89,6 +96,12 @@ class MTLSMiddleware:
                     f"mtls-middleware cannot judge the scope type {unknown!r}, and lets nothing else through"
                 )
 
+    def _announce(self) -> None:
+        """Log why this cannot start, once, where no lifespan tells it: a mounted application has none."""
+        if self._error is not None and not self._is_announced:
+            self._is_announced = True
+            LOGGER.error("%s", self._error, extra=named(EventName.START))
+
     async def _judge(self, scope: Scope, receive: Receive, send: Send) -> None:
         outer = scope
         if "extensions" in scope:
@@ -96,9 +109,7 @@ class MTLSMiddleware:
         connection = connection_of(scope)
         if root_path := _root_path(self.app):
             connection = replace(connection, root_path=root_path)
-        if self._error is not None and not self._is_announced:
-            self._is_announced = True  # a server without lifespan told nobody
-            LOGGER.error("%s", self._error, extra=named(EventName.START))
+        self._announce()
         if self._guard is None:
             # The settings are unknown, and so is which paths are exempt: nothing passes.
             await _refuse(refusal(Reason.TRUST_UNAVAILABLE, correlation_id(connection)), scope, receive, send)
@@ -130,6 +141,7 @@ class MTLSMiddleware:
                 self._error = error
         if self._error is not None:
             await receive()
+            self._is_announced = True
             await send({"type": "lifespan.startup.failed", "message": str(self._error)})
             raise self._error  # servers have the message already; test harnesses would wait for ever without this
         shutting_down = False

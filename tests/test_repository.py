@@ -134,6 +134,11 @@ def test_github_can_read_the_file(name: str, schema: str) -> None:
     assert done.exit_code == 0, done.output
 
 
+def test_nothing_lies_at_the_top_that_no_one_would_look_for() -> None:
+    folders = {".ci", ".github", "docs", "example_app", PACKAGE, "tests"}
+    assert {name.split("/")[0] for name in files() if "/" in name} == folders  # a test may have written where it ran
+
+
 def test_every_file_for_github_is_checked_above() -> None:
     assert {name for name in files(ROOT / ".github") if name.endswith(".yml")} <= set(SCHEMAS)
 

@@ -19,6 +19,8 @@ from uvicorn.config import STARTUP_FAILURE
 
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError, MTLSError
+from mtls_middleware.observing.events import EventName
+from mtls_middleware.observing.logging import named
 from mtls_middleware.servers.wsgi_bridge import WSGIBridge
 from mtls_middleware.settings import Settings
 
@@ -61,9 +63,9 @@ def starting() -> Iterator[None]:
         if parent_process() is None:
             raise
         if isinstance(error, MTLSError):
-            LOGGER.error("%s", error)  # noqa: TRY400 - it says what to do
+            LOGGER.error("%s", error, extra=named(EventName.START))  # noqa: TRY400 - it says what to do
         else:
-            LOGGER.exception("the application cannot be imported")
+            LOGGER.exception("the application cannot be imported", extra=named(EventName.START))
         sys.exit(STARTUP_FAILURE)
 
 

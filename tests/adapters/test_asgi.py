@@ -1,8 +1,10 @@
 """What the ASGI adapter owes to servers and applications."""
 
+import asyncio
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -138,6 +140,38 @@ class TestBrokenConfiguration:
         monkeypatch.setenv("MTLS_REGIONS", "us-east-11")
         monkeypatch.setenv("MTLS_EXEMPT", "/health")
         return MTLSMiddleware(ASGIApplication())
+
+    def test_it_is_logged_at_once_where_there_is_no_loop_yet(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setenv("MTLS_REGIONS", "us-east-11")
+        middleware = MTLSMiddleware(ASGIApplication())
+        assert [record.levelname for record in caplog.records if "us-east-11" in record.getMessage()] == ["ERROR"]
+        assert failed_start(middleware)["type"] == "lifespan.startup.failed"
+        assert sum("us-east-11" in message for message in caplog.messages) == 1
+
+    @pytest.mark.parametrize("is_told", [True, False], ids=["lifespan", "mounted, without lifespan"])
+    def test_it_is_logged_soon_where_no_lifespan_tells_it(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, is_told: bool
+    ) -> None:
+        monkeypatch.setenv("MTLS_REGIONS", "us-east-11")
+        monkeypatch.setattr("mtls_middleware.asgi._LIFESPAN_SECONDS", 0)
+
+        async def receive() -> Message:
+            return STARTUP
+
+        async def send(message: Message) -> None:
+            assert message["type"] == "lifespan.startup.failed"
+
+        async def load() -> None:  # in the loop, as uvicorn does
+            middleware = MTLSMiddleware(ASGIApplication())
+            with pytest.raises(MTLSError) if is_told else nullcontext():
+                await (middleware(dict(LIFESPAN), receive, send) if is_told else asyncio.sleep(0))
+            await asyncio.sleep(0.01)
+
+        asyncio.run(load())
+
+        assert sum("us-east-11" in message for message in caplog.messages) == (not is_told)
 
     @pytest.mark.parametrize("path", ["/", "/health"])
     @pytest.mark.parametrize("kind", ["http", "websocket"])
