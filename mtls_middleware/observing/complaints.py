@@ -9,7 +9,7 @@ from mtls_middleware.observing.events import ACCEPTED, NOBODY, DecisionCounts
 QUIET = timedelta(minutes=5)
 """Without an accepted call, after which refusals may be those of data actions: the next acceptance is news."""
 
-OWN_FAULTS = frozenset(map(str, (Reason.TRUST_UNAVAILABLE, Reason.REVOCATION_UNKNOWN, Reason.INTERNAL_ERROR)))
+OWN_FAULTS = (Reason.TRUST_UNAVAILABLE, Reason.REVOCATION_UNKNOWN, Reason.INTERNAL_ERROR)
 """Reasons that no certificate of a caller can mend."""
 
 
@@ -72,5 +72,5 @@ class AcceptedAgain:
             self.complained -= set(new)
             return again
         is_quiet = self._last is not None and now - self._last >= QUIET
-        self._is_failing = self._is_failing or bool(reasons & OWN_FAULTS) or (is_quiet and bool(reasons))
+        self._is_failing = self._is_failing or not reasons.isdisjoint(OWN_FAULTS) or (is_quiet and bool(reasons))
         return ()

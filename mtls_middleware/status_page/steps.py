@@ -15,24 +15,14 @@ from mtls_middleware.observing.history import History, Refusal
 from mtls_middleware.observing.status import Status, TrustState
 from mtls_middleware.renewals import root_perhaps_renewed
 from mtls_middleware.status_page.decisions import Decisions, Refusals
+from mtls_middleware.status_page.failing import ENDED_BY_TRUST, failures_of
 from mtls_middleware.status_page.workers import Combined, lost
 
 SOON_DAYS = 90
 """A root is renewed by hand, with a change request."""
 
-RECENT_MINUTES = 15
-"""Calls of the last minutes say whether calls fail now."""
-
-RECENTLY = timedelta(minutes=RECENT_MINUTES)
-
-ENDED_BY_TRUST = (Reason.TRUST_UNAVAILABLE, Reason.ISSUER_UNTRUSTED, Reason.NOT_PINNED)
-"""Reasons that a new root or pin ends."""
-
 STILL = timedelta(days=1)
 """After which refusals of those reasons ask for nothing: what still fails has failed again."""
-
-OWN_FAULTS = (Reason.TRUST_UNAVAILABLE, Reason.REVOCATION_UNKNOWN, Reason.INTERNAL_ERROR)
-"""Reasons that no certificate of a caller can mend."""
 
 
 class Urgency(StrEnum):
@@ -103,9 +93,9 @@ def steps_of(found: Combined, fleet: Fleet, decisions: Decisions, now: datetime)
     """
     return (
         *_nobody(found, fleet),
-        *_problems(found),
+        *_problems(found, now),
         *(NextStep(urgency=Urgency.PROBLEM, matter=text, cure=LOST) for text in lost(fleet)),
-        *_failing(found.status, fleet.history, now),
+        *_failing(found.status, fleet, now),
         *_soon(found.status),
         *_warnings(found),
         *(NextStep(urgency=Urgency.WARNING, matter=text, cure=DIFFERENCE) for text in found.differences),
@@ -127,27 +117,10 @@ def _nobody(found: Combined, fleet: Fleet) -> Iterator[NextStep]:
         yield NextStep(urgency=Urgency.PROBLEM, matter="no running process reports here", cure=NOBODY_RUNS)
 
 
-def _failing(status: Status, history: History, now: datetime) -> Iterator[NextStep]:
-    """Tell that calls fail now; strangers alone are not told apart from data actions that are refused."""
-    at = {reason: history.last_by_reason.get(str(reason)) for reason in OWN_FAULTS}
-    changed = status.changed_at
-    own = [
-        reason
-        for reason in OWN_FAULTS
-        if (last := at[reason]) is not None
-        and now - last <= RECENTLY
-        and not (reason in ENDED_BY_TRUST and changed is not None and last < changed <= now)
-    ]
-    for reason in own:
-        matter = f"calls were refused in the last {RECENT_MINUTES} minutes, whoever called: {reason}"
-        yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=_fix(reason, status))
-    recent = history.within(RECENT_MINUTES, now)
-    failed = recent.refused + recent.handshakes
-    if own or recent.accepted or not failed:
-        return
-    of_handshakes = f", {recent.handshakes:,} of them in the TLS handshake" if recent.handshakes else ""
-    matter = f"no call was accepted in the last {RECENT_MINUTES} minutes, and {failed:,} failed{of_handshakes}"
-    yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=FAILING)
+def _failing(status: Status, fleet: Fleet, now: datetime) -> Iterator[NextStep]:
+    for failure in failures_of(status, fleet, now):
+        cure = FAILING if failure.reason is None else _fix(failure.reason, status)
+        yield NextStep(urgency=Urgency.PROBLEM, matter=failure.matter, cure=cure)
 
 
 def _renewed(status: Status, history: History) -> Iterator[NextStep]:
@@ -179,7 +152,7 @@ def _handshakes(decisions: Decisions) -> Iterator[NextStep]:
         yield NextStep(urgency=Urgency.REFUSALS, matter=matter, cure=HANDSHAKE_FIX)
 
 
-def _problems(found: Combined) -> Iterator[NextStep]:
+def _problems(found: Combined, now: datetime) -> Iterator[NextStep]:
     status = found.status
     of_apis = {api.error for api in status.apis if api.error}
     of_crls = {one.error for one in status.lists if one.error}
@@ -196,7 +169,11 @@ def _problems(found: Combined) -> Iterator[NextStep]:
     for region in status.regions:
         if not region.available:
             who = f" ({found.who[region.name]})" if region.name in found.who else ""
-            matter = sentence(f"no caller of {region.name} can be accepted now{who}")
+            ended = [one for one in status.lists if one.next_update is not None and one.next_update <= now]
+            crls = "".join(
+                f"; the CRL of {one.origin} expired at {one.next_update:%Y-%m-%d %H:%M} UTC" for one in ended
+            )
+            matter = sentence(f"no caller of {region.name} can be accepted now{who}{crls}")
             yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=UNAVAILABLE)
 
 

@@ -14,13 +14,15 @@ from mtls_middleware import Guard, MTLSMiddleware, Settings
 from mtls_middleware._io.board import SLOTS
 from mtls_middleware._io.folder import KEPT_FOR
 from mtls_middleware.cli.app import app as command_line
+from mtls_middleware.observing.complaints import OWN_FAULTS
 from mtls_middleware.observing.counting import DecisionSeries
 from mtls_middleware.observing.fleet import ALIVE
 from mtls_middleware.observing.report import MAX_REPORT_BYTES
 from mtls_middleware.observing.reporting import ALIVE_SECONDS, PUBLISH_SECONDS
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page.document import REFRESH_SECONDS
-from mtls_middleware.status_page.steps import OWN_FAULTS, RECENT_MINUTES, SOON_DAYS
+from mtls_middleware.status_page.failing import RECENT_MINUTES
+from mtls_middleware.status_page.steps import SOON_DAYS
 from mtls_middleware.status_page.view import Conclusion
 from mtls_middleware.testing import MTLSTestClient, RegionalCA
 from tests.claims import runs_through

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,13 @@ from mtls_middleware import Reason, Status
 from mtls_middleware.advice import ADVICE, advice_for
 from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.fleet import Extent, Fleet
+from mtls_middleware.observing.history import Minute, Refusal
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page import steps as texts
 from mtls_middleware.status_page.decisions import decisions_of
 from mtls_middleware.status_page.steps import NextStep, Urgency, steps_of
 from mtls_middleware.status_page.workers import combined
-from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded, with_worker
+from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded, with_worker, worker
 
 
 @pytest.fixture
@@ -83,6 +85,49 @@ def test_calls_do_not_fail_any_more_once_there_is_trust(status: Status, changed:
     found = steps(replace(status, changed_at=changed), fleet)
 
     assert len([step for step in found if "whoever called" in step.matter]) == number
+
+
+MINUTE = timedelta(minutes=1)
+TURNS: Mapping[str, tuple[datetime, datetime, datetime | None, datetime | None, str]] = {
+    # name: started, accepted last, refused last, trust changed; since when calls fail
+    "other trust, and only refusals since": (
+        NOW - HOUR, NOW - 6 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, "other roots or pins came into force at 11:55:00",
+    ),
+    "counted just after the change": (
+        NOW - HOUR, NOW - 5 * MINUTE + timedelta(seconds=9), NOW - MINUTE, NOW - 5 * MINUTE, "came into force",
+    ),
+    "accepted under the new trust": (NOW - HOUR, NOW - 4 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, ""),
+    "refused before the change": (NOW - HOUR, NOW - 7 * MINUTE, NOW - 6 * MINUTE, NOW - 5 * MINUTE, ""),
+    "nothing refused": (NOW - HOUR, NOW - 6 * MINUTE, None, NOW - 5 * MINUTE, ""),
+    "no other trust": (NOW - HOUR, NOW - 6 * MINUTE, NOW - MINUTE, None, ""),
+    "restarted, and only refusals since": (
+        NOW - 5 * MINUTE, NOW - 6 * MINUTE, NOW - MINUTE, None, "the processes started at 11:55:00",
+    ),
+    "restarted since the change": (
+        NOW - 2 * MINUTE, NOW - 6 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, "the processes started at 11:58:00",
+    ),
+    "started by a clock that is fast": (NOW + HOUR, NOW - 6 * MINUTE, NOW - MINUTE, None, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("started", "accepted", "refused", "changed", "since"), TURNS.values(), ids=TURNS)
+@pytest.mark.parametrize("where", ["last_refused", "last_handshake"])
+def test_calls_that_were_accepted_before_a_change_hide_no_failure(
+    status: Status, where: str, started: datetime, accepted: datetime, refused: datetime, changed: datetime, since: str
+) -> None:
+    last: dict[str, Any] = {where: Refusal(at=refused, reason="issuer_untrusted", detail="")} if refused else {}
+    minute = int(NOW.timestamp()) // 60
+    fleet = counted(
+        {ACCEPTED: 1},
+        worker(replace(status, changed_at=changed), started_at=started),
+        last_by_reason={"accepted": accepted},
+        trend=(Minute(minute - 6, 1, 0, 0), Minute(minute - 1, 0, 3, 0)),
+        **last,
+    )
+    found = [step for step in steps(status, fleet) if "no call was accepted" in step.matter]
+
+    assert [step.urgency for step in found] == [Urgency.PROBLEM] * bool(since)
+    assert all(since in step.matter for step in found), found
 
 
 def test_other_refusals_are_shown_however_old_they_are(status: Status) -> None:
@@ -165,6 +210,16 @@ def test_a_region_without_callers_is_a_problem(status: Status) -> None:
     (step,) = told(replace(status, regions=(replace(region, available=False),)))
 
     assert step.matter == "no caller of us-east-1 can be accepted now"
+
+
+def test_a_region_without_callers_names_the_crls_that_expired(status: Status) -> None:
+    (region,) = status.regions
+    ages: dict[str, Any] = {"this_update": NOW - HOUR, "next_update": NOW, "last_success": NOW}
+    crl = CRLStatus(origin="a.crl", number=1, entries=0, error="", is_learned=False, **ages)
+    lists = (crl, replace(crl, origin="b.crl", next_update=NOW + HOUR), replace(crl, origin="c.crl", next_update=None))
+    (step,) = told(replace(status, regions=(replace(region, available=False),), lists=lists))
+
+    assert step.matter == "no caller of us-east-1 can be accepted now; the CRL of a.crl expired at 2026-11-23 12:00 UTC"
 
 
 def test_counts_that_cannot_be_read_are_told(status: Status) -> None:
