@@ -156,8 +156,8 @@ class MTLSMiddleware:
             await self.app(scope, receive_and_notice, send)
         finally:
             # An application without lifespan raises here, and is served all the same: its trust must stay current.
-            if shutting_down and self._guard is not None and self._closes_guard:
-                self._guard.close()
+            if shutting_down and self._guard is not None:
+                self._guard.close() if self._closes_guard else self._guard.report_end()
 
 
 def _hand_back(seen: Scope, scope: Scope) -> None:

@@ -191,6 +191,10 @@ class Guard:
         """Publish for operators, from time to time, what this guard knows and counts, where state is shared."""
         self._view.reporting.begin()
 
+    def report_end(self) -> None:
+        """Publish what was counted until now, and that this process ends: its server may not wait for anything else."""
+        self._view.reporting.leave()
+
     def fleet(self) -> Fleet:
         """Return what all processes that share the state know and count. It reads files: not for a request."""
         return self._view.fleet()

@@ -15,9 +15,14 @@ def modules_and_rows(items: Sequence[pytest.Item]) -> set[tuple[str, ...]]:
 
 LEFT_OUT = {
     "tests/containers/test_runs.py": "an image is built, and its containers run; test_files.py reads their files",
+    "tests/e2e/test_failures.py": "more of them break in turn, for minutes; tests/status_page reads the same states",
+    "tests/e2e/test_fleet.py": "twenty processes share an engine; tests/io has each of its promises with few",
+    "tests/e2e/test_logging_docs.py": "gunicorn runs with the file of docs/logging.md",
     "tests/e2e/test_patience.py": "an answer after 32 s, longer than the proxies' own limits",
     "tests/e2e/test_prometheus.py": "a real Prometheus scrapes several workers; tests/observing reads the same text",
+    "tests/e2e/test_serve_options.py": "servers start again while their code changes; tests/cli has each option",
     "tests/e2e/test_status_failures.py": "several servers with several workers break in turn, for a minute",
+    "tests/io/test_engine_topologies.py": "several engines fail over; the client does not know how many there are",
 }
 """Modules that only CI runs, and why."""
 

@@ -80,7 +80,10 @@ class Reporting:
             self._publishing.release()
 
     def leave(self) -> None:
-        """Write what was counted, and that this process ended, and give the slot to another."""
+        """Write what was counted, and that this process ended, and give the slot to another.
+
+        A guard that goes on judging takes a slot again, some seconds later.
+        """
         self.publish(flush=True)
         with self._publishing:
             if self._board is not None:
@@ -88,6 +91,7 @@ class Reporting:
                 self._board.leave()
                 self._recorder.restart()
                 self._forget()
+                self._tried = self._seconds()
 
     def fleet(self) -> Fleet:
         """Return what every process has published, this one until now."""

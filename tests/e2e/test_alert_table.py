@@ -80,7 +80,7 @@ def seen(port: int, pki: PKI, version: ssl.TLSVersion) -> str:
 @mostly_slow("name", (*SERVERS, *OVER_TLS, "granian"), kept=("gunicorn, sync",))
 def test_the_table_says_what_callers_see(name: str, start: Start, pki: PKI, tmp_path: Path) -> None:
     port = started(name, start, pki, tmp_path)
-    is_ours = any(one in name for one in ("uvicorn", "UvicornWorker", "ASGIWorker", "hypercorn"))
+    is_ours = any(one in name for one in ("serve", "uvicorn", "UvicornWorker", "ASGIWorker", "hypercorn"))
 
     older, newer = (seen(port, pki, version) for version in VERSIONS)
     assert older == ROWS[name] or name == "granian"  # which speaks TLS 1.3 only

@@ -91,17 +91,18 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Board
 
 
 def test_what_one_publishes_all_can_read(opener: Callable[[], Board]) -> None:
+    now = datetime.now(UTC)
     boards = [opener() for _ in range(3)]
     for number, board in enumerate(boards):
         assert board.join() == b""
         for content in (b"0", str(number).encode()):
-            assert board.publish(content, NOW)
+            assert board.publish(content, now)
         assert board.folded() is None
 
     posted = list(opener().reports())
     assert sorted(one.content or b"" for one in posted) == [b"0", b"1", b"2"]
     assert [one for one in posted if one.is_running is False] == []
-    assert [one for one in posted if one.at is None or abs(one.at - NOW) > timedelta(minutes=2)] == []
+    assert [one for one in posted if one.at is None or abs(one.at - now) > timedelta(minutes=2)] == []
     assert [board.problems for board in boards] == [()] * 3
     for board in boards:
         board.leave()

@@ -12,6 +12,7 @@ from mtls_middleware.cli.attack.fixes import PRINTED, header_lines, proxy_of
 from mtls_middleware.cli.attack.forgery import Forgery
 from mtls_middleware.cli.attack.verdict import AttackResult, Heard, Judgement
 from mtls_middleware.cli.wire.answer import Failure
+from mtls_middleware.display import DOCS
 
 ROOT = "ROOT.pem"
 """Stands for the file of the region's root in the lines for a proxy."""
@@ -44,7 +45,7 @@ _ASKING: Mapping[str, tuple[str, ...]] = {
         f"  caFiles: [{ROOT}]",
         "in the TLS options that the router names (tls.options)",
     ),
-    "tls": ("mtls-middleware serve, or the line for your server in docs/servers.md",),
+    "tls": (f"mtls-middleware serve, or the line for your server: {DOCS}servers/",),
 }
 """The lines by which a proxy asks for a client certificate, and verifies it."""
 
@@ -102,7 +103,7 @@ def _cure(weakness: Weakness, forgery: Forgery, heard: Heard) -> Iterator[str]:
         case Weakness.REFUSED:
             yield "if the certificate is good, the root that signed it is not the one in the proxy's file:"
             yield from _ASKING.get(proxy, (f"the file of roots that the proxy verifies with: {ROOT}",))
-            yield "the proxy's log has the reason: docs/proxies.md"
+            yield f"the proxy's log has the reason: {DOCS}proxies/"
             return
         case Weakness.LOST if proxy == "tls":
             yield from _ASKING["tls"]
