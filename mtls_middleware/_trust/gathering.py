@@ -99,6 +99,7 @@ class Gatherer:
         """Return whether a refresh has something to do before its time. It costs a few stats, or a small read."""
         return (
             fingerprint_of_files(self._sources) != self._files
+            or (self._revocations is not None and self._revocations.files_changed)
             or self._store.view() != self._stored
             or (not self._is_waiting(now) and self._is_due(now))
         )
@@ -106,8 +107,9 @@ class Gatherer:
     @property
     def lacks_answers(self) -> bool:
         """Return whether a source has neither answered nor failed yet: another worker may be asking it."""
-        lacks_crls = self._revocations is not None and self._revocations.lacks_answers
-        return lacks_crls or any(api.known.answered_at is None and not api.problem for api in self._apis)
+        return (self._revocations is not None and self._revocations.lacks_answers) or any(
+            api.known.answered_at is None and not api.problem for api in self._apis
+        )
 
     @property
     def crl_views(self) -> tuple[CRLView, ...]:
@@ -209,9 +211,8 @@ class Gatherer:
         answer_rounds([self._apis_asking(now, force=True)], self._asker.ask)
 
     def _is_due(self, now: datetime) -> bool:
-        return any(self._is_api_due(api, now) for api in self._apis) or (
-            self._revocations is not None and self._revocations.due(now) <= now
-        )
+        crls = self._revocations
+        return any(self._is_api_due(api, now) for api in self._apis) or (crls is not None and crls.due(now) <= now)
 
     def _is_api_due(self, api: APISource, now: datetime) -> bool:
         has_pin = any(pin.region == api.region and pin.can_pass(now) for pin in self._pins)
@@ -220,9 +221,8 @@ class Gatherer:
 
     def _is_waiting(self, now: datetime) -> bool:
         """Return whether another worker asks the network. What it finds, and its end, change the view of the store."""
-        return (
-            self._following_since is not None and self._following_since <= now < self._following_since + LEADER_TIMEOUT
-        )
+        since = self._following_since
+        return since is not None and since <= now < since + LEADER_TIMEOUT
 
     def _recall(self, now: datetime) -> None:
         self._stored = self._store.view()

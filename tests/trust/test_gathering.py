@@ -176,6 +176,21 @@ def test_a_bad_file_is_read_again_only_when_it_changes(worker: Worker) -> None:
     assert (before, worker.gatherer.has_changed(NOW)) == (True, False)
 
 
+def test_a_crl_file_that_changes_is_news(tmp_path: Path, sources: Callable[..., TrustSources]) -> None:
+    file = tmp_path / "region.crl"
+    file.write_bytes(ROOT.crl())
+    revocations = Revocations(origins=(str(file),), fetch=lambda _: b"", store=Machine(), interval=3600)
+    gatherer = Gatherer(sources(ROOT.write(tmp_path / "US-East-1.pem")), store=Machine(), revocations=revocations)
+    gatherer.load(NOW)
+    before = gatherer.has_changed(NOW)
+    file.write_bytes(ROOT.crl(number=2))
+    changed = gatherer.has_changed(NOW)
+    gatherer.refresh(NOW, lambda: NOW)
+
+    assert (before, changed, gatherer.has_changed(NOW)) == (False, True, False)
+    assert [status.number for status in gatherer.crl_statuses] == [2]
+
+
 def test_what_was_never_loaded_cannot_be_refreshed(tmp_path: Path, sources: Callable[..., TrustSources]) -> None:
     gatherer = Gatherer(sources(tmp_path / "missing.pem"), store=Machine())
 

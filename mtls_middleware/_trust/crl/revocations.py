@@ -81,7 +81,7 @@ class Revocations:
     def recall(self, trusts: Trusts, now: datetime) -> None:
         """Read what needs no network: the operator's files, and what is kept of earlier processes and of others."""
         self._prepare(trusts, now)
-        self._files = self.files_view()
+        self._files = self._files_view()
         for source in self._origins.sources:
             if source.path is not None:
                 list(self._steps(source, now))  # it asks no question: it is a file
@@ -90,8 +90,7 @@ class Revocations:
     def ask_configured(self, trusts: Trusts, now: datetime, *, force: bool = False) -> Asking:
         """Ask the operator's origins that are due, or all with `force`. What fails keeps the last good CRL."""
         self._prepare(trusts, now)
-        seen, self._files = self._files, self.files_view()
-        changed = seen != self._files
+        changed, self._files = self.files_changed, self._files_view()
         yield from self._ask(
             [
                 source
@@ -139,8 +138,12 @@ class Revocations:
             self._current = CRLSet(self._known.all, self._issuers)
         return self._current
 
-    def files_view(self) -> Hashable:
-        """Return what would change if a file of MTLS_CRL_URLS did. It costs one stat a file."""
+    @property
+    def files_changed(self) -> bool:
+        """Return whether a file of MTLS_CRL_URLS changed since `recall` read it. It costs one stat a file."""
+        return self._files_view() != self._files
+
+    def _files_view(self) -> Hashable:
         return files.view(Path(origin) for origin in self._origins.named if not is_address(origin))
 
     # --- on any thread --------------------------------------------------------------------------------------------
@@ -181,7 +184,8 @@ class Revocations:
         self._merge(now)
         self._attempts.recall(now)
         for source in self._origins.sources:
-            source.follow(self._attempts)
+            if source.path is None:  # each process reads files itself, and tells of nobody's
+                source.follow(self._attempts)
 
     def _warn(self, now: datetime) -> None:
         found = warnings_of(self._origins.configured, self._origins.addresses.unusable, now)

@@ -405,9 +405,9 @@ def test_a_file_that_changed_is_read_before_it_is_due(tmp_path: Path) -> None:
     file.write_bytes(crl(CA))
     worker = bench(str(file))
     worker.recall()
-    before = worker.revocations.files_view()
+    before = worker.revocations.files_changed
     file.write_bytes(crl(CA, [CLIENT], number=2))
-    assert worker.revocations.files_view() != before
+    assert (before, worker.revocations.files_changed) == (False, True)
     worker.refresh()
     assert worker.verdict(CLIENT) is REVOKED
 
@@ -423,6 +423,22 @@ def test_a_file_that_is_gone_or_spoiled_keeps_its_list(tmp_path: Path) -> None:
     worker.refresh()
     assert worker.verdict(CLIENT) is REVOKED
     assert "does not exist" in worker.revocations.problems[0]
+
+
+@pytest.mark.parametrize("spoiled", [b"spoiled", crl(CA, number=0), None], ids=["no CRL", "an older one", "gone"])
+def test_a_file_that_cannot_be_used_is_told_until_it_can_be(tmp_path: Path, spoiled: bytes | None) -> None:
+    file = tmp_path / "region.crl"
+    file.write_bytes(crl(CA))
+    worker = bench(str(file))
+    worker.recall()
+    file.unlink() if spoiled is None else file.write_bytes(spoiled)
+    for _ in range(3):
+        worker.recall()
+        worker.refresh()
+        assert len(worker.revocations.problems) == 1
+    file.write_bytes(crl(CA, number=2))
+    worker.recall()
+    assert worker.revocations.problems == ()
 
 
 def test_each_file_of_a_folder_is_a_list_of_its_own(tmp_path: Path) -> None:
