@@ -1,6 +1,8 @@
 """More failures, with several workers of each server: `status` and the log name each, and say when it is over."""
 
+import contextlib
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from mtls_middleware.testing.genesys_api import GenesysAPI
 from tests.documentation.pages import page
 from tests.e2e.callers import PKI, TIMEOUT
 from tests.e2e.conftest import Start
-from tests.e2e.processes import HOST, Server, free_port
+from tests.e2e.processes import HOST, Server, ServerFailedError, free_port
 from tests.e2e.test_status_failures import Operator, gunicorn, matters, uvicorn
 from tests.e2e.test_status_page import call, environment, serving
 from tests.e2e.tunnel import Tunnel, run_tunnel
@@ -48,9 +50,9 @@ class Site:
         assert (found, told["life"]) == (code, life), (told["headline"], matters(told))
         return matters(told)
 
-    def logs(self, line: str, caller: ClientCertificate | None = None) -> None:
-        """Wait for a line of the log, in which somebody may go on calling: each worker tells of its own calls."""
-        assert line in page("docs/operations.md").text, "the runbook does not know it"
+    def logs(self, line: str, caller: ClientCertificate | None = None, *, runbook: str = "") -> None:
+        """Wait for a line of the log that the runbook has; one may call meanwhile: workers tell of their own calls."""
+        assert (runbook or line) in page("docs/operations.md").text
         deadline = time.monotonic() + SOON
         while line not in self.server.log and time.monotonic() < deadline:
             if caller is not None:
@@ -215,3 +217,51 @@ def test_a_wrong_root_where_the_server_verifies_by_the_right_one(name: str, run:
     trust.write_bytes(good)
     site.answers(200, client)
     site.logs("are accepted again", client)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own, of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@each_server
+def test_a_disk_that_is_full(name: str, run: Run, pki: PKI, small_disk: Path) -> None:
+    site = run(name, MTLS_STATE=str(small_disk / "state"))
+    site.sees("fresh", 0)
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+
+    told = site.sees("fresh", 1)
+
+    assert "cannot be written: its disk is full" in told
+    site.answers(200, pki.region.client())
+    site.logs("its disk is full")
+    filler.unlink()
+    site.logs("can be written again", runbook="state in … can be … again")
+    site.sees("fresh", 0)
+
+
+def test_a_secret_that_is_not_there(run: Run, pki: PKI, tmp_path: Path) -> None:
+    secret = tmp_path / "caller-secret"
+    with pytest.raises(ServerFailedError, match="caller-secret"):
+        run("serve", MTLS_CALLER_SECRET_FILE=str(secret))
+    secret.write_text("a secret of thirty-two characters")
+    site = run("serve", MTLS_CALLER_SECRET_FILE=str(secret))
+
+    code, told = site.operator.status()
+    assert (code, told["life"]) == (0, "fresh")
+    site.answers(403, pki.region.client())
+    code, told = site.operator.sees(lambda told: told["decisions"]["refused"] > 0)
+    assert code == 1
+    assert "caller_secret_mismatch" in matters(told)
