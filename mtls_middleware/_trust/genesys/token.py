@@ -109,7 +109,8 @@ class Tokens:
         return Token(authorization=f"Bearer {value}", use_until=asked_at + _life(seconds) - MARGIN)
 
     def _refusal(self, host: str, response: Response) -> GenesysFailure:
-        error = json_of(host, response).get("error")
+        told = json_of(host, response).get("error")
+        error = told if isinstance(told, str) else ""
         correlation_id = correlation_id_of(response)
         variables = "MTLS_GENESYS_CLIENT_ID and MTLS_GENESYS_CLIENT_SECRET"
         if error == _UNKNOWN_CLIENT or response.status == 401:  # noqa: PLR2004 - RFC 6749 §5.2
@@ -126,7 +127,7 @@ class Tokens:
                 "give it the grant type Client Credentials, or make a new one with it",
                 correlation_id=correlation_id,
             )
-        shown = f"with the error {displayed(error, 64)}" if isinstance(error, str) else "without an error that is known"
+        shown = f"with the error {displayed(error, 64)}" if error else "without an error that is known"
         return unexpected(host, response, f"{shown} instead of a token")
 
 

@@ -161,7 +161,11 @@ def test_the_second_secret_is_not_tried_after_another_failure() -> None:
 @given(
     st.dictionaries(
         st.sampled_from(["access_token", "token_type", "expires_in", "error"]),
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+            max_leaves=3,
+        ),
     ),
     st.sampled_from([200, 400, 401, 403]),
 )
