@@ -171,21 +171,28 @@ class EngineBoard:
         if self._seconds() - self._walked < self._fold_seconds:
             return
         self._walked = self._seconds()
-        arguments = *self._keys, self._fold_seconds, self._ended_seconds
+        self._spoiled = 0
+        arguments = *self._keys, self._fold_seconds, self._ended_seconds, REPORT_BYTES
         found = self._client.call(Doing.WRITE, lambda client: client.eval(scripts.ENDED, 2, *arguments))
         if not found:
             return
         past, *members = map(bytes, found)
-        reports = {
-            name: (whole, content)
-            for name, whole in zip(members[::2], members[1::2], strict=True)
-            if (content := self._content(name, whole)) is not None and self._is_readable(content)
-        }
+        reports: dict[bytes, tuple[bytes, bytes]] = {}
+        for name, whole in zip(members[::2], members[1::2], strict=True):
+            content = self._content(name, whole)
+            if content is None:  # else forged ones would take the places of all others for good
+                self._drop(name, whole)
+            elif self._is_readable(content):
+                reports[name] = whole, content
         before = self._opened(_PAST, past) if past else None
         if not reports or (before is not None and not self._is_readable(before)):
             return
         total = self._fold([*([before] if before is not None else []), *(content for _, content in reports.values())])
         self._replace(past, total, reports)
+
+    def _drop(self, name: bytes, whole: bytes) -> None:
+        keys = self._keys
+        self._client.call(Doing.WRITE, lambda client: client.eval(scripts.DROP, 1, keys[0], name, whole))
 
     def _replace(self, past: bytes, total: bytes, reports: Mapping[bytes, tuple[bytes, bytes]]) -> None:
         """Put the new sum in place of the old one and of these reports, unless any of them changed meanwhile."""

@@ -1,6 +1,7 @@
 """The connection to Valkey or Redis: what it costs is bounded, and what fails is a sentence, never an exception."""
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -244,5 +245,6 @@ def _client_of(engine: Engine, password: Callable[[], str]) -> Any:  # noqa: ANN
 def _reason(error: Exception) -> str:
     if isinstance(error, redis.exceptions.MovedError):
         return "it is one node of a cluster: write +cluster behind the scheme, as in redis+cluster://"
-    text = str(error).partition("\n")[0].partition(" script: ")[0] or type(error).__name__
+    # An engine repeats what it did not understand, the password of AUTH among it.
+    text = re.split(r"\n| script: |,? with args beginning with", str(error), maxsplit=1)[0] or type(error).__name__
     return displayed(text, REASON_CHARACTERS)

@@ -51,13 +51,15 @@ class EngineLease:
         try:
             fence = self._client.call(
                 Doing.LOCK,
-                lambda client: client.eval(scripts.TAKE, 2, *self._keys, owner, milliseconds, self._kept_seconds),
+                lambda client: int(
+                    client.eval(scripts.TAKE, 2, *self._keys, owner, milliseconds, self._kept_seconds) or 0
+                ),
             )
         except AwayError:
             return Lease.AWAY
         if not fence:
             return Lease.BUSY
-        self.fence, self._owner = int(fence), owner
+        self.fence, self._owner = fence, owner
         return Lease.OURS
 
     @contextmanager

@@ -9,6 +9,7 @@ local function next_of(key, field)
   local time = redis.call('TIME')
   local now = time[1] * 1000000 + time[2]
   local last = tonumber(redis.call('HGET', key, field) or '0')
+  if not last or not (last >= 0 and last < 9e15) then last = 0 end
   local number = string.format('%.0f', math.max(last + 1, now))
   redis.call('HSET', key, field, number)
   return number
@@ -17,7 +18,10 @@ end
 
 GLANCE = """
 local seen = redis.call('HMGET', KEYS[1], 'e', 'v', 'f')
-return {seen[1] or '', seen[2] or '', seen[3] or '0', redis.call('EXISTS', KEYS[2])}
+for index, empty in ipairs({'', '', '0'}) do
+  if not seen[index] or #seen[index] > 32 then seen[index] = empty end
+end
+return {seen[1], seen[2], seen[3], redis.call('EXISTS', KEYS[2])}
 """
 """Keys: state, lease. Return epoch, version, fence, and whether somebody has the lease."""
 
@@ -114,11 +118,13 @@ return ''
 Return the digest of what was folded of this process, or nothing where it was written."""
 
 REPORTS = """
-local found, bytes = {redis.call('TIME')[1], redis.call('HGET', KEYS[2], 'sum') or ''}, 0
+local sum = redis.call('HGET', KEYS[2], 'sum') or ''
+if #sum > tonumber(ARGV[1]) then sum = '' end
+local found, bytes = {redis.call('TIME')[1], sum}, 0
 local members = redis.call('HGETALL', KEYS[1])
 for index = 1, #members, 2 do
   local report = members[index + 1]
-  if #report <= tonumber(ARGV[1]) and bytes + #report <= tonumber(ARGV[2]) then
+  if #members[index] == 32 and #report <= tonumber(ARGV[1]) and bytes + #report <= tonumber(ARGV[2]) then
     bytes = bytes + #report
     found[#found + 1] = members[index]
     found[#found + 1] = report
@@ -130,24 +136,39 @@ return found
 
 ENDED = """
 local now = tonumber(redis.call('TIME')[1])
-if now - tonumber(redis.call('HGET', KEYS[2], 'walked') or '0') < tonumber(ARGV[1]) then return {} end
+local walked = tonumber(redis.call('HGET', KEYS[2], 'walked') or '0') or 0
+if now >= walked and now - walked < tonumber(ARGV[1]) then return {} end
 redis.call('HSET', KEYS[2], 'walked', now)
 local found = {}
 local members = redis.call('HGETALL', KEYS[1])
 for index = 1, #members, 2 do
   local at, runs = string.match(members[index + 1], '^(%d+) (%d) ')
   local age = now - tonumber(at or '0')
-  if #found < 64 and (runs ~= '1' or age > tonumber(ARGV[2])) then
+  local name, report = members[index], members[index + 1]
+  if #name ~= 32 or #report > tonumber(ARGV[3]) or redis.call('EXISTS', KEYS[1] .. ':' .. name) == 1 then
+    redis.call('HDEL', KEYS[1], name) -- nobody wrote that, or it is in the sum already
+  elseif #found < 64 and (runs ~= '1' or age > tonumber(ARGV[2])) then
     found[#found + 1] = members[index]
     found[#found + 1] = members[index + 1]
   end
 end
 if #found == 0 then return {} end
-return {redis.call('HGET', KEYS[2], 'sum') or '', unpack(found)}
+local sum = redis.call('HGET', KEYS[2], 'sum') or ''
+if #sum > tonumber(ARGV[3]) then
+  redis.call('HDEL', KEYS[2], 'sum')
+  sum = ''
+end
+return {sum, unpack(found)}
 """
-"""Keys: members, past. Arguments: seconds between two walks, and after which a process has ended.
+"""Keys: members, past. Arguments: seconds between two walks, and after which a process has ended; bytes of a report.
 
 Return the sum, and ids and reports of processes that ended in turn; nothing where there are none."""
+
+DROP = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 0
+"""
+"""Key: members. Arguments: id, and the report that is none."""
 
 FOLD = """
 if (redis.call('HGET', KEYS[2], 'sum') or '') ~= ARGV[1] then return 0 end

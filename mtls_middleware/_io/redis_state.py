@@ -9,7 +9,7 @@ from typing import Any
 
 from mtls_middleware._io import redis_scripts as scripts
 from mtls_middleware._io.files import InputError
-from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
+from mtls_middleware._io.redis_client import Doing, EngineClient
 from mtls_middleware._io.redis_entries import HEADER_BYTES, PART_BYTES, Header, entry_of
 from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import MAX_ENTRIES, Kind, believed
@@ -54,10 +54,9 @@ class EngineState:
 
     def glance(self) -> Glance:
         """Return what tells whether there is something new; it is asked every few seconds."""
-        epoch, version, fence, is_leased = self._client.call(
-            Doing.READ, lambda client: client.eval(scripts.GLANCE, 2, self._state, self._lease)
+        return self._client.call(
+            Doing.READ, lambda client: _glance(client.eval(scripts.GLANCE, 2, self._state, self._lease))
         )
-        return Glance(bytes(epoch), bytes(version), _number(fence), bool(is_leased))
 
     def headers(self, now: datetime) -> list[Header]:
         """Return the headers that can be believed.
@@ -117,9 +116,6 @@ def _part(client: Any, *, state: str, field: str) -> Any:  # noqa: ANN401 - one 
     return client.eval(scripts.PART, 1, state, field, PART_BYTES)
 
 
-def _number(text: bytes) -> int:
-    """Return a number of an engine; where somebody wrote another thing there, scripts will fail too."""
-    try:
-        return int(text)
-    except ValueError:
-        raise AwayError from None
+def _glance(seen: Any) -> Glance:  # noqa: ANN401 - the library's
+    epoch, version, fence, is_leased = seen
+    return Glance(bytes(epoch), bytes(version), int(fence), bool(is_leased))

@@ -66,7 +66,7 @@ class EngineStore:
         self._offered: dict[_Place, datetime] = {}
         self._compared: Hashable = None
         self._offers_from = float("-inf")
-        self._was_busy = False
+        self._was_busy = self._is_blind = False
         self._wakes = 0
 
     @property
@@ -95,8 +95,10 @@ class EngineStore:
 
     def view(self) -> Hashable:
         """Bring here what is newer in the engine, and put back there what it has lost."""
+        self._is_blind = True
         try:
             self._pull()
+            self._is_blind = False
             self._reseed()
         except AwayError:
             self._wake()  # nobody can say who asks now, so this machine does
@@ -107,6 +109,8 @@ class EngineStore:
         """Enter as the one process of the fleet; without an engine, of this machine."""
         with nullcontext(enter_result=False) if self._reads_only else self._local.refreshing() as is_mine:
             taken = self._lease.take() if is_mine else None
+            if taken is Lease.BUSY and self._is_blind:
+                taken = Lease.AWAY  # what another process finds could not be read
             self._was_busy = taken is Lease.BUSY
             if taken is Lease.OURS:
                 self._fence = self._lease.fence

@@ -1,6 +1,7 @@
 """Reports of a fleet in a real engine: counts are exact, whatever is written twice, killed, or comes back."""
 
 import random
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -137,6 +138,38 @@ class TestPast:
 
         assert [(one.content, one.at) for one in fleet().reports() if one.at is None] == [(b"5", None)]
         assert fleet.sum() == 13
+
+    def test_a_report_that_was_added_up_and_is_put_back_counts_once(self, fleet: Fleet) -> None:
+        gone, other = fleet(), fleet()
+        for board, content in ((gone, b"7"), (other, b"0")):
+            board.join()
+            board.publish(content, NOW)
+        key = fleet.key("members")
+        with fleet.engine.admin() as admin:
+            saved = dict(admin.execute_command("HGETALL", key))
+            gone.leave()
+            for _ in range(3):
+                for name, whole in saved.items():
+                    admin.hset(key, name, b"%d 0 %s" % (time.time(), whole.split(b" ", 2)[2]))
+                other.publish(b"0", NOW)
+                assert fleet.sum() == 7
+
+    @pytest.mark.parametrize("forged", [b"1 0 junk", b"junk", b"", b"1 0 " + b"x" * 200_000])
+    def test_forged_reports_take_the_place_of_no_other(self, fleet: Fleet, forged: bytes) -> None:
+        other = fleet()
+        other.join()
+        other.publish(b"0", NOW)
+        key = fleet.key("members")
+        with fleet.engine.admin() as admin:
+            for number in range(70):
+                admin.hset(key, f"{number:032x}", forged)
+            for _ in range(3):
+                ended = fleet()
+                ended.join()
+                ended.publish(b"7", NOW)
+                ended.leave()
+            assert fleet.sum() == 21
+            assert admin.hlen(key) == 1
 
     def test_one_that_comes_back_is_told_what_was_counted(self, fleet: Fleet) -> None:
         paused, other = fleet(), fleet()

@@ -218,6 +218,32 @@ class TestReal:
 
         assert "cannot be " in shown
 
+    def test_the_password_is_not_shown_by_an_engine_that_repeats_what_it_does_not_know(self) -> None:
+        with running("--rename-command", "AUTH", "", "--rename-command", "HELLO", "") as one:
+            shown = works_alone(replace(one.engine, user="mtls"), PASSWORD)
+
+        assert "unknown command" in shown
+        assert PASSWORD not in shown
+
+    @pytest.mark.parametrize("fence", [b"inf", b"-inf", b"nan", b"abc", b"1e308", b"9" * 400, b"", b"x" * 100_000])
+    @pytest.mark.parametrize("is_leased", [True, False])
+    def test_a_fence_that_is_no_number_keeps_nobody_from_asking(self, fence: bytes, *, is_leased: bool) -> None:
+        with running() as one, one.admin() as admin:
+            shares(one.engine)
+            (state,) = admin.scan_iter("mtls-middleware:*:state")
+            admin.hset(state, "f", fence)
+            if is_leased:
+                admin.set(bytes(state).replace(b":state", b":lease"), b"somebody")
+            store = engine_store(one.engine, name="mtls-middleware")
+            store.view()
+            with store.refreshing() as is_mine:
+                may_ask = is_mine
+            store.close()
+        glanced = fence in {b"9" * 400, b"", b"x" * 100_000}  # read as no number at all, or as a whole one
+
+        assert may_ask or (is_leased and glanced), store.problems
+        assert may_ask or is_leased
+
     def test_it_comes_back(self) -> None:
         now = 0.0
         with running() as one, ExitStack() as stack:

@@ -191,6 +191,29 @@ def test_a_crl_file_that_changes_is_news(tmp_path: Path, sources: Callable[..., 
     assert [status.number for status in gatherer.crl_statuses] == [2]
 
 
+def test_a_crl_file_is_no_news_for_the_other_workers(tmp_path: Path, sources: Callable[..., TrustSources]) -> None:
+    file, root, machine = tmp_path / "region.crl", ROOT.write(tmp_path / "US-East-1.pem"), Machine()
+    file.write_bytes(ROOT.crl())
+    workers = [
+        Gatherer(
+            sources(root),
+            store=machine,
+            revocations=Revocations(origins=(str(file),), fetch=lambda _: b"", store=machine, interval=3600),
+        )
+        for _ in range(3)
+    ]
+    for worker in workers:
+        worker.load(NOW)
+    refreshes = 0
+    for _ in range(10):
+        for worker in workers:
+            if worker.has_changed(NOW):
+                worker.refresh(NOW, lambda: NOW)
+                refreshes += 1
+
+    assert refreshes <= 2 * len(workers)
+
+
 def test_what_was_never_loaded_cannot_be_refreshed(tmp_path: Path, sources: Callable[..., TrustSources]) -> None:
     gatherer = Gatherer(sources(tmp_path / "missing.pem"), store=Machine())
 

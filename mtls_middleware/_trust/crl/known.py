@@ -188,7 +188,10 @@ class CRLStore:
             beside: the CRL, where it can only revoke: it is kept beside the one from there that can confirm.
         """
         key = origin if beside is None else f"{origin}{_BESIDE}{_part_name(beside)}"
-        self._lists[key] = hashlib.sha256(content).digest()
+        digest = hashlib.sha256(content).digest()
+        if "://" not in origin and self._lists.get(key) == digest:
+            return  # each process reads a file again and again: the same one is no news for the others
+        self._lists[key] = digest
         self._store.put(Kind.CRL, key, content, at)
 
     def forget_crls(self, origin: str, at: datetime) -> tuple[str, ...]:
