@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BufferedReader, RawIOBase
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -17,6 +18,12 @@ from starlette.types import Message, Receive, Scope, Send
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo, WriteableBuffer
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+AHEAD_BYTES = 256 * 1024
+"""Of a body that is read in advance, to see behind it whether its caller is still there."""
+
+LONG = 16
+"""Pieces of an answer after which it may be endless. Refusals are shorter: nothing of a stranger's body is kept."""
 
 THREADS = 40
 """Requests that one process works on at the same time; further ones wait."""
@@ -69,10 +76,14 @@ class _Call:
 
         body = _Body(receive, wait)
 
+        sent = count()
+
         async def send_if_heard(message: Message) -> None:
             await send(message)
-            if message.get("more_body") and await body.is_gone():
-                raise CallerGoneError
+            if message.get("more_body"):
+                pieces = next(sent)
+                if await body.is_gone(ahead=1 if pieces < LONG else AHEAD_BYTES):
+                    raise CallerGoneError
 
         self._send: Callable[[Message], None] = lambda message: wait(send_if_heard(message))
         environ = _environ(scope, RequestInput(body))
@@ -80,6 +91,12 @@ class _Call:
             await sync_to_async(self._run, thread_sensitive=False, executor=self._threads)(environ)
 
     def _run(self, environ: "WSGIEnvironment") -> None:
+        try:
+            self._answer(environ)
+        except StopIteration as error:  # no future can hold one: its call would wait for ever
+            raise RuntimeError("the application raised StopIteration") from error
+
+    def _answer(self, environ: "WSGIEnvironment") -> None:
         pieces = self._application(environ, self._start_response)
         try:
             for piece in pieces:
@@ -139,18 +156,20 @@ class _Body(RawIOBase):
         view[: len(piece)] = piece
         return len(piece)
 
-    async def is_gone(self) -> bool:
-        """Return whether the caller closed the connection; False where part of the body waits to be read."""
-        while not self._rest:
+    async def is_gone(self, *, ahead: int) -> bool:
+        """Return whether the caller closed the connection; False where more of the body waits than is read ahead."""
+        while len(self._rest) < ahead:
             receiving = asyncio.ensure_future(self._next())
             await asyncio.sleep(0)
             if not receiving.done():
                 receiving.cancel()
                 return False
+            before = self._rest
             try:
                 self._take(receiving.result())
             except CallerGoneError:
                 return True
+            self._rest = before + self._rest
         return False
 
     async def _next(self) -> Message:

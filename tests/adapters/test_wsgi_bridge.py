@@ -11,7 +11,7 @@ from starlette.types import Message, Scope
 
 from mtls_middleware import MTLSWSGIMiddleware, caller, optional_caller
 from mtls_middleware.bodies.wsgi import RequestBody
-from mtls_middleware.servers.wsgi_bridge import THREADS, CallerGoneError, WSGIBridge
+from mtls_middleware.servers.wsgi_bridge import LONG, THREADS, CallerGoneError, WSGIBridge
 from mtls_middleware.testing import TLSExtension
 from tests.adapters.site import Site, good_client
 
@@ -182,17 +182,46 @@ class Endless:
         self.closed.set()
 
 
-@pytest.mark.parametrize("whole", [WHOLE, piece(b"", more=True)], ids=["no body", "an unread one"])
-def test_an_endless_answer_ends_with_its_caller(whole: Message) -> None:
+BODIES = {
+    "no body": [WHOLE],
+    "an unread one": [piece(b"", more=True)],
+    "an unread byte": [piece(b"a", more=False)],
+    "long ones": [piece(b"a" * 70_000), piece(b"b" * 70_000), piece(b"", more=False)],
+}
+
+
+@pytest.mark.parametrize("given", BODIES.values(), ids=BODIES)
+def test_an_endless_answer_ends_with_its_caller(given: list[Message]) -> None:
     endless = Endless()
 
     def application(_: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         start_response("200 OK", [])
         return endless
 
-    answers(application, receiving(whole, after=GONE))
+    answers(application, receiving(*given, after=GONE))
 
     assert endless.closed.is_set()
+
+
+def test_what_was_read_ahead_to_see_the_caller_arrives_whole() -> None:
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        start_response("200 OK", [])
+        for _ in range(2 * LONG):
+            yield b"-"
+        yield environ["wsgi.input"].read()
+
+    parts = [piece(b"%d" % number * 60_000) for number in range(8)]
+    sent = answers(application, receiving(*parts, piece(b"", more=False)))
+
+    assert body(sent) == b"-" * 2 * LONG + b"".join(part["body"] for part in parts)
+
+
+def test_an_application_that_raises_stop_iteration_ends() -> None:
+    def application(_: "WSGIEnvironment", __: "StartResponse") -> Iterable[bytes]:
+        return [next(iter(()))]
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        answers(application)
 
 
 @pytest.mark.parametrize("raised", [None, RuntimeError("boom")], ids=["whole", "interrupted"])
