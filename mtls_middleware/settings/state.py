@@ -18,7 +18,9 @@ PORT, SENTINEL_PORT = 6379, 26379
 
 _URL = regex(r"(?P<engine>redis|valkey)(?P<tls>s?)(?P<form>\+sentinel|\+cluster)?://(?P<rest>.*)|unix://(?P<socket>.*)")
 _NAME = regex(r"[A-Za-z0-9._-]{1,64}")
-_CREDENTIALS = regex(r"(?s)://.*@")
+_MISSPELT = regex(r"(?i)(redis|valkey|unix)[+a-z]*:")
+_CREDENTIALS = regex(r"(?s):/+.*@")
+_COLONS = regex(r"://?[^/]*:\D")
 _QUERY = regex(r"(?s)\?.*")
 _DIGITS = 4
 """Of the number of a database."""
@@ -52,7 +54,7 @@ def _read_place(reader: Reader) -> Path | Engine | None:
     text = reader.text("STATE")
     if not reader.is_set("STATE"):
         return _default_folder()
-    if "://" not in text:
+    if "://" not in text and not _MISSPELT.match(text):
         return None if text.lower() == OFF else Path(text)
     address, comma, last = text.rpartition(",")
     beside = bool(comma) and (last.lower() == OFF or Path(last).is_absolute())
@@ -84,10 +86,14 @@ def _engine(text: str, folder: Path | None) -> Engine:
         raise ValueError("has a '#': write %23")
     if found["socket"] is not None:
         credentials, _, path = found["socket"].rpartition("@")
+        if "?" in path:
+            raise ValueError("may have nothing after its path: a password belongs into MTLS_STATE_PASSWORD_FILE")
         return Engine(socket=path, folder=folder, shown=f"unix://{displayed(path)}", **_credentials(credentials))
     rest, _, query = found["rest"].partition("?")
     authority, _, path = rest.partition("/")
     credentials, _, hosts = authority.rpartition("@")
+    if "@" in path:
+        raise ValueError("has an '@' behind a '/': write %2F and %3A in the password, or MTLS_STATE_PASSWORD_FILE")
     form, tls = found["form"] or "", bool(found["tls"])
     service, _, database = path.partition("/") if form == "+sentinel" else ("", "", path)
     if form == "+sentinel" and not service:
@@ -144,8 +150,10 @@ def _files(query: str, *, tls: bool) -> dict[str, Any]:
 
 
 def _masked(text: str) -> str:
-    """Return an address without what may be a password in it."""
-    return _QUERY.sub("?…", _CREDENTIALS.sub("://…@", text))
+    """Return an address without what may be a password in it; without an '@' that may be anything."""
+    if "@" in text or not _COLONS.search(text):
+        return _QUERY.sub("?…", _CREDENTIALS.sub("://…@", text))
+    return f"{text.partition(':')[0]}:…"
 
 
 def _name(text: str) -> str:

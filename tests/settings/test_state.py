@@ -163,3 +163,25 @@ def test_what_stays_on_the_machine(state: str, is_local: bool) -> None:
 
 def test_a_replaced_setting_leaves_the_engine() -> None:
     assert settings("redis://h,off").replace(mode="report").state == engine("redis://h,off")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://:hunter2",
+        "redis://u:hunter2",
+        "redis:/u:hunter2@h",
+        "REDIS://u:hunter2@h",
+        "redis://u:12/hunter2@h",
+        "redis://u:12?hunter2@h",
+        "redis://u:hunter2\n@h",
+        "unix:///tmp/x?password=hunter2",
+        "redis+sentinel://u:12/hunter2@h1:26379/0",
+        "redis+cluster://u:1,h:2/hunter2@h2",
+    ],
+)
+def test_an_address_that_is_written_wrongly_stops_the_start_without_its_password(address: str) -> None:
+    told = "".join(problems(address))
+
+    assert "STATE" in told
+    assert "hunter2" not in told
