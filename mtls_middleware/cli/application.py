@@ -4,7 +4,6 @@ import inspect
 import logging
 import os
 import sys
-from asyncio import iscoroutinefunction
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
-from uvicorn.config import STARTUP_FAILURE
+from asgiref.sync import iscoroutinefunction
 
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError, MTLSError
@@ -25,6 +24,9 @@ from mtls_middleware.servers.wsgi_bridge import WSGIBridge
 from mtls_middleware.settings import Settings
 
 LOGGER = logging.getLogger("uvicorn.error")
+
+STARTUP_FAILURE = 3
+"""The exit status of uvicorn where an application cannot start."""
 """Where uvicorn tells why it does not start."""
 
 _ENVIRON = ("environ", "env")

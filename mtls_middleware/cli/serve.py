@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
+from uvicorn.config import LOGGING_CONFIG
 from uvicorn.server import ServerState
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.cli.application import Application, parts_of, settings_of, starting
+from mtls_middleware.cli.application import STARTUP_FAILURE, Application, parts_of, settings_of, starting
 from mtls_middleware.cli.options import Parser, ServeOptions
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard

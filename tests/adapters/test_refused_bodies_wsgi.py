@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,8 +69,9 @@ class TestARefusedBody:
             environ = {"CONTENT_LENGTH": "100000", "wsgi.input": body, "gunicorn.socket": Plain(server)}
 
             def drip() -> None:
-                while not ended.wait(MAX_WAITING_SECONDS / 200):
-                    caller.send(b"x")
+                with suppress(ConnectionError):  # it was refused just now
+                    while not ended.wait(MAX_WAITING_SECONDS / 200):
+                        caller.send(b"x")
 
             dripping = threading.Thread(target=drip)
             dripping.start() if drips else None

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import ServerState
 
 from mtls_middleware import ConfigurationError
 from mtls_middleware.__main__ import main
 from mtls_middleware.cli.app import app, run
-from mtls_middleware.cli.application import Application, starting
+from mtls_middleware.cli.application import STARTUP_FAILURE, Application, starting
 from mtls_middleware.cli.options import ServeOptions
 from mtls_middleware.cli.serve import CALLER_KEEP_ALIVE, PROXY_KEEP_ALIVE, BoundedProtocol, ServerTLS, run_server
 from mtls_middleware.guard import Guard
