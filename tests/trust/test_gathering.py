@@ -12,6 +12,7 @@ import pytest
 from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.trust import Binding
 from mtls_middleware._io.forks import waiting
+from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.revocations import Revocations
 from mtls_middleware._trust.files.loading import TrustSources
 from mtls_middleware._trust.gathering import LEADER_TIMEOUT, Gatherer
@@ -212,6 +213,10 @@ def test_a_crl_file_is_no_news_for_the_other_workers(tmp_path: Path, sources: Ca
                 refreshes += 1
 
     assert refreshes <= 2 * len(workers)
+    kept = [entry.digest for entry in machine.entries(Kind.CRL)]
+    machine.kept.clear()  # somebody emptied the folder
+    workers[0].refresh(NOW, lambda: NOW)
+    assert [entry.digest for entry in machine.entries(Kind.CRL)] == kept
 
 
 def test_what_was_never_loaded_cannot_be_refreshed(tmp_path: Path, sources: Callable[..., TrustSources]) -> None:

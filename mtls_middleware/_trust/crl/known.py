@@ -189,9 +189,11 @@ class CRLStore:
         """
         key = origin if beside is None else f"{origin}{_BESIDE}{_part_name(beside)}"
         digest = hashlib.sha256(content).digest()
-        if "://" not in origin and self._lists.get(key) == digest:
-            return  # each process reads a file again and again: the same one is no news for the others
         self._lists[key] = digest
+        if "://" not in origin and any(
+            (entry.key, entry.digest) == (key, digest) for entry in self._store.entries(Kind.CRL)
+        ):
+            return  # each process reads a file again and again: the same one is no news for the others
         self._store.put(Kind.CRL, key, content, at)
 
     def forget_crls(self, origin: str, at: datetime) -> tuple[str, ...]:
