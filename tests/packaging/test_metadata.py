@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 from mtls_middleware import __version__
+from tests.packaging.conftest import ROOT
 
 EXTRAS = {"cli", "serve", "demo", "fastapi", "testing", "status", "otel", "redis", "all"}
 CORE = {"asgiref", "cryptography", "httpcore2", "platformdirs", "starlette", "truststore"}
@@ -99,3 +100,14 @@ def test_the_index_links_to_the_project(metadata: Message, name: str) -> None:
     labels = [line.partition(", ")[0] for line in metadata.get_all("Project-URL", [])]
 
     assert name in labels
+
+
+READABLE = {"v1.14.2": "2.5"}
+"""The newest Metadata-Version that each version of the action that uploads can read: see the notes of its releases."""
+
+
+def test_the_action_that_uploads_can_read_the_metadata(metadata: Message) -> None:
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    (version,) = re.findall(r"gh-action-pypi-publish@[0-9a-f]{40} # (v[\d.]+)", workflow)
+
+    assert metadata["Metadata-Version"] <= READABLE[version]
