@@ -22,6 +22,9 @@ LOGGER = logging.getLogger("mtls_middleware.connections")
 HEAD_TIMEOUT = 30.0
 """Seconds for a request head. The handshake before it has 60 s in asyncio and uvloop, and counts."""
 
+MAX_HEAD_BYTES = 262_144
+"""Of a request head in `HttpToolsProtocol`, where uvicorn has no bound; proxies take 8 to 64 kB."""
+
 _CLOSED = count(1)
 _LIMITER = Limiter()
 
@@ -107,8 +110,9 @@ class HeadDeadline(asyncio.Protocol):
         closed, now = next(_CLOSED), self.loop.time()
         if _LIMITER.admits(now):
             LOGGER.warning(
-                "closed a connection: no complete request head within %g s peer=%s closed=%d",
+                "closed a connection: no complete request head within %g s and %d bytes peer=%s closed=%d",
                 self.head_timeout,
+                MAX_HEAD_BYTES,
                 _named(self.transport),
                 closed,
                 extra=named(EventName.CONNECTION_CLOSED, peer=_named(self.transport), closed=closed),

@@ -9,7 +9,9 @@ own class. It speaks HTTP/1.1 and WebSocket too, `ZttpProtocol` nothing else. Bo
 uvicorn 0.52 or later.
 
 All of them close a connection on which a request head takes more than 30 s. For another bound make a
-subclass with another ``head_timeout``. `HttpToolsProtocol` also closes one on which more than 128 requests wait.
+subclass with another ``head_timeout``. `HttpToolsProtocol` also closes one with a longer head than `MAX_HEAD_BYTES`, or
+on which more than 128 requests wait; h11 has a bound of its own for heads. Both close one with more than
+`PIPELINED_BYTES` behind the request that is answered.
 """
 
 import asyncio
@@ -17,15 +19,22 @@ import copy
 from importlib.util import find_spec
 from typing import Any
 
+import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol as _UvicornH11Protocol
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
-from mtls_middleware.servers.head_deadline import HeadDeadline
+from mtls_middleware.servers.head_deadline import MAX_HEAD_BYTES, HeadDeadline
 from mtls_middleware.servers.scope import connection_facts, peer_of, tls_extension
 
 PIPELINED = 128
 """Requests that may wait behind the one that is answered; hardly any client sends a second one."""
+
+PIPELINED_BYTES = 1_048_576
+"""Of their bodies, or in h11 of all that is behind the request that is answered.
+
+uvicorn stops reading there, but reads on each time that an application asks whether its caller is still there.
+"""
 
 
 class _TellsConnectionFacts(HeadDeadline):
@@ -64,6 +73,14 @@ def _telling(config: Config, transport: Transport, tls: dict[str, Any] | None) -
 class H11Protocol(_TellsConnectionFacts, _UvicornH11Protocol):
     """HTTP/1.1 by h11, which keeps request trailers apart by itself."""
 
+    conn: h11.Connection
+
+    def data_received(self, data: bytes) -> None:
+        """Bound what is behind the request that is answered: h11 keeps all of it."""
+        super().data_received(data)
+        if self.conn.their_state is h11.DONE and len(self.conn.trailing_data[0]) > PIPELINED_BYTES:
+            self.transport.abort()
+
 
 if find_spec("httptools") is not None:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _UvicornHttpToolsProtocol
@@ -82,7 +99,9 @@ if find_spec("httptools") is not None:
         The parser gives trailers to the same callback as headers, and uvicorn 0.54 appends them to the list that the
         application already has: a caller could add a certificate header behind the back of a proxy.
         uvicorn also reads on after each answer, however many requests wait: a stranger who reads no answers could fill
-        the memory, with 30 bytes for each request of 3 kB.
+        the memory, with 30 bytes for each request of 3 kB. Nor has it a bound for heads, whose headers take seventeen
+        times their bytes.
+        When the connection is lost, it tells the last request of a pipeline, and not the one that is answered.
         The facts of the connection go right into the scope, which uvicorn makes anew for each request.
         """
 
@@ -90,11 +109,31 @@ if find_spec("httptools") is not None:
         config: Config
         _peer: Transport
         _tls: dict[str, Any] | None
+        _answered: Any = None
+        _head_bytes = 0
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Note the facts before anything is read."""
             self._peer, self._tls = _facts_of(transport)
             super().connection_made(transport)
+
+        def data_received(self, data: bytes) -> None:
+            """Bound a head, also one behind a request that is answered."""
+            super().data_received(data)
+            if type(self.headers) is list:  # nothing more can be added to those of a complete head
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD_BYTES:
+                    self._close_overdue()
+            else:
+                self._head_bytes = 0
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """Tell the request that is answered."""
+            answered = self._answered
+            if answered is not None and not answered.response_complete:
+                answered.disconnected = True
+                answered.message_event.set()
+            super().connection_lost(exc)
 
         def on_headers_complete(self) -> None:
             """Add the facts; accept no header after them, and no request behind too many."""
@@ -109,6 +148,16 @@ if find_spec("httptools") is not None:
             _UvicornHttpToolsProtocol.on_headers_complete(self)
             # uvicorn reads its list again only for an upgrade; the application has the list itself.
             self.headers = _Complete(self.headers) if self.parser.should_upgrade() else _NO_MORE
+
+        def on_body(self, body: bytes) -> None:
+            """Bound the bodies of requests that wait."""
+            super().on_body(body)
+            if self.pipeline and sum(len(cycle.body) for cycle, _ in self.pipeline) > PIPELINED_BYTES:
+                self.transport.abort()
+
+        def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's types
+            self._answered = cycle
+            super()._start_asgi_task(cycle, app)
 
         def handle_websocket_upgrade(self) -> None:
             """Let the protocol that takes over tell the same."""

@@ -164,7 +164,7 @@ def test_a_peer_that_says_nothing_is_gone(served: Served, caplog: pytest.LogCapt
 
     (record,) = [record for record in caplog.records if record.name == "mtls_middleware.connections"]
     assert record.levelno == logging.WARNING
-    assert "no complete request head within 0.3 s peer=127.0.0.1:" in record.getMessage()
+    assert "no complete request head within 0.3 s and 262144 bytes peer=127.0.0.1:" in record.getMessage()
 
 
 @pytest.mark.parametrize("part", [b"G", GET[:-2], b"PRI * HTT"], ids=["method", "head", "http2"])
