@@ -46,7 +46,7 @@ SDIST = (
     "example_app/*.py",
     "example_app/Dockerfile",
     "example_app/Dockerfile.dockerignore",
-    "example_app/compose.yaml",
+    "example_app/compose*.yaml",
     "example_app/kubernetes/*.yaml",
     "noxfile.py",
     *(pattern for pattern in WHEEL if pattern.startswith("mtls_middleware/")),

@@ -15,6 +15,7 @@ EXAMPLE = ROOT / "example_app"
 DOCKERFILE = EXAMPLE / "Dockerfile"
 IGNORED = EXAMPLE / "Dockerfile.dockerignore"
 COMPOSE = EXAMPLE / "compose.yaml"
+COMPOSE_FLEET = EXAMPLE / "compose.fleet.yaml"
 KUBERNETES = EXAMPLE / "kubernetes"
 
 PORT = "8000"
@@ -32,11 +33,19 @@ def kind(name: str, wanted: str) -> dict[str, Any]:
     return found
 
 
-def compose() -> dict[str, Any]:
-    """Return the compose file."""
-    found = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+def compose(*, fleet: bool = False) -> dict[str, Any]:
+    """Return the compose file; for a fleet, with what the other file adds."""
+    found, more = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (COMPOSE, COMPOSE_FLEET))
     assert isinstance(found, dict)
-    return found
+    return _merged(found, more) if fleet else found
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """Return two values as compose merges those that these files have; commands would replace each other."""
+    if isinstance(one, dict):
+        assert not {"command", "entrypoint", "healthcheck"} & one.keys() & other.keys()
+        return {**one, **{key: _merged(one[key], value) if key in one else value for key, value in other.items()}}
+    return [*one, *other] if isinstance(one, list) else other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +57,7 @@ class Service:
     healthcheck: tuple[str, ...]
 
 
-def service(name: str, image: Image, volumes: Path, *more: str) -> Service:
+def service(name: str, image: Image, volumes: Path, *more: str, fleet: bool = False) -> Service:
     """Return a service; named volumes are folders of root, as they are when they are new.
 
     Args:
@@ -56,8 +65,9 @@ def service(name: str, image: Image, volumes: Path, *more: str) -> Service:
         image: that it runs.
         volumes: the folder of the volumes.
         more: arguments after those of the file, as of ``docker compose run``.
+        fleet: with what the other file adds.
     """
-    found = compose()["services"][name]
+    found = compose(fleet=fleet)["services"][name]
     argv = [str(one).replace("$$", "$") for one in (*found.get("entrypoint", ()), *found.get("command", ()), *more)]
     mounts = [Mount("tmpfs", target, writable=True) for target in found.get("tmpfs", ())]
     for entry in found.get("volumes", ()):
@@ -96,7 +106,8 @@ def pod(image: Image, folder: Path, files: dict[str, dict[str, bytes]], environ:
         else:
             source = volume.get("configMap", {}).get("name") or volume["secret"]["secretName"]
             mode = volume.get("secret", {}).get("defaultMode", 0o644)
-            publish(place, files[source], mode=mode, group=user["fsGroup"])
+            content = files.get(source, {}) if volume.get("secret", {}).get("optional") else files[source]
+            publish(place, content, mode=mode, group=user["fsGroup"])
         mounts.append(Mount(place, mount["mountPath"], writable=not mount.get("readOnly", False)))
     variables = {**kind("application.yaml", "ConfigMap")["data"], **environ}
     room = image.room(*mounts, read_only=container["securityContext"]["readOnlyRootFilesystem"])

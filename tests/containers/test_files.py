@@ -13,13 +13,23 @@ from mtls_middleware import Guard, Settings
 from mtls_middleware.testing import RegionalCA
 from tests.claims import runs_through
 from tests.containers.images import instructions, is_left_out
-from tests.containers.manifests import COMPOSE, DOCKERFILE, IGNORED, KUBERNETES, PORT, compose, documents, kind
+from tests.containers.manifests import (
+    COMPOSE,
+    COMPOSE_FLEET,
+    DOCKERFILE,
+    IGNORED,
+    KUBERNETES,
+    PORT,
+    compose,
+    documents,
+    kind,
+)
 from tests.e2e.processes import ROOT
 
 DATA_ACTIONS_WAIT = 60
 """Seconds."""
 
-STANDARD = ("application.yaml", "ingress-alb.yaml")
+STANDARD = ("application.yaml", "fleet.yaml", "ingress-alb.yaml")
 """Of kinds that Kubernetes itself knows."""
 
 
@@ -69,11 +79,11 @@ def test_every_file_for_kubernetes_is_checked() -> None:
     assert {path.name for path in KUBERNETES.iterdir()} == {*STANDARD, "trust-bundle.yaml"}
 
 
-def test_compose_can_read_its_file() -> None:
+def test_compose_can_read_its_files() -> None:
     pytest.importorskip("check_jsonschema")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, COMPOSE, COMPOSE_FLEET], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
 
@@ -148,9 +158,10 @@ def test_the_pod_runs_with_no_rights_and_on_a_read_only_root() -> None:
 
 def test_every_file_that_the_settings_name_is_mounted() -> None:
     mounted = [mount["mountPath"] for mount in container()["volumeMounts"]]
-    named = [value for value in settings_of_the_pod().values() if value.startswith("/") and "," not in value]
+    settings = [*settings_of_the_pod().values(), *kind("fleet.yaml", "ConfigMap")["data"].values()]
+    named = [value for value in settings if value.startswith("/") and "," not in value]
 
-    assert len(named) == len(mounted)
+    assert [path for path in mounted if not any(value.startswith(path) for value in named)] == []
     assert [path for path in named if not path.startswith(tuple(mounted))] == []
 
 

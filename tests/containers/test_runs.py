@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from mtls_middleware.testing import ClientCertificate, RegionalCA, present
 from tests.containers import rooms
 from tests.containers.images import Image, build, context_of
 from tests.containers.manifests import DOCKERFILE, IGNORED, PORT, pod, publish, service
-from tests.containers.rooms import Running, run
+from tests.containers.rooms import Mount, Running, run
 from tests.e2e.processes import HOST, accepts, free_port, run_server
+from tests.io.engines import SERVER, needs_engine
 
 pytestmark = [
     pytest.mark.e2e,
@@ -154,6 +156,36 @@ def test_compose_preparing_again_changes_nothing(image: Image, volumes: Path) ->
 
     assert content() == before
     assert {path.stat().st_mode & 0o077 for path in before if path.suffix == ".key"} == {0}
+
+
+@needs_engine
+def test_compose_containers_share_their_state(image: Image, volumes: Path, tmp_path: Path) -> None:
+    prepare = service("prepare-state", image, volumes, fleet=True)
+    subprocess.run(prepare.room.command(*prepare.argv), check=True, timeout=120, stdin=subprocess.DEVNULL)
+    engine, port = service("valkey", image, volumes, fleet=True), free_port()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "valkey-server").symlink_to(str(SERVER))
+    room = replace(
+        engine.room,
+        mounts=(*engine.room.mounts, Mount(programs, "/programs")),
+        environ={**engine.room.environ, "PATH": f"/programs:{engine.room.environ['PATH']}"},
+    )
+    *shell, script = engine.argv
+    script = script.replace("exec valkey-server", f"exec valkey-server --bind {HOST} --port {port}")
+    application = service("application", image, volumes, fleet=True)
+    state = application.room.environ["MTLS_STATE"].replace("valkey:6379", f"{HOST}:{port}")
+    named = replace(application.room, environ={**application.room.environ, "MTLS_STATE": state})
+    with ExitStack() as stack:
+        stack.enter_context(run(room, [*shell, script], output=tmp_path / "valkey.log", ready=accepts(port)))
+        for number in range(2):
+            own = free_port()
+            argv = [str(own) if one == PORT else one for one in application.argv]
+            running = stack.enter_context(run(named, argv, output=tmp_path / f"{number}.log", ready=accepts(own)))
+        told = soon(lambda: running.exec("mtls-middleware", "status").stdout, lambda text: text.count("| alive |") == 2)
+
+    assert told.count("| alive |") == 2, told
+    assert "cannot be" not in told
 
 
 # --- Kubernetes ------------------------------------------------------------------------------------------------------
