@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.authentication import AuthCredentials, UnauthenticatedUser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mtls_middleware._core.connection import without
+from mtls_middleware._core.connection import Connection, without
 from mtls_middleware._core.decision import Accepted, Disposition, Reason, Rejected
-from mtls_middleware._core.response import ProblemResponse, correlation_id, refusal
+from mtls_middleware._core.response import correlation_id, refusal
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.authentication import DataActionCredentials, DataActionUser
 from mtls_middleware.bodies.asgi import WithBodyLength, send_problem
@@ -112,7 +112,7 @@ class MTLSMiddleware:
         self._announce()
         if self._guard is None:
             # The settings are unknown, and so is which paths are exempt: nothing passes.
-            await _refuse(refusal(Reason.TRUST_UNAVAILABLE, correlation_id(connection)), scope, receive, send)
+            await _refuse(Reason.TRUST_UNAVAILABLE, connection, scope, receive, send)
             return
         decision = self._guard.decide(connection)
         if isinstance(decision, Accepted):
@@ -121,7 +121,7 @@ class MTLSMiddleware:
                 self._guard.keep(scope, decision, additions)
                 send = MethodType(_send_not_stored, send)
         elif decision.disposition is Disposition.REFUSED:
-            await _refuse(refusal(decision.reason, correlation_id(connection)), scope, receive, send)
+            await _refuse(decision.reason, connection, scope, receive, send)
             return
         else:
             additions = _nobody(scope, decision)
@@ -265,9 +265,10 @@ else:
     vars(_send_not_stored)["_is_coroutine"] = vars(asyncio.coroutines)["_is_coroutine"]
 
 
-async def _refuse(answer: ProblemResponse, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(reason: Reason, connection: Connection, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = refusal(reason, correlation_id(connection))
     if scope["type"] == "http":
-        await send_problem(answer, scope, receive, send)
+        await send_problem(answer, connection, scope, receive, send)
         return
     await receive()
     if "websocket.http.response" in (scope.get("extensions") or {}):

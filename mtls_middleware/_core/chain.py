@@ -70,13 +70,15 @@ def verify(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> Verif
 
 def _hint(chain: PresentedChain, trust: AuthorityTrust, now: datetime) -> str | None:
     """Return what an operator can do about a missing chain, where that is known."""
-    issuers = [certificate.issuer for certificate in (chain.leaf, *chain.intermediates)]
-    for anchor in trust.anchors:
-        if anchor.certificate.subject in issuers and not anchor.is_valid(now):
+    gone = [anchor for anchor in trust.anchors if not anchor.is_valid(now)]
+    issuers = [certificate.issuer for certificate in (chain.leaf, *chain.intermediates)] if gone else []
+    for anchor in gone:
+        if anchor.certificate.subject in issuers:
             return f"the anchor from {anchor.origin} is valid from {anchor.not_before} to {anchor.not_after} only"
-    known = [anchor.certificate.subject for anchor in trust.anchors] + [one.subject for one in trust.intermediates]
-    if trust.takes_intermediates and not chain.intermediates and chain.leaf.issuer not in known:
-        return "its issuer is unknown, and no intermediate came with it (a resumed TLS session does not bring any)"
+    if trust.takes_intermediates and not chain.intermediates:
+        known = [anchor.certificate.subject for anchor in trust.anchors] + [one.subject for one in trust.intermediates]
+        if chain.leaf.issuer not in known:
+            return "its issuer is unknown, and no intermediate came with it (a resumed TLS session does not bring any)"
     return None
 
 

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 
 from mtls_middleware._core.connection import Connection, Interface
 from mtls_middleware._core.decision import Reason
 
-CORRELATION_HEADER = "inin-correlation-id"
+_CORRELATION_HEADER = b"inin-correlation-id"
 
 RETRY_AFTER_SECONDS = 30
 """The refusal is ours, not the caller's: it may come again soon."""
@@ -36,31 +36,37 @@ class ProblemResponse:
 
 def refusal(reason: Reason, correlation_id: str | None) -> ProblemResponse:
     """Return the answer to a refused call."""
-    return problem(_STATUS.get(reason, HTTPStatus.FORBIDDEN), {"reason": str(reason)}, correlation_id)
+    return problem(_STATUS.get(reason, HTTPStatus.FORBIDDEN), reason, correlation_id)
 
 
-def problem(status: HTTPStatus, facts: Mapping[str, str], correlation_id: str | None) -> ProblemResponse:
-    """Return status and facts only: the body is shown to whoever wrote the action."""
-    own = {} if correlation_id is None else {"correlationId": correlation_id}
-    body = json.dumps({"status": status.value, "title": status.phrase, **facts, **own}).encode("ascii")
-    headers = [
+def problem(status: HTTPStatus, reason: Reason | None, correlation_id: str | None) -> ProblemResponse:
+    """Return status and reason only: the body is shown to whoever wrote the action."""
+    body, retry = _prepared(status, reason)
+    if correlation_id is not None:
+        body = f'{body.removesuffix("}")}, "correlationId": {json.dumps(correlation_id)}}}'
+    headers = (
         (b"content-type", b"application/problem+json"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
-    ]
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
-    return ProblemResponse(status=status, headers=tuple(headers), body=body)
+        *retry,
+    )
+    return ProblemResponse(status=status, headers=headers, body=body.encode("ascii"))
+
+
+@cache
+def _prepared(status: HTTPStatus, reason: Reason | None) -> tuple[str, tuple[tuple[bytes, bytes], ...]]:
+    """Return what all answers with the same reason share: the body without a correlation id, and further headers."""
+    facts = {} if reason is None else {"reason": str(reason)}
+    retry = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
+    return json.dumps({"status": status.value, "title": status.phrase, **facts}), retry
 
 
 def correlation_id(connection: Connection) -> str | None:
     """Return the first correlation id that is nothing but letters, digits and hyphens."""
-    return next(filter(_CORRELATION_ID.fullmatch, _presented(connection)), None)
-
-
-def _presented(connection: Connection) -> Iterator[str]:
     for name, value in connection.headers:
-        if len(name) == len(CORRELATION_HEADER) and name.decode("latin-1").lower() == CORRELATION_HEADER:
+        if len(name) == len(_CORRELATION_HEADER) and name.lower() == _CORRELATION_HEADER:
             text = value.decode("latin-1")
-            copies = text.split(",") if connection.interface is Interface.WSGI else [text]
-            yield from (copy.strip(" \t") for copy in copies)
+            for copy in text.split(",") if connection.interface is Interface.WSGI else (text,):
+                if _CORRELATION_ID.fullmatch(presented := copy.strip(" \t")):
+                    return presented
+    return None

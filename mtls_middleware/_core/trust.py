@@ -66,21 +66,20 @@ class Anchor:
         certificate: as read from the operator's file.
         binding: what it vouches for.
         origin: the file, for messages.
+        not_before: start of its life.
+        not_after: end of it.
     """
 
     certificate: x509.Certificate
     binding: Binding
     origin: str
+    not_before: datetime = field(init=False, repr=False, compare=False)
+    not_after: datetime = field(init=False, repr=False, compare=False)
 
-    @property
-    def not_before(self) -> datetime:
-        """Return the start of its life."""
-        return self.certificate.not_valid_before_utc
-
-    @property
-    def not_after(self) -> datetime:
-        """Return the end of its life."""
-        return self.certificate.not_valid_after_utc
+    def __post_init__(self) -> None:
+        # Each call that is judged in full asks for them, and the certificate makes them anew each time.
+        object.__setattr__(self, "not_before", self.certificate.not_valid_before_utc)
+        object.__setattr__(self, "not_after", self.certificate.not_valid_after_utc)
 
     @property
     def fingerprint_sha256(self) -> str:

@@ -67,4 +67,4 @@ def too_large(limit: int, correlation_id: str | None) -> ProblemResponse:
             limit,
             extra=named(EventName.CALL_REFUSED),
         )
-    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {}, correlation_id)
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None, correlation_id)

@@ -5,6 +5,7 @@ from typing import IO, TYPE_CHECKING
 
 from anyio import move_on_after
 
+from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.response import ProblemResponse, correlation_id
 from mtls_middleware._core.scope import connection_of
 from mtls_middleware.bodies import MAX_DISCARDED_BYTES, PATIENCE, PIECE_BYTES, too_large
@@ -19,18 +20,27 @@ _CLOSE = (b"connection", b"close")
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
-async def send_problem(answer: ProblemResponse, scope: "Scope", receive: "Receive", send: "Send") -> None:
-    """Answer in place of the application, so that the caller reads it."""
+async def send_problem(
+    answer: ProblemResponse, connection: Connection, scope: "Scope", receive: "Receive", send: "Send"
+) -> None:
+    """Answer in place of the application, so that the caller reads it.
+
+    Args:
+        answer: status, headers and body.
+        connection: the request, as read from `scope`.
+        scope: of the request.
+        receive: of the request.
+        send: of the request.
+    """
     headers = list(answer.headers)
-    if not await _discard(scope, receive) and str(scope.get("http_version", "")).startswith("1"):
+    if not await _discard(connection, receive) and str(scope.get("http_version", "")).startswith("1"):
         headers.append(_CLOSE)
     await send({"type": "http.response.start", "status": answer.status.value, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else answer.body})
 
 
-async def _discard(scope: "Scope", receive: "Receive") -> bool:
+async def _discard(connection: Connection, receive: "Receive") -> bool:
     """Read and drop the body, within bounds; return whether nothing of it is left."""
-    connection = connection_of(scope)
     headers = dict(connection.headers)
     if connection.unreadable:
         return False  # nobody can say whether there is one
@@ -73,8 +83,9 @@ class WithBodyLength:
             body = extended(body, message.get("body", b""))
             length = body.tell()
             if length > self._limit:
-                answer = too_large(self._limit, correlation_id(connection_of(scope)))
-                await send_problem(answer, scope, receive, send)
+                connection = connection_of(scope)
+                answer = too_large(self._limit, correlation_id(connection))
+                await send_problem(answer, connection, scope, receive, send)
                 return
             body.seek(0)
             headers = [field for field in scope["headers"] if field[0] != b"transfer-encoding"]

@@ -261,7 +261,7 @@ class Announcer:
             peer=_peer(connection),
             path=str(connection.path),
             correlation_id=_read(correlation_id, connection),
-            forwarded_for=_read(self._forwarded_for, connection),
+            forwarded_for=partial(_read, self._forwarded_for, connection),
         )
         self.publish(event)
         if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:

@@ -1,8 +1,8 @@
 """What happened, as frozen values, and the protocol of those who want to know."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -32,7 +32,8 @@ class CallRejected:
         rejected: the reason, the detail and the certificate.
         source: name of the configured source.
         peer: as the server tells it, perhaps rewritten.
-        forwarded_for: the caller, as a trusted proxy names it; None where there is no such proxy.
+        forwarded_for: returns the caller, as a trusted proxy names it, or None where there is no such proxy; it looks
+            for it when it is asked, since of a flood hardly any refusal is shown.
         path: decoded.
         correlation_id: where the call carried a well-formed one.
     """
@@ -42,7 +43,7 @@ class CallRejected:
     peer: str
     path: str
     correlation_id: str | None
-    forwarded_for: str | None = None
+    forwarded_for: Callable[[], str | None] = field(default=lambda: None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,7 +200,7 @@ class LimitedLog(Hook):
 
 
 def _log_rejection(event: CallRejected) -> None:
-    rejected = event.rejected
+    rejected, forwarded_for = event.rejected, event.forwarded_for()
     facts = {"reason": str(rejected.reason), "detail": displayed(rejected.detail)}
     if rejected.evidence is not None:
         facts |= {
@@ -211,7 +211,7 @@ def _log_rejection(event: CallRejected) -> None:
     facts |= {
         "source": event.source,
         "peer": displayed(event.peer),
-        **({"forwarded_for": displayed(event.forwarded_for)} if event.forwarded_for else {}),
+        **({"forwarded_for": displayed(forwarded_for)} if forwarded_for else {}),
         "path": displayed(event.path),
         "correlation_id": event.correlation_id or "-",
     }

@@ -8,13 +8,17 @@ from collections import Counter
 import pytest
 
 from mtls_middleware import Guard
+from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Disposition, Reason, Rejected
+from mtls_middleware._core.scope import connection_of
 from mtls_middleware._trust.refresher import Refresher
+from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.events import CallRejected, EventName, Notice, RefreshFailed, Severity
 from mtls_middleware.observing.logging import BURST, SUMMARY_SECONDS, LimitedLog
 from mtls_middleware.testing import tls_extension
 from tests.adapters.cases import Case, http
 from tests.adapters.site import NGINX, good_client, over_tls, stranger_ca, through_nginx
+from tests.benchmarks.calls import Call
 from tests.observing.conftest import Seconds, Watched
 
 FLOOD = 100_000
@@ -69,6 +73,22 @@ def test_a_flood_of_calls_is_logged_counted_and_measured_alike(
     measured = {dict(labels)["reason"]: value for labels, value in watched.collect("mtls.decisions").items()}
     assert told(caplog.messages) == guard.status().decisions == measured == expected
     assert len([message for message in caplog.messages if "refus" in message]) <= 3 * (BURST + 1) + 1
+
+
+def test_what_only_a_line_shows_is_not_looked_for_where_none_is_written() -> None:
+    looks = []
+
+    def forwarded_for(connection: Connection) -> None:
+        looks.append(connection)
+
+    announcer = Announcer((LimitedLog(Seconds()),), source="nginx", forwarded_for=forwarded_for)
+    connection = connection_of(Call(environ={}, headers=((b"x-mtls-proxy-secret", b"a secret"),)).scope())
+    rejected = Rejected(reason=Reason.CERTIFICATE_MISSING, detail="x", disposition=Disposition.REFUSED)
+    for _ in range(BURST + 1_000):
+        announcer.decision(connection, rejected)
+
+    assert len(looks) == BURST
+    assert "a secret" not in repr(announcer.last_rejected())
 
 
 def test_the_summary_reads_as_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
