@@ -6,6 +6,7 @@ Values are escaped by the template engine; the style is in the page, and there i
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -44,6 +45,9 @@ RUNBOOK = f"{DOCS}operations/"
 """Has a heading for each reason."""
 
 HANDSHAKE_ANCHOR = "refused-in-the-tls-handshake"
+
+_SHORT_NAME = re.compile(r"(?<![\w.-])(?=[\w.-]{1,24}(?![\w.-]))\w[\w.]*(?:-\w[\w.]*)+")
+"""A word with hyphens, at which browsers break lines; longer ones must be broken on a phone."""
 
 HTML = ("text", "html")
 JSON = ("application", "json")
@@ -93,8 +97,12 @@ def _template() -> "Template":
         """Return a name that may be broken after its underscores."""
         return escape(name).replace("_", Markup("_<wbr>"))
 
+    def unbroken(text: str) -> str:
+        """Return a sentence in which a short name such as us-east-1 is on one line, and is copied as it is."""
+        return Markup(_SHORT_NAME.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped before
+
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(_FILTERS, moment=moment, breakable=breakable)
+    environment.filters.update(_FILTERS, moment=moment, breakable=breakable, unbroken=unbroken)
     environment.globals.update(
         position=position,
         marks=marks(),

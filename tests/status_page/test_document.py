@@ -66,6 +66,25 @@ def test_every_element_is_closed(name: str, request: pytest.FixtureRequest) -> N
     assert document(request.getfixturevalue(name)).all("main")
 
 
+@pytest.mark.parametrize(
+    ("headline", "whole"),
+    [
+        ("Callers of us-east-1, eu-west-1 and mypurecloud.com.au can be accepted.", ["us-east-1", "eu-west-1"]),
+        ("Callers of ap-southeast-2.", ["ap-southeast-2."]),
+        ("1 process on pod-7c9d-x. <b>-it-is</b>", ["pod-7c9d-x."]),
+        (f"No caller of {'w-' * 20}w can be accepted.", []),
+        ("Set MTLS_TRUST - now", []),
+    ],
+)
+def test_a_short_name_is_on_one_line_and_is_copied_as_it_is(calm: View, headline: str, whole: list[str]) -> None:
+    page = document(replace(calm, headline=headline))
+    (shown,) = [one for one in page.all("p") if one.attributes.get("class") == "headline"]
+
+    assert shown.text == headline
+    spans = [one for one in page.all("span") if one.attributes.get("class") == "whole"]
+    assert [one.text for one in spans if one.text in headline] == whole
+
+
 def test_a_subject_is_text_and_nothing_else(full: View) -> None:
     (region,) = full.regions
     page = document(replace(full, headline="<script>alert(1)</script>", regions=(replace(region, name="<b>bold</b>"),)))
