@@ -110,7 +110,7 @@ def cli(environment: Environment) -> None:
         ours(environment, verb, "--help")
         if extra != "cli":
             missing(environment, extra, verb, *arguments)
-    missing(environment, "serve", "status", "--listen", "127.0.0.1:9443")
+    hint = missing(environment, "serve", "status", "--listen", "127.0.0.1:9443")
     ours(environment, "dev-ca", "dev")
     for command, status in (
         ("regions", 0),
@@ -121,6 +121,8 @@ def cli(environment: Environment) -> None:
     ):
         ours(environment, *command.split(), settings=True, status=status)
     ours(environment, "call", "http://127.0.0.1:9/", status=1)
+    environment.install(hint)
+    succeed(environment, "python", "-c", "import uvicorn")
 
 
 def serve(environment: Environment) -> None:
@@ -173,11 +175,13 @@ def ours(environment: Environment, *arguments: str, status: int = 0, settings: b
     return succeed(environment, *command, status=status)
 
 
-def missing(environment: Environment, extra: str, *arguments: str) -> None:
-    """Expect that our program names the one command that installs the extra."""
+def missing(environment: Environment, extra: str, *arguments: str) -> str:
+    """Expect that our program names the one command that installs the extra; return what that tells pip."""
     output = ours(environment, *arguments, status=2)
-    if not output.endswith(f"pip install '{DISTRIBUTION}[{extra}]'\n") or output.count("\n") != 1:
+    found = re.fullmatch(rf"[^\n]* pip install '({DISTRIBUTION}\[{extra}\] @ file:[^\n]*\.whl)'\n", output)
+    if found is None:
         raise ProbeError(f"{' '.join(arguments)}: does not say how to install the extra {extra}: {output}")
+    return found[1]
 
 
 def succeed(environment: Environment, *command: str, status: int = 0) -> str:

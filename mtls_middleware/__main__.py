@@ -2,6 +2,8 @@
 
 import sys
 
+from mtls_middleware.installation import install_command
+
 MISSING_EXTRA = 2
 """Exit status: the same as for a wrong command line."""
 
@@ -16,7 +18,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"typer", "rich"}:
             raise
-        sys.stderr.write("the command line is not installed: pip install 'mtls-middleware[cli]'\n")
+        sys.stderr.write(f"the command line is not installed: {install_command('cli')}\n")
         sys.exit(MISSING_EXTRA)
     except KeyboardInterrupt:  # while it is imported
         sys.exit(INTERRUPTED)

@@ -11,6 +11,7 @@ from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import NoStore, Store
 from mtls_middleware.engine import Engine
 from mtls_middleware.errors import ConfigurationError
+from mtls_middleware.installation import install_command
 from mtls_middleware.observing.history import merged
 from mtls_middleware.observing.report import read_report, report_of
 from mtls_middleware.settings import Settings
@@ -37,7 +38,7 @@ def engine_store(
     try:
         from mtls_middleware._io.redis_store import EngineStore  # noqa: PLC0415 - an optional back end
     except ImportError as error:
-        raise ConfigurationError([f"MTLS_STATE: {engine.shown} needs pip install 'mtls-middleware[redis]'"]) from error
+        raise ConfigurationError([f"MTLS_STATE: {engine.shown} needs {install_command('redis')}"]) from error
     keys, folder = tuple(secrets), engine.folder
     if not keys:
         return NoStore()

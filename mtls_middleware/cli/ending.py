@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mtls_middleware.installation import install_command
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -92,5 +94,5 @@ def extra(name: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("mtls_middleware"):
             raise
-        sys.stderr.write(f"{error.name} is not installed: pip install 'mtls-middleware[{name}]'\n")
+        sys.stderr.write(f"{error.name} is not installed: {install_command(name)}\n")
         sys.exit(WRONG)

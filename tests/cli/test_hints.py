@@ -45,7 +45,10 @@ def test_each_page_that_is_linked_exists() -> None:
 def test_each_extra_that_is_named_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     code = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
-    named = {*re.findall(r"mtls-middleware\[(\w+)\]", code), *re.findall(r"\bextra\(\"(\w+)\"\)", code)}
+    named = set(re.findall(r"\b(?:extra|install_command)\([\"'](\w+)[\"']\)", code))
 
-    assert named
-    assert named <= set(extras)
+    assert {"cli", "redis", "serve"} <= named <= set(extras)
+
+
+def test_each_message_that_names_an_extra_asks_how_it_is_installed_here() -> None:
+    assert [text for text in texts() if "mtls-middleware[" in text] == []

@@ -1,6 +1,7 @@
 """What ``serve`` hands to uvicorn; real servers are in tests/e2e."""
 
 import asyncio
+import builtins
 import os
 import pickle
 import ssl
@@ -268,15 +269,19 @@ def test_the_demo_is_a_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_only_a_missing_command_line_is_told_as_such(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def import_fails(*_: object, **__: object) -> None:
-        raise ModuleNotFoundError(name=missing)
+    real = builtins.__import__
+
+    def import_fails(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name == "mtls_middleware.cli.app":
+            raise ModuleNotFoundError(name=missing)
+        return real(name, *arguments, **keywords)
 
     monkeypatch.delitem(sys.modules, "mtls_middleware.cli.app")
-    monkeypatch.setattr("builtins.__import__", import_fails)
+    monkeypatch.setattr(builtins, "__import__", import_fails)
 
     with pytest.raises((SystemExit, ModuleNotFoundError)) as ended:
         main()
 
     monkeypatch.undo()
     assert (ended.type is SystemExit) == (missing == "typer")
-    assert ("mtls-middleware[cli]" in capsys.readouterr().err) == (missing == "typer")
+    assert ("[cli]" in capsys.readouterr().err) == (missing == "typer")

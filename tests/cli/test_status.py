@@ -22,6 +22,7 @@ from mtls_middleware._core.connection import Connection, Interface
 from mtls_middleware.cli.app import app
 from mtls_middleware.cli.status import show
 from mtls_middleware.cli.status_server import Address, page
+from mtls_middleware.installation import install_command
 from mtls_middleware.status_page import StatusPage
 from mtls_middleware.status_page.view import view_of
 from mtls_middleware.testing import RegionalCA
@@ -301,4 +302,4 @@ def test_what_is_missing_is_told_with_its_extra(
     ended = run(environment, "--listen", "127.0.0.1:9443")
 
     assert ended.exit_code == 2
-    assert f"pip install 'mtls-middleware[{extra}]'" in ended.stderr
+    assert install_command(extra) in ended.stderr

@@ -1,5 +1,6 @@
 """What settings with an engine make of a guard: its store, its board, and what stops the start."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from mtls_middleware._io.redis_board import EngineBoard
 from mtls_middleware._io.redis_store import EngineStore
 from mtls_middleware._io.store import Kind, NoStore
 from mtls_middleware.composition import Secrets, board_of, store_of
+from mtls_middleware.installation import install_command
 from mtls_middleware.testing import RegionalCA
 from tests.io.engines import Running, needs_engine, running
 
@@ -120,6 +122,6 @@ def test_a_missing_library_stops_the_start(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "redis", None)
     guard = Guard.from_settings(settings(tmp_path, "redis://u:hunter2@h,off"))
-    needed = r"MTLS_STATE: redis://h needs pip install 'mtls-middleware\[redis\]'"
+    needed = re.escape(f"MTLS_STATE: redis://h needs {install_command('redis')}")
     with pytest.raises(ConfigurationError, match=needed), guard:
         pass
