@@ -132,8 +132,7 @@ def _in_force(crls: Iterable[CRL]) -> tuple[CRL, ...]:
     for one in crls:
         parts[one.part].append(one)
     newest = [one for part in parts.values() for one in _newest(part)]
-    complete = [one for one in newest if not one.limit]
-    return tuple(one for one in newest if not any(other.supersedes(one) for other in complete))
+    return tuple(one for one in newest if not any(other.supersedes(one) for other in newest))
 
 
 def _newest(part: list[CRL]) -> list[CRL]:

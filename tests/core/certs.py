@@ -98,6 +98,12 @@ def pin(client: ClientCertificate, region: str = REGION) -> Pin:
     )
 
 
+def with_unknown_key(certificate: x509.Certificate) -> bytes:
+    """Return a certificate whose key is of a kind that nobody knows; its signature breaks."""
+    elliptic, unknown = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0209")
+    return certificate.public_bytes(Encoding.DER).replace(elliptic, unknown, 1)
+
+
 def ders(client: ClientCertificate, *others: x509.Certificate) -> list[bytes]:
     """Return what a caller presents: its chain, or `others` in place of it."""
     return [client.der, *(link.public_bytes(Encoding.DER) for link in others or client.chain)]

@@ -11,7 +11,8 @@ from mtls_middleware._core.decision import Decision, Reason, RevocationState
 from mtls_middleware._core.gate import CHAINS_TRIED
 from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware.testing import RegionalCA
-from tests.core.certs import NOW, custom, regional_ca
+from mtls_middleware.testing.signing import authority_builder, key_identifier, sign
+from tests.core.certs import DAY, NOW, custom, regional_ca
 from tests.core.crls import crl
 from tests.core.requests import request
 from tests.core.test_revocation_gate import ANYBODY, CHECK, REQUIRE, gate, outcome, snapshot
@@ -71,3 +72,23 @@ def test_there_is_an_end_to_the_tries() -> None:
     known = _certificates(CHAINS_TRIED)
     assert outcome(decide(CHECK, known, crl(ROOT, known[:-1]))) is RevocationState.GOOD
     assert outcome(decide(CHECK, known, crl(ROOT, known))) is Reason.CERTIFICATE_REVOKED
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))], ids=str)
+def test_where_a_crl_must_tell_one_that_is_told_of_is_found(order: tuple[int, ...]) -> None:
+    here = "http://crl.example/here.crl"
+    known = [*_certificates(2), _naming(here)]
+    decision = decide(REQUIRE, [known[index] for index in order], crl(ROOT, addresses=[here]))
+    assert outcome(decision) is RevocationState.GOOD
+
+
+def _naming(address: str) -> x509.Certificate:
+    """Return a further certificate of the intermediate, which says where its CRL is."""
+    points = [x509.DistributionPoint([x509.UniformResourceIdentifier(address)], None, None, None)]
+    builder = authority_builder(LOWER.certificate.subject, LOWER.private_key, NOW - DAY, NOW + DAY)
+    return sign(
+        builder.issuer_name(ROOT.certificate.subject)
+        .add_extension(key_identifier(ROOT.private_key), critical=False)
+        .add_extension(x509.CRLDistributionPoints(points), critical=False),
+        ROOT.private_key,
+    )

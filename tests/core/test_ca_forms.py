@@ -87,6 +87,7 @@ def purpose(*purposes: ObjectIdentifier, critical: bool = False) -> Extension:
 
 CLIENT = purpose(ExtendedKeyUsageOID.CLIENT_AUTH)
 SERVER = purpose(ExtendedKeyUsageOID.SERVER_AUTH)
+BOTH = purpose(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 Chain = Callable[[], list[Made]]
 """The anchor, perhaps an intermediate, the leaf."""
@@ -109,6 +110,8 @@ GOOD: Mapping[str, Chain] = {
     "a root whose basic constraints are not critical": chain([LOOSE_CA, SIGNS], [NAMED]),
     "a root with a critical purpose": chain([CA, purpose(ExtendedKeyUsageOID.CLIENT_AUTH, critical=True)], [NAMED]),
     "a root for any purpose": chain([CA, purpose(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)], [NAMED]),
+    "a root for clients and servers": chain([CA, SIGNS, BOTH], [NAMED]),
+    "an intermediate for clients and servers": chain([CA, SIGNS], [NAMED, BOTH], [CA, SIGNS, BOTH]),
     "a leaf with a critical purpose": chain(
         [CA, SIGNS], [NAMED, purpose(ExtendedKeyUsageOID.CLIENT_AUTH, critical=True)]
     ),

@@ -1,6 +1,7 @@
 """Hostile bytes end in ``certificate_malformed``; good ones say what stands in them."""
 
 import warnings
+from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
@@ -8,7 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls_middleware._core.certificate import REMEMBERED, VerifiedChain, evidence_of, fingerprint, parse_chain
-from mtls_middleware._core.decision import Reason, RejectionError
+from mtls_middleware._core.decision import Evidence, Reason, RejectionError
 from tests.core.certs import NAME, good_client, outcome, presented, regional_ca
 
 GOOD = good_client().der
@@ -21,6 +22,20 @@ _DNS_NAME = bytes([0x82, len(NAME)])
 def _with(before: bytes, after: bytes, der: bytes = GOOD) -> bytes:
     assert before in der
     return der.replace(before, after, 1)
+
+
+def _begins(date: bytes, der: bytes = GOOD) -> bytes:
+    """Give a certificate a GeneralizedTime, which has four digits for the year, as the start of its life."""
+    validity = b"\x30\x1e\x17\x0d"
+    before, _, after = der.partition(validity)
+    longer = before + b"\x30\x20\x18\x0f" + date + after[13:]
+    for at in (0, 4):  # the lengths of the certificate, and of what is signed
+        longer = (
+            longer[: at + 2]
+            + (int.from_bytes(longer[at + 2 : at + 4], "big") + 2).to_bytes(2, "big")
+            + longer[at + 4 :]
+        )
+    return longer
 
 
 HOSTILE = {
@@ -47,6 +62,8 @@ HOSTILE = {
     "a date that is none": [_with(b"\x17\x0d26", b"\x17\x0dxx")],
     "basic constraints that are a set": [_with(b"\x55\x1d\x13\x04\x02\x30\x00", b"\x55\x1d\x13\x04\x02\x31\x00")],
     "garbage beside the leaf": [GOOD, b"\xff"],
+    "the year 0": [_begins(b"00000101000000Z")],
+    "the year 0 beside the leaf": [GOOD, _begins(b"00000101000000Z", CA)],
     "a date that is none beside the leaf": [GOOD, _with(b"\x17\x0d26", b"\x17\x0dxx", CA)],
 }
 
@@ -173,3 +190,18 @@ def test_hostile_bytes_are_refused_each_time() -> None:
     for _ in range(3):
         with pytest.raises(RejectionError):
             parse_chain([GOOD[:-1]])
+
+
+def test_the_longer_form_of_a_date_is_read() -> None:
+    assert parse_chain([_begins(b"20260101000000Z")]).leaf.not_valid_before_utc == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_the_evidence_has_what_an_operator_looks_for() -> None:
+    client = good_client()
+    assert evidence_of(presented(client)) == Evidence(
+        fingerprint_sha256=client.fingerprint_sha256,
+        subject=f"CN={NAME},O=Test,C=US",
+        issuer=regional_ca().certificate.subject.rfc4514_string(),
+        dns_names=(NAME,),
+        not_after=client.certificate.not_valid_after_utc,
+    )

@@ -1,5 +1,6 @@
 """Which certificates lead to an anchor, and which reason the others are refused for."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -26,6 +27,7 @@ from tests.core.certs import (
     presented,
     reason,
     regional_ca,
+    with_unknown_key,
 )
 
 ANY_USE = [ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]
@@ -166,6 +168,43 @@ def test_a_key_of_an_unknown_curve_is_refused() -> None:
     p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030108")
     chain = parse_chain([good_client().der.replace(p256, unknown, 1)])
     assert reason(chain, genesys(regional_ca())) is Reason.ISSUER_UNTRUSTED
+
+
+WEAK: Mapping[str, tuple[Callable[[], bytes], str]] = {
+    "unknown": (lambda: with_unknown_key(good_client().certificate), r"a key of an unknown kind: .+"),
+    "Ed25519": (lambda: regional_ca().client(key=KeyKind.ED25519).der, r"a weak or unusual key: \w+"),
+    "RSA-1024": (lambda: regional_ca().client(key=KeyKind.RSA1024).der, r"a weak or unusual key: \w+ 1024"),
+    "secp256k1": (lambda: regional_ca().client(key=KeyKind.SECP256K1).der, r"a weak or unusual key: \w+ 256"),
+}
+
+
+@pytest.mark.parametrize(("make", "detail"), WEAK.values(), ids=WEAK.keys())
+def test_an_operator_reads_what_is_wrong_with_a_key(make: Callable[[], bytes], detail: str) -> None:
+    with pytest.raises(RejectionError) as refused:
+        chains.verify(parse_chain([make()]), genesys(regional_ca()), NOW)
+    assert re.fullmatch(detail, refused.value.detail)
+
+
+@pytest.mark.parametrize(("exponent", "good"), [(3, True), (2**64 - 1, True), (2**64 + 1, False)])
+def test_the_exponents_of_rsa_keys_end_at_64_bits(exponent: int, *, good: bool) -> None:
+    certificate = x509.load_der_x509_certificate(_with_rsa_key(good_client().der, 3072, exponent))
+    assert (chains.key_weakness(certificate) is None) is good
+
+
+DATES = {
+    "expired": ({"not_after": NOW - SECOND}, "it ended at 2026-11-22 23:59:59Z"),
+    "not yet valid": (
+        {"not_before": NOW + SECOND},
+        "it begins at 2026-11-23 00:00:01Z; is the clock of this machine right?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("life", "detail"), DATES.values(), ids=DATES.keys())
+def test_an_operator_reads_when_it_is_valid(life: Mapping[str, datetime], detail: str) -> None:
+    with pytest.raises(RejectionError) as refused:
+        chains.verify(presented(regional_ca().client(**life)), genesys(regional_ca()), NOW)  # type: ignore[arg-type] # keywords
+    assert refused.value.detail == detail
 
 
 def test_no_anchor_means_nobody() -> None:

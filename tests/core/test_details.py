@@ -142,6 +142,12 @@ def test_a_stranger_of_a_region_cannot_lack_one() -> None:
     assert detail == NO_CHAIN.format("genesys") + f"no root here is named {_name_of(stranger.certificate)}"
 
 
+def test_what_a_stranger_of_a_region_brings_changes_nothing() -> None:
+    stranger, other = new_ca("Stranger"), new_ca("Other")
+    detail = refused(presented(stranger.client(), other.certificate), genesys(regional_ca()))
+    assert detail == NO_CHAIN.format("genesys") + f"no root here is named {_name_of(stranger.certificate)}"
+
+
 def test_a_stranger_with_intermediates_is_told_nothing_of_resumption() -> None:
     stranger = new_ca("Stranger").intermediate("Between")
     assert refused(presented(stranger.client()), custom(regional_ca())) == "no anchor of custom signed it"

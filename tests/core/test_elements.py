@@ -3,8 +3,11 @@
 import pytest
 
 from mtls_middleware._core import elements
+from mtls_middleware._core.certificate import parse_chain
+from mtls_middleware._core.decision import Reason, RejectionError
 from mtls_middleware._core.elements import _count, has_too_many_elements
 from mtls_middleware._trust.crl import der
+from tests.core.certs import good_client, regional_ca
 
 MANY = 1_000
 NULL = b"\5\0"
@@ -22,6 +25,7 @@ COUNTED = {
     "nothing": (b"", 0),
     "a header that is cut off": (b"\x30", 0),
     "an empty sequence": (seq(), 1),
+    "an indefinite length": (b"\x0c\x80" + NULL, 2),
     "one behind another": (NULL + NULL, 2),
     "a sequence of three": (seq(NULL, NULL, NULL), 4),
     "a sequence in a sequence": (seq(seq(NULL), NULL), 4),
@@ -62,3 +66,12 @@ def test_all_certificates_share_one_bound(certificates: int) -> None:
     ders = [seq(*[named] * (bound - certificates))] + [seq(b"\x0c\x7f" + b"a" * 127)[:2]] * (certificates - 1)
     assert not has_too_many_elements(ders)
     assert has_too_many_elements([ders[0] + NULL, *ders[1:]])
+
+
+@pytest.mark.parametrize("where", ["the caller's own", "beside it"])
+def test_a_certificate_of_too_many_elements_is_malformed(where: str) -> None:
+    full = regional_ca().client(names=[f"{number}.example" for number in range(3_000)])
+    ders = [full.der] if where == "the caller's own" else [good_client().der, full.der]
+    with pytest.raises(RejectionError, match="more names, attributes or extensions than certificates have") as refused:
+        parse_chain(ders)
+    assert refused.value.reason is Reason.CERTIFICATE_MALFORMED

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import permutations
 
 import pytest
@@ -18,6 +19,7 @@ from mtls_middleware.testing.signing import PrivateKey, authority_builder, gener
 from tests.core.certs import (
     DAY,
     NOW,
+    SECOND,
     custom,
     digicert,
     genesys,
@@ -27,6 +29,7 @@ from tests.core.certs import (
     presented,
     reason,
     regional_ca,
+    with_unknown_key,
 )
 
 
@@ -65,6 +68,20 @@ def test_a_configured_intermediate_stands_in_for_a_chain_that_did_not_come() -> 
 def test_a_weak_key_that_the_path_does_not_need_is_passed_over() -> None:
     weak = new_ca().client(key=KeyKind.RSA1024).certificate
     assert reason(presented(good_client(), weak), custom(regional_ca())) is None
+
+
+def test_a_key_of_an_unknown_kind_that_the_path_does_not_need_is_passed_over() -> None:
+    odd = x509.load_der_x509_certificate(with_unknown_key(new_ca().certificate))
+    assert reason(presented(good_client(), odd), custom(regional_ca())) is None
+
+
+@pytest.mark.parametrize("life", [(NOW, NOW + DAY), (NOW - DAY, NOW)], ids=["its first second", "its last second"])
+def test_an_intermediate_helps_in_its_first_and_last_second(life: tuple[datetime, datetime]) -> None:
+    begins, ends = life
+    intermediate = regional_ca().intermediate(not_before=begins, not_after=ends)
+    assert reason(intermediate.client(), custom(regional_ca())) is None
+    for now in (begins - SECOND, ends + SECOND):
+        assert reason(intermediate.client(), custom(regional_ca()), now) is Reason.ISSUER_UNTRUSTED
 
 
 def test_a_weak_key_in_the_path_is_refused() -> None:
@@ -123,6 +140,13 @@ def test_signatures_that_fail_are_tried_a_bounded_number_of_times(
         assert reason(chain, custom(regional_ca(), max_chain=128)) is Reason.ISSUER_UNTRUSTED
         assert len(tried) == min(number, signatures.FAILURES)
         tried.clear()
+
+
+def test_what_was_found_before_too_many_signatures_failed_counts() -> None:
+    namesakes = [new_ca().certificate for _ in range(signatures.FAILURES)]
+    chain = presented(good_client(), *namesakes)
+    assert signatures.vouched_for(chain.leaf, chain.intermediates, [regional_ca().certificate]) == ()
+    assert signatures.vouched_for(chain.intermediates[0], chain.intermediates, [regional_ca().certificate]) is None
 
 
 @pytest.mark.parametrize(("options", "expected"), [({}, None), ({"expired": True}, Reason.CERTIFICATE_EXPIRED)])

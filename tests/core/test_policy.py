@@ -216,3 +216,7 @@ def test_a_pin_is_no_anchor() -> None:
 def test_a_pinned_certificate_ends_with_its_life() -> None:
     client = regional_ca().client(expired=True)
     assert reason(client, digicert(regional_ca(), pins=[pin(client)])) is Reason.CERTIFICATE_EXPIRED
+
+
+def test_who_is_named_by_the_subject_alone_has_no_dns_name() -> None:
+    assert _identity(regional_ca().client(names=None), genesys(regional_ca())).dns_names == ()

@@ -1,6 +1,7 @@
 """What CRLs tell of a verified chain, and how long that holds."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -11,7 +12,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from mtls_middleware._core import chain
 from mtls_middleware._core.certificate import VerifiedChain, crl_addresses
-from mtls_middleware._core.crl import ISSUERS_KEPT, CRLSet
+from mtls_middleware._core.crl import CRL, ISSUERS_KEPT, CRLSet
 from mtls_middleware._core.decision import Reason, RejectionError, RevocationState
 from mtls_middleware._core.revocation import Revocation, check, unchecked
 from mtls_middleware._core.trust import AuthorityTrust
@@ -159,6 +160,9 @@ def test_it_may_be_signed_as_certificates_may(kind: KeyKind, algorithm: object, 
     ca = RegionalCA(key=kind, now=NOW)
     chain = chain_of(ca.client(), genesys(ca))
     assert verdict(chain, lists(crl(ca, hash_algorithm=algorithm, rsa_padding=scheme))) is GOOD
+    forger = RegionalCA(key=kind, now=NOW)
+    forged = crl(ca, hash_algorithm=algorithm, rsa_padding=scheme, key=forger.private_key)
+    assert verdict(chain, lists(forged)) is UNKNOWN
 
 
 def test_a_list_in_another_name_is_not_the_issuers_even_with_its_key() -> None:
@@ -310,8 +314,8 @@ def test_an_issuer_that_came_with_a_call_is_remembered_but_not_without_end() -> 
     known = lists(crl(regional_ca()))
     for certificate in [regional_ca().certificate] * 2 + [regional_ca().client().certificate] * (ISSUERS_KEPT + 1):
         known.of(certificate)
-    assert len(known._met) == 2
-    known._met.update({new_ca(str(offset)).certificate: () for offset in range(ISSUERS_KEPT)})
+    assert [*known._met.values()] == [known.crls, ()]
+    known._met.update({new_ca(str(offset)).certificate: () for offset in range(ISSUERS_KEPT - 2)})
     assert known.of(good_client().certificate) == ()
     assert good_client().certificate not in known._met
     assert len(known) == 1
@@ -365,6 +369,21 @@ def test_where_nobody_asks_the_path_alone_counts() -> None:
 WHY: Mapping[str, tuple[Callable[[], list[bytes]], str]] = {
     "none": (list, "no CRL of CN=Regional Root"),
     "stale": (lambda: [crl(regional_ca(), ends=NOW - DAY)], "list-0.crl is stale: it ended at 2026-11-22 00:00:00Z"),
+    "stale, and staler": (
+        lambda: [
+            crl(regional_ca(), addresses=[A], ends=NOW - HOUR),
+            crl(regional_ca(), ends=NOW - DAY),
+            crl(regional_ca(), addresses=[A, B], ends=NOW - 2 * HOUR),
+        ],
+        "list-1.crl is stale: it ended at 2026-11-22 00:00:00Z",
+    ),
+    "stale, and of authorities only": (
+        lambda: [
+            crl(regional_ca(), ends=NOW - DAY),
+            crl(regional_ca(), point={"only_contains_ca_certs": True}, ends=NOW - HOUR),
+        ],
+        "list-0.crl is stale: it ended at 2026-11-22 00:00:00Z",
+    ),
     "early": (lambda: [crl(regional_ca(), begins=NOW + DAY)], "begins at 2026-11-24 00:00:00Z; is the clock right?"),
     "another part": (lambda: [crl(regional_ca(), addresses=[A])], "list-0.crl covers other certificates"),
     "forged": (lambda: [crl(regional_ca(), key=new_ca().private_key)], "list-0.crl has the CA's name, but"),
@@ -374,6 +393,41 @@ WHY: Mapping[str, tuple[Callable[[], list[bytes]], str]] = {
 @pytest.mark.parametrize(("make", "text"), WHY.values(), ids=WHY.keys())
 def test_an_operator_reads_what_is_missing(make: Callable[[], list[bytes]], text: str) -> None:
     assert text in told(*make()).why
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_several_an_operator_reads_the_one_that_lasted_longest(*, turned: bool) -> None:
+    """Not the one that was issued last; one that does not say how long it lasts counts from its beginning."""
+    longest = crl(regional_ca(), begins=NOW - 9 * DAY, ends=NOW - DAY, number=1)
+    shorter = crl(regional_ca(), begins=NOW - 3 * DAY, ends=NOW - 2 * DAY, number=2)
+    held = [parsed(longest, "longest.crl"), parsed(shorter, "shorter.crl")]
+    endless = replace(
+        held[0], next_update=None, this_update=NOW - 2 * DAY, origin="endless.crl", fingerprint_sha256="0"
+    )
+
+    def why(*known: CRL) -> str:
+        return check(chain_of(good_client()), CRLSet(known[::-1] if turned else known), NOW).why
+
+    assert why(*held) == "the CRL from longest.crl is stale: it ended at 2026-11-22 00:00:00Z"
+    assert why(*held, endless) == "the CRL from longest.crl is stale: it ended at 2026-11-22 00:00:00Z"
+    later = replace(endless, this_update=NOW - HOUR)
+    assert why(*held, later) == (
+        "the CRL from endless.crl has no nextUpdate, so it cannot confirm that a certificate is good"
+    )
+
+
+def test_an_operator_reads_of_each_certificate_what_is_missing() -> None:
+    lower, chain = _below()
+    leaf, intermediate, _ = chain.certificates
+    names = [one.certificate.subject.rfc4514_string() for one in (lower, regional_ca())]
+    missing = [
+        f"no CRL of {names[0]} is known that covers {leaf.serial_number:x}",
+        f"no CRL of {names[1]} is known that covers {intermediate.serial_number:x}",
+    ]
+    assert check(chain, lists(), NOW).why == "; ".join(missing)
+    assert check(chain, lists(crl(lower)), NOW).why == missing[1]
+    stale = crl(regional_ca(), point={"only_contains_ca_certs": True}, ends=NOW - DAY)
+    assert "list-1.crl is stale" in check(chain, lists(crl(lower), stale), NOW).why
 
 
 def test_an_operator_reads_which_list_revoked_what() -> None:

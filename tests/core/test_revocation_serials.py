@@ -35,3 +35,4 @@ def test_a_number_within_another_is_not_found() -> None:
 def test_a_bucket_stays_small() -> None:
     held = SerialNumbers.of(*range(10_000, 20_000))
     assert max(map(len, held._buckets)) <= 2 * PER_BUCKET * 3
+    assert [len(SerialNumbers.of(*range(number))._buckets) for number in (0, 7, 8, 10_000)] == [1, 1, 2, 1_251]

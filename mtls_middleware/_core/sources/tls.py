@@ -79,7 +79,7 @@ def _entries(chain: Any) -> Iterable[Any]:  # noqa: ANN401 - whatever a server p
         chain = _BETWEEN.split(chain)
     if isinstance(chain, _BYTES):
         chain = (chain,)
-    if chain is None or not isinstance(chain, Iterable):
+    if not isinstance(chain, Iterable):
         return ()
     return (entry for entry in chain if entry is not None and not (isinstance(entry, _TEXT) and len(entry) == 0))
 
