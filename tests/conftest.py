@@ -6,13 +6,15 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.e2e import matrix
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=100)
 settings.register_profile("short", settings.get_profile("repeatable"), max_examples=10)
 """For what was tried at length elsewhere: ``--hypothesis-profile=short``."""
+settings.register_profile("once", settings.get_profile("short"), phases=[Phase.explicit, Phase.generate])
+"""For who only asks whether a test fails, as the mutants do: nothing is made smaller."""
 settings.load_profile("repeatable")
 
 OURS = "mtls_middleware"

@@ -4,22 +4,26 @@
     python -m tests.mutants chain.py sources/xfcc.py
     python -m tests.mutants --list chain.py       # what would be changed
 
-Survivors are tried again each time; remove build/mutants to begin anew. The results go into
-tests/mutants/results.json.
+Survivors, and what was found before a module changed or by tests that are gone, are tried again each time; remove
+build/mutants to begin anew. The results go into tests/mutants/results.json.
 """
 
 import argparse
 import ast
+import gc
 import hashlib
 import json
 import math
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,11 +33,18 @@ from tests.mutants.results import Results
 from tests.mutants.running import CORE, OPTIONS, ROOT, Coverage
 
 BUILD = ROOT / "build" / "mutants"
-ROUNDS = ((("tests/core",), 40), (("tests/core", "tests/adapters"), None))
-"""Tests, and how many are tried for one mutant at most: most mutants are found soon, by tests that run little."""
+TESTS = ("tests/core", "tests/adapters")
 
 REMEMBERED = 20
 """Tests that found mutants last: they are tried first, for neighbours are found by the same."""
+
+
+WARM = (
+    "cryptography.x509.verification",
+    "cryptography.hazmat.primitives.serialization.pkcs12",
+    "hypothesis.strategies",
+)
+"""What takes long to import, and is no part of the package."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,18 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         _say(*(f"{mutant.line:4} {mutant.key}" for mutant in mutants), f"{len(mutants)} mutants")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     BUILD.mkdir(parents=True, exist_ok=True)
-    results = Results(BUILD / "results.jsonl")
+    measured = _measured()
+    results = Results(BUILD / "results.jsonl", {module: _digest(CORE / module) for module in modules})
+    results.begin(measured.seconds.keys())
+    _say(f"{len(mutants)} mutants, {len(results.pending(mutants))} to be run")
     end = time.monotonic() + 60 * options.minutes
-    for paths, most in ROUNDS:
-        results.begin()
-        measured = _measured(paths)
-        measured.most = most
-        _say(f"{len(mutants)} mutants, {len(results.pending(mutants))} to be run with {', '.join(paths)}")
-        one = _Round(trees=trees, results=results, measured=measured, jobs=options.jobs, end=end)
-        _in_pytest(lambda items, one=one: one.swap_each(items, mutants), paths)  # type: ignore[misc]  # mypy sees no default
-        results.read()
-        one.fresh_each(mutants)
+    one = _Run(trees=trees, results=results, measured=measured, jobs=options.jobs, end=end)
+    _in_pytest(lambda session: one.swap_each(session, mutants), TESTS)
+    results.read()
+    _in_pytest(lambda session: one.fresh_each(session, mutants), TESTS[:1], collects=False)
+    results.read()
     results.write(mutants)
     return 0
 
@@ -74,76 +85,108 @@ def _say(*lines: str) -> None:
 # ------------------------------------------------------------------------------------------------------------ coverage
 
 
-def _measured(paths: Sequence[str]) -> Coverage:
-    """Return what each test runs, from a file where neither package nor tests changed since."""
-    digest = hashlib.sha256()
-    for folder in ("mtls_middleware/_core", *paths):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
-    kept = BUILD / f"coverage-{digest.hexdigest()[:16]}.json"
-    if not kept.exists():
+def _measured() -> Coverage:
+    """Return what each test runs; it is measured anew where the package's core, or the test's own file, changed."""
+    core = _digest(*CORE.rglob("*.py"))
+    files = {
+        path.relative_to(ROOT).as_posix(): core + _digest(path)
+        for folder in TESTS
+        for path in sorted((ROOT / folder).rglob("test_*.py"))
+    }
+    kept, fresh = BUILD / "coverage.json", BUILD / "coverage-new.json"
+    found = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {"files": {}, "coverage": {}}
+    known = {file for file, digest in files.items() if found["files"].get(file) == digest}
+    measured = _read(found["coverage"]).only(known)
+    if missing := [file for file in files if file not in known]:
         collector = running.collector()
-        _in_pytest(lambda items: _keep(running.measure(items, collector), kept), paths, collector.start)
-    found = json.loads(kept.read_text(encoding="utf-8"))
-    measured = Coverage(
-        seconds=found["seconds"],
-        tests={module: {int(line): tests for line, tests in lines.items()} for module, lines in found["tests"].items()},
-        early=found["early"],
-        failed=found["failed"],
-    )
+        _in_pytest(lambda session: _keep(running.measure(session.items, collector), fresh), missing, collector.start)
+        measured.add(_read(json.loads(fresh.read_text(encoding="utf-8"))))
+        kept.write_text(json.dumps({"files": files, "coverage": _written(measured)}), encoding="utf-8")
     if measured.failed:
         _say("these fail without any change, and are left out:", *measured.failed)
     return measured
 
 
+def _digest(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:16]
+
+
 def _keep(measured: Coverage, path: Path) -> int:
-    path.write_text(json.dumps(asdict(measured)), encoding="utf-8")
+    path.write_text(json.dumps(_written(measured)), encoding="utf-8")
     return 0
+
+
+def _written(measured: Coverage) -> dict[str, Any]:
+    return {
+        "seconds": measured.seconds,
+        "tests": measured.tests,
+        "early": measured.early,
+        "failed": measured.failed,
+    }
+
+
+def _read(found: dict[str, Any]) -> Coverage:
+    return Coverage(
+        seconds=found.get("seconds", {}),
+        tests={
+            module: {int(line): tests for line, tests in lines.items()}
+            for module, lines in found.get("tests", {}).items()
+        },
+        early=found.get("early", {}),
+        failed=found.get("failed", []),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- inside of pytest
 
 
 class _Instead:
-    """Stands in for pytest's loop over the tests."""
+    """Stands in for pytest's loop over the tests, or also for its search for them."""
 
-    def __init__(self, act: Callable[[list[pytest.Item]], int]) -> None:
-        self._act = act
+    def __init__(self, act: Callable[[pytest.Session], int], *, collects: bool) -> None:
+        self._act, self._collects = act, collects
         self.status = forks.KILLED
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> bool | None:
+        if self._collects:
+            return None
+        self.status = self._act(session)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self.status = self._act(session.items)
+        if self._collects:
+            self.status = self._act(session)
         return True
 
 
 def _in_pytest(
-    act: Callable[[list[pytest.Item]], int], paths: Sequence[str], before: Callable[[], None] = lambda: None
+    act: Callable[[pytest.Session], int],
+    paths: Sequence[str],
+    before: Callable[[], None] = lambda: None,
+    *,
+    collects: bool = True,
 ) -> None:
-    """Let a child collect the tests, and act on them: this process never imports the package."""
+    """Let a child of this process, which never imports the package, start pytest, collect the tests, and act."""
 
     def live(_: None) -> int:
         before()
-        return _collect(act, paths)
+        instead = _Instead(act, collects=collects)
+        pytest.main([*OPTIONS, *paths], plugins=[instead])
+        return instead.status
 
     for _, status in forks.each([None], live, 1, loud=True):
         if status != 0:
             raise RuntimeError(f"the tests cannot be collected: {status}")
 
 
-def _collect(act: Callable[[list[pytest.Item]], int], paths: Iterable[str]) -> int:
-    instead = _Instead(act)
-    pytest.main([*OPTIONS, *paths], plugins=[instead])
-    return instead.status
-
-
 # ------------------------------------------------------------------------------------------------------------- mutants
 
 
 @dataclass(slots=True)
-class _Round:
-    """One round of mutants, with some of the tests."""
+class _Run:
+    """One run of mutants."""
 
     trees: dict[str, ast.Module]
     results: Results
@@ -152,40 +195,58 @@ class _Round:
     end: float
     found: list[str] = field(default_factory=list)
 
-    def swap_each(self, items: list[pytest.Item], mutants: Sequence[Mutant]) -> int:
+    def swap_each(self, session: pytest.Session, mutants: Sequence[Mutant]) -> int:
         """Run the mutants inside of functions, each in a child that has all tests."""
         functions = swapping.functions_of_the_core()
-        by_id = {item.nodeid: item for item in items}
+        by_id = {item.nodeid: item for item in session.items}
+        gc.collect()
+        gc.freeze()  # else a collection in a child would copy all of its memory
 
         def live(mutant: Mutant) -> int:
             if not swapping.swap(mutant, self.trees[mutant.module], functions):
                 return forks.UNFIT
             return self._run(mutant, by_id)
 
-        for mutant, status in forks.each(self._pending(mutants), live, self.jobs):
+        within = [mutant for mutant in mutants if mutant.function]
+        for mutant, status in forks.each(self._pending(within), live, self.jobs):
             if status != forks.UNFIT and (status != forks.SURVIVED or not self.measured.is_run_early(mutant)):
                 self._note(mutant, status)
         return 0
 
-    def fresh_each(self, mutants: Sequence[Mutant]) -> None:
-        """Run the mutants whose change must be there when the module is imported."""
+    def fresh_each(self, session: pytest.Session, mutants: Sequence[Mutant]) -> int:
+        """Run the mutants whose change must be there when the module is imported, each in a child without the package.
+
+        It collects the file of the likeliest test, then those of all others.
+        """
+        for name in WARM:
+            import_module(name)
 
         def live(mutant: Mutant) -> int:
             swapping.install(mutant, self.trees[mutant.module])
-            paths = dict.fromkeys(test.partition("::")[0] for test in self.measured.chosen(mutant, self.found))
-            return _collect(lambda items: self._run(mutant, {item.nodeid: item for item in items}), paths)
+            first, *others = dict.fromkeys(test.partition("::")[0] for test in self._chosen(mutant))
+            for paths in filter(None, ([first], others)):
+                items = session.perform_collect(paths)
+                status = self._run(mutant, {item.nodeid: item for item in items})
+                if status != forks.SURVIVED or session.testsfailed:  # then a file could not be imported
+                    return forks.KILLED
+            return forks.SURVIVED
 
         for mutant, status in forks.each(self._pending(mutants), live, self.jobs):
             self._note(mutant, status)
+        return 0
 
     def _pending(self, mutants: Sequence[Mutant]) -> Iterator[Mutant]:
         return takewhile(lambda _: time.monotonic() < self.end, self.results.pending(mutants))
 
     def _run(self, mutant: Mutant, by_id: dict[str, pytest.Item]) -> int:
-        tests = self.measured.chosen(mutant, self.found)
+        tests = self._chosen(mutant)
         status, test = running.run([by_id[test] for test in tests if test in by_id], self.measured.seconds)
         self.results.killer(mutant, test)
         return status
+
+    def _chosen(self, mutant: Mutant) -> list[str]:
+        finder = self.results.finders.get(mutant.key)
+        return self.measured.chosen(mutant, [finder, *self.found] if finder else self.found)
 
     def _note(self, mutant: Mutant, status: int) -> None:
         test = self.results.add(mutant, status)

@@ -23,16 +23,20 @@ def each(
 ) -> Iterator[tuple[Work, int]]:
     """Let a child do each piece of work, `jobs` at a time; yield it with the child's status, or minus a signal."""
     running: dict[int, Work] = {}
-    for work in works:
-        while len(running) >= jobs:
+    try:
+        for work in works:
+            while len(running) >= jobs:
+                yield _ended(running)
+            sys.stdout.flush()
+            child = os.fork()
+            if child == 0:
+                _live(act, work, loud=loud)
+            running[child] = work
+        while running:
             yield _ended(running)
-        sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            _live(act, work, loud=loud)
-        running[child] = work
-    while running:
-        yield _ended(running)
+    finally:  # who ends this process ends them, too
+        for child in running:
+            os.kill(child, signal.SIGTERM)
 
 
 def _live(act: Callable[[Work], int], work: Work, *, loud: bool) -> NoReturn:

@@ -2,16 +2,21 @@
 
 import hashlib
 import json
+import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.mutants.forks import SURVIVED
 from tests.mutants.operators import Mutant
 
 STORED = Path(__file__).parent / "results.json"
-"""By module: how many mutants, those that no test found, and how many were not run yet."""
+"""By module: the day of the last run, how many mutants, those that no test found, and how many were not run yet."""
+
+_WITHOUT_TEST = "it ended with "
+"""What stands for a test where the process of a mutant could not import it, or ran for ever."""
 
 
 @dataclass(slots=True)
@@ -20,28 +25,39 @@ class Results:
 
     Attributes:
         path: of that file.
+        digests: of the modules as they are; what was found of a module before it changed is void.
         outcomes: the name of the test that found it by the mutant's key; empty for one that survived.
+        finders: tests that found it in any earlier run, which are tried first.
         survived: keys of those that survived an earlier run, and are tried again.
     """
 
     path: Path
+    digests: Mapping[str, str]
     outcomes: dict[str, str] = field(default_factory=dict)
+    finders: dict[str, str] = field(default_factory=dict)
     survived: set[str] = field(default_factory=set)
 
-    def begin(self) -> None:
-        """Read what earlier runs found. What survived is tried again: there may be a new test."""
+    def begin(self, tests: Container[str]) -> None:
+        """Read what earlier runs found. What survived is tried again: there may be a new test, or one is gone."""
         self.read()
         self.survived = {key for key, test in self.outcomes.items() if not test}
-        self.outcomes = {key: test for key, test in self.outcomes.items() if test}
+        self.outcomes = {
+            key: test for key, test in self.outcomes.items() if test in tests or test.startswith(_WITHOUT_TEST)
+        }
 
     def read(self) -> None:
         """Read what children added meanwhile."""
         if self.path.exists():
-            self.outcomes.update(map(json.loads, self.path.read_text(encoding="utf-8").splitlines()))
+            for key, test, digest in map(json.loads, self.path.read_text(encoding="utf-8").splitlines()):
+                if test:
+                    self.finders[key] = test
+                if digest == self.digests.get(key.partition(" ")[0]):
+                    self.outcomes[key] = test
 
     def pending(self, mutants: Iterable[Mutant]) -> list[Mutant]:
-        """Return those of which nothing is known; at the end, those that are tried again."""
+        """Return those of which nothing is known, in a random order; at the end, those that are tried again."""
         found = [mutant for mutant in mutants if mutant.key not in self.outcomes]
+        random.Random(0).shuffle(found)  # so what is decided when it stops is a fair sample
         return sorted(found, key=lambda mutant: mutant.key in self.survived)
 
     def killer(self, mutant: Mutant, test: str) -> None:
@@ -53,10 +69,10 @@ class Results:
         note = self._note(mutant)
         test = note.read_text(encoding="utf-8") if note.exists() else ""
         note.unlink(missing_ok=True)
-        outcome = "" if status == SURVIVED else test or f"it ended with {status}"
+        outcome = "" if status == SURVIVED else test or f"{_WITHOUT_TEST}{status}"
         self.outcomes[mutant.key] = outcome
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([mutant.key, outcome]) + "\n")
+            file.write(json.dumps([mutant.key, outcome, self.digests[mutant.module]]) + "\n")
         return test
 
     def write(self, mutants: Sequence[Mutant]) -> None:
@@ -67,6 +83,7 @@ class Results:
             by_module[mutant.module].append(mutant)
         for module, found in by_module.items():
             stored[module] = {
+                "date": f"{datetime.now(UTC):%Y-%m-%d}",
                 "mutants": len(found),
                 "survivors": [mutant.key for mutant in found if self.outcomes.get(mutant.key) == ""],
                 "not_run": len(self.pending(found)),

@@ -4,9 +4,10 @@ import signal
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import coverage
 import pytest
@@ -19,12 +20,15 @@ CORE = ROOT / "mtls_middleware" / "_core"
 
 OPTIONS = (
     *("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:mtls_middleware", "-p", "no:xdist"),
-    *("--timeout=0", "-m", "", "--capture=sys", "--hypothesis-profile=short", "-o", "tmp_path_retention_policy=none"),
+    *("--timeout=0", "-m", "", "--capture=sys", "--hypothesis-profile=once", "-o", "tmp_path_retention_policy=none"),
     *("-k", "not costs_"),  # what compares times fails by itself where several processes run
 )
 
-TIMES, EXTRA_SECONDS = 10, 10
+TIMES, EXTRA_SECONDS = 10, 4
 """A test that takes that much longer than usual, of the processor's time, has found the change."""
+
+MOST = 150
+"""Tests that are tried for one mutant: what survives so many, which are about its line first, counts as not found."""
 
 STUCK_SECONDS = 120
 """It waits for what does not come."""
@@ -39,7 +43,6 @@ class Coverage:
         tests: by module and line.
         early: lines by module that were run before any test, while modules are imported and tests collected.
         failed: tests that fail without any change.
-        most: tests that are tried for one mutant; None for all.
         lines: how many lines of the core each test runs.
     """
 
@@ -47,7 +50,6 @@ class Coverage:
     tests: dict[str, dict[int, list[str]]] = field(default_factory=dict)
     early: dict[str, list[int]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
-    most: int | None = None
     lines: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -65,7 +67,7 @@ class Coverage:
             known = {test for line, tests in lines.items() if begin <= line <= end for test in tests}
         known.difference_update(self.failed)
         ahead = [test for test in dict.fromkeys(first) if test in known]
-        return [*ahead, *self._ordered(known.difference(ahead))][: self.most]
+        return [*ahead, *self._ordered(known.difference(ahead))][:MOST]
 
     def _ordered(self, tests: Iterable[str]) -> list[str]:
         """Return one case of each test function first, then another one of each: equal tests find the same.
@@ -79,6 +81,33 @@ class Coverage:
             ranked.append((turns[function], self.lines[test], self.seconds[test], test))
             turns[function] += 1
         return [test for *_, test in sorted(ranked)]
+
+    def only(self, files: Container[str]) -> Self:
+        """Return what was measured of the tests in these files."""
+
+        def kept(tests: Iterable[str]) -> list[str]:
+            return [test for test in tests if test.partition("::")[0] in files]
+
+        return replace(
+            self,
+            seconds={test: self.seconds[test] for test in kept(self.seconds)},
+            tests={
+                module: {line: kept(tests) for line, tests in lines.items()} for module, lines in self.tests.items()
+            },
+            failed=kept(self.failed),
+        )
+
+    def add(self, other: Self) -> None:
+        """Take in what was measured of other tests."""
+        self.seconds |= other.seconds
+        self.failed += other.failed
+        for module, lines in other.tests.items():
+            ours = self.tests.setdefault(module, {})
+            for line, tests in lines.items():
+                ours[line] = ours.get(line, []) + tests
+        for module, early in other.early.items():
+            self.early[module] = sorted({*self.early.get(module, ()), *early})
+        self.__post_init__()
 
     def is_run_early(self, mutant: Mutant) -> bool:
         """Return whether the change may have come too late: its line was run before."""
