@@ -72,9 +72,7 @@ class EngineStore:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return what does not work, here or in the engine."""
-        damage = self._state.damage
-        passed = (f"state in {self._client.shown} cannot be read: an entry {damage}",) if damage else ()
-        return (*self._local.problems, *self._client.problems, *passed)
+        return (*self._local.problems, *self._troubles)
 
     def entries(self, kind: Kind) -> Iterator[Entry]:
         """Return what is kept here, also what a folder did not take."""
@@ -102,7 +100,7 @@ class EngineStore:
             self._reseed()
         except AwayError:
             self._wake()  # nobody can say who asks now, so this machine does
-        return self._local_view(), self._wakes
+        return self._local_view(), self._wakes, self._troubles  # so it is told within seconds, and that it is over
 
     @contextmanager
     def refreshing(self) -> Iterator[bool]:
@@ -124,6 +122,13 @@ class EngineStore:
         self._lease.release()
         self._client.close()
         self._local.close()
+
+    @property
+    def _troubles(self) -> tuple[str, ...]:
+        """Return what does not work in the engine."""
+        damage = self._state.damage
+        passed = (f"state in {self._client.shown} cannot be read: an entry {damage}",) if damage else ()
+        return (*self._client.problems, *passed)
 
     # --- the local level ------------------------------------------------------------------------------------------
 
