@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.benchmarks import cold, flood, growth, hot, light, served, whole
+from tests.benchmarks import cold, flood, growth, hot, light, served, strangers, whole
 from tests.benchmarks.machine import describe
 from tests.benchmarks.table import Table
 
@@ -34,7 +34,7 @@ PARTS: Mapping[str, Callable[[Path | None], Sequence[Table]]] = {
     "light": lambda _: [light.table()],
     "whole": lambda _: [whole.table()],
     "served": lambda _: [served.table()],
-    "strangers": lambda _: [served.flooded()],
+    "strangers": lambda _: [strangers.table()],
 }
 
 HEAD = """\

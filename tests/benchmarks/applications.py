@@ -10,8 +10,8 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import example_app.main
 from mtls_middleware import MTLSMiddleware
@@ -40,6 +40,12 @@ async def look_up(lookup: Lookup) -> Customer:
     return Customer(customer_id=lookup.phone, tier="gold")
 
 
+@routes.get("/actions/orders-on-the-loop/{order_id}")
+async def order_status(order_id: str) -> example_app.main.Order:
+    """Return the state of an order as the example does, without a thread."""
+    return example_app.main.ORDERS[order_id]
+
+
 def _application() -> FastAPI:
     made = FastAPI()
     made.include_router(routes)
@@ -52,6 +58,14 @@ bare = _application()
 
 trusted_host = _application()
 trusted_host.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST])
+
+
+async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse at once whoever asks for one path, and answer the others: what a refusal costs without any middleware."""
+    if scope["type"] == "http" and scope["path"] == "/refused":
+        await Response(status_code=403)(scope, receive, send)
+    else:
+        await bare(scope, receive, send)
 
 
 def guarded() -> ASGIApp:

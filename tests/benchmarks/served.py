@@ -8,14 +8,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA
-from tests.benchmarks.calls import PROXY, Site
-from tests.benchmarks.client import DRAWN, Load
+from mtls_middleware.testing import KeyKind, RegionalCA
+from tests.benchmarks.calls import Site
+from tests.benchmarks.client import Load
 from tests.benchmarks.table import Table
 from tests.e2e.processes import HOST, free_port, run_server
 
@@ -50,12 +50,6 @@ def table(rounds: int = ROUNDS) -> Table:
         return _servers(Place(Path(folder)), rounds)
 
 
-def flooded(rounds: int = ROUNDS) -> Table:
-    """Measure what a good caller notices of a flood, and describe."""
-    with tempfile.TemporaryDirectory() as folder:
-        return _flooded(Place(Path(folder)), rounds)
-
-
 class Place:
     """Hold the certificates of servers and callers, and run servers."""
 
@@ -68,6 +62,7 @@ class Place:
         certificate, key = self.site.client.write(folder)
         self.caller = folder / "caller.pem"
         self.caller.write_text(certificate.read_text() + key.read_text(), encoding="ascii")
+        self.pids: dict[int, int] = {}
 
     def load(self, port: int) -> Load:
         """Return what callers with the right certificate send over TLS."""
@@ -83,7 +78,8 @@ class Place:
         options = ("--host", HOST, "--port", port, "--no-access-log", "--log-level", "warning", "--http", PROTOCOL)
         argv = list(map(str, (sys.executable, "-m", "uvicorn", app, *options, *secure, *more)))
         settings = self.site.environ({"MTLS_REVOCATION": "off", **environ})
-        with run_server(argv, output=self.folder / f"{port}.log", port=port, env=settings):
+        with run_server(argv, output=self.folder / f"{port}.log", port=port, env=settings) as running:
+            self.pids[port] = running.process.pid
             yield port
 
     @contextmanager
@@ -143,10 +139,10 @@ def _servers(place: Place, rounds: int) -> Table:
                     callers=AT_ONCE,
                     certificate=str(place.caller),
                 )
-                rate, slowest = _ask(load)
+                rate, slowest = ask(load)
                 found.rates.append(rate)
                 found.slowest.append(slowest)
-                found.connections.append(_ask(replace(load, requests=CONNECTIONS, reconnects=True))[0])
+                found.connections.append(ask(replace(load, requests=CONNECTIONS, reconnects=True))[0])
     bare = figures[BARE]
     return Table(
         title="Whole servers",
@@ -186,69 +182,16 @@ def _changing_trust(place: Place, running: ExitStack) -> Path:
     return folder
 
 
-def _flooded(place: Place, rounds: int) -> Table:
-    stranger = RegionalCA("stranger", key=KeyKind.RSA2048).client(key=KeyKind.RSA2048)
-    good, retrying = headers_of(place.site.client), headers_of(stranger)
-    floods = {"one who retries": retrying, "a different one each time": {**retrying, **drawn(retrying)}}
-    found: dict[str, list[float]] = {}
-    with place.uvicorn("example_app.main:app", tls=False, **PROXY) as port:
-        load = Load(host=HOST, port=port, path=ORDER, requests=REQUESTS, callers=1, headers=good)
-        for _ in range(rounds):
-            quiet = _ask(load)[1]
-            for name, bad in floods.items():
-                with _flood(port, bad):
-                    found.setdefault(name, []).append(_ask(load)[1] / quiet)
-    return Table(
-        title="A good caller during a flood",
-        text=(
-            "One caller with the right certificate, behind a proxy, while strangers send bad certificates as fast "
-            "as the server refuses them: the 99th percentile of the good caller's requests, as a multiple of that in "
-            "quiet. The server has one process, so half of its time goes to the strangers."
-        ),
-        head=("strangers", "99th percentile", "goal"),
-        rows=[
-            (name, f"{statistics.median(found[name]):.2f}", goal)
-            for name, goal in zip(floods, ("2.60", ""), strict=True)
-        ],
-    )
-
-
-def drawn(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the certificate with other digits in its signature each time."""
-    name, value = next((name, value) for name, value in headers.items() if "CERTIFICATE" in value)
-    lines = value.split("%0A")
-    lines[-4] = DRAWN  # a whole line: the last one is shorter, and two more follow
-    return {name: "%0A".join(lines)}
-
-
-@contextmanager
-def _flood(port: int, headers: Mapping[str, str]) -> Iterator[None]:
-    """Send bad certificates until the block ends."""
-    load = Load(host=HOST, port=port, path=ORDER, requests=10**9, callers=1, headers=headers, status=403)
-    with subprocess.Popen(_command(load), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield
-            if process.poll() is not None:
-                raise RuntimeError("the flood ended before its time")
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
-
-
-def _ask(load: Load) -> tuple[float, float]:
+def ask(load: Load) -> tuple[float, float]:
     """Return requests a second, and the 99th percentile in seconds."""
-    said = subprocess.run(_command(load), check=True, capture_output=True, text=True, timeout=180).stdout
+    said = subprocess.run(command(load), check=True, capture_output=True, text=True, timeout=180).stdout
     rate, slowest = json.loads(said)
     return rate, slowest
 
 
-def _command(load: Load) -> list[str]:
+def command(load: Load) -> list[str]:
+    """Return what runs the client."""
     return [sys.executable, "-m", "tests.benchmarks.client", load.as_argument()]
-
-
-def headers_of(client: ClientCertificate) -> dict[str, str]:
-    """Return the headers that a proxy adds."""
-    return {name.decode(): value.decode() for name, value in Site.through_proxy(client)}
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:

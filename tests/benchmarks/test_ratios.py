@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from mtls_middleware.testing import KeyKind, RegionalCA
-from tests.benchmarks import cold, growth, hot, light, served
+from tests.benchmarks import cold, growth, hot, light, strangers
 from tests.benchmarks.__main__ import put
 from tests.benchmarks.client import DRAWN
 
@@ -58,8 +58,8 @@ def _within(measure: Callable[[], Mapping[str, float]], limits: Mapping[str, flo
 
 
 def test_a_flood_of_strangers_is_one_of_readable_certificates() -> None:
-    headers = served.headers_of(RegionalCA("stranger", key=KeyKind.RSA2048).client(key=KeyKind.RSA2048))
-    name, value = next(iter(served.drawn(headers).items()))
+    headers = strangers.headers_of(RegionalCA("stranger", key=KeyKind.RSA2048).client(key=KeyKind.RSA2048))
+    name, value = next(iter(strangers.drawn(headers).items()))
     first, second = (unquote_to_bytes(value.replace(DRAWN, digit * 64)) for digit in "1f")
 
     assert name in headers

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.benchmarks.calls import COMMON, PROXY, Site
+from tests.benchmarks.machine import nanoseconds
 from tests.benchmarks.served import PROTOCOL, Place
 from tests.benchmarks.table import Table
 from tests.e2e.processes import HOST, free_port, run_server
@@ -148,17 +149,11 @@ def times(wire: Wire, servers: tuple[str, ...]) -> dict[str, float]:
         for _ in range(ROUNDS):
             spent = dict.fromkeys(servers, 0)
             for server, pid, caller in random.sample(callers, len(callers)):
-                before = _nanoseconds(pid)
+                before = nanoseconds(pid)
                 caller.ask(BATCH)
-                spent[server] += _nanoseconds(pid) - before
+                spent[server] += nanoseconds(pid) - before
             rounds.append(spent)
     return {server: statistics.median(spent[server] / spent[servers[0]] for spent in rounds) for server in servers}
-
-
-def _nanoseconds(pid: int) -> int:
-    """Return the time that all threads of a process had on a processor."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text(encoding="ascii").split()[0]) for thread in threads)
 
 
 def table() -> Table:
