@@ -148,6 +148,12 @@ def within(seconds: float) -> Iterator[None]:
         LATEST_END.reset(token)
 
 
+def left_of(seconds: float) -> float:
+    """Return as much of these seconds as is left to this thread `within` others; none or less where they are over."""
+    latest = LATEST_END.get()
+    return seconds if latest is None else min(seconds, latest - time.monotonic())
+
+
 def look_up(host: str, port: int) -> tuple[str, ...]:
     """Ask the system's resolver, which keeps its own limits of time; a fork does not wait for it.
 

@@ -1,38 +1,24 @@
 """The connection to Valkey or Redis: what it costs is bounded, and what fails is a sentence, never an exception."""
 
 import random
-import re
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode
-from redis.connection import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
-from redis.credentials import CredentialProvider
-from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from mtls_middleware._io import forks
 from mtls_middleware._io.forks import follow_forks, waiting
-from mtls_middleware._io.http import LATEST_END
-from mtls_middleware.display import displayed
+from mtls_middleware._io.http import left_of, within
+from mtls_middleware._io.redis_connections import CALL_SECONDS, CONNECTIONS, answering_client
+from mtls_middleware._io.redis_troubles import LATE, Trouble, is_answer, trouble_of, wrong_protocol
 from mtls_middleware.engine import Engine
-
-CALL_SECONDS = 1.0
-"""For each step of a call, and for all of a connection with its look-up, TLS and login."""
-
-CONNECTIONS = 2
-"""Of one client: the lease is renewed while a long CRL is written."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds in which an engine that did not answer is left alone; doubled with each failure, and jittered."""
-
-REASON_CHARACTERS = 200
 
 _JITTERED = random.SystemRandom().uniform
 
@@ -74,7 +60,7 @@ class EngineClient:
         self._password = password
         self._seconds = seconds
         self._draw = draw
-        self._reasons: dict[str, str] = {}
+        self._troubles: dict[str, Trouble] = {}
         self._begin()
         follow_forks(self)
 
@@ -89,31 +75,38 @@ class EngineClient:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for each thing that does not work, with the first reason since it worked."""
-        return tuple(f"state in {self.shown} cannot be {what}: {reason}" for what, reason in [*self._reasons.items()])
+        return tuple(f"state in {self.shown} cannot be {what}: {why}" for what, why in [*self._troubles.items()])
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Return what does not work, after a while in which that may still be found out."""
+        if self._connecting is not None:
+            self._connecting.join(2 * CALL_SECONDS)
+        return tuple(self._troubles.values())
 
     @property
     def shown(self) -> str:
         """Return the address, without user and password."""
         return self._engine.shown
 
-    def call(self, doing: Doing, act: Callable[[Any], _Found]) -> _Found:
-        """Do something with the client of the library, within about a second for each of its steps.
+    def call(self, doing: Doing, act: Callable[[Any], _Found], *, seconds: float = CALL_SECONDS) -> _Found:
+        """Do something with the client of the library, within these seconds and what is left to this thread.
 
         Raises:
             AwayError: it failed, or is left alone after a failure.
         """
-        latest = LATEST_END.get()
-        if self._seconds() < self._left_alone_until or (latest is not None and time.monotonic() > latest):
+        seconds = left_of(seconds)
+        if self._seconds() < self._left_alone_until or seconds <= 0:
             raise AwayError
         try:
-            with waiting(), self._slots:
+            with within(seconds), waiting(), _held(self._slots):
                 found = act(self._connected())
         except Exception as error:  # noqa: BLE001 - however the library or the engine fails, there is just no engine
             self._fail(doing, error)
             raise AwayError from None
         self._failures = 0
-        self._reasons.pop(_USED, None)
-        self._reasons.pop(doing, None)
+        self._troubles.pop(_USED, None)
+        self._troubles.pop(doing, None)
         return found
 
     def close(self) -> None:
@@ -127,7 +120,7 @@ class EngineClient:
         self._begin()
 
     def _connected(self) -> Any:  # noqa: ANN401 - one of three clients of the library
-        with self._opening:  # it guards no data, so it may be held for the second that a connection takes
+        with _held(self._opening):
             if self._client is None:
                 self._client = self._open()
             return self._client
@@ -135,35 +128,49 @@ class EngineClient:
     def _open(self) -> Any:  # noqa: ANN401 - as above
         """Return a client that has answered. The resolver knows no bound, so it is asked on a thread of its own."""
         if forks.why_no_thread() is not None:
-            return _answering(self._engine, self._password)
+            return self._attempt()
         if self._connecting is not None and self._connecting.is_alive():
-            raise TimeoutError(_LATE)
+            raise TimeoutError(LATE)
         results: list[Any] = []
+        seconds = left_of(CALL_SECONDS)
 
         def connect() -> None:
             try:
-                results.append(_answering(self._engine, self._password))
+                with within(seconds):
+                    results.append(answering_client(self._engine, self._password))
             except Exception as error:  # noqa: BLE001 - it is raised on the thread that waits
                 results.append(error)
+                self._explain(error)
 
         self._connecting = threading.Thread(target=connect, name="mtls-middleware-state", daemon=True)
         try:
             self._connecting.start()
         except RuntimeError:  # no more threads, or the interpreter ends: the last report is written all the same
             self._connecting = None
-            connect()
-        else:
-            self._connecting.join(CALL_SECONDS)
+            return self._attempt()
+        self._connecting.join(seconds)
         if not results:
-            raise TimeoutError(_LATE)
+            raise TimeoutError(LATE)
         if isinstance(results[0], Exception):
             raise results[0]
         return results[0]
 
+    def _attempt(self) -> Any:  # noqa: ANN401 - as above
+        try:
+            return answering_client(self._engine, self._password)
+        except Exception as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: Exception) -> None:
+        """Find out whether the port speaks another protocol. It may come after who waits has been told something."""
+        if not is_answer(error) and (found := wrong_protocol(self._engine)) is not None:
+            self._troubles[_USED] = found
+
     def _fail(self, doing: Doing, error: Exception) -> None:
         """Remember why, and connect anew: a name may lead elsewhere by now."""
         refused = isinstance(error, redis.ResponseError)
-        self._reasons.setdefault(doing if refused else _USED, _reason(error))
+        self._troubles.setdefault(doing if refused else _USED, trouble_of(error))
         if not refused:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10))
             self._failures += 1
@@ -174,77 +181,13 @@ class EngineClient:
 
 _USED = "used"
 
-_LATE = "no answer in time"
 
-
-class _Login(CredentialProvider):
-    """User and password, as they are now."""
-
-    def __init__(self, user: str, password: Callable[[], str]) -> None:
-        self._user, self._password = user, password
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Return what the library logs in with."""
-        password = self._password()
-        return (self._user, password) if self._user else (password,)
-
-
-def _answering(engine: Engine, password: Callable[[], str]) -> Any:  # noqa: ANN401 - one of three
-    client = _client_of(engine, password)
+@contextmanager
+def _held(lock: "threading.Lock | threading.Semaphore") -> Iterator[None]:
+    """Hold a lock that guards no data, so it may be held while a connection is made; who waits has a bound, too."""
+    if not lock.acquire(timeout=max(0.0, left_of(CALL_SECONDS))):
+        raise TimeoutError(LATE)
     try:
-        client.ping()
-    except BaseException:
-        client.close()
-        raise
-    return client
-
-
-def _client_of(engine: Engine, password: Callable[[], str]) -> Any:  # noqa: ANN401 - one of three
-    """Return a client with nothing left to the defaults of the library, which retry for half a minute."""
-    bounds: dict[str, Any] = {
-        "socket_timeout": CALL_SECONDS,
-        "socket_connect_timeout": CALL_SECONDS,
-        "protocol": 2,
-        "health_check_interval": 0,
-    }
-    if not engine.socket:
-        bounds["socket_keepalive"] = True
-    tls: dict[str, Any] = {
-        "ssl_cert_reqs": "required",
-        "ssl_check_hostname": True,
-        "ssl_ca_certs": engine.ca or None,
-        "ssl_certfile": engine.cert or None,
-        "ssl_keyfile": engine.key or None,
-    }
-    options = {**bounds, "retry": Retry(NoBackoff(), 0), "db": engine.database, **(tls if engine.tls else {})}
-    if engine.user or engine.password or password():
-        options["credential_provider"] = _Login(engine.user, password)
-    if engine.is_cluster:
-        del options["db"]
-        return redis.RedisCluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in engine.hosts],
-            require_full_coverage=False,
-            max_connections=CONNECTIONS,
-            ssl=engine.tls,
-            **options,
-        )
-    if engine.service:
-        sentinel = {**bounds, "retry": Retry(NoBackoff(), 0), "ssl": engine.tls, **(tls if engine.tls else {})}
-        found = Sentinel([*engine.hosts], sentinel_kwargs=sentinel, ssl=engine.tls, **options)
-        return found.master_for(engine.service, max_connections=CONNECTIONS)
-    kind: type[Connection | UnixDomainSocketConnection] = SSLConnection if engine.tls else Connection
-    where: dict[str, Any] = dict(zip(("host", "port"), *engine.hosts, strict=True)) if engine.hosts else {}
-    if engine.socket:
-        kind, where = UnixDomainSocketConnection, {"path": engine.socket}
-    pool = BlockingConnectionPool(
-        connection_class=kind, max_connections=CONNECTIONS, timeout=int(CALL_SECONDS), **where, **options
-    )
-    return redis.Redis.from_pool(pool)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, redis.exceptions.MovedError):
-        return "it is one node of a cluster: write +cluster behind the scheme, as in redis+cluster://"
-    # An engine repeats what it did not understand, the password of AUTH among it.
-    text = re.split(r"\n| script: |,? with args beginning with", str(error), maxsplit=1)[0] or type(error).__name__
-    return displayed(text, REASON_CHARACTERS)
+        yield
+    finally:
+        lock.release()

@@ -37,8 +37,8 @@ class LossyClient(EngineClient):
 
     lost = False
 
-    def call(self, doing: Doing, act: Callable[[Any], Any]) -> Any:
-        found = super().call(doing, act)
+    def call(self, doing: Doing, act: Callable[[Any], Any], **options: float) -> Any:
+        found = super().call(doing, act, **options)
         if self.lost:
             raise AwayError
         return found

@@ -1,6 +1,7 @@
 """Engines that refuse, hang, are full or replicas, or want another login: each is a sentence, and nobody waits."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from mtls_middleware._io import forks
 from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
 from mtls_middleware._io.store import Kind
 from mtls_middleware.engine import Engine
 from mtls_middleware.testing import RegionalCA
 from tests.io.engines import Running, engine_store, free_port, needs_engine, running
+from tests.io.fake_engines import REFUSALS, engine_at, serving
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 A = "http://crl.example/a.crl"
@@ -61,39 +64,75 @@ def shares(engine: Engine, password: str = "") -> None:
         second.close()
 
 
-def at(port: int, **fields: object) -> Engine:
-    return replace(Engine(hosts=(("127.0.0.1", port),), shown=f"redis://127.0.0.1:{port}"), **fields)  # type: ignore[arg-type] # of its fields
-
-
 def test_nobody_listens() -> None:
-    assert "cannot be used: Error 111 connecting to" in works_alone(at(free_port()))
+    shown = works_alone(engine_at(free_port()))
+
+    assert "cannot be used: it cannot be reached: check host, port and firewall; " in shown
+    assert "Error 111 connecting to" in shown
 
 
-@pytest.fixture
-def silent() -> Iterator[tuple[Engine, list[socket.socket]]]:
-    """Accept connections, and never answer."""
-    listener, accepted = socket.create_server(("127.0.0.1", 0)), list[socket.socket]()
+@pytest.mark.parametrize("code", REFUSALS)
+def test_each_refusal_has_a_sentence_with_what_to_do(code: str) -> None:
+    serve, what = REFUSALS[code]
+    with serving(serve) as port:
+        shown = works_alone(engine_at(port))
 
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                accepted.append(listener.accept()[0])
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    yield at(listener.getsockname()[1]), accepted
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join()
-    for one in accepted:
-        one.close()
+    for problem in shown.splitlines():
+        assert re.fullmatch(rf"state in redis://127\.0\.0\.1:{port} cannot be \w+: {what}: \w.+", problem)
+    assert shown
+    assert "hunter2" not in shown
 
 
-def test_an_engine_that_does_not_answer_is_asked_once(silent: tuple[Engine, list[socket.socket]]) -> None:
-    engine, accepted = silent
-    assert "cannot be used: " in works_alone(engine)
+def trouble_of(engine: Engine) -> str:
+    client = EngineClient(engine, lambda: "")
+    with suppress(AwayError):
+        client.call(Doing.READ, lambda one: one.ping())
+    (found,) = client.troubles
+    client.close()
+    return str(found)
 
-    assert len(accepted) == 1  # the rest of it was left alone
+
+@pytest.mark.parametrize("has_threads", [True, False])
+@needs_engine
+def test_a_plain_port_and_tls_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tls: tuple[Running, Path], *, has_threads: bool
+) -> None:
+    if not has_threads:
+        monkeypatch.setenv(forks.LAMBDA, "a-function")
+    with running() as one:
+        meant_tls = trouble_of(replace(one.engine, tls=True))
+    meant_plain = trouble_of(replace(tls[0].engine))
+
+    assert meant_plain == "that port speaks TLS: write rediss:// in place of redis:// in MTLS_STATE"
+    if has_threads:  # else there is no time left to find it out
+        assert meant_tls.startswith("that port speaks no TLS: name its TLS port in MTLS_STATE, or write redis:// ")
+    else:
+        assert meant_tls.startswith("it does not answer in time: ")
+
+
+def test_what_is_said_of_a_port_that_is_silent_or_speaks_otherwise() -> None:
+    for greeting in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"):
+
+        def serve(connection: socket.socket, _: object, greeting: bytes = greeting) -> None:
+            connection.recv(100)
+            connection.sendall(greeting)
+
+        with serving(serve) as port:
+            for has_tls in (False, True):
+                assert not trouble_of(engine_at(port, tls=has_tls)).startswith("that port")
+
+
+def test_an_engine_that_does_not_answer_is_asked_once() -> None:
+    commands: list[bytes] = []
+
+    def silent(connection: socket.socket, _: object) -> None:
+        while received := connection.recv(100):
+            commands.append(received)
+
+    with serving(silent) as port:
+        assert "cannot be used: it does not answer in time: " in works_alone(engine_at(port))
+
+    assert [received for received in commands if received[:1] == b"*"] == commands[:1]  # then it was left alone
 
 
 def test_a_resolver_that_hangs_is_waited_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +144,7 @@ def test_a_resolver_that_hangs_is_waited_for_a_second(monkeypatch: pytest.Monkey
         return []
 
     monkeypatch.setattr("redis.connection.socket.getaddrinfo", hang)
-    client = EngineClient(at(1, hosts=(("hangs.invalid", 1),)), lambda: "", draw=lambda *_: 0.0)
+    client = EngineClient(engine_at(1, hosts=(("hangs.invalid", 1),)), lambda: "", draw=lambda *_: 0.0)
     try:
         for _ in range(3):
             with pytest.raises(AwayError):
@@ -125,7 +164,7 @@ def test_it_is_left_alone_for_longer_with_each_failure_and_the_first_reason_stay
         asked.append(now)
         raise OSError(next(reasons))
 
-    client = EngineClient(at(1), password, seconds=lambda: now, draw=lambda low, _: low)
+    client = EngineClient(engine_at(1), password, seconds=lambda: now, draw=lambda low, _: low)
     while now < 300:
         with pytest.raises(AwayError):
             client.call(Doing.READ, lambda one: one.ping())
@@ -134,7 +173,8 @@ def test_it_is_left_alone_for_longer_with_each_failure_and_the_first_reason_stay
     pauses = [after - before for before, after in pairwise(asked)]
     assert pauses[:6] == [1, 2, 4, 8, 16, 32]
     assert set(pauses[6:]) == {60}
-    assert client.problems == ("state in redis://127.0.0.1:1 cannot be used: the first reason",)
+    (problem,) = client.problems
+    assert problem.endswith("(the first reason)")
 
 
 @needs_engine
@@ -180,9 +220,9 @@ class TestReal:
     def test_a_password(self) -> None:
         with running("--requirepass", PASSWORD) as one:
             shares(one.engine, PASSWORD)
-            for wrong in ("", "another"):
+            for wrong, what in (("", "it wants a login"), ("another", "the login is refused")):
                 shown = works_alone(one.engine, wrong)
-                assert "cannot be used: " in shown
+                assert f"cannot be used: {what}: " in shown
                 assert "another" not in shown
 
     def test_the_least_rights(self) -> None:
@@ -191,32 +231,35 @@ class TestReal:
             admin.execute_command("ACL", "SETUSER", "mtls", "on", f">{PASSWORD}", *RULES.split())
             engine = replace(one.engine, user="mtls")
             shares(engine, PASSWORD)
-            assert "cannot be used: " in works_alone(engine, "wrong")
+            assert "cannot be used: the login is refused: " in works_alone(engine, "wrong")
 
     def test_rights_that_are_too_few(self) -> None:
         with running() as one, one.admin() as admin:
             admin.execute_command("ACL", "SETUSER", "mtls", "on", f">{PASSWORD}", "~*", "-@all", "+ping", "+client")
             shown = works_alone(replace(one.engine, user="mtls"), PASSWORD)
 
-        assert "cannot be read: " in shown
-        assert "cannot be locked: " in shown
+        assert "cannot be read: its rights are too few: " in shown
+        assert "cannot be locked: its rights are too few: " in shown
         assert "no permissions" in shown
 
     def test_a_full_one(self) -> None:
         with running("--maxmemory", "1") as one:
             shown = works_alone(one.engine)
 
+        assert "cannot be written: its memory is full: raise maxmemory, " in shown
         assert "used memory > 'maxmemory'" in shown
 
     def test_a_replica(self) -> None:
         with running() as primary, running("--replicaof", "127.0.0.1", str(primary.port)) as replica:
-            assert "READONLY" in works_alone(replica.engine).upper().replace(" ", "").replace("-", "")
+            assert "cannot be locked: it is a replica, which cannot be written: " in works_alone(replica.engine)
 
-    def test_a_node_of_a_cluster_says_what_to_write(self) -> None:
-        with running("--cluster-enabled", "yes") as one:
-            shown = works_alone(one.engine)
+    def test_a_replica_without_its_primary(self) -> None:
+        with running("--replicaof", "127.0.0.1", "1", "--replica-serve-stale-data", "no") as replica:
+            assert "it is a replica that has lost its primary: name the primary, " in works_alone(replica.engine)
 
-        assert "cannot be " in shown
+    def test_a_cluster_that_is_down(self) -> None:
+        with running("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as one:
+            assert "its cluster is down: see CLUSTER INFO there; " in works_alone(one.engine)
 
     def test_the_password_is_not_shown_by_an_engine_that_repeats_what_it_does_not_know(self) -> None:
         with running("--rename-command", "AUTH", "", "--rename-command", "HELLO", "") as one:
@@ -286,7 +329,3 @@ class TestTLS:
 
     def test_a_wrong_name(self, engine: Callable[..., Engine]) -> None:
         assert "certificate verify failed" in works_alone(engine("127.0.0.1"))
-
-    def test_a_plain_port(self) -> None:
-        with running() as one:
-            assert "cannot be used: " in works_alone(replace(one.engine, tls=True))

@@ -10,7 +10,7 @@ import yaml
 from typer.main import get_group
 
 from mtls_middleware import Guard, Settings
-from mtls_middleware._io.redis_client import CONNECTIONS
+from mtls_middleware._io.redis_connections import CONNECTIONS
 from mtls_middleware._io.redis_lease import LEASE_SECONDS
 from mtls_middleware._io.store import CLOCKS_DIFFER, MAX_ENTRIES
 from mtls_middleware._trust.refresher import HURRY_SECONDS, POLL_SECONDS

@@ -9,35 +9,11 @@ from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
 from mtls_middleware._io.store import Kind
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import MAX_CLOCK_DIFFERENCE, ReadOnlyStore
-from mtls_middleware.display import DOCS
 from mtls_middleware.engine import Engine
 from mtls_middleware.fleet_state import engine_client
 from mtls_middleware.settings import Settings
 
 _ABOUT = About(Topic.STATE)
-
-_STEPS = (
-    (("permission",), "its rights are too few", f"give that user the rights of {DOCS}fleets/"),
-    (
-        ("username-password", "authentication", "password", "wrongpass"),
-        "the login is refused",
-        "compare the user in MTLS_STATE and MTLS_STATE_PASSWORD with those of the engine",
-    ),
-    (
-        ("ssl", "certificate", "tls"),
-        "TLS fails",
-        "write rediss:// only where the port speaks TLS; name its CA as ?ca=PATH, and the host as its certificate does",
-    ),
-    (
-        ("read only", "readonly", "replica"),
-        "it is a replica, which cannot be written",
-        "name the primary, or Sentinel: redis+sentinel://",
-    ),
-    (("maxmemory", "oom"), "its memory is full", "raise maxmemory, or let it evict: maxmemory-policy allkeys-lru"),
-)
-"""Words of a refusal, what they mean, and what to do."""
-
-_UNREACHABLE = ("it cannot be reached", "check host, port and firewall: meanwhile each machine asks for itself")
 
 
 def check_engine(
@@ -71,10 +47,9 @@ def _clear_text(settings: Settings, engine: Engine) -> Iterator[Finding]:
 
 
 def _failed(check: Check, client: EngineClient) -> Finding:
-    seen = " ".join(client.problems)
-    found = (step for step in _STEPS if any(word in seen.lower() for word in step[0]))
-    _, what, fix = next(found, ((), *_UNREACHABLE))
-    return _ABOUT.error(check, f"{what}: {seen}", fix)
+    trouble, *_ = client.troubles
+    words = f" ({trouble.words})" if trouble.words else ""
+    return _ABOUT.error(check, f"{trouble.what}: {client.shown}{words}", trouble.fix)
 
 
 def _clock(theirs: datetime, ours: datetime) -> Finding:

@@ -16,6 +16,7 @@ from mtls_middleware.guard import utc_now
 from mtls_middleware.testing import RegionalCA
 from tests.cli.doctor.deployment import Deployment, those
 from tests.io.engines import Running, free_port, needs_engine, running
+from tests.io.fake_engines import REFUSALS, serving
 from tests.io.test_engine_failures import RULES
 from tests.trust.crl.doubles import Memory
 
@@ -94,10 +95,32 @@ def test_where_nothing_listens_it_cannot_be_reached(tmp_path: Path) -> None:
     assert found[Check.ENGINE_ANSWERS].seen.startswith("it cannot be reached")
 
 
-def test_tls_to_a_plain_port_fails(tmp_path: Path, engine: Running) -> None:
+def test_tls_to_a_plain_port_is_named(tmp_path: Path, engine: Running) -> None:
     (finding,) = findings(tmp_path, f"rediss://127.0.0.1:{engine.port}").values()
 
-    assert finding.severity is Grade.ERROR
+    assert (finding.check, finding.severity) == (Check.ENGINE_ANSWERS, Grade.ERROR)
+    assert finding.seen.startswith("that port speaks no TLS")
+    assert finding.cure == "name its TLS port in MTLS_STATE, or write redis:// in place of rediss://"
+
+
+def test_plain_text_to_a_tls_port_is_named(tmp_path: Path) -> None:
+    with running(tls=RegionalCA("us-east-1").server("localhost").write(tmp_path, "server")) as one:
+        (finding,) = findings(tmp_path, one.url).values()
+
+    assert (finding.check, finding.severity) == (Check.ENGINE_ANSWERS, Grade.ERROR)
+    assert finding.seen.startswith("that port speaks TLS")
+    assert finding.cure == "write rediss:// in place of redis:// in MTLS_STATE"
+
+
+@pytest.mark.parametrize("code", [code for code in REFUSALS if "script" not in code])
+def test_each_refusal_is_named(tmp_path: Path, code: str) -> None:
+    serve, what = REFUSALS[code]
+    with serving(serve) as port:
+        found = findings(tmp_path, f"redis://127.0.0.1:{port}")
+    failed = [finding for finding in found.values() if finding.severity is Grade.ERROR]
+
+    assert [finding.seen.partition(":")[0] for finding in failed] == [what]
+    assert [finding for finding in failed if not finding.cure] == []
 
 
 @pytest.mark.parametrize(
