@@ -43,6 +43,7 @@ SDIST = (
     "docs/*.svg",
     "docs/prometheus/*",
     "docs/site/*.py",
+    "docs/site/static/*.css",
     "example_app/*.py",
     "example_app/Dockerfile",
     "example_app/Dockerfile.dockerignore",

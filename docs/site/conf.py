@@ -20,6 +20,8 @@ myst_heading_anchors = 4
 copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = project
 html_baseurl = _urls["Documentation"]
 html_show_sphinx = False
