@@ -272,6 +272,9 @@ class Gate:
             disposition = Disposition.UNPROTECTED
         elif self.mode is Mode.REPORT and rejection.reason is not Reason.INTERNAL_ERROR:
             disposition = Disposition.REPORTED
+        # It and the frames that it came through hold each other. Until the garbage collector ran they would keep what
+        # the caller sent, and in a flood it would run all the time.
+        rejection.__traceback__ = rejection.__cause__ = rejection.__context__ = None
         return Rejected(
             reason=rejection.reason,
             detail=rejection.detail,

@@ -1,17 +1,20 @@
 """Every reason: its status, its headers, its body, and its place in the order."""
 
+import gc
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 from typing import Any
+from weakref import ref
 
 import pytest
 from cryptography import x509
 
-from mtls_middleware import Reason
+from mtls_middleware import Reason, Rejected
 from mtls_middleware._core.response import refusal
+from mtls_middleware._core.scope import connection_of
 from mtls_middleware.testing import ClientCertificate, KeyKind, RegionalCA, tls_extension
 from mtls_middleware.testing.encodings import byte_sequences, url_pem
 from tests.adapters.cases import Case, Outcome, asgi_outcome, call, http, http_scope
@@ -56,13 +59,16 @@ class Attempt:
     sends_certificate: bool = True
 
     def outcome(self, environ: Mapping[str, str] = STRICT) -> Outcome:
-        guard = self.site.guard(environ)
+        return call(self.site.guard(environ), self.case())
+
+    def case(self, path: str = "/actions/lookup") -> Case:
+        """Return the call, for a guard that has started."""
         if "trust_unavailable" in self.headers:
             del self.headers["trust_unavailable"]
             self.site.clock.now = NOW + 4000 * DAY
         if self.sends_certificate:
             self.headers["X-SSL-Client-Cert"] = url_pem(self.ca.client(**self.certificate))
-        return call(guard, Case(headers=tuple(self.headers.items()), client=self.client))
+        return Case(path=path, headers=tuple(self.headers.items()), client=self.client)
 
 
 def _good(site: Site) -> Attempt:
@@ -206,6 +212,32 @@ def test_of_two_faults_the_earlier_reason_is_told(site: Site, one: str, other: s
         FAULTS[fault][1](attempt)
     order = list(STATUS)
     assert attempt.outcome().verdict == min(FAULTS[one][0], FAULTS[other][0], key=order.index)
+
+
+class Named(str):
+    """A text of which one can tell when it is gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_nothing_of_a_refused_call_waits_for_the_garbage_collector(site: Site, fault: str) -> None:
+    attempt = _good(site)
+    FAULTS[fault][1](attempt)
+    guard = site.guard(STRICT)
+    path = Named("/actions/lookup")
+    gone = ref(path)
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        refused = guard.decide(connection_of(http_scope(attempt.case(path))))
+        del path
+        guard.decide(connection_of(http_scope(Case())))  # the last one is kept for the status
+        site.hearing.events.clear()
+        assert (isinstance(refused, Rejected), gone()) == (True, None)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def test_the_reasons_are_those_of_the_contract_in_its_order() -> None:
