@@ -44,7 +44,7 @@ class FolderStore:
         self._is_ours = False
         self._problems: dict[str, None] = {}
         self._lock = FolderLock(partial(self._open, "lock"))
-        self._was_refused = False
+        self._is_refused = self._was_refused = False
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -78,9 +78,10 @@ class FolderStore:
     def view(self) -> Hashable:
         """Return the files as they are now, and whether the lock that this process was refused is still held.
 
-        Putting an entry makes a new file, even within one tick of the clock.
+        Putting an entry makes a new file, even within one tick of the clock. Inside `refreshing` the lock counts as held
+        for whoever was refused: its release in these moments would be in the first view, and then no later one differs.
         """
-        is_busy = self._was_refused and locked_since(partial(self._open, "lock")) is not None
+        is_busy = self._is_refused or self._was_refused and locked_since(partial(self._open, "lock")) is not None
         return is_busy, *(self._files(kind) for kind in Kind)
 
     @contextmanager
@@ -92,11 +93,12 @@ class FolderStore:
         except (OSError, InputError) as error:
             self._complain("used", error)
             taken = Taken.OURS  # without a folder each process asks for itself
-        self._is_ours, self._was_refused = taken is Taken.OURS, taken is Taken.BUSY
+        self._is_ours, self._is_refused = taken is Taken.OURS, taken is Taken.BUSY
+        self._was_refused = self._is_refused
         try:
             yield self._is_ours
         finally:
-            self._is_ours = False
+            self._is_ours = self._is_refused = False
             self._lock.release()
 
     def close(self) -> None:

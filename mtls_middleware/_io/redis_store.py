@@ -109,13 +109,14 @@ class EngineStore:
             taken = self._lease.take() if is_mine else None
             if taken is Lease.BUSY and self._is_blind:
                 taken = Lease.AWAY  # what another process finds could not be read
-            self._was_busy = taken is Lease.BUSY
+            self._was_busy = False
             if taken is Lease.OURS:
                 self._fence = self._lease.fence
                 with self._lease.renewed():
                     yield True
             else:
                 yield taken is Lease.AWAY
+                self._was_busy = taken is Lease.BUSY  # from now on: a wake in a view before this one would be in it
 
     def close(self) -> None:
         """Release the lease, and end the connections."""

@@ -83,7 +83,8 @@ class Store(Protocol):
     def view(self) -> Hashable:
         """Return what changes when anybody puts something. It is asked often.
 
-        It changes, too, once nobody else asks the network any more, if `refreshing` yielded False before.
+        It changes, too, once nobody else asks the network any more, if `refreshing` yielded False before; after that
+        block, so that a view taken inside it differs.
         """
 
     def refreshing(self) -> AbstractContextManager[bool]:

@@ -1,5 +1,6 @@
 """What every store promises: a folder, memory, and an engine over either of them."""
 
+import contextlib
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator
@@ -109,8 +110,22 @@ def test_one_asks_at_a_time_and_the_other_is_woken(opener: Open) -> None:
         assert (first, second) == (True, store is other)  # memory is no other's
         waiting = other.view()
         assert waiting == other.view()
+    woken = other.view()
+    assert (woken != waiting) is (store is not other)
+    assert woken == other.view()
     with other.refreshing() as after:
         assert after is True
+
+
+def test_an_end_between_the_refusal_and_the_first_view_wakes_the_other_too(opener: Open) -> None:
+    store, other = opener(), opener()
+    with contextlib.ExitStack() as ends:
+        ends.enter_context(store.refreshing())
+        with other.refreshing() as second:
+            ends.close()
+            seen = other.view()
+    assert second is (store is other)
+    assert (other.view() != seen) is (store is not other)
 
 
 def test_what_is_closed_can_be_used_again(opener: Open) -> None:
