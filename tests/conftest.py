@@ -1,6 +1,7 @@
 """What all tests share: property tests that repeat, the record for docs/matrix.md, and logging that is restored."""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell does this to what it runs in the background; our servers would inherit it, and never be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return the workers of ``-n auto``, more than cores: tests with real servers wait most of the time."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + min(cores, 4)
 
 
 @pytest.fixture(autouse=True)

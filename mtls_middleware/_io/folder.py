@@ -78,10 +78,10 @@ class FolderStore:
     def view(self) -> Hashable:
         """Return the files as they are now, and whether the lock that this process was refused is still held.
 
-        Putting an entry makes a new file, even within one tick of the clock. Inside `refreshing` the lock counts as held
-        for whoever was refused: its release in these moments would be in the first view, and then no later one differs.
+        Putting an entry makes a new file, even within one tick of the clock. Inside `refreshing` the lock counts as
+        held for whoever was refused: a release meanwhile would be in the first view, and no later one would differ.
         """
-        is_busy = self._is_refused or self._was_refused and locked_since(partial(self._open, "lock")) is not None
+        is_busy = self._is_refused or (self._was_refused and locked_since(partial(self._open, "lock")) is not None)
         return is_busy, *(self._files(kind) for kind in Kind)
 
     @contextmanager

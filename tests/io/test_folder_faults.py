@@ -63,7 +63,10 @@ def dies_at(step: int, act: Callable[[], object]) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("old", [None, b"the old one"], ids=["new", "in place of another"])
+@pytest.mark.parametrize(
+    "old",
+    [pytest.param(None, id="new", marks=pytest.mark.slow), pytest.param(b"the old one", id="in place of another")],
+)
 def test_a_process_that_is_killed_at_any_step_of_a_write_leaves_the_old_or_the_new_one(
     tmp_path: Path, old: bytes | None
 ) -> None:
