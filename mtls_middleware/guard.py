@@ -67,7 +67,7 @@ class Guard:
             clock=clock,
             announcer=self._announcer,
             interval=float(settings.refresh_seconds),
-            replaced=self._begin_replay,
+            replaced=self._on_other_trust,
             tick=self._tick,
         )
         self._view = GuardView(
@@ -234,6 +234,10 @@ class Guard:
         self._replay_publishes = self._announcer.has_accept_listeners
         self._replay = Replay(self._gate, self._trust.snapshot, self._seconds)
         self.replay = self._replay.find
+
+    def _on_other_trust(self) -> None:
+        self._begin_replay()
+        self._view.reporting.count()
 
     def _tick(self) -> None:
         self._view.publish()

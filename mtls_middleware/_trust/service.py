@@ -233,8 +233,7 @@ class TrustService:
             self._replaced()
             self._announcer.trust_replaced(snapshot, () if same else trust.warnings)
             if current is not None and current.trusts != trust.trusts:
-                self._each_tick()  # counts what was refused until now: it is of the time before the change
-                self.changed_at = self._clock()
+                self.changed_at = self._clock()  # after what was counted so far, which is of the time before
                 self._announcer.pins_changed(current.pins, snapshot.pins, now)
         self._note(trust.problems, now)
         self._complain(trust.complaints)

@@ -65,22 +65,26 @@ class Reporting:
         self._publishes = True
 
     def publish(self, *, flush: bool = False) -> None:
-        """Count, and write what is known, if it is time to; a board that cannot be written to changes nothing.
+        """Write what is known, if it is time to; a board that cannot be written to changes nothing.
 
         Args:
             flush: whether or not it is time, and after a writing that is under way.
         """
         self.after_fork()
-        if not self._publishes or not self._publishing.acquire(blocking=flush):
+        if self._open_board is None or not self._publishes or not self._publishing.acquire(blocking=flush):
             return
         try:  # this lock stands for "one at a time" and guards no data, so it may be held while the disk works
-            if self._open_board is None:
-                self._recorder.look(self._clock())
-                return
             with undisturbed():
                 self._publish(self._open_board, flush=flush)
         finally:
             self._publishing.release()
+
+    def count(self) -> None:
+        """Give what was decided until now a time before all that follows."""
+        self.after_fork()
+        if self._publishes:
+            with self._publishing:
+                self._recorder.look(self._clock())
 
     def leave(self) -> None:
         """Write what was counted, and that this process ended, and give the slot to another.
