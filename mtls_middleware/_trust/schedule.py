@@ -21,7 +21,10 @@ AFTER_A_START = timedelta(minutes=1)
 """The longest that a process waits which has just started: whoever restarts it may have fixed what was wrong."""
 
 AFTER_ANOTHER = timedelta(seconds=10)
-"""After an attempt of another process that may have failed for its own network: each process tries, but one by one."""
+"""After an attempt of another process that may have failed for its own network: each process tries, but one by one.
+
+It is less where that process tries again sooner, or it would silence the others for ever.
+"""
 
 _DOUBLINGS = 12
 
@@ -138,7 +141,8 @@ class Schedule:
         if attempt is None:
             return True
         if attempt.wait is None:
-            self._not_before = max(self._not_before, attempt.at + AFTER_ANOTHER)
+            turn = min(AFTER_ANOTHER, RETRY_JITTER[0] * min(self._interval, FIRST_RETRY))
+            self._not_before = max(self._not_before, attempt.at + turn)
             self.due = max(self.due, self._not_before)
             return False
         pause, longest = min(attempt.pause, LONGEST_RETRY), AFTER_A_START if self._is_new else LONGEST_RETRY

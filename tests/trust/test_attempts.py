@@ -1,6 +1,7 @@
 """A source that fails is asked by one process of all: its failure is shared, and one process's own is not."""
 
 import json
+import random
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -97,6 +98,28 @@ def test_a_process_without_a_network_silences_no_other(tmp_path: Path) -> None:
     assert cut_off.problems
     cut_off.tick()
     assert (cut_off.has_pin, cut_off.problems) == (True, ())  # by what the other has found
+
+
+@pytest.mark.parametrize("interval", [1, 5, 30, 3600])
+def test_lesson_a_process_without_a_network_that_asks_often_silences_no_other(interval: int) -> None:
+    """Two schedules of other processes, and one that fails at each of its turns; who looks first is another each time."""
+    now, step, order = NOW, interval * SECOND / 20, random.Random(4711)
+    cut_off, *others = (Schedule(interval=interval * SECOND, now=now) for _ in range(3))
+    asked = set[int]()
+    for one in others:
+        one.succeeded(now)
+    while len(asked) < len(others) and now < NOW + 3 * interval * SECOND + 4 * AFTER_ANOTHER:
+        for number, one in order.sample(list(enumerate(others)), len(others)):
+            if one.is_due(now):
+                asked.add(number)
+                one.succeeded(now)
+        if cut_off.is_due(now):
+            failed = cut_off.failed(now, "no network")
+            for one in others:
+                one.follow(failed)
+        now += step
+
+    assert asked == {0, 1}
 
 
 def test_where_the_network_is_down_for_all_they_try_one_by_one(tmp_path: Path) -> None:
