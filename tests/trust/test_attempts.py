@@ -102,7 +102,7 @@ def test_a_process_without_a_network_silences_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("interval", [1, 5, 30, 3600])
 def test_lesson_a_process_without_a_network_that_asks_often_silences_no_other(interval: int) -> None:
-    """Two schedules of other processes, and one that fails at each of its turns; who looks first is another each time."""
+    """Two other schedules, and one that fails at each of its turns; who looks first is another each time."""
     now, step, order = NOW, interval * SECOND / 20, random.Random(4711)
     cut_off, *others = (Schedule(interval=interval * SECOND, now=now) for _ in range(3))
     asked = set[int]()
