@@ -23,6 +23,8 @@ SECONDS = 180
 """How long one command of apt may take; all of them together take half a minute."""
 KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 VERSIONS = "versions.json"
+WHEELS = "/usr/share/python-wheels/"
+"""Where CPython of Debian expects pip (sysconfig's WHEEL_PKG_DIR)."""
 OWN = ("etc/sources.list", "lists/partial", "cache/archives/partial")
 """What apt expects in its own folder."""
 
@@ -82,9 +84,17 @@ def make(here: Path, name: str) -> None:
     for package in sorted((here / "apt" / "cache" / "archives").glob("*.deb")):
         run("dpkg-deb", "-x", str(package), str(root))
     shutil.rmtree(here / "apt")
+    find_wheels(root)
     (here / "bin").mkdir()
     found = {Path(program).name: wrapped(here, root / program) for program in suite.programs}
     (here / VERSIONS).write_text(json.dumps({one: version_of(path) for one, path in found.items()}), encoding="utf-8")
+
+
+def find_wheels(root: Path) -> None:
+    """Tell each CPython where pip was unpacked, which it puts into new virtual environments."""
+    for path in root.glob("usr/lib/python3*/_sysconfigdata_*.py"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(f"'{WHEELS}'", repr(f"{root}{WHEELS}")), encoding="utf-8")
 
 
 def private_apt(folder: Path, suite: str) -> list[str]:

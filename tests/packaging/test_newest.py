@@ -1,6 +1,7 @@
 """Newer programs than the machine has: where they come from, how they are run, and that they were run."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,21 @@ def test_a_program_runs_by_the_loader_beside_it_and_knows_its_own_path(newest: M
     said = subprocess.run([path, "run", "a b"], capture_output=True, text=True, check=True, timeout=30).stdout
     libraries = tmp_path / "lib" / "x86_64-linux-gnu"
     assert said == f"--argv0 {path} --library-path {libraries} {program} run a b\n"
+
+
+def test_a_python_finds_pip_where_it_was_unpacked(newest: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "usr" / "lib" / "python3.15" / "_sysconfigdata__linux.py"
+    path.parent.mkdir(parents=True)
+    built = {
+        "WHEEL_PKG_DIR": "/usr/share/python-wheels/",
+        "CONFIG_ARGS": "--with-wheel-pkg-dir=/usr/share/python-wheels/",
+    }
+    path.write_text(f"build_time_vars = {built}", encoding="utf-8")
+
+    newest.find_wheels(tmp_path)
+
+    found = runpy.run_path(str(path))["build_time_vars"]
+    assert found == {**built, "WHEEL_PKG_DIR": f"{tmp_path}/usr/share/python-wheels/"}
 
 
 @pytest.mark.parametrize(
