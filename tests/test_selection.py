@@ -22,6 +22,7 @@ LEFT_OUT = {
     "tests/e2e/test_prometheus.py": "a real Prometheus scrapes several workers; tests/observing reads the same text",
     "tests/e2e/test_serve_options.py": "servers start again while their code changes; tests/cli has each option",
     "tests/e2e/test_status_failures.py": "several servers with several workers break in turn, for a minute",
+    "tests/io/test_board_processes.py": "twenty processes publish; test_engine_board.py draws the same in one process",
     "tests/io/test_engine_topologies.py": "several engines fail over; the client does not know how many there are",
 }
 """Modules that only CI runs, and why."""

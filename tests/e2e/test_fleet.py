@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +22,8 @@ from tests.io.engines import Running, needs_engine, running
 pytestmark = [needs_engine, pytest.mark.e2e, pytest.mark.slow]
 
 PODS = 20
+STEPS = ("has the lease", "has an answer", "has put it", "has put everything")
+"""Of a process that asks for all, as `fleet_pods` has them."""
 MOST_REQUESTS = 6
 """One token, three listings and one CRL; a request that is repeated after a failure does not happen here."""
 SECONDS = 120.0
@@ -110,10 +112,10 @@ class World:
     ca: RegionalCA
 
     @contextmanager
-    def pods(self, number: int, **settings: str) -> Iterator[Fleet]:
+    def pods(self, number: int, *step: str, **settings: str) -> Iterator[Fleet]:
         more = {f"MTLS_{name.upper()}": value for name, value in settings.items()}
         with subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.fleet_pods", str(self.port), str(number)],
+            [sys.executable, "-m", "tests.e2e.fleet_pods", str(self.port), str(number), *step],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -198,6 +200,21 @@ def test_another_process_asks_where_the_leader_is_killed(world: World) -> None:
 
         assert leader not in fleet.wait("serves", 5)
     assert len([one for one in world.hosts.requests if one != leader]) <= MOST_REQUESTS
+
+
+def test_wherever_the_leader_is_killed_the_others_serve(world: World) -> None:
+    with ExitStack() as stack:
+        fleets = {
+            step: stack.enter_context(world.pods(2, step, state_name=f"fleet-{number}"))
+            for number, step in enumerate(STEPS)
+        }
+        leaders = {step: fleet.wait("dies", 1) for step, fleet in fleets.items()}
+        others = {step: fleet.wait("serves", 1) for step, fleet in fleets.items()}
+
+    assert [step for step in STEPS if leaders[step][0] in others[step]] == []
+    requests = {step: len([one for one in world.hosts.requests if one in others[step]]) for step in STEPS}
+    assert [step for step in STEPS[:-1] if not 0 < requests[step] <= MOST_REQUESTS] == []
+    assert requests[STEPS[-1]] == 0
 
 
 def test_an_engine_that_restarts_empty_is_filled_by_who_runs(world: World) -> None:

@@ -1,5 +1,6 @@
 """Processes that share trust through a real engine: a partition, an outage of everything, clocks that differ."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -126,3 +127,65 @@ def test_clocks_that_are_five_minutes_apart_share_questions_answers_and_failures
 
     assert [one.number for one in pods if one.problems or not one.has_pin] == []
     assert world.requests["crl"] <= 4
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+TESTS = Path(__file__).parents[1]
+
+ROWS = {
+    "refuses connections": (
+        "io/test_engine_outages.py::test_all_go_on_without_it_and_share_again_after",
+        "e2e/test_fleet.py::test_without_an_engine_each_asks_for_itself",
+    ),
+    "drops packets": (
+        "io/test_engine_outages.py::test_all_go_on_without_it_and_share_again_after",
+        "io/test_engine_failures.py::test_an_engine_that_does_not_answer_is_asked_once",
+    ),
+    "was restarted, and is empty": (
+        "io/test_engine_store.py::test_what_the_engine_loses_is_put_back_by_whoever_has_it",
+        "e2e/test_fleet.py::test_an_engine_that_restarts_empty_is_filled_by_who_runs",
+    ),
+    "is full": (
+        "io/test_engine_failures.py::test_a_full_one",
+        "io/test_engine_store.py::test_what_could_not_be_written_is_put_there_later",
+    ),
+    "refuses the password or the rights": (
+        "io/test_engine_failures.py::test_a_password",
+        "io/test_engine_failures.py::test_rights_that_are_too_few",
+    ),
+    "speaks TLS where you wrote `redis://`, or the other way round": (
+        "io/test_engine_failures.py::test_a_plain_port_and_tls_are_told_apart",
+    ),
+    "answers byte by byte, or not to TLS": ("io/test_engine_bounds.py::test_a_call_over_a_line_that_drips_ends",),
+    "is a replica that cannot be written": (
+        "io/test_engine_outages.py::test_a_replica_is_read_and_each_asks_for_itself",
+    ),
+    "loads its data, or has lost its primary": (
+        "io/test_engine_outages.py::test_one_that_loads_its_data_is_none_until_it_has_them",
+        "io/test_engine_outages.py::test_a_replica_that_lost_its_primary_and_serves_nothing_is_none",
+    ),
+    "evicts (`allkeys-lru`)": (
+        "io/test_engine_outages.py::test_what_is_evicted_is_put_back_by_whoever_has_more",
+        "io/test_engine_outages.py::test_under_pressure_without_end_all_go_on",
+    ),
+    "fails over, by Sentinel": ("io/test_engine_topologies.py::test_sentinel_fails_over",),
+    "is cut off from some pods": (
+        "trust/test_fleet_failures.py::test_both_sides_of_a_partition_go_on_and_agree_when_it_heals",
+    ),
+    "is away, and so are API and CRL hosts": (
+        "trust/test_fleet_failures.py::test_without_engine_and_hosts_who_runs_serves_and_who_starts_has_no_trust",
+        "e2e/test_fleet.py::test_a_folder_beside_it_serves_while_nothing_answers",
+    ),
+}
+"""The rows of the page, and what shows each of them with a real engine."""
+
+
+def test_every_row_of_the_page_has_a_test() -> None:
+    page = (TESTS.parent / "docs" / "fleets.md").read_text(encoding="utf-8")
+    table = page.partition("## When something fails")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|-][^|]*) \|", table, re.MULTILINE)
+    named = [name.split("::") for names in ROWS.values() for name in names]
+
+    assert rows == ["the engine", *ROWS]
+    assert [one for file, one in named if f"def {one}(" not in (TESTS / file).read_text(encoding="utf-8")] == []
