@@ -105,6 +105,7 @@ def evidence_of(certificate: PresentedChain | ClientIdentity) -> Evidence:
     )
 
 
+@lru_cache(maxsize=REMEMBERED)
 def fingerprint(der: bytes) -> str:
     """Return the SHA-256 of a certificate's DER in lower-case hex."""
     return hashlib.sha256(der).hexdigest()

@@ -72,7 +72,12 @@ def connection_of(scope: Mapping[str, Any]) -> Connection:
     tls = extensions.get("tls") if isinstance(extensions, Mapping) else None
     unreadable = ""
     try:
-        headers = tuple([(_octets(name), _octets(value)) for name, value in headers or ()])
+        headers = tuple(
+            [
+                (name, value) if type(name) is type(value) is bytes else (_octets(name), _octets(value))
+                for name, value in headers or ()
+            ]
+        )
     except (TypeError, ValueError):
         headers, unreadable = (), "the server hands over a header that is no pair of bytes"
     return Connection(
@@ -93,8 +98,6 @@ def connection_of(scope: Mapping[str, Any]) -> Connection:
 
 
 def _octets(value: Any) -> bytes:  # noqa: ANN401 - whatever a server put there
-    if type(value) is bytes:
-        return value
     if not isinstance(value, bytes | bytearray | memoryview):  # of a number, `bytes` makes as many zeros
         raise TypeError
     return bytes(value)

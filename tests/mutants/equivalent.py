@@ -37,8 +37,8 @@ EQUIVALENT: Mapping[str, str] = MappingProxyType(
             "for 0x80 both are 0, and it is refused in the next line"
         ),
         "sources/decoders.py pem_certificate: 1 -> 2": _MORE,
-        "sources/headers.py HeaderSource._one: 1 -> 2": _MORE,
-        "sources/headers.py HeaderSource.decode: break -> continue": "what follows finds the same bound exceeded",
+        "sources/headers.py HeaderSource.one: 1 -> 2": _MORE,
+        "sources/headers.py _decoded: break -> continue": "what follows finds the same bound exceeded",
         "sources/xfcc.py _split: start = 0 -> start = None": "a slice from None begins at 0",
         (
             "protection.py Protection.missing_exemption: "

@@ -1,7 +1,9 @@
 """A certificate in request headers, set by the proxy that ended TLS."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+from mtls_middleware._core.certificate import REMEMBERED
 from mtls_middleware._core.connection import Connection, Field, Fields
 from mtls_middleware._core.sources import decoders
 from mtls_middleware._core.sources.decoders import unquoted
@@ -31,13 +33,7 @@ class HeaderSource:
 
     def decode(self, presented: Presented, limit: int) -> tuple[bytes, ...]:
         """Return the DER certificates, the leaf first."""
-        leaf, *chain = presented.parts
-        ders = self._several(leaf, limit) if self.header_names.bundled else (self._one(leaf),)
-        for value in filter(None, chain):
-            if len(ders) > limit:
-                break
-            ders += self._several(value, limit - len(ders))
-        return ders
+        return _decoded(self, presented.parts, limit)
 
     def why_missing(self, connection: Connection, fields: Fields) -> str:
         """Return who does not hand it over: another middleware of ours, the proxy, or the caller."""
@@ -63,19 +59,21 @@ class HeaderSource:
                 return f"{marker.header} must be {marker.value or 'empty'!r}, but is {says!r}"
         return None
 
-    def _one(self, value: bytes) -> bytes:
+    def one(self, value: bytes) -> bytes:
+        """Return the only certificate of a header."""
         match self.header_names.encoding:
             case Encoding.RFC9440:
                 return decoders.rfc9440_item(value)
             case Encoding.B64_DER:
                 return decoders.base64_strict(value)
             case _:
-                ders = self._several(value, 1)
+                ders = self.several(value, 1)
         if len(ders) != 1:
             raise malformed("two certificates where one belongs")
         return ders[0]
 
-    def _several(self, value: bytes, limit: int) -> tuple[bytes, ...]:
+    def several(self, value: bytes, limit: int) -> tuple[bytes, ...]:
+        """Return the certificates of a header, `limit` + 1 of them at most."""
         match self.header_names.encoding:
             case Encoding.URL_PEM:
                 return decoders.pem_certificates(unquoted(value), limit)
@@ -91,6 +89,18 @@ class HeaderSource:
                 return decoders.rfc9440_chain(value, limit)
             case Encoding.XFCC:  # pragma: no branch - the last of them; mypy sees to that
                 return xfcc_certificates(value, self.xfcc_elements, limit)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _decoded(source: HeaderSource, parts: tuple[bytes, ...], limit: int) -> tuple[bytes, ...]:
+    """Decode the same bytes once: who was refused comes again with them, and the result depends on nothing else."""
+    leaf, *chain = parts
+    ders = source.several(leaf, limit) if source.header_names.bundled else (source.one(leaf),)
+    for value in filter(None, chain):
+        if len(ders) > limit:
+            break
+        ders += source.several(value, limit - len(ders))
+    return ders
 
 
 def _value(field: Field) -> bytes:

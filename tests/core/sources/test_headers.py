@@ -280,3 +280,15 @@ def test_a_marker_that_does_not_say_success_is_quoted(values: tuple[bytes, ...],
     fields = collect(request(*headers), source.header_names.headers)
     failure = source.upstream_failure(request(), fields)
     assert failure == f"X-SSL-Client-Verify must be 'SUCCESS', but is '{said}'"
+
+
+def test_what_one_source_decoded_says_nothing_about_another() -> None:
+    shape = HeaderNames(certificate="X-Cert", encoding=Encoding.B64_DER, bundled=True)
+    presented = Presented(parts=(base64.b64encode(LEAF + OTHER),))
+    one, other = HeaderSource(name="a", header_names=shape), HeaderSource(name="a", header_names=PRESETS["nginx"])
+
+    for _ in range(2):
+        assert one.decode(presented, LIMIT) == DERS
+        assert len(one.decode(presented, 0)) == 1
+        with pytest.raises(RejectionError):
+            other.decode(presented, LIMIT)
