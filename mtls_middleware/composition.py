@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Self
 
 from mtls_middleware._core.boundary import Boundary, Secret
@@ -236,13 +237,17 @@ def local_store_of(settings: Settings, secrets: Secrets) -> Store:
 
 def board_of(settings: Settings) -> Callable[[], Board] | None:
     """Return what opens the board of all processes; None where there is none: on Windows no lock tells them apart."""
-    state, purpose = settings.state, f"tallies,{_purpose(settings)}"
+    state, purpose = settings.state, _purpose(settings)
+    folder = settings.state_folder if os.name != "nt" else None
+    machine = partial(_folder_board, folder, f"tallies,{purpose}") if folder is not None else None
     if isinstance(state, Engine):
         has_library = find_spec("redis") is not None  # without it nothing starts
-        return partial(engine_board, settings, state, purpose=_purpose(settings)) if has_library else None
-    if state is None or os.name == "nt":
-        return None
-    return lambda: FolderBoard(FolderStore(state, purpose=purpose))
+        return partial(engine_board, settings, state, purpose=purpose, machine=machine) if has_library else None
+    return machine
+
+
+def _folder_board(folder: Path, purpose: str) -> Board:
+    return FolderBoard(FolderStore(folder, purpose=purpose))
 
 
 def _purpose(settings: Settings) -> str:

@@ -1,10 +1,10 @@
 """State in Valkey or Redis, as settings ask for it. What talks to an engine is loaded only here, and only then."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mtls_middleware._io.board import Board
+from mtls_middleware._io.board import Board, LocalBoard
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.memory import MemoryStore
 from mtls_middleware._io.sealing import Seal
@@ -59,15 +59,23 @@ def engine_client(settings: Settings, engine: Engine) -> "EngineClient":
     return EngineClient(engine, partial(_password, settings, engine))
 
 
-def engine_board(settings: Settings, engine: Engine, *, purpose: str) -> Board:
-    """Return the board of a fleet; nobody joins it where the secret cannot be read."""
+def engine_board(settings: Settings, engine: Engine, *, purpose: str, machine: Callable[[], Board] | None) -> Board:
+    """Return the board of a fleet; nobody joins it where the secret cannot be read.
+
+    Args:
+        settings: what the operator wants.
+        engine: of these settings.
+        purpose: what the reports are about.
+        machine: opens the board that is read as long as the engine cannot be; None where there is none.
+    """
     from mtls_middleware._io.redis_board import EngineBoard  # noqa: PLC0415 - an optional back end
 
     try:
         keys = settings.state_secret.read().values if settings.state_secret is not None else ()
     except ConfigurationError:  # it stops the start, and is told there
         keys = ()
-    return EngineBoard(engine_client(settings, engine), _seals(settings, keys, purpose), fold=summed)
+    board = EngineBoard(engine_client(settings, engine), _seals(settings, keys, purpose), fold=summed)
+    return LocalBoard(board, machine()) if machine is not None else board
 
 
 def summed(reports: Sequence[bytes]) -> bytes:

@@ -73,6 +73,64 @@ class Board(Protocol):
         """Return the report of each slot."""
 
 
+class FleetBoard(Board, Protocol):
+    """A board of processes of many machines.
+
+    Attributes:
+        is_away: whether the reports could not be read the last time.
+    """
+
+    is_away: bool
+
+
+class LocalBoard:
+    """The board of a fleet, and one of this machine, which is read as long as the engine cannot be.
+
+    Without the second one, a readiness probe that asks `status` would fail in all pods as soon as the engine does.
+    """
+
+    def __init__(self, fleet: FleetBoard, machine: Board) -> None:
+        """Prepare.
+
+        Args:
+            fleet: counts.
+            machine: has the same reports, of its own processes.
+        """
+        self._fleet, self._machine = fleet, machine
+        self._has_slot = False
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what could not be read or written in the engine; the store tells of the folder."""
+        return self._fleet.problems
+
+    def join(self) -> bytes | None:
+        """Take a name in the fleet; what an earlier process left on this machine is in its past."""
+        return self._fleet.join()
+
+    def publish(self, content: bytes, at: datetime) -> bool:
+        """Publish on both; the engine's answer counts."""
+        self._has_slot = self._has_slot or self._machine.join() is not None
+        if self._has_slot:
+            self._machine.publish(content, at)
+        return self._fleet.publish(content, at)
+
+    def folded(self) -> bytes | None:
+        """Return what became part of the fleet's past, once."""
+        return self._fleet.folded()
+
+    def leave(self) -> None:
+        """Leave both."""
+        self._machine.leave()
+        self._fleet.leave()
+
+    def reports(self) -> Iterator[Posted]:
+        """Return the reports of the fleet, or of this machine."""
+        yield from self._fleet.reports()
+        if self._fleet.is_away:
+            yield from self._machine.reports()
+
+
 class FolderBoard:
     """A board in a folder, for the processes of a machine. A lock for each of them ends with it, however it ends."""
 

@@ -42,7 +42,11 @@ _DIGITS = 15
 
 
 class EngineBoard:
-    """A board in an engine."""
+    """A board in an engine.
+
+    Attributes:
+        is_away: whether the reports could not be read the last time.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class EngineBoard:
         self._clock = clock
         self._seconds = seconds
         self._ended_seconds, self._fold_seconds = ended_seconds, fold_seconds
+        self.is_away = False
         self._id = ""
         self._sent: dict[str, bytes] = {}
         self._folded: bytes | None = None
@@ -124,10 +129,12 @@ class EngineBoard:
                 lambda client: client.eval(scripts.REPORTS, 2, *self._keys, REPORT_BYTES, REPORTS_BYTES),
             )
         except AwayError:
+            self.is_away = True
             return
         finally:
             if not self._id:  # it only looks
                 self._client.close()
+        self.is_away = False
         self._spoiled, here = 0, self._clock()
         if past and (content := self._opened(_PAST, past)) is not None:
             yield Posted(content=content, at=None, is_running=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware._io.board import Board, FolderBoard
+from mtls_middleware._io.board import Board, FolderBoard, LocalBoard
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.redis_board import EngineBoard
 from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
@@ -82,13 +82,17 @@ def fleet(shared: Running) -> Iterator[Fleet]:
         yield Fleet(shared, stack)
 
 
-@pytest.fixture(params=["folder", pytest.param("engine", marks=needs_engine)])
+@pytest.fixture(params=["folder", *(pytest.param(one, marks=needs_engine) for one in ("engine", "engine and folder"))])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Board]:
     """Return what opens the board once more, as another process does."""
+
+    def machine() -> Board:
+        return FolderBoard(FolderStore(tmp_path / "state", purpose="p"))
+
     if request.param == "folder":
-        return lambda: FolderBoard(FolderStore(tmp_path / "state", purpose="p"))
+        return machine
     fleet: Fleet = request.getfixturevalue("fleet")
-    return fleet
+    return fleet if request.param == "engine" else lambda: LocalBoard(fleet(), machine())
 
 
 def test_what_one_publishes_all_can_read(opener: Callable[[], Board]) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware import ConfigurationError, Guard, Settings
+from mtls_middleware._io.board import LocalBoard
 from mtls_middleware._io.redis_board import EngineBoard
 from mtls_middleware._io.redis_store import EngineStore
 from mtls_middleware._io.store import Kind, NoStore
+from mtls_middleware.cli.status import readiness
 from mtls_middleware.composition import Secrets, board_of, store_of
 from mtls_middleware.installation import install_command
+from mtls_middleware.status_page.view import Conclusion
 from mtls_middleware.testing import RegionalCA
 from tests.io.engines import Running, needs_engine, running
 
@@ -52,6 +55,36 @@ def test_two_guards_see_each_other_and_count_together(tmp_path: Path, engine: Ru
 
     assert after.alive == ()
     assert sum(after.history.refreshes.values()) >= refreshes
+
+
+@needs_engine
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_probe_of_a_machine_does_not_fail_with_the_engine(tmp_path: Path, *, has_folder: bool) -> None:
+    folder = str(tmp_path / "state") if has_folder else "off"
+    with running() as one:
+        wanted = settings(tmp_path, f"{one.url},{folder}")
+        with Guard.from_settings(wanted) as guard:
+            guard.refresh()
+            assert readiness(Guard.silent(wanted).fleet())[0] is Conclusion.GOOD
+            before = sum(guard.fleet().history.refreshes.values())
+            one.stop()
+            guard.refresh()
+            alone = Guard.silent(wanted).fleet()
+            verdict, text = readiness(alone)
+            assert "".join(alone.problems).startswith(f"state in {one.url} cannot be used")
+
+            one.start()
+            end = time.monotonic() + 60
+            while not (again := Guard.silent(wanted).fleet()).alive and time.monotonic() < end:
+                guard.fleet()
+                time.sleep(0.1)
+
+    if has_folder:
+        assert verdict is Conclusion.GOOD, text
+        assert sum(alone.history.refreshes.values()) >= before
+    else:
+        assert verdict is Conclusion.UNKNOWN
+    assert (len(again.alive), again.problems) == (1, ())
 
 
 @needs_engine
@@ -106,7 +139,8 @@ def test_the_folder_beside_an_engine_is_the_local_level(tmp_path: Path) -> None:
 
     alone = wanted.replace(state=str(tmp_path / "state"))
     assert [entry.read() for entry in store_of(alone, secrets).entries(Kind.API)] == [b"an answer"]
-    assert isinstance((board_of(wanted) or pytest.fail)(), EngineBoard)
+    assert isinstance((board_of(wanted) or pytest.fail)(), LocalBoard)
+    assert isinstance((board_of(wanted.replace(state="redis://127.0.0.1:1,off")) or pytest.fail)(), EngineBoard)
 
 
 def test_a_secret_that_cannot_be_read_stops_the_start_and_writes_nothing(tmp_path: Path) -> None:
