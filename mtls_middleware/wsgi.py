@@ -81,6 +81,7 @@ class MTLSWSGIMiddleware:
         if isinstance(scope := environ.get(_ASGI_SCOPE), Mapping):
             downstream[_ASGI_SCOPE] = {**scope, "headers": list(without(scope.get("headers") or (), hidden))}
         if "HTTP_TRANSFER_ENCODING" in environ and (body := RequestBody(environ)).is_chunked:
+            downstream.pop("CONTENT_LENGTH", None)  # it means nothing beside chunks (RFC 9112 §6.3)
             if isinstance(decision, Accepted):
                 return self._with_length(body, connection, downstream, start_response)
             if body.is_next_request:
@@ -209,9 +210,8 @@ def _refuse(
     answer: ProblemResponse, body: RequestBody, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     headers = [(name.decode("ascii").title(), value.decode("ascii")) for name, value in answer.headers]
-    is_left = not body.discard()
-    ends = is_left and body.is_next_request
-    if ends or body.closes_silently or (is_left and body.may_close):
+    ends = not body.discard() and body.is_next_request
+    if ends or body.closes_silently:
         headers.append(("Connection", "close"))  # PEP 3333 leaves it to servers, and these say nothing
     start_response(f"{answer.status.value} {answer.status.phrase}", headers)
     content = [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]

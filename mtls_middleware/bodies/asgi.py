@@ -15,7 +15,7 @@ from mtls_middleware.identity import IDENTITY_KEY
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_CLOSE = (b"connection", b"close")
+CLOSE = (b"connection", b"close")
 
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
@@ -33,14 +33,14 @@ async def send_problem(
         send: of the request.
     """
     headers = list(answer.headers)
-    if not await _discard(connection, receive) and str(scope.get("http_version", "")).startswith("1"):
-        headers.append(_CLOSE)
+    if not await discard(connection, receive) and str(scope.get("http_version", "")).startswith("1"):
+        headers.append(CLOSE)
     await send({"type": "http.response.start", "status": answer.status.value, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else answer.body})
 
 
-async def _discard(connection: Connection, receive: "Receive") -> bool:
-    """Read and drop the body, within bounds; return whether nothing of it is left."""
+async def discard(connection: Connection, receive: "Receive") -> bool:
+    """Read and drop a refused body, within bounds; return whether nothing of it is left."""
     headers = dict(connection.headers)
     if connection.unreadable:
         return False  # nobody can say whether there is one
@@ -88,7 +88,7 @@ class WithBodyLength:
                 await send_problem(answer, connection, scope, receive, send)
                 return
             body.seek(0)
-            headers = [field for field in scope["headers"] if field[0] != b"transfer-encoding"]
+            headers = [field for field in scope["headers"] if field[0] not in {b"transfer-encoding", b"content-length"}]
             headers.append((b"content-length", b"%d" % length))
             await self.app({**scope, "headers": headers}, _Replay(body, length, receive), send)
         finally:
@@ -97,8 +97,9 @@ class WithBodyLength:
 
 def _lacks_length(scope: "Scope") -> bool:
     names = {name for name, _ in scope["headers"]}
-    # HTTP/2 has bodies without either header, and so has HTTP/1.1 behind pyvoy's Envoy.
-    return b"content-length" not in names and (b"transfer-encoding" in names or scope["method"] not in _BODILESS)
+    # HTTP/2 has bodies without either header, and so has HTTP/1.1 behind pyvoy's Envoy. A length beside chunks means
+    # nothing (RFC 9112 §6.3).
+    return b"transfer-encoding" in names or (b"content-length" not in names and scope["method"] not in _BODILESS)
 
 
 class _Replay:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 _A2WSGI = "a2wsgi"
-_WITHOUT_TIMEOUTS = ("granian", "mtls_middleware")
-"""They neither have timeouts nor show their connection; the latter is `serve`."""
+_GRANIAN = "granian"
+"""It neither has timeouts nor shows its connection."""
+
+_SERVE = "mtls_middleware"
 
 _UWSGI = "uwsgi.version"
 """A key that uWSGI sets; no header is called so."""
@@ -45,8 +47,8 @@ class RequestBody:
         self._input: Any = environ.get("wsgi.input")
         self._server = type(self._input).__module__.partition(".")[0]
         self._uwsgi: Any = import_module("uwsgi") if _UWSGI in environ else None
+        self.is_chunked = str(environ.get("HTTP_TRANSFER_ENCODING")).strip().lower() == "chunked"
         length = str(environ.get("CONTENT_LENGTH") or "")
-        self.is_chunked = not length and environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower() == "chunked"
         self._length = int(length) if length.isascii() and length.isdecimal() else 0
 
     @property
@@ -58,11 +60,6 @@ class RequestBody:
     def closes_silently(self) -> bool:
         """Return whether the server closes the connection without having said so: uWSGI does, after each answer."""
         return self._uwsgi is not None
-
-    @property
-    def may_close(self) -> bool:
-        """Return whether the server closes the connection where an answer says so: `serve` does."""
-        return self._server == "mtls_middleware"
 
     def spool(self, limit: int) -> IO[bytes] | None:
         """Return the whole of a chunked body, at its beginning, or as much as shows that it is longer than `limit`.
@@ -85,14 +82,17 @@ class RequestBody:
         """Read and drop the body, within bounds; return whether nothing of it is left."""
         if not self.is_chunked and not self._length:
             return True
+        if self._server == _SERVE:
+            self._input.refuse()
+            return True
         read, connection = self._reader(), self._connection()
         if read is None:
             return False
         if connection is not None:
             with PATIENCE.waiting() as seconds, _readable_for(seconds, connection):
                 return self._read_away(read)
-        if self._server in _WITHOUT_TIMEOUTS and "HTTP_EXPECT" not in self._environ:
-            # Their answer ends the reading, at the latest.
+        if self._server == _GRANIAN and "HTTP_EXPECT" not in self._environ:
+            # Its answer ends the reading, at the latest.
             aside = Thread(target=self._read_away, args=(read,), daemon=True)
             with PATIENCE.waiting() as seconds:
                 aside.start()

@@ -4,23 +4,30 @@ asgiref by itself keeps the whole body before anybody is judged, runs one reques
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from io import BufferedReader, RawIOBase
-from itertools import count
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 from asgiref.wsgi import WsgiToAsgiInstance
 from starlette.types import Message, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from _typeshed import OptExcInfo, WriteableBuffer
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+from mtls_middleware._core.response import correlation_id, problem
+from mtls_middleware._core.scope import connection_of
+from mtls_middleware.bodies.asgi import CLOSE, discard, send_problem
+from mtls_middleware.servers.wsgi_answer import WSGIAnswer
+from mtls_middleware.servers.wsgi_body import (
+    AHEAD_BYTES,
+    Body,
+    CallerGoneError,
+    CallerTooSlowError,
+    RequestInput,
+    patience_for,
+)
 
-AHEAD_BYTES = 256 * 1024
-"""Of a body that is read in advance, to see behind it whether its caller is still there."""
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 LONG = 16
 """Pieces of an answer after which it may be endless. Refusals are shorter: nothing of a stranger's body is kept."""
@@ -32,9 +39,6 @@ SOFTWARE = "mtls-middleware serve"
 """What the application sees as its server: one that drops header names with an underscore."""
 
 T = TypeVar("T")
-
-Wait = Callable[[Coroutine[Any, Any, T]], T]
-"""Runs a coroutine in the server's event loop, and waits for it in another thread."""
 
 
 class WSGIBridge:
@@ -48,7 +52,7 @@ class WSGIBridge:
         """Answer a request; there are no WebSockets in WSGI."""
         match scope["type"]:
             case "http":
-                await _Call(self._application, self._threads)(scope, receive, send)
+                await _Call(scope, receive, send).answer(self._application, self._threads)
             case "websocket":
                 await receive()
                 await send({"type": "websocket.close"})
@@ -56,136 +60,77 @@ class WSGIBridge:
                 raise ValueError(f"WSGI applications know nothing of {unknown}")  # uvicorn goes on without a lifespan
 
 
-class CallerGoneError(ConnectionError):
-    """The caller closed the connection before the body was complete, or before the answer was."""
-
-
 class _Call:
-    """One request."""
+    """One request. A thread works on it only as long as the application does, or waits for more of the body."""
 
-    def __init__(self, application: "WSGIApplication", threads: ThreadPoolExecutor) -> None:
-        self._application = application
-        self._threads = threads
-        self._is_begun = False
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-
-        def wait(coroutine: Coroutine[Any, Any, T]) -> T:
-            return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
-        body = _Body(receive, wait)
-
-        sent = count()
-
-        async def send_if_heard(message: Message) -> None:
-            await send(message)
-            if message.get("more_body"):
-                pieces = next(sent)
-                if await body.is_gone(ahead=1 if pieces < LONG else AHEAD_BYTES):
-                    raise CallerGoneError
-
-        self._send: Callable[[Message], None] = lambda message: wait(send_if_heard(message))
-        environ = _environ(scope, RequestInput(body))
-        with suppress(CallerGoneError):
-            await sync_to_async(self._run, thread_sensitive=False, executor=self._threads)(environ)
-
-    def _run(self, environ: "WSGIEnvironment") -> None:
-        try:
-            self._answer(environ)
-        except StopIteration as error:  # no future can hold one: its call would wait for ever
-            raise RuntimeError("the application raised StopIteration") from error
-
-    def _answer(self, environ: "WSGIEnvironment") -> None:
-        pieces = self._application(environ, self._start_response)
-        try:
-            for piece in pieces:
-                self._write(piece)
-            self._begin()
-            self._send({"type": "http.response.body"})
-        finally:
-            if hasattr(pieces, "close"):
-                pieces.close()
-
-    def _start_response(
-        self,
-        status: str,
-        headers: list[tuple[str, str]],
-        exc_info: "OptExcInfo | None" = None,
-        /,
-    ) -> Callable[[bytes], object]:
-        if self._is_begun and exc_info and exc_info[1]:
-            raise exc_info[1].with_traceback(exc_info[2])
-        fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._start = {"type": "http.response.start", "status": int(status[:3]), "headers": fields}
-        return self._write
-
-    def _write(self, piece: bytes) -> None:
-        if piece:  # headers may change until then
-            self._begin()
-            self._send({"type": "http.response.body", "body": piece, "more_body": True})
-
-    def _begin(self) -> None:
-        if not self._is_begun:
-            self._is_begun = True
-            self._send(self._start)
-
-
-class RequestInput(BufferedReader):
-    """``wsgi.input``; `mtls_middleware.bodies` knows the server by it."""
-
-
-class _Body(RawIOBase):
-    """A request's body, read while it comes."""
-
-    def __init__(self, receive: Receive, wait: Wait[Message]) -> None:
-        super().__init__()
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
         self._receive = receive
-        self._wait = wait
-        self._rest = b""
-        self._has_more = True
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._body = Body(receive, self._wait, scope.get("client"))
+        self._answer = WSGIAnswer(scope, self._pass_on)
+        self._held: list[Message] = []
+        self._pieces = 0
+        self._before = 0
 
-    def readable(self) -> bool:
-        return True
+    async def answer(self, application: "WSGIApplication", threads: ThreadPoolExecutor) -> None:
+        environ = _environ(self._scope, RequestInput(self._body))
+        run = sync_to_async(self._answer.run, thread_sensitive=False, executor=threads)
+        try:
+            await run(application, environ)
+        except CallerGoneError:
+            pass
+        except CallerTooSlowError:
+            if not self._answer.is_begun:
+                connection = connection_of(self._scope)
+                answer = problem(HTTPStatus.REQUEST_TIMEOUT, None, correlation_id(connection))
+                await send_problem(answer, connection, self._scope, self._receive, self._send)
+        finally:
+            if self._answer.is_whole:
+                await self._end()
 
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        while not self._rest and self._has_more:
-            self._take(self._wait(self._next()))
-        view = memoryview(buffer)
-        piece, self._rest = self._rest[: view.nbytes], self._rest[view.nbytes :]
-        view[: len(piece)] = piece
-        return len(piece)
+    async def _end(self) -> None:
+        """Send what no thread has to wait for: all of a refusal, and of other answers their end."""
+        if self._held and self._body.has_more and not await discard(connection_of(self._scope), self._receive):
+            self._held[0]["headers"].append(CLOSE)
+        for message in self._held:
+            await self._send(message)
+        await self._send({"type": "http.response.body"})
 
-    async def is_gone(self, *, ahead: int) -> bool:
-        """Return whether the caller closed the connection; False where more of the body waits than is read ahead."""
-        while len(self._rest) < ahead:
-            receiving = asyncio.ensure_future(self._next())
-            await asyncio.sleep(0)
-            if not receiving.done():
-                receiving.cancel()
-                return False
-            before = self._rest
-            try:
-                self._take(receiving.result())
-            except CallerGoneError:
-                return True
-            self._rest = before + self._rest
-        return False
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    async def _next(self) -> Message:
-        return await self._receive()
+    def _pass_on(self, message: Message) -> None:
+        if self._body.is_refused:
+            self._held.append(message)
+            return
+        if "headers" in message and self._body.is_unwelcome(self._scope):
+            message["headers"].append(CLOSE)
+        self._wait(self._send_if_heard(message))
 
-    def _take(self, message: Message) -> None:
-        if message["type"] != "http.request":
-            raise CallerGoneError("the caller closed the connection before its request was complete")
-        self._rest, self._has_more = message.get("body", b""), message.get("more_body", False)
+    async def _send_if_heard(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(patience_for(self._before)):
+                await self._send(message)
+        except TimeoutError:
+            raise self._body.too_slow("read its answer") from None
+        self._before = len(message.get("body", b""))
+        if message.get("more_body"):
+            self._pieces += 1
+            if await self._body.is_gone(ahead=1 if self._pieces <= LONG else AHEAD_BYTES):
+                raise CallerGoneError
 
 
 def _environ(scope: Scope, body: RequestInput) -> "WSGIEnvironment":
     """Return asgiref's environ, without headers that nobody could tell from others there; gunicorn drops them, too."""
+    names = {name for name, _ in scope["headers"]}
+    # A length beside chunks means nothing (RFC 9112 §6.3), and h11 passes both on.
+    unseen = {b"content-length"} if b"transfer-encoding" in names else set()
+    headers = [field for field in scope["headers"] if b"_" not in field[0] and field[0] not in unseen]
     bridge = WsgiToAsgiInstance(None)
-    bridge.scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if b"_" not in name]}
-    bridge.duplicate_header_limit = 0  # uvicorn bounds the head
+    bridge.scope = {**scope, "headers": headers}
+    bridge.duplicate_header_limit = 0  # the server bounds the head
     environ: WSGIEnvironment = bridge.build_environ(bridge.scope, body)
     if scope.get("client"):
         environ["REMOTE_PORT"] = str(scope["client"][1])

@@ -260,7 +260,14 @@ class TestWithBodyLength:
 
         assert (self.run(server, CHUNKED).scope, server.sent[0]["status"]) == ({}, 413)
 
-    @pytest.mark.parametrize("headers", [(), (("Content-Length", "3"),), (("Content-Length", "3"), CHUNKED)])
+    def test_a_length_beside_chunks_means_nothing(self) -> None:
+        """RFC 9112 §6.3; h11 passes both on, and Django would cut the body."""
+        app = self.run(Server(b"abc", b"def"), ("Content-Length", "3"), CHUNKED)
+
+        assert app.body == b"abcdef"
+        assert app.scope["headers"] == [(b"content-length", b"6")]
+
+    @pytest.mark.parametrize("headers", [(), (("Content-Length", "3"),)])
     def test_others_are_left_alone(self, headers: tuple[tuple[str, str], ...]) -> None:
         app = self.run(Server(b"abc"), *headers)
 

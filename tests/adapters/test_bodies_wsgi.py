@@ -96,6 +96,16 @@ class TestAnAcceptedChunkedBody:
 
         assert app.body == b"abc"
 
+    @pytest.mark.parametrize("accepted", [True, False])
+    @pytest.mark.parametrize("ends", [True, False])
+    def test_a_length_beside_chunks_means_nothing(self, site: Site, accepted: bool, ends: bool) -> None:
+        """RFC 9112 §6.3; some servers hand over both."""
+        environ = {**CHUNKED, "CONTENT_LENGTH": "3", "wsgi.input": io.BufferedReader(io.BytesIO(b"hello"))}
+
+        _, app = served(site, {**environ, "wsgi.input_terminated": ends}, accepted=accepted, mode="report")
+
+        assert app.environ.get("CONTENT_LENGTH") == ("5" if accepted and ends else None)
+
     def test_a_body_with_a_length_is_left_alone(self, site: Site) -> None:
         body = io.BytesIO(b"abc")
 

@@ -10,8 +10,8 @@ import pytest
 from starlette.types import Message, Scope
 
 from mtls_middleware import MTLSWSGIMiddleware, caller, optional_caller
-from mtls_middleware.bodies.wsgi import RequestBody
-from mtls_middleware.servers.wsgi_bridge import LONG, THREADS, CallerGoneError, WSGIBridge
+from mtls_middleware.servers.wsgi_body import CallerGoneError
+from mtls_middleware.servers.wsgi_bridge import LONG, THREADS, WSGIBridge
 from mtls_middleware.testing import TLSExtension
 from tests.adapters.site import Site, good_client
 
@@ -316,20 +316,3 @@ def test_there_are_no_websockets_and_there_is_no_lifespan() -> None:
     assert sent == [{"type": "websocket.close"}]
     with pytest.raises(ValueError, match="lifespan"):
         answers(echo, given={"type": "lifespan"})
-
-
-def test_a_refusal_waits_for_a_body_in_its_bounds() -> None:
-    waits: list[bool] = []
-
-    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        request = RequestBody(environ)
-        waits.append(request.discard())
-        assert request.may_close
-        start_response("403 Forbidden", [])
-        return []
-
-    chunked = scope((b"transfer-encoding", b"chunked"))
-    answers(application, receiving(piece(b"a"), piece(b"b", more=False)), chunked)
-    answers(application, receiving(piece(b"a")), chunked)  # and then nothing more, for ever
-
-    assert waits == [True, False]
