@@ -4,10 +4,12 @@ Each name is loaded when it is asked for (PEP 562): a WSGI application never imp
 and pytest's plugin costs nothing where nobody uses it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
+"""As type checkers take it. Nothing is imported here: until the command line stands, an interrupt is a traceback."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from mtls_middleware._core.connection import Connection, Interface
     from mtls_middleware._core.decision import Accepted, Reason, Rejected
     from mtls_middleware._core.gate import Mode
@@ -65,8 +67,10 @@ _MODULES = {
 """Where each name is made. The classes bear the name of the package, so moving them breaks no pickle."""
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+def __getattr__(name: str) -> "Any":  # noqa: ANN401 - PEP 562
     """Load a name when it is asked for, and keep it."""
+    from importlib import import_module  # noqa: PLC0415 - see TYPE_CHECKING
+
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -131,6 +131,52 @@ def test_an_interrupt_ends_the_import_of_an_application(folder: Path, tmp_path: 
     assert (process.returncode, b"Traceback" in errors) == (128 + signal.SIGINT, False)
 
 
+LOADED = """
+import sys
+before = set(sys.modules)
+import mtls_middleware.__main__
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_nothing_is_imported_before_an_interrupt_is_no_traceback() -> None:
+    """What Python itself imports as it starts is out of reach."""
+    told = subprocess.run(
+        [sys.executable, "-S", "-c", LOADED], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.split() == ["mtls_middleware", "mtls_middleware.__main__"]
+
+
+EARLY = """
+import os, signal, sys
+from mtls_middleware.__main__ import main
+{early}
+sys.argv = ["mtls-middleware", "regions"]
+main()
+"""
+
+IMPORTING = """
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+"""
+
+BEGINNING = """
+import mtls_middleware.cli.app as app
+app.open_streams = lambda: os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("early", [IMPORTING, BEGINNING], ids=["importing", "beginning"])
+def test_an_early_interrupt_is_no_traceback(early: str) -> None:
+    told = run(code=EARLY.format(early=early))
+
+    assert (told.returncode, told.stderr) == (128 + signal.SIGINT, "")
+
+
 INTERRUPTED = """
 import os, signal, sys
 from mtls_middleware.cli import app
