@@ -76,7 +76,12 @@ def table(certificates: int = CERTIFICATES) -> Table:
         after=(
             "What is above the library's figure is the price of once: two names and six extensions are read strictly, "
             "the key's strength, purpose, name and lists are looked at, and the address of the revocation list is "
-            "learned. It is paid once for each certificate and each renewal of trust, in 0.2 to 0.4 ms."
+            "learned. It is paid once for each certificate and each renewal of trust, in 0.2 to 0.4 ms. In "
+            "instructions as callgrind counts them, of 2,240,000 under a P-256 root: 1,130,000 the library's "
+            "verification, 415,000 to read the certificate (two names 145,000, their text 107,000, extensions 66,000), "
+            "130,000 to decode the header, 97,000 to look into revocation lists, 77,000 for the identity, 63,000 for "
+            "the lists' addresses, 61,000 for key, times and purpose. No single item is left that would bring it to "
+            "the goal; the text of the names is made at once, because that proves that they can be decoded."
         ),
     )
 
