@@ -85,6 +85,17 @@ def test_a_list_is_separated_by_commas(separator: bytes) -> None:
     assert base64_list(separator.join([B64_ONE, B64_TWO]), LIMIT) == (ONE, TWO)
 
 
+def test_letters_at_the_ends_of_an_item_belong_to_it() -> None:
+    assert base64_list(b"XUJX, XXXX\t", LIMIT) == (base64_strict(b"XUJX"), base64_strict(b"XXXX"))
+
+
+@pytest.mark.parametrize("text", [b"QUJD%2CQUJD", b"QUI%3D", b"%"], ids=repr)
+def test_an_old_traefik_is_named(text: bytes) -> None:
+    with pytest.raises(RejectionError, match="upgrade Traefik") as refused:
+        base64_list(text, LIMIT)
+    assert _is_malformed(refused)
+
+
 @pytest.mark.parametrize("text", [b",", b"QUJD,", b",QUJD", b"QUJD,,QUJD", b"QUJD;QUJD"], ids=repr)
 def test_a_list_with_gaps_is_malformed(text: bytes) -> None:
     with pytest.raises(RejectionError) as refused:

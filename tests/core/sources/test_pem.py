@@ -101,3 +101,9 @@ def test_a_single_certificate_is_single() -> None:
 def test_two_are_not_a_single_one() -> None:
     with pytest.raises(RejectionError, match="two certificates"):
         decoders.pem_certificate(ONE * 2)
+
+
+@pytest.mark.parametrize("text", [BEGIN, BEGIN + b"\n", BEGIN + b"\nQUJD\n", BEGIN + b"\nQUJD\n" + END[:-1]], ids=repr)
+def test_a_cut_off_pem_says_so(text: bytes) -> None:
+    with pytest.raises(RejectionError, match="the PEM has no END line"):
+        decoders.pem_certificates(text, 1)
