@@ -4,7 +4,7 @@
     python -m tests.mutants chain.py sources/xfcc.py
     python -m tests.mutants --list chain.py       # what would be changed
 
-Survivors, and what was found before a module changed or by tests that are gone, are tried again each time; remove
+Survivors, and what was found before a function changed or by tests that are gone, are tried again each time; remove
 build/mutants to begin anew. The results go into tests/mutants/results.json.
 """
 
@@ -15,11 +15,13 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
@@ -62,9 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(*(f"{mutant.line:4} {mutant.key}" for mutant in mutants), f"{len(mutants)} mutants")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    BUILD.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(BUILD / "tmp", ignore_errors=True)
+    (BUILD / "tmp").mkdir(parents=True)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(BUILD / "tmp")  # other runs of pytest clear away what is old in /tmp
     measured = _measured()
-    results = Results(BUILD / "results.jsonl", {module: _digest(CORE / module) for module in modules})
+    results = Results(BUILD / "results.jsonl", {mutant.key: _around(mutant) for mutant in mutants})
     results.begin(measured.seconds.keys())
     _say(f"{len(mutants)} mutants, {len(results.pending(mutants))} to be run")
     end = time.monotonic() + 60 * options.minutes
@@ -105,6 +109,17 @@ def _measured() -> Coverage:
     if measured.failed:
         _say("these fail without any change, and are left out:", *measured.failed)
     return measured
+
+
+def _around(mutant: Mutant) -> str:
+    """Return a digest of the function, or of the module where it is in none."""
+    _, begin, end = mutant.function or ("", 1, None)
+    return hashlib.sha256("".join(_lines(CORE / mutant.module)[begin - 1 : end]).encode()).hexdigest()[:16]
+
+
+@cache
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)
 
 
 def _digest(*paths: Path) -> str:

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 _SAME = "only whether it is true is asked"
 _SPEED = "it is the faster of two ways to the same result"
+_UNDECODABLE = "U+FFFD alone makes a path ambiguous"
 _MORE = "one certificate more is read, and refused all the same"
 
 EQUIVALENT: Mapping[str, str] = MappingProxyType(
@@ -37,6 +38,22 @@ EQUIVALENT: Mapping[str, str] = MappingProxyType(
             "for 0x80 both are 0, and it is refused in the next line"
         ),
         "sources/decoders.py pem_certificate: 1 -> 2": _MORE,
+        "sources/decoders.py pem_certificates: end < 0 -> end <= 0": "no line ends where the text begins",
+        "sources/decoders.py pem_certificates: 0 -> 1 #1": "no line ends where the text begins",
+        "sources/decoders.py base64_list: 1 -> 2": "what is split once more is cut off",
+        "protection.py _variants: '/\ufffd' -> '/\ufffdX'": _UNDECODABLE,
+        "protection.py _nfkc: '\ufffd' -> '\ufffdX'": _UNDECODABLE,
+        "protection.py _nfkc: '\ufffd' -> '\ufffdX' #1": _UNDECODABLE,
+        (
+            "boundary.py Secret.comparison: partial(compare_digest, self.values[0]) if len(self.values) == 1 else "
+            "self.matches -> self.matches"
+        ): _SPEED,
+        (
+            "boundary.py Boundary._refuse_joined: self.secret and secret and (b',' in secret) and "
+            "(not self.secret.matches(secret)) -> secret and b',' in secret and (not self.secret.matches(secret))"
+        ): "`secret` is None where `self.secret` is; this tells the type checker",
+        "boundary.py Secret.matches: found = False -> found = None": _SAME,
+        "boundary.py Boundary._require_known_spellings: believed = False -> believed = None": _SAME,
         "sources/headers.py HeaderSource.one: 1 -> 2": _MORE,
         "sources/headers.py _decoded: break -> continue": "what follows finds the same bound exceeded",
         "sources/xfcc.py _split: start = 0 -> start = None": "a slice from None begins at 0",

@@ -25,7 +25,7 @@ class Results:
 
     Attributes:
         path: of that file.
-        digests: of the modules as they are; what was found of a module before it changed is void.
+        digests: of the code around each mutant as it is, by key; what was found before it changed is void.
         outcomes: the name of the test that found it by the mutant's key; empty for one that survived.
         finders: tests that found it in any earlier run, which are tried first.
         survived: keys of those that survived an earlier run, and are tried again.
@@ -51,7 +51,7 @@ class Results:
             for key, test, digest in map(json.loads, self.path.read_text(encoding="utf-8").splitlines()):
                 if test:
                     self.finders[key] = test
-                if digest == self.digests.get(key.partition(" ")[0]):
+                if digest == self.digests.get(key):
                     self.outcomes[key] = test
 
     def pending(self, mutants: Iterable[Mutant]) -> list[Mutant]:
@@ -72,7 +72,7 @@ class Results:
         outcome = "" if status == SURVIVED else test or f"{_WITHOUT_TEST}{status}"
         self.outcomes[mutant.key] = outcome
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([mutant.key, outcome, self.digests[mutant.module]]) + "\n")
+            file.write(json.dumps([mutant.key, outcome, self.digests[mutant.key]]) + "\n")
         return test
 
     def write(self, mutants: Sequence[Mutant]) -> None:
