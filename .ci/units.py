@@ -29,6 +29,16 @@ LONG = (
     "tests/trust/genesys/test_sdk.py",
 )
 """They take long, and what they look at changes with neither: types of users, text of templates, the SDK of others."""
+FRAMEWORKS = (
+    "django==4.2",
+    "djangorestframework==3.15.1",
+    "falcon==3.1.1",
+    "flask==2.2.0",
+    "litestar==2.0.0",
+    "quart==0.18.3",
+    "werkzeug==2.2.0",
+)
+"""The lowest that are tried; we depend on none. docs/frameworks.md names them, and FastAPI's and Starlette's."""
 EXACT = "opentelemetry-"
 """The SDK and its exporters are made for exactly one version of the API, so their floors go with its floor."""
 
@@ -69,7 +79,7 @@ def runs(project: dict[str, Any], tree: Path, work: Path) -> Iterator[Run]:
         else:
             print(f"CPython 3.{minor}: NOT RUN, it is not on this machine")
     if MINORS[0] in found:
-        pins = lowest(project["project"], tree, found[MINORS[0]], work)
+        pins = (*lowest(project["project"], tree, found[MINORS[0]], work), *FRAMEWORKS)
         print("lowest:", *pins, flush=True)
         tools = tuple(one.replace(">=", "==") for one in project["dependency-groups"]["test"] if one.startswith(EXACT))
         yield Run(name="lowest", python=found[MINORS[0]], pins=pins, tools=tools)

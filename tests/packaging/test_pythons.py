@@ -1,11 +1,13 @@
 """Which Pythons and which lowest versions the gate runs the tests with."""
 
+import re
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.fastapi.test_frameworks import FRAMEWORKS
 from tests.packaging.conftest import ROOT, Script
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -74,3 +76,15 @@ def test_what_takes_long_is_still_there(script: Script) -> None:
     units = script("units")
 
     assert [name for name in (*units.APART, *units.LONG) if not (ROOT / name).exists()] == []
+
+
+def test_the_lowest_frameworks_are_those_of_the_page(script: Script) -> None:
+    page = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| framework \| lowest version \|\n\|---\|---\|\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert table
+    named = dict(re.findall(r"^\| (\w+) \| ([\d.]+) \|$", table[1].lower(), re.MULTILINE))
+    pins = dict(one.split("==") for one in (*script("units").FRAMEWORKS, *script("extras").OLD_FASTAPI))
+    beside = {"djangorestframework", "werkzeug"}  # what belongs to one of them
+
+    assert named == {name: version for name, version in pins.items() if name not in beside}
+    assert set(named) == {module for _, module, _ in FRAMEWORKS.values()}
