@@ -20,7 +20,10 @@ AHEAD_BYTES = 256 * 1024
 """Of a body that is read in advance, to see behind it whether its caller is still there."""
 
 PATIENCE_SECONDS = 30.0
-"""That a thread waits for its caller: half the time that data actions wait for theirs."""
+"""That a thread waits for a body: half the time that data actions wait for their answer."""
+
+READER_SECONDS = 60.0
+"""That it waits until an answer goes on, as in nginx: buffers on the way tell of a reader only when much was read."""
 
 SLOWEST = 2_000
 """Bytes a second below which that patience ends at last."""
@@ -43,7 +46,7 @@ class CallerTooSlowError(TimeoutError):
 
 def patience_for(size: int) -> float:
     """Return the seconds in which a piece of an answer must be taken before the next one is waited for no longer."""
-    return max(PATIENCE_SECONDS, size / SLOWEST)
+    return max(READER_SECONDS, size / SLOWEST)
 
 
 class Body(RawIOBase):

@@ -13,7 +13,7 @@ from mtls_middleware import MTLSWSGIMiddleware
 from mtls_middleware.bodies import MAX_DISCARDED_BYTES, Patience
 from mtls_middleware.observing.logging import Limiter
 from mtls_middleware.servers import wsgi_body
-from mtls_middleware.servers.wsgi_body import PATIENCE_SECONDS, SLOWEST
+from mtls_middleware.servers.wsgi_body import PATIENCE_SECONDS, READER_SECONDS, SLOWEST
 from mtls_middleware.servers.wsgi_bridge import THREADS, WSGIBridge
 from mtls_middleware.testing import TLSExtension
 from tests.adapters.site import Site, good_client
@@ -149,8 +149,9 @@ def test_a_reader_who_is_too_slow_is_given_up(caplog: pytest.LogCaptureFixture) 
         nonlocal sent
         sent += 1
         assert message.get("more_body", True)
+        later(READER_SECONDS - 10)
         if sent > 5:
-            later(PATIENCE_SECONDS + 1)
+            later(11)
             await asyncio.Event().wait()
 
     run(WSGIBridge(application), receiving(WHOLE), send=send)
