@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
-from tests.conformance import pkits, sections
+from tests.conformance import mutation, pkits, sections
 from tests.conformance.errors import ConformanceError
 from tests.conformance.pkits_reasons import why_refused
 from tests.conformance.suites import Outcome
@@ -35,6 +35,7 @@ def text(outcomes: Sequence[Outcome]) -> str:
         sections.captures(),
         sections.listings(),
         sections.elsewhere(),
+        mutation.mutants(),
     )
     return "\n".join(
         (HEAD, *_limbo(), "", *_pkits(), "", *(line for one in ours for line in (*one, "")), *_suites(outcomes), "")

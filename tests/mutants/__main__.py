@@ -19,7 +19,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -71,13 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = Results(BUILD / "results.jsonl", {mutant.key: _around(mutant) for mutant in mutants})
     results.begin(measured.seconds.keys())
     _say(f"{len(mutants)} mutants, {len(results.pending(mutants))} to be run")
-    end = time.monotonic() + 60 * options.minutes
-    one = _Run(trees=trees, results=results, measured=measured, jobs=options.jobs, end=end)
+    sampled = () if options.modules else [one for one in results.pending(mutants) if one.key not in results.survived]
+    one = _Run(trees=trees, results=results, measured=measured, jobs=options.jobs)
+    one.end = time.monotonic() + 60 * options.minutes / 2
     _in_pytest(lambda session: one.swap_each(session, mutants), TESTS)
     results.read()
+    one.end += 60 * options.minutes / 2
     _in_pytest(lambda session: one.fresh_each(session, mutants), TESTS[:1], collects=False)
     results.read()
-    results.write(mutants)
+    results.write(mutants, sampled)
     return 0
 
 
@@ -207,7 +209,7 @@ class _Run:
     results: Results
     measured: Coverage
     jobs: int
-    end: float
+    end: float = math.inf
     found: list[str] = field(default_factory=list)
 
     def swap_each(self, session: pytest.Session, mutants: Sequence[Mutant]) -> int:
@@ -222,8 +224,8 @@ class _Run:
                 return forks.UNFIT
             return self._run(mutant, by_id)
 
-        within = [mutant for mutant in mutants if mutant.function]
-        for mutant, status in forks.each(self._pending(within), live, self.jobs):
+        within = [mutant for mutant in self.results.pending(mutants) if mutant.function]
+        for mutant, status in forks.each(self._in_time(within), live, self.jobs):
             if status != forks.UNFIT and (status != forks.SURVIVED or not self.measured.is_run_early(mutant)):
                 self._note(mutant, status)
         return 0
@@ -246,12 +248,13 @@ class _Run:
                     return forks.KILLED
             return forks.SURVIVED
 
-        for mutant, status in forks.each(self._pending(mutants), live, self.jobs):
+        needed = sorted(self.results.pending(mutants), key=lambda mutant: mutant.function is not None)
+        for mutant, status in forks.each(self._in_time(needed), live, self.jobs):
             self._note(mutant, status)
         return 0
 
-    def _pending(self, mutants: Sequence[Mutant]) -> Iterator[Mutant]:
-        return takewhile(lambda _: time.monotonic() < self.end, self.results.pending(mutants))
+    def _in_time(self, mutants: Iterable[Mutant]) -> Iterator[Mutant]:
+        return takewhile(lambda _: time.monotonic() < self.end, mutants)
 
     def _run(self, mutant: Mutant, by_id: dict[str, pytest.Item]) -> int:
         tests = self._chosen(mutant)

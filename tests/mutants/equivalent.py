@@ -56,6 +56,11 @@ EQUIVALENT: Mapping[str, str] = MappingProxyType(
         "boundary.py Boundary._require_known_spellings: believed = False -> believed = None": _SAME,
         "sources/headers.py HeaderSource.one: 1 -> 2": _MORE,
         "sources/headers.py _decoded: break -> continue": "what follows finds the same bound exceeded",
+        "replay.py Replay._slot: tls is None or not self._is_tls -> not self._is_tls": (
+            "where it is None, nothing was accepted; what raises goes the full way"
+        ),
+        "gate.py Gate._identify: if without: -> if True: #1": _SPEED,
+        "sources/headers.py module: b'' -> b'X'": "what is empty is none in either case",
         "sources/xfcc.py _split: start = 0 -> start = None": "a slice from None begins at 0",
         (
             "protection.py Protection.missing_exemption: "

@@ -75,9 +75,14 @@ class Results:
             file.write(json.dumps([mutant.key, outcome, self.digests[mutant.key]]) + "\n")
         return test
 
-    def write(self, mutants: Sequence[Mutant]) -> None:
-        """Write down the results of these mutants' modules; those of others stay as they are."""
-        stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    def write(self, mutants: Sequence[Mutant], sampled: Sequence[Mutant] = ()) -> None:
+        """Write down the results of these mutants' modules; those of others stay as they are.
+
+        Args:
+            mutants: of whole modules.
+            sampled: those of which nothing was known when a run of all modules began.
+        """
+        stored = json.loads(STORED.read_text(encoding="utf-8"))["modules"] if STORED.exists() else {}
         by_module: defaultdict[str, list[Mutant]] = defaultdict(list)
         for mutant in mutants:
             by_module[mutant.module].append(mutant)
@@ -88,7 +93,16 @@ class Results:
                 "survivors": [mutant.key for mutant in found if self.outcomes.get(mutant.key) == ""],
                 "not_run": len(self.pending(found)),
             }
-        STORED.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n", encoding="utf-8")
+        samples = {
+            "inside of functions": self._sample([mutant for mutant in sampled if mutant.function]),
+            "at import": self._sample([mutant for mutant in sampled if not mutant.function]),
+        }
+        written = {"modules": dict(sorted(stored.items())), "samples": samples}
+        STORED.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+    def _sample(self, mutants: Sequence[Mutant]) -> dict[str, object]:
+        run = [mutant.key for mutant in mutants if mutant.key in self.outcomes]
+        return {"of": len(mutants), "run": len(run), "survivors": [key for key in run if not self.outcomes[key]]}
 
     def _note(self, mutant: Mutant) -> Path:
         return self.path.with_name(hashlib.sha256(mutant.key.encode()).hexdigest()[:24] + ".killer")
