@@ -104,6 +104,7 @@ class EngineBoard:
             return False
         with suppress(AwayError):
             self._fold_ended()
+        self._client.rest()
         return is_written
 
     def folded(self) -> bytes | None:

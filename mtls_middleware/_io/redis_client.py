@@ -115,6 +115,11 @@ class EngineClient:
         if client is not None:
             client.close()
 
+    def rest(self) -> None:
+        """End the connections where no thread can live: there the process may be frozen now, and they die meanwhile."""
+        if forks.why_no_thread() is not None:
+            self.close()
+
     def after_fork(self) -> None:
         """Leave the parent its connections."""
         self._begin()

@@ -19,12 +19,15 @@ CONTENT_BYTES = 20 * 1024 * 1024 + 1_000
 HEADER_BYTES = 8_192
 
 PART_BYTES = 1024 * 1024
-"""No call takes longer than one part of a content does."""
+"""A long content lies there in parts."""
+
+SLICE_BYTES = 64 * 1024
+"""Of a part that one call reads, which over a slow line has its time, too."""
 
 PLAIN_BYTES = 64 * 1024
 """Longer contents are compressed. Of a machine with a folder, one process fetches them."""
 
-_KEYS = {"version", "kind", "key", "at", "sha256", "length", "stored"}
+_KEYS = {"version", "kind", "key", "at", "fence", "sha256", "length", "stored"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class Header:
         kind: of the entry.
         key: of the entry.
         at: when it was put, UTC, by the clock of whoever did.
+        fence: the number of whoever did; only one that was given later is higher.
         sha256: of its content, in hexadecimal digits.
         length: of its content.
         stored: bytes of it in the engine; less than `length` where it is compressed.
@@ -43,6 +47,7 @@ class Header:
     kind: Kind
     key: str
     at: datetime
+    fence: int
     sha256: str
     length: int
     stored: int
@@ -52,10 +57,10 @@ class Header:
         """Return its name in the engine."""
         return name_of(self.kind, self.key)
 
-    @property
-    def parts(self) -> int:
-        """Return how many parts its content has."""
-        return -(-self.stored // PART_BYTES)
+    def slice_at(self, begin: int) -> tuple[str, int, int]:
+        """Return the field of the engine in which a slice of the content lies, and its first and last byte from one."""
+        index, first = divmod(begin, PART_BYTES)
+        return f"c:{self.name}:{index}", first + 1, first + SLICE_BYTES
 
     def write(self, seal: Seal) -> bytes:
         """Return it with its HMAC."""
@@ -79,14 +84,15 @@ class Header:
         if payload.keys() != _KEYS or payload["version"] != VERSION:
             raise InputError("is no entry of this version")
         key, at, sha256 = (str(payload[name]) for name in ("key", "at", "sha256"))
-        length, stored = payload["length"], payload["stored"]
+        fence, length, stored = payload["fence"], payload["length"], payload["stored"]
         if type(length) is not int or type(stored) is not int or not 0 <= stored <= length <= CONTENT_BYTES:
             raise InputError("is too large")
+        if type(fence) is not int:
+            raise InputError("is no entry of this version")
         try:
             moment = datetime.fromisoformat(at).astimezone(UTC)
-            found = cls(
-                kind=Kind(str(payload["kind"])), key=key, at=moment, sha256=sha256, length=length, stored=stored
-            )
+            kind = Kind(str(payload["kind"]))
+            found = cls(kind=kind, key=key, at=moment, fence=fence, sha256=sha256, length=length, stored=stored)
         except (ValueError, OverflowError) as error:
             raise InputError("is no entry of this version") from error
         if found.name != name:
@@ -113,7 +119,7 @@ def name_of(kind: Kind, key: str) -> str:
     return f"{kind}:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
-def entry_of(kind: Kind, key: str, content: bytes, at: datetime) -> tuple[Header, list[bytes]]:
+def entry_of(kind: Kind, key: str, content: bytes, at: datetime, fence: int = 0) -> tuple[Header, list[bytes]]:
     """Return the header and the parts of an entry."""
     stored = content
     if len(content) > PLAIN_BYTES:
@@ -123,6 +129,7 @@ def entry_of(kind: Kind, key: str, content: bytes, at: datetime) -> tuple[Header
         kind=kind,
         key=key,
         at=at,
+        fence=fence,
         sha256=hashlib.sha256(content).hexdigest(),
         length=len(content),
         stored=len(stored),

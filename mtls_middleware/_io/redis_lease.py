@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 
+from mtls_middleware._io import forks
 from mtls_middleware._io import redis_scripts as scripts
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
@@ -40,11 +41,6 @@ class EngineLease:
         self._owner: str | None = None
         follow_forks(self)
 
-    @property
-    def is_held(self) -> bool:
-        """Return whether this process has taken it, and not released it."""
-        return self._owner is not None
-
     def take(self) -> Lease:
         """Take it, if nobody has it."""
         owner, milliseconds = secrets.token_hex(16), int(LEASE_SECONDS * 1000)
@@ -70,7 +66,8 @@ class EngineLease:
             target=self._renew, args=(self._owner, released), name="mtls-middleware-lease", daemon=True
         )
         with suppress(RuntimeError):  # no more threads: somebody else may ask too, after a while
-            thread.start()
+            if forks.why_no_thread() is None:
+                thread.start()
         try:
             yield
         finally:

@@ -4,25 +4,37 @@ Each script reads before it writes and is bounded in what it returns. Numbers th
 in microseconds, and never fall behind it: after a flush or a failover none comes twice.
 """
 
-_NEXT = """
+_NUMBER = """
+local function number_of(value)
+  local number = tonumber(value or '0')
+  if number and number >= 0 and number < 9e15 then return number end
+  return 0
+end
+"""
+
+_NEXT = (
+    _NUMBER
+    + """
 local function next_of(key, field)
   local time = redis.call('TIME')
   local now = time[1] * 1000000 + time[2]
-  local last = tonumber(redis.call('HGET', key, field) or '0')
-  if not last or not (last >= 0 and last < 9e15) then last = 0 end
-  local number = string.format('%.0f', math.max(last + 1, now))
+  local number = string.format('%.0f', math.max(number_of(redis.call('HGET', key, field)) + 1, now))
   redis.call('HSET', key, field, number)
   return number
 end
 """
+)
 
-GLANCE = """
+GLANCE = (
+    _NUMBER
+    + """
 local seen = redis.call('HMGET', KEYS[1], 'e', 'v', 'f')
-for index, empty in ipairs({'', '', '0'}) do
-  if not seen[index] or #seen[index] > 32 then seen[index] = empty end
+for index = 1, 2 do
+  if not seen[index] or #seen[index] > 32 then seen[index] = '' end
 end
-return {seen[1], seen[2], seen[3], redis.call('EXISTS', KEYS[2])}
+return {seen[1], seen[2], string.format('%.0f', number_of(seen[3])), redis.call('EXISTS', KEYS[2])}
 """
+)
 """Keys: state, lease. Return epoch, version, fence, and whether somebody has the lease."""
 
 LIST = """
@@ -43,18 +55,17 @@ return found
 """
 """Key: state. Arguments: entries of a kind, bytes of a header. Return names and headers in turn."""
 
-PART = """
-local part = redis.call('HGET', KEYS[1], ARGV[1])
-if part and #part <= tonumber(ARGV[2]) then return part end
-return ''
+SLICE = """
+return string.sub(redis.call('HGET', KEYS[1], ARGV[1]) or '', ARGV[2], ARGV[3])
 """
-"""Key: state. Arguments: field, bytes. Return its value, or nothing where it is longer."""
+"""Key: state. Arguments: field, first and last byte, counted from one. Return as much of that as there is."""
 
 PUT = (
     _NEXT
     + """
 local name, header, fence = ARGV[1], ARGV[2], ARGV[3]
-if tonumber(redis.call('HGET', KEYS[1], 't:' .. name) or '0') > tonumber(fence) then return 0 end
+local last = number_of(redis.call('HGET', KEYS[1], 't:' .. name))
+if last > tonumber(fence) and last <= number_of(redis.call('HGET', KEYS[1], 'f')) then return 0 end
 local function drop(entry, from)
   local index = from
   while redis.call('HDEL', KEYS[1], 'c:' .. entry .. ':' .. index) == 1 do index = index + 1 end
@@ -78,7 +89,9 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 1
 """
 )
-"""Key: state. Arguments: name, header, fence, seconds to keep, how many names to drop, they, the parts."""
+"""Key: state. Arguments: name, header, fence, seconds to keep, how many names to drop, they, the parts.
+
+Return 1, or 0 where the entry was put under a higher fence, as far as anybody was given that one."""
 
 TAKE = (
     _NEXT

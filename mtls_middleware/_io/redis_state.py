@@ -1,7 +1,6 @@
 """The state of one deployment in an engine: one hash, so that an eviction takes all of it or nothing."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -9,16 +8,24 @@ from typing import Any
 
 from mtls_middleware._io import redis_scripts as scripts
 from mtls_middleware._io.files import InputError
+from mtls_middleware._io.http import left_of
 from mtls_middleware._io.redis_client import Doing, EngineClient
-from mtls_middleware._io.redis_entries import HEADER_BYTES, PART_BYTES, Header, entry_of
+from mtls_middleware._io.redis_connections import CALL_SECONDS
+from mtls_middleware._io.redis_entries import HEADER_BYTES, Header, entry_of
 from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import MAX_ENTRIES, Kind, believed
 
 KEPT_SECONDS = 90 * 24 * 3600
 """What nobody put anew for so long tells of nothing that still counts."""
 
-CONTENT_SECONDS = 30.0
-"""For all parts of one content."""
+
+class UnfinishedError(Exception):
+    """The time for one reading is used up. The next one goes on where it ended."""
+
+
+def is_late() -> bool:
+    """Return whether what this thread does has less time left than a call over a slow line takes."""
+    return left_of(CALL_SECONDS) < CALL_SECONDS / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,11 @@ class EngineState:
         damage: what was passed over at the last reading; empty where nothing was.
     """
 
-    def __init__(self, client: EngineClient, seal: Seal, *, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: EngineClient, seal: Seal) -> None:
         self.damage = ""
         self._client = client
         self._seal = seal
-        self._seconds = seconds
+        self._begun: tuple[Header, bytearray] | None = None
         self._state, self._lease = f"{seal.base}state", f"{seal.base}lease"
 
     def glance(self) -> Glance:
@@ -80,15 +87,26 @@ class EngineState:
         return found
 
     def content(self, header: Header) -> bytes | None:
-        """Return the content of an entry; None where it is another's, damaged, or takes too long."""
-        until, parts = self._seconds() + CONTENT_SECONDS, list[bytes]()
-        for index in range(header.parts):
-            if self._seconds() > until:
-                return None
-            part = self._client.call(Doing.READ, partial(_part, state=self._state, field=f"c:{header.name}:{index}"))
-            parts.append(bytes(part))
+        """Return the content of an entry, slice by slice; None where it is another's, or damaged.
+
+        Raises:
+            UnfinishedError: it takes longer than this thread has; at least one slice more is here.
+        """
+        if self._begun is None or self._begun[0] != header:
+            self._begun = header, bytearray()
+        stored = self._begun[1]
+        while len(stored) < header.stored:
+            slice_ = self._client.call(
+                Doing.READ, partial(_slice, state=self._state, arguments=header.slice_at(len(stored)))
+            )
+            if not slice_:
+                break
+            stored += slice_
+            if len(stored) < header.stored and is_late():
+                raise UnfinishedError
+        self._begun = None
         try:
-            return header.content_of(b"".join(parts))
+            return header.content_of(bytes(stored))
         except InputError as error:
             self.damage = str(error)
             return None
@@ -106,14 +124,19 @@ class EngineState:
             fence: of this process.
             dropped: names of entries that make room.
         """
-        header, parts = entry_of(kind, key, content, at)
+        header, parts = entry_of(kind, key, content, at, fence)
         names = tuple(dropped)
         arguments = (header.name, header.write(self._seal), fence, KEPT_SECONDS, len(names), *names, *parts)
-        return bool(self._client.call(Doing.WRITE, lambda client: client.eval(scripts.PUT, 1, self._state, *arguments)))
+        written = self._client.call(
+            Doing.WRITE,
+            lambda client: client.eval(scripts.PUT, 1, self._state, *arguments),
+            seconds=CALL_SECONDS * max(1, len(parts)),
+        )
+        return bool(written)
 
 
-def _part(client: Any, *, state: str, field: str) -> Any:  # noqa: ANN401 - one of three of the library
-    return client.eval(scripts.PART, 1, state, field, PART_BYTES)
+def _slice(client: Any, *, state: str, arguments: tuple[str, int, int]) -> bytes:  # noqa: ANN401 - one of three
+    return bytes(client.eval(scripts.SLICE, 1, state, *arguments))
 
 
 def _glance(seen: Any) -> Glance:  # noqa: ANN401 - the library's

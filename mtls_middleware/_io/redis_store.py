@@ -4,24 +4,26 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.folder_lock import FolderLock, Taken
+from mtls_middleware._io.http import within
 from mtls_middleware._io.memory import MemoryStore
 from mtls_middleware._io.redis_client import AwayError, EngineClient
+from mtls_middleware._io.redis_connections import CALL_SECONDS
 from mtls_middleware._io.redis_entries import PLAIN_BYTES, Header, name_of
 from mtls_middleware._io.redis_lease import EngineLease, Lease
-from mtls_middleware._io.redis_state import KEPT_SECONDS, EngineState
+from mtls_middleware._io.redis_offers import Offers, Place
+from mtls_middleware._io.redis_state import KEPT_SECONDS, EngineState, UnfinishedError, is_late
 from mtls_middleware._io.sealing import Seal
-from mtls_middleware._io.store import MAX_ENTRIES, Entry, Kind, Store, believed
+from mtls_middleware._io.store import Entry, Kind, Store
 
 RESEED_SECONDS = 30.0
 """Between two attempts to put back what the engine has lost, where the first did not succeed."""
 
 SHARED = tuple(kind for kind in Kind if kind is not Kind.TALLY)
 """Kinds that the engine has; for reports there is a board."""
-
-_Place = tuple[Kind, str]
 
 
 class EngineStore:
@@ -50,7 +52,7 @@ class EngineStore:
             seconds: never go back.
         """
         self._client = client
-        self._state, *others = (EngineState(client, seal, seconds=seconds) for seal in seals)
+        self._state, *others = (EngineState(client, seal) for seal in seals)
         self._earlier = others
         self._lease = EngineLease(client, seals[0].base, KEPT_SECONDS)
         self._local = local
@@ -61,12 +63,11 @@ class EngineStore:
         self._seconds = seconds
         self._fence = 0
         self._epoch = self._version = b""
-        self._remote: dict[_Place, datetime] = {}
-        self._fetched: dict[_Place, datetime] = {}
-        self._offered: dict[_Place, datetime] = {}
+        self._fetched: dict[Place, datetime] = {}
+        self._offers = Offers()
         self._compared: Hashable = None
         self._offers_from = float("-inf")
-        self._was_busy = self._is_blind = False
+        self._was_busy = self._is_blind = self._has_begun = self._is_leading = False
         self._wakes = 0
 
     @property
@@ -86,20 +87,29 @@ class EngineStore:
 
     def put(self, kind: Kind, key: str, content: bytes, at: datetime) -> None:
         """Keep something here, and then in the engine."""
+        self._has_begun = True
         self._keep(kind, key, content, at)
         if kind in SHARED and not self._reads_only:
             with suppress(AwayError):
                 self._write((kind, key), content, at)
+            self._rest()
 
     def view(self) -> Hashable:
-        """Bring here what is newer in the engine, and put back there what it has lost."""
-        self._is_blind = True
+        """Bring here what is newer in the engine, and put back there what it has lost; the first time, only the former.
+
+        It takes a second at most, unless a long CRL must be put back. What is not here by then comes the next time.
+        """
+        self._is_blind, is_first, self._has_begun = True, not self._has_begun, True
         try:
-            self._pull()
-            self._is_blind = False
-            self._reseed()
+            with within(CALL_SECONDS):
+                self._pull()
+                self._is_blind = False
+                may_write = not is_first and self._may_put_back()
+            if may_write:
+                self._put_back()
         except AwayError:
             self._wake()  # nobody can say who asks now, so this machine does
+        self._rest()
         return self._local_view(), self._wakes, self._troubles  # so it is told within seconds, and that it is over
 
     @contextmanager
@@ -111,12 +121,20 @@ class EngineStore:
                 taken = Lease.AWAY  # what another process finds could not be read
             self._was_busy = False
             if taken is Lease.OURS:
-                self._fence = self._lease.fence
-                with self._lease.renewed():
-                    yield True
+                self._fence, self._is_leading = self._lease.fence, True
+                try:
+                    with self._lease.renewed():
+                        yield True
+                finally:
+                    self._is_leading = False
             else:
                 yield taken is Lease.AWAY
                 self._was_busy = taken is Lease.BUSY  # from now on: a wake in a view before this one would be in it
+        self._rest()
+
+    def _rest(self) -> None:
+        if not self._is_leading:
+            self._client.rest()
 
     def close(self) -> None:
         """Release the lease, and end the connections."""
@@ -127,16 +145,18 @@ class EngineStore:
     @property
     def _troubles(self) -> tuple[str, ...]:
         """Return what does not work in the engine."""
-        damage = self._state.damage
-        passed = (f"state in {self._client.shown} cannot be read: an entry {damage}",) if damage else ()
-        return (*self._client.problems, *passed)
+        damage, refused = self._state.damage, len(self._offers.refused)
+        where = f"state in {self._client.shown} cannot be"
+        passed = (f"{where} read: an entry {damage}",) if damage else ()
+        mark = f"{where} written: {refused} of its entries are marked as newer by somebody without MTLS_STATE_SECRET"
+        return (*self._client.problems, *passed, *((mark,) if refused else ()))
 
     # --- the local level ------------------------------------------------------------------------------------------
 
     def _local_view(self) -> Hashable:
         return self._local.view(), self._spare.view()
 
-    def _here(self, *kinds: Kind) -> dict[_Place, Entry]:
+    def _here(self, *kinds: Kind) -> dict[Place, Entry]:
         return {(kind, entry.key): entry for kind in kinds or SHARED for entry in self.entries(kind)}
 
     def _keep(self, kind: Kind, key: str, content: bytes, at: datetime) -> None:
@@ -148,18 +168,19 @@ class EngineStore:
     # --- from the engine ------------------------------------------------------------------------------------------
 
     def _pull(self) -> None:
-        while self._earlier:  # under the secret before this one
-            self._fetch(self._earlier[0], self._earlier[0].headers(self._clock()))
-            del self._earlier[0]
+        while self._earlier and self._fetch(self._earlier[0], self._earlier[0].headers(self._clock())):
+            del self._earlier[0]  # under the secret before this one
         seen = self._state.glance()
-        self._fence = max(self._fence, seen.fence)
+        if not self._is_leading:  # what a leader that slept writes late must bear its own number
+            self._fence = max(self._fence, seen.fence)
         if not seen.is_leased:
             self._wake()
         if seen.epoch != self._epoch:  # a flush, an eviction, or another server
-            self._epoch, self._offered, self._offers_from = seen.epoch, {}, float("-inf")
+            self._offers.begin()
+            self._epoch, self._offers_from = seen.epoch, float("-inf")
         if seen.version != self._version:
             headers = [header for header in self._state.headers(self._clock()) if header.kind in SHARED]
-            self._remote = {(header.kind, header.key): header.at for header in headers}
+            self._offers.look(headers, self._here())
             if self._fetch(self._state, headers):
                 self._version = seen.version
 
@@ -170,24 +191,28 @@ class EngineStore:
             self._wakes += 1
 
     def _fetch(self, state: EngineState, headers: Iterable[Header]) -> bool:
-        """Bring here what is newer, and return whether that is all; long contents may be left to another process."""
+        """Bring here what is newer, and return whether that is all: there may be no time, or another process has it."""
         here = self._here()
-        wanted = [header for header in headers if self._is_wanted(header, here)]
+        wanted = sorted((header for header in headers if self._is_wanted(header, here)), key=attrgetter("length"))
         may_be_long = not any(header.length > PLAIN_BYTES for header in wanted) or self._take_lock()
         try:
-            for header in wanted:
+            for index, header in enumerate(wanted):
+                if index and is_late():
+                    return False
                 is_allowed = may_be_long or header.length <= PLAIN_BYTES
                 if is_allowed and self._is_wanted(header, self._here(header.kind)):  # no other process was faster
                     content = state.content(header)
                     self._fetched[header.kind, header.key] = header.at
                     if content is not None:
                         self._keep(header.kind, header.key, content, header.at)
+        except UnfinishedError:
+            return False
         finally:
             if self._lock is not None:
                 self._lock.release()
         return may_be_long
 
-    def _is_wanted(self, header: Header, here: dict[_Place, Entry]) -> bool:
+    def _is_wanted(self, header: Header, here: dict[Place, Entry]) -> bool:
         place = header.kind, header.key
         return (place not in here or here[place].at < header.at) and self._fetched.get(place) != header.at
 
@@ -199,55 +224,52 @@ class EngineStore:
 
     # --- to the engine --------------------------------------------------------------------------------------------
 
-    def _write(self, place: _Place, content: bytes, at: datetime) -> None:
+    def _write(self, place: Place, content: bytes, at: datetime) -> None:
         kind, key = place
-        others = sorted((was, other) for other, was in self._remote.items() if other[0] is kind and other != place)
-        dropped = [other for _, other in others[: max(0, len(others) - MAX_ENTRIES + 1)]]
-        names = [name_of(*other) for other in dropped]
-        self._state.write(kind, key, content, at, fence=self._fence, dropped=names)
-        self._offered[place] = self._remote[place] = at
-        for other in dropped:
-            del self._remote[other]
+        gone = self._offers.room_for(place)
+        names = [name_of(*other) for other in gone]
+        if self._state.write(kind, key, content, at, fence=self._fence, dropped=names):
+            self._offers.taken(place, at, gone)
+        else:
+            self._offers.refused[place] = self._fence
+            self._version = b""  # what lies there is read again, and says who is right
 
-    def _reseed(self) -> None:
-        """Put back what lies here and not there: after a flush, an eviction, or a write that failed."""
+    def _may_put_back(self) -> bool:
+        """Take the lease, if something lies here and not there: after a flush, an eviction, or a write that failed."""
         state = self._epoch, self._version, self._local_view()
-        if self._reads_only or state == self._compared or self._seconds() < self._offers_from:
-            return
+        if self._reads_only or state == self._compared or self._seconds() < self._offers_from or is_late():
+            return False
         if not self._lost():
             self._compared = state
-            return
+            return False
+        if self._is_leading:
+            return True
         self._offers_from = self._seconds() + RESEED_SECONDS
-        is_held = self._lease.is_held
-        taken = Lease.OURS if is_held else self._lease.take()
-        if taken is Lease.OURS:
+        taken = self._lease.take()
+        if taken is Lease.BUSY:
+            self._offers_from = float("-inf")
+        elif taken is Lease.OURS:
+            self._fence = self._lease.fence
             try:
-                self._fence = self._lease.fence
-                if not is_held:
-                    self._pull()  # what another process put back just now
-                for place, entry in self._lost().items():
+                self._pull()  # what another process put back just now
+            except AwayError:
+                self._lease.release()
+                raise
+        return taken is Lease.OURS
+
+    def _put_back(self) -> None:
+        """Write what is lost, as far as there is time; what was refused waits for another number."""
+        end = self._seconds() + CALL_SECONDS
+        try:
+            for place, entry in self._lost().items():
+                if self._seconds() < end and self._offers.refused.get(place) != self._fence:
                     with suppress(InputError):  # it is gone from here, too
                         self._write(place, entry.read(), entry.at)
+            if not self._offers.refused:
                 self._offers_from = float("-inf")
-            finally:
-                if not is_held:
-                    self._lease.release()
-        elif taken is Lease.BUSY:
-            self._offers_from = float("-inf")
+        finally:
+            if not self._is_leading:
+                self._lease.release()
 
-    def _lost(self) -> dict[_Place, Entry]:
-        """Return what is newer here, as far as there is room for it."""
-        now, lost = self._clock(), dict[_Place, Entry]()
-        for kind in SHARED:
-            here = self._here(kind)
-            newest = {**{place: entry.at for place, entry in here.items()}}
-            for place, at in self._remote.items():
-                if place[0] is kind:
-                    newest[place] = max(at, newest.get(place, at))
-            room = sorted(newest.values(), reverse=True)[:MAX_ENTRIES]
-            for place, entry in here.items():
-                is_newer = place not in self._remote or self._remote[place] < entry.at
-                is_new = self._offered.get(place) != entry.at and believed(entry.at, now) is not None
-                if is_newer and is_new and entry.at >= room[-1]:
-                    lost[place] = entry
-        return lost
+    def _lost(self) -> dict[Place, Entry]:
+        return self._offers.lost(self._here(), self._clock())

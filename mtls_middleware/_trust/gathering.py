@@ -10,6 +10,7 @@ from mtls_middleware._core.crl import CRLSet
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import AuthorityTrust
 from mtls_middleware._io.fetch import prepare
+from mtls_middleware._io.http import within
 from mtls_middleware._io.store import Store
 from mtls_middleware._trust.asking import Asker, Asking, answer_rounds
 from mtls_middleware._trust.crl.revocations import Revocations
@@ -156,8 +157,7 @@ class Gatherer:
         Raises:
             TrustError: a file cannot be used, or nothing is valid now.
         """
-        files = fingerprint_of_files(self._sources)
-        problems: tuple[str, ...] = ()
+        files, problems = fingerprint_of_files(self._sources), tuple[str, ...]()
         try:
             self._read = read_files(self._sources, now)
         except TrustError as error:
@@ -202,8 +202,8 @@ class Gatherer:
         return self._gathered(clock())
 
     def why_not_kept(self) -> tuple[str, ...]:
-        """Return why nothing can be kept for a restart, found out by trying; empty where something can."""
-        with self._store.refreshing():
+        """Return why nothing can be kept for a restart, found out by trying, but not over the network; empty else."""
+        with within(0), self._store.refreshing():
             return self._store.problems
 
     def ask_apis(self, now: datetime) -> None:

@@ -71,7 +71,7 @@ def watch_steps() -> None:
         kinds.add(kind)
 
     def watched_release(self: EngineLease) -> None:
-        if self.is_held and kinds >= {Kind.API, Kind.CRL}:
+        if self._owner is not None and kinds >= {Kind.API, Kind.CRL}:
             dies_if("has put everything")
         release(self)
 

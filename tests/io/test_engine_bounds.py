@@ -1,21 +1,30 @@
 """Engines that drip, hang in TLS or read nothing: a call ends all the same, because all of it has one deadline."""
 
+import os
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mtls_middleware import Settings
 from mtls_middleware._io import forks
 from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
+from mtls_middleware._io.store import Kind
+from mtls_middleware.composition import Secrets, gatherer_of, local_store_of
 from mtls_middleware.testing import RegionalCA
-from tests.io.engines import needs_engine, running
+from tests.io.engines import engine_store, needs_engine, running
 from tests.io.fake_engines import DRIPS, Serve, answering, drip, engine_at, serving, through
 
+NOW = datetime.now(UTC).replace(microsecond=0)
+A = "http://crl.example/a.crl"
 LONG = b"$%d\r\n%s\r\n" % (DRIPS, b"x" * DRIPS)
 
 
@@ -88,6 +97,71 @@ def test_a_call_over_a_line_that_drips_ends() -> None:
         with pytest.raises(AwayError):
             client.call(Doing.READ, lambda found: found.get("x"))
         client.close()
+
+
+def slowly(chunk: int, seconds: float) -> Callable[[socket.socket, threading.Event, bytes], None]:
+    def send(connection: socket.socket, stop: threading.Event, content: bytes) -> None:
+        for begin in range(0, len(content), chunk):
+            stop.wait(seconds)
+            connection.sendall(content[begin : begin + chunk])
+
+    return send
+
+
+LONG_CRL = os.urandom(1_000_000)
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ({A: LONG_CRL}, slowly(16_384, 0.04)),  # 400 kB/s
+        ({f"{A}/{number}": b"a list" for number in range(20)}, slowly(65_536, 0.1)),
+    ],
+    ids=["a long CRL over a slow line", "many entries from afar"],
+)
+def test_one_view_brings_what_it_has_time_for_and_the_next_ones_the_rest(
+    written: dict[str, bytes], line: Callable[[socket.socket, threading.Event, bytes], None]
+) -> None:
+    with running() as one, ExitStack() as stack:
+        near = engine_store(one.engine)
+        stack.callback(near.close)
+        for key, content in written.items():
+            near.put(Kind.CRL, key, content, NOW)
+        store = engine_store(engine_at(stack.enter_context(serving(through(one.port, line)))))
+        stack.callback(store.close)
+        counts, end = list[int](), time.monotonic() + 120
+        while not counts or (counts[-1] < len(written) and time.monotonic() < end):
+            store.view()
+            counts.append(len(list(store.entries(Kind.CRL))))
+        found = {entry.key: entry.read() for entry in store.entries(Kind.CRL)}
+
+    assert found == written
+    assert counts[0] < len(written)
+    assert store.problems == ()
+
+
+@needs_engine
+def test_a_start_looks_once_and_writes_nothing(tmp_path: Path) -> None:
+    settings = Settings(
+        regions="us-east-1",
+        trust=RegionalCA("us-east-1").write(tmp_path),
+        revocation="off",
+        state=f"redis://127.0.0.1:1,{tmp_path / 'state'}",
+        state_secret="a-secret-of-the-state",
+    )
+    local = local_store_of(settings, secrets := Secrets.read(settings, []))
+    local.put(Kind.CRL, A, b"a list", NOW)
+    with running() as one:
+        store = engine_store(one.engine, local=local)
+        gatherer = gatherer_of(settings, secrets, lambda: NOW, NOW, store=store)
+        gatherer.load(NOW)
+        assert gatherer.why_not_kept() == ()
+        with one.admin() as admin:
+            assert admin.dbsize() == 0  # neither the lease nor what lies here
+            store.view()
+            assert admin.dbsize() == 1
+        gatherer.close()
 
 
 def of_a_thread(act: Callable[[], None]) -> threading.Thread:

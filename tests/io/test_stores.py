@@ -52,7 +52,9 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
             local = MemoryStore() if "memory" in request.param else FolderStore(folder, purpose="p", keys=[KEY])
             found = engine_store(request.getfixturevalue("engine").engine, local=local, name=name)
         opened.append(found)
-        found.view()
+        views: list[object] = [None]
+        while views[-2:] != [found.view()] * 2:  # one brings what it has time for
+            views.append(found.view())
         return found
 
     yield another
