@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mtls_middleware._io.board import Board, LocalBoard
+from mtls_middleware._io.board import Board, LocalBoard, NoBoard
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.memory import MemoryStore
 from mtls_middleware._io.sealing import Seal
@@ -74,7 +74,9 @@ def engine_board(settings: Settings, engine: Engine, *, purpose: str, machine: C
         keys = settings.state_secret.read().values if settings.state_secret is not None else ()
     except ConfigurationError:  # it stops the start, and is told there
         keys = ()
-    board = EngineBoard(engine_client(settings, engine), _seals(settings, keys, purpose), fold=summed)
+    if not keys:
+        return NoBoard()
+    board = EngineBoard(engine_client(settings, engine), _seals(settings, keys, purpose)[0], fold=summed)
     return LocalBoard(board, machine()) if machine is not None else board
 
 

@@ -131,6 +131,32 @@ class LocalBoard:
             yield from self._machine.reports()
 
 
+@dataclass(kw_only=True)
+class NoBoard:
+    """A board that nobody joins."""
+
+    problems: tuple[str, ...] = ()
+
+    def join(self) -> bytes | None:
+        """Return None."""
+        return None
+
+    def publish(self, content: bytes, at: datetime) -> bool:  # noqa: ARG002 - the protocol's
+        """Publish nothing."""
+        return False
+
+    def folded(self) -> bytes | None:
+        """Return None."""
+        return None
+
+    def leave(self) -> None:
+        """Give nothing back."""
+
+    def reports(self) -> Iterator[Posted]:
+        """Return nothing."""
+        return iter(())
+
+
 class FolderBoard:
     """A board in a folder, for the processes of a machine. A lock for each of them ends with it, however it ends."""
 

@@ -51,7 +51,7 @@ class EngineBoard:
     def __init__(
         self,
         client: EngineClient,
-        seals: Sequence[Seal],
+        seal: Seal,
         *,
         fold: Callable[[Sequence[bytes]], bytes],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -63,7 +63,7 @@ class EngineBoard:
 
         Args:
             client: the way to the engine.
-            seals: the first one counts; none where the secret cannot be read.
+            seal: of the deployment.
             fold: returns the sum of reports, as a report of no process, or raises `ValueError`: one is none.
             clock: returns the time, aware, UTC.
             seconds: never go back.
@@ -71,7 +71,8 @@ class EngineBoard:
             fold_seconds: between two walks over all reports.
         """
         self._client = client
-        self._seal = next(iter(seals), None)
+        self._seal = seal
+        self._keys = f"{seal.base}members", f"{seal.base}past"
         self._fold = fold
         self._clock = clock
         self._seconds = seconds
@@ -91,8 +92,6 @@ class EngineBoard:
 
     def join(self) -> bytes | None:
         """Take a name that nobody has; nothing is continued, because the past is a report of its own."""
-        if self._seal is None:
-            return None
         self._id = secrets.token_hex(16)
         return b""
 
@@ -122,8 +121,6 @@ class EngineBoard:
 
     def reports(self) -> Iterator[Posted]:
         """Return the report of each process, and the sum of those that ended."""
-        if self._seal is None:
-            return
         try:
             now, past, *members = self._client.call(
                 Doing.READ,
@@ -140,34 +137,29 @@ class EngineBoard:
         if past and (content := self._opened(_PAST, past)) is not None:
             yield Posted(content=content, at=None, is_running=False)
         for name, whole in zip(members[::2], members[1::2], strict=True):
-            found = _parsed(whole)
-            content = self._opened(_place(name), found[2]) if found is not None else None
-            if found is not None and content is not None:
-                at = here - timedelta(seconds=max(0, int(now) - found[0]))
-                yield Posted(content=content, at=at, is_running=None if found[1] else False)
-
-    @property
-    def _keys(self) -> tuple[str, str]:
-        base = self._seal.base if self._seal is not None else ""
-        return f"{base}members", f"{base}past"
+            if (found := self._report(name, whole)) is not None:
+                written, is_running, content = found
+                at = here - timedelta(seconds=max(0, int(now) - written))
+                yield Posted(content=content, at=at, is_running=None if is_running else False)
 
     def _end_key(self, name: str) -> str:
         return f"{self._keys[0]}:{name}"
 
     def _write(self, content: bytes, *, is_running: bool) -> bool:
         """Write a report, unless this process seemed to have ended: then go on under another name."""
-        assert self._seal is not None  # noqa: S101 - `join` came first
         digest = hashlib.sha256(content).hexdigest()
         self._sent.pop(digest, None)
         self._sent[digest] = content  # before it is written: the answer may be lost
         while len(self._sent) > MOST_SENT:  # the first one was acknowledged
             del self._sent[next(islice(self._sent, 1, None))]
-        report = self._seal.sealed(_place(self._id.encode()), content)
         keys = self._keys[0], self._end_key(self._id)
-        folded = self._client.call(
-            Doing.WRITE,
-            lambda client: client.eval(scripts.PUBLISH, 2, *keys, self._id, int(is_running), report, KEPT_SECONDS),
-        )
+
+        def publish(client: Any) -> Any:  # noqa: ANN401 - one of three clients of the library, and its answer
+            now = int(client.eval(scripts.NOW, 1, keys[0]))
+            report = self._seal.sealed(_place(self._id.encode()), b"%d %d %s" % (now, is_running, content))
+            return client.eval(scripts.PUBLISH, 2, *keys, self._id, report, KEPT_SECONDS)
+
+        folded = self._client.call(Doing.WRITE, publish)
         if folded:
             self._folded = self._sent.get(bytes(folded).decode("ascii", "replace"), next(iter(self._sent.values())))
             self._id, self._sent = secrets.token_hex(16), {}
@@ -187,11 +179,11 @@ class EngineBoard:
         past, *members = map(bytes, found)
         reports: dict[bytes, tuple[bytes, bytes]] = {}
         for name, whole in zip(members[::2], members[1::2], strict=True):
-            content = self._content(name, whole)
-            if content is None:  # else forged ones would take the places of all others for good
+            found_here = self._report(name, whole)
+            if found_here is None:  # else forged ones would take the places of all others for good
                 self._drop(name, whole)
-            elif self._is_readable(content):
-                reports[name] = whole, content
+            elif self._is_readable(found_here[2]):
+                reports[name] = whole, found_here[2]
         before = self._opened(_PAST, past) if past else None
         if not reports or (before is not None and not self._is_readable(before)):
             return
@@ -204,7 +196,6 @@ class EngineBoard:
 
     def _replace(self, past: bytes, total: bytes, reports: Mapping[bytes, tuple[bytes, bytes]]) -> None:
         """Put the new sum in place of the old one and of these reports, unless any of them changed meanwhile."""
-        assert self._seal is not None  # noqa: S101 - `join` came first
         ends = [self._end_key(name.decode("ascii", "replace")) for name in reports]
         members = (
             part
@@ -217,12 +208,13 @@ class EngineBoard:
             lambda client: client.eval(scripts.FOLD, 2 + len(ends), *self._keys, *ends, *arguments),
         )
 
-    def _content(self, name: bytes, whole: bytes) -> bytes | None:
-        parsed = _parsed(whole)
-        return self._opened(_place(name), parsed[2]) if parsed is not None else None
+    def _report(self, name: bytes, whole: bytes) -> tuple[int, bool, bytes] | None:
+        """Return when a report was written, whether its process ran on, and the report; None where it is none."""
+        sealed = self._opened(_place(name), whole) or b""
+        at, runs, content = [*sealed.split(b" ", 2), b"", b"", b""][:3]
+        return (int(at), runs == b"1", content) if at.isdigit() and len(at) <= _DIGITS else None
 
     def _opened(self, what: str, whole: bytes) -> bytes | None:
-        assert self._seal is not None  # noqa: S101 - `join` came first, or `reports` looked
         try:
             return self._seal.opened(what, bytes(whole))
         except InputError:
@@ -240,10 +232,3 @@ class EngineBoard:
 
 def _place(name: bytes) -> str:
     return f"member {name.decode('ascii', 'replace')}"
-
-
-def _parsed(whole: Any) -> tuple[int, bool, bytes] | None:  # noqa: ANN401 - the library's
-    """Return when a report was written, whether its process ran on, and the sealed report; None where it is none."""
-    at, _, rest = bytes(whole).partition(b" ")
-    runs, _, report = rest.partition(b" ")
-    return (int(at), runs == b"1", report) if at.isdigit() and len(at) <= _DIGITS and report else None

@@ -119,14 +119,17 @@ return 0
 """
 """Key: lease. Argument: owner."""
 
+NOW = "return redis.call('TIME')[1]"
+"""Key: any of a deployment, for the node that answers in a cluster. Return the engine's time in seconds."""
+
 PUBLISH = """
 local folded = redis.call('GET', KEYS[2])
 if folded then return folded end
-redis.call('HSET', KEYS[1], ARGV[1], redis.call('TIME')[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
 return ''
 """
-"""Keys: members, and what is known of this one's end. Arguments: id, 1 while it runs, report, seconds to keep.
+"""Keys: members, and what is known of this one's end. Arguments: id, report, seconds to keep.
 
 Return the digest of what was folded of this process, or nothing where it was written."""
 
@@ -137,7 +140,9 @@ local found, bytes = {redis.call('TIME')[1], sum}, 0
 local members = redis.call('HGETALL', KEYS[1])
 for index = 1, #members, 2 do
   local report = members[index + 1]
-  if #members[index] == 32 and #report <= tonumber(ARGV[1]) and bytes + #report <= tonumber(ARGV[2]) then
+  local is_folded = redis.call('EXISTS', KEYS[1] .. ':' .. members[index]) == 1
+  local fits = #report <= tonumber(ARGV[1]) and bytes + #report <= tonumber(ARGV[2])
+  if #members[index] == 32 and fits and not is_folded then
     bytes = bytes + #report
     found[#found + 1] = members[index]
     found[#found + 1] = report
@@ -155,7 +160,7 @@ redis.call('HSET', KEYS[2], 'walked', now)
 local found = {}
 local members = redis.call('HGETALL', KEYS[1])
 for index = 1, #members, 2 do
-  local at, runs = string.match(members[index + 1], '^(%d+) (%d) ')
+  local at, runs = string.match(members[index + 1], '^(%d+) (%d) ', 65) -- behind the HMAC, which Python checks
   local age = now - tonumber(at or '0')
   local name, report = members[index], members[index + 1]
   if #name ~= 32 or #report > tonumber(ARGV[3]) or redis.call('EXISTS', KEYS[1] .. ':' .. name) == 1 then

@@ -41,7 +41,7 @@ def total(reports: Sequence[bytes]) -> bytes:
 
 
 def board_of(client: EngineClient, name: str, **options: Any) -> EngineBoard:
-    return EngineBoard(client, [Seal(SECRET, name=name, purpose="p")], fold=total, fold_seconds=0, **options)
+    return EngineBoard(client, Seal(SECRET, name=name, purpose="p"), fold=total, fold_seconds=0, **options)
 
 
 def client_of(port: int) -> LossyClient:

@@ -55,9 +55,11 @@ class Fleet:
         self.stack.callback(one.close)
         return one
 
+    def seal(self, secret: bytes = SECRET) -> Seal:
+        return Seal(secret, name=self.name, purpose="p")
+
     def __call__(self, client: EngineClient | None = None, secret: bytes = SECRET, **options: Any) -> EngineBoard:
-        seal = Seal(secret, name=self.name, purpose="p")
-        return EngineBoard(client or self.client(), [seal], **{"fold": total, "fold_seconds": 0, **options})
+        return EngineBoard(client or self.client(), self.seal(secret), **{"fold": total, "fold_seconds": 0, **options})
 
     def key(self, end: str) -> bytes:
         with self.engine.admin() as admin:
@@ -69,8 +71,9 @@ class Fleet:
         with self.engine.admin() as admin:
             for key in admin.scan_iter(f"{self.name}:*:members"):
                 for name, whole in dict(admin.execute_command("HGETALL", key)).items():
-                    at, _, rest = whole.partition(b" ")
-                    admin.hset(key, name, b"%d %s" % (int(at) - 7200, rest))
+                    place = f"member {name.decode()}"
+                    at, _, rest = self.seal().opened(place, whole).partition(b" ")
+                    admin.hset(key, name, self.seal().sealed(place, b"%d %s" % (int(at) - 7200, rest)))
 
     def sum(self) -> int:
         return sum(int(one.content or b"0") for one in self().reports())
@@ -154,7 +157,8 @@ class TestPast:
             gone.leave()
             for _ in range(3):
                 for name, whole in saved.items():
-                    admin.hset(key, name, b"%d 0 %s" % (time.time(), whole.split(b" ", 2)[2]))
+                    admin.hset(key, name, whole)
+                assert fleet.sum() == 7
                 other.publish(b"0", NOW)
                 assert fleet.sum() == 7
 
@@ -278,7 +282,7 @@ class TestPast:
 
 
 @needs_engine
-@pytest.mark.parametrize("how", ["forged", "swapped", "another secret", "junk", "past"])
+@pytest.mark.parametrize("how", ["forged", "swapped", "another secret", "another time", "another end", "junk", "past"])
 def test_a_report_that_was_not_written_with_the_secret_counts_nothing(fleet: Fleet, how: str) -> None:
     one, other = fleet(), fleet()
     for board, content in ((one, b"5"), (other, b"7")):
@@ -291,7 +295,9 @@ def test_a_report_that_was_not_written_with_the_secret_counts_nothing(fleet: Fle
         written = {
             "forged": (first, one_report[:-1] + b"9"),
             "swapped": (second, one_report),
-            "another secret": (first, b"1 1 " + Seal(b"x" * 16, name="n", purpose="p").sealed("member", b"1000")),
+            "another secret": (first, fleet.seal(b"x" * 16).sealed(f"member {first.decode()}", b"1 1 1000")),
+            "another time": (first, one_report[:64] + b"%d 1 5" % (time.time() + 60)),
+            "another end": (first, one_report.replace(b" 1 ", b" 0 ")),
             "junk": (first, b"1"),
         }
         if how == "past":
@@ -301,17 +307,28 @@ def test_a_report_that_was_not_written_with_the_secret_counts_nothing(fleet: Fle
     reader = fleet()
 
     assert sum(int(posted.content or b"0") for posted in reader.reports()) <= 12
-    assert bool(reader.problems) is (how != "junk")
+    assert reader.problems
     with ExitStack() as stack:
         stack.callback(one.leave)
         assert one.publish(b"6", NOW)
 
 
-def test_without_a_secret_nobody_joins() -> None:
-    board = EngineBoard(EngineClient(Running(folder=Path(), port=1).engine, lambda: ""), [], fold=total)
+@needs_engine
+def test_a_report_that_is_put_back_is_as_old_as_it_was(fleet: Fleet) -> None:
+    one = fleet()
+    one.join()
+    one.publish(b"5", NOW)
+    fleet.let_time_go_by()
+    key = fleet.key("members").decode()
+    with fleet.engine.admin() as admin:
+        ((name, old),) = dict(admin.execute_command("HGETALL", key)).items()
+        one.publish(b"6", NOW)
+        admin.hset(key, name, old)
+    (posted,) = fleet().reports()
 
-    assert board.join() is None
-    assert list(board.reports()) == []
+    assert posted.content == b"5"
+    assert posted.at is not None
+    assert posted.at < datetime.now(UTC) - timedelta(hours=1)
 
 
 @needs_engine

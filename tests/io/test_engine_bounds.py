@@ -108,7 +108,7 @@ def slowly(chunk: int, seconds: float) -> Callable[[socket.socket, threading.Eve
     return send
 
 
-LONG_CRL = os.urandom(1_000_000)
+LONG_CRL = os.urandom(1_200_000)
 
 
 @needs_engine
