@@ -25,6 +25,7 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "cli/status_server.py": "an option",
         "cli/trust/export.py": "CRLs that `crl` read",
         "identity.py": "its own fingerprint",
+        "installation.py": "what pip recorded of its own work",
         "regions.py": "a table of the package",
         "servers/pyopenssl.py": "the operator's key",
         "settings/state.py": "a setting; tests/settings tries any text",
