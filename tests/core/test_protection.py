@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._core.connection import Connection, Interface
-from mtls_middleware._core.protection import Protection
+from mtls_middleware._core.protection import _MAX_LENGTH, Protection
 from tests.core.requests import request
 
 ACTIONS = Protection(protected=("/actions",))
@@ -412,3 +412,11 @@ def test_no_detour_makes_a_protected_path_exempt(prefix: str, detour: str) -> No
 @given(path=st.text(max_size=40), raw=st.binary(max_size=40), root=st.text(max_size=10))
 def test_any_path_is_judged(path: str, raw: bytes, root: str) -> None:
     assert ACTIONS.covers(request(path=path, raw_path=raw, root_path=root)) in {True, False}
+
+
+@pytest.mark.parametrize(("length", "covered"), [(_MAX_LENGTH, False), (_MAX_LENGTH + 1, True)])
+def test_an_exempt_path_may_have_as_many_characters_as_are_read(length: int, *, covered: bool) -> None:
+    protection = Protection(exempt=("/open",))
+    path = "/open/".ljust(length, "a")
+    assert protection.covers(request(path=path)) is covered
+    assert protection.covers(request(path=path, raw_path=path.encode())) is covered
