@@ -15,9 +15,6 @@ RECENT_MINUTES = 15
 
 RECENTLY = timedelta(minutes=RECENT_MINUTES)
 
-COUNTED_WITHIN = timedelta(seconds=10)
-"""After which an accepted call has the time of its count: nobody writes it down when it comes."""
-
 ENDED_BY_TRUST = (Reason.TRUST_UNAVAILABLE, Reason.ISSUER_UNTRUSTED, Reason.NOT_PINNED)
 """Reasons that a new root or pin ends."""
 
@@ -73,7 +70,11 @@ def _own_faults(status: Status, history: History, now: datetime) -> Iterator[Rea
 
 
 def _last_turn(status: Status, fleet: Fleet) -> Iterator[tuple[datetime, str]]:
-    """Return the moment since which calls that were accepted before say nothing any more, and what happened then."""
+    """Return the moment since which calls that were accepted before say nothing any more, and what happened then.
+
+    Trust changes in one process after the other, and the last one counts: before it, a call may have been accepted
+    under the trust of before. What a changed process accepts meanwhile does not count, until the next accepted call.
+    """
     moments = [(status.changed_at, "other roots or pins came into force")] if status.changed_at is not None else []
     if fleet.alive:
         moments.append((min(worker.started_at for worker in fleet.alive), "the processes started"))
@@ -81,6 +82,7 @@ def _last_turn(status: Status, fleet: Fleet) -> Iterator[tuple[datetime, str]]:
 
 
 def _fails_since(moment: datetime, history: History) -> bool:
+    """Return whether calls failed and none was accepted since: a process counts at the change what came before it."""
     last = max((one.at for one in (history.last_refused, history.last_handshake) if one is not None), default=None)
     accepted = history.last_accepted
-    return last is not None and last > moment and (accepted is None or accepted < moment + COUNTED_WITHIN)
+    return last is not None and last > moment and (accepted is None or accepted <= moment)

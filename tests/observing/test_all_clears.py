@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -66,19 +67,31 @@ def test_trust_that_fails_and_is_good_again_is_two_errors(tmp_path: Path, caplog
     assert {vars(line)["mtls_event"] for line in lines} == {"trust_refresh"}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "status", "reason"),
+    [(stranger_ca, regional_ca, 403, "issuer_untrusted"), (regional_ca, stranger_ca, 200, "accepted")],
+    ids=["refused", "accepted"],
+)
 @pytest.mark.parametrize("state", ["off", "folder"])
-def test_lesson_what_was_refused_before_a_change_of_trust_has_no_time_after_it(tmp_path: Path, state: str) -> None:
-    trust = stranger_ca().write(tmp_path / "US-East-1.pem")
+def test_lesson_what_was_decided_before_a_change_of_trust_has_no_time_after_it(
+    tmp_path: Path,
+    first: Callable[[], RegionalCA],
+    second: Callable[[], RegionalCA],
+    status: int,
+    reason: str,
+    state: str,
+) -> None:
+    trust = first().write(tmp_path / "US-East-1.pem")
     kept = state if state == "off" else str(tmp_path / state)
     with Guard.from_settings(Settings(regions="us-east-1", trust=trust, state=kept, revocation="off")) as guard:
-        assert http(guard, over_tls(good_client())).status == 403
-        new = regional_ca().write(tmp_path / "new")
+        assert http(guard, over_tls(good_client())).status == status
+        new = second().write(tmp_path / "new")
         new.replace(trust)
         changed = guard.refresh().changed_at
         last = guard.fleet().history.last_by_reason
 
     assert changed is not None
-    assert last["issuer_untrusted"] < changed, "nobody looked at the counters before the change"
+    assert last[reason] <= changed, "nobody looked at the counters before the change"
 
 
 def test_a_start_that_failed_and_succeeds_later_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -87,16 +87,16 @@ def test_calls_do_not_fail_any_more_once_there_is_trust(status: Status, changed:
     assert len([step for step in found if "whoever called" in step.matter]) == number
 
 
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 TURNS: Mapping[str, tuple[datetime, datetime, datetime | None, datetime | None, str]] = {
     # name: started, accepted last, refused last, trust changed; since when calls fail
     "other trust, and only refusals since": (
         NOW - HOUR, NOW - 6 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, "other roots or pins came into force at 11:55:00",
     ),
-    "counted just after the change": (
-        NOW - HOUR, NOW - 5 * MINUTE + timedelta(seconds=9), NOW - MINUTE, NOW - 5 * MINUTE, "came into force",
-    ),
+    "counted at the change": (NOW - HOUR, NOW - 5 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, "came into force"),
+    "accepted just after the change": (NOW - HOUR, NOW - 5 * MINUTE + SECOND, NOW - MINUTE, NOW - 5 * MINUTE, ""),
     "accepted under the new trust": (NOW - HOUR, NOW - 4 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, ""),
+    "accepted just after the start": (NOW - 12 * SECOND, NOW - 4 * SECOND, NOW - SECOND, None, ""),
     "refused before the change": (NOW - HOUR, NOW - 7 * MINUTE, NOW - 6 * MINUTE, NOW - 5 * MINUTE, ""),
     "nothing refused": (NOW - HOUR, NOW - 6 * MINUTE, None, NOW - 5 * MINUTE, ""),
     "no other trust": (NOW - HOUR, NOW - 6 * MINUTE, NOW - MINUTE, None, ""),
