@@ -66,9 +66,14 @@ def lock(session: nox.Session) -> None:
 
 @nox.session
 def reference(session: nox.Session) -> None:
-    """Write docs/reference, docs/refusals.md and the pictures of docs/ from the code."""
+    """Write docs/reference, docs/refusals.md and docs/demo.svg from the code."""
     session.run(PYTHON, "-m", "tests.documentation.reference", *session.posargs)
     session.run(PYTHON, "-m", "tests.documentation.demo_picture")
+
+
+@nox.session
+def picture(session: nox.Session) -> None:
+    """Paint docs/status-page.svg with Chromium: it differs with the version and the fonts of the machine."""
     session.run(PYTHON, "-m", "tests.documentation.status_picture")
 
 

@@ -1,4 +1,4 @@
-"""The places where a preset, a setting and a reason must be written: CONTRIBUTING.md has the steps.
+"""The places where a preset, its capture, a setting and a reason must be written: CONTRIBUTING.md has the steps.
 
 Run this module first when you add one. It takes a second, and lists every place that is still missing.
 """
@@ -81,6 +81,28 @@ REASON = (
     Place(file="docs/testing.md", form="\n| `{lower}` |", add="a row: a caller that gets it"),
 )
 
+CERTIFICATE_REASON = (
+    *REASON,
+    Place(
+        file="mtls_middleware/cli/explain/steps.py",
+        form="Reason.{upper}",
+        add="the question of explain that it answers, in QUESTIONS",
+    ),
+)
+
+OTHER_REASONS = frozenset(
+    {
+        Reason.SOURCE_UNTRUSTED,
+        Reason.PROXY_VERIFICATION_FAILED,
+        Reason.ORGANIZATION_MISMATCH,
+        Reason.CALLER_SECRET_MISMATCH,
+        Reason.INTERNAL_ERROR,
+    }
+)
+"""Reasons that no certificate can have, so that ``explain`` has no question for them."""
+
+CAPTURE = (Place(file="tests/vectors/README.md", form="`{name}.jsonl`", add="a row: the version, or what it imitates"),)
+
 
 def holds_everywhere(places: Sequence[Place], name: str) -> None:
     found = missing(places, name)
@@ -108,8 +130,14 @@ def test_a_setting_is_everywhere(name: str) -> None:
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_is_everywhere(reason: Reason) -> None:
-    places = [place for place in REASON if reason is not Reason.INTERNAL_ERROR or place.file != "docs/testing.md"]
-    holds_everywhere(places, reason)
+    places = REASON if reason in OTHER_REASONS else CERTIFICATE_REASON
+    without_caller = [place for place in places if place.file != "docs/testing.md"]
+    holds_everywhere(without_caller if reason is Reason.INTERNAL_ERROR else places, reason)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests/vectors/proxies").glob("*.jsonl")), ids=lambda path: path.stem)
+def test_a_capture_is_listed(path: Path) -> None:
+    holds_everywhere(CAPTURE, path.stem)
 
 
 ALL: dict[str, Sequence[Place]] = {
@@ -117,7 +145,8 @@ ALL: dict[str, Sequence[Place]] = {
     "configuration": CONFIGURATION,
     "configuration that is run": RUN_CONFIGURATION,
     "setting": (*SETTING, ATTRIBUTE),
-    "reason": REASON,
+    "reason": CERTIFICATE_REASON,
+    "capture": CAPTURE,
 }
 
 

@@ -44,21 +44,12 @@ _ENCODINGS = {
 }
 
 _PRESETS = {
-    "apache": "apache",
-    "caddy": "caddy",
-    "envoy": "envoy",
-    "haproxy": "haproxy",
-    "nginx": "nginx",
-    "aws-alb": "aws-alb",
     "azure-appservice": "azure-app-service",
     "azure-containerapps": "azure-container-apps",
-    "cloudflare": "cloudflare",
     "gcp-lb": "gcp",
-    "ingress-nginx": "ingress-nginx",
     "rfc9440-strict": "rfc9440",
-    "traefik": "traefik",
 }
-"""The source whose row a capture's headers should fit; others are described as ``custom`` would be."""
+"""The presets of captures whose proxy has another name than its preset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +134,8 @@ class Capture:
     def _shape(self) -> HeaderNames:
         captured = self.row["format"]
         encoding = _ENCODINGS[captured["kind"]]
-        preset = PRESETS[_PRESETS[self.row["proxy"]]]
+        proxy = self.row["proxy"]
+        preset = PRESETS[_PRESETS.get(proxy, proxy)]
         if captured["cert"].endswith("Mtls-Clientcert"):
             preset = PRESETS["aws-alb-passthrough"]
         if captured["cert"].lower() == preset.certificate.lower():
