@@ -32,6 +32,9 @@ WARNING = "FOR DEVELOPMENT ONLY: whoever reads a key in this folder can pretend 
 EVERYBODY = 0o644
 OWNER = 0o600
 
+PATH = "/actions/lookup"
+"""Of the action in what is printed, as in README.md."""
+
 GOOD = "good"
 NONE = "none"
 """What `call --as` takes for no certificate at all."""
@@ -103,7 +106,7 @@ def _next_steps(folder: Path, region: str, count: int) -> str:
     return f"""\
 Wrote {count} files to {folder}: a root that plays {region}, and callers good and bad.
 
-Beside your application:
+Beside your application, which has {PATH}:
 
   {_export_command(folder)}
   {serve_command(folder)}
@@ -167,24 +170,24 @@ def _exports(settings: dict[str, str]) -> bytes:
 def serve_command(folder: Path) -> str:
     """Return how to serve an application with the files of a folder."""
     certificate, key = quote(str(folder / f"{SERVER}.pem")), quote(str(folder / f"{SERVER}.key"))
-    return f"mtls-middleware serve main:app --ssl-certfile {certificate} --ssl-keyfile {key}"
+    return f"mtls-middleware serve your_module:app --ssl-certfile {certificate} --ssl-keyfile {key}"
 
 
 def call_command(folder: Path, caller: str = "") -> str:
     """Return how to call it."""
     chosen = f" --as {caller}" if caller else ""
-    return f"mtls-middleware call https://localhost:8443/actions/lookup --dev-ca {quote(str(folder))}{chosen}"
+    return f"mtls-middleware call https://localhost:8443{PATH} --dev-ca {quote(str(folder))}{chosen}"
 
 
 def _readme(folder: Path, region: str) -> str:
-    rows = "".join(f"| `{caller.name}` | {caller.title} | {caller.ending} |\n" for caller in CALLERS)
+    rows = "".join(f"{caller.row}\n" for caller in CALLERS)
     return f"""# A regional root for development
 
 **{WARNING}**
 Copy none of it to a server, and let no deployment trust `{ROOT}`. It plays the root of `{region}`; Genesys Cloud knows
 nothing of it. `{IGNORED}` keeps git from committing it.
 
-Paths are those from the folder in which `dev-ca` was run. In one terminal, there, beside your application (`main:app`):
+Paths are those from the folder in which `dev-ca` was run. In one terminal, there, beside your application:
 
     {_export_command(folder)}
     {serve_command(folder)}
@@ -195,9 +198,8 @@ In another:
     {call_command(folder, "expired")}
     {call_command(folder, NONE)}
 
-| `--as` | its certificate | its result with `serve` |
-|---|---|---|
-{rows}| `{NONE}` | none at all | `certificate_missing` |
+{TABLE_HEAD}
+{rows}| `{NONE}` | none at all | `certificate_missing` | the same |
 
 `{ENVIRONMENT}` holds the same settings for `docker run --env-file` and for editors. `{REVOKED}` ends a week after it
 was made, and certificates after a year. Make everything anew with
@@ -213,14 +215,29 @@ class DevCaller:
     Attributes:
         name: of its files, and what `call --as` takes.
         title: what is wrong with it, in a person's words.
-        ending: its result with `mtls-middleware serve`: a reason, or where else it ends.
+        ending: its result, where the middleware judges it: a reason, or ``let in``.
         make: signs its certificate.
+        is_verified: a TLS server or proxy lets it through to the middleware.
     """
 
     name: str
     title: str
     ending: str
     make: Callable[[RegionalCA], ClientCertificate]
+    is_verified: bool = True
+
+    @property
+    def row(self) -> str:
+        """Return its row of the table."""
+        result = f"{self.ending} | the same"
+        if not self.is_verified:
+            result = f"ends in the TLS handshake: {self.ending} | a page of nginx, status 400"
+        return f"| `{self.name}` | {self.title} | {result} |"
+
+
+TABLE_HEAD = """\
+| `--as` | its certificate | with `serve` | behind nginx |
+|---|---|---|---|"""
 
 
 CALLERS = (
@@ -228,14 +245,16 @@ CALLERS = (
     DevCaller(
         name="expired",
         title="its life ended yesterday",
-        ending="ends in the TLS handshake; behind a proxy: `certificate_expired`",
+        ending="`certificate_expired`",
         make=lambda root: root.client(expired=True),
+        is_verified=False,
     ),
     DevCaller(
         name="not-yet-valid",
         title="its life begins tomorrow",
-        ending="ends in the TLS handshake; behind a proxy: `certificate_not_yet_valid`",
+        ending="`certificate_not_yet_valid`",
         make=lambda root: root.client(not_yet_valid=True),
+        is_verified=False,
     ),
     DevCaller(
         name="other-region",
@@ -252,14 +271,16 @@ CALLERS = (
     DevCaller(
         name="server-only",
         title="made for servers, not for callers",
-        ending="ends in the TLS handshake; behind a proxy: `purpose_mismatch`",
+        ending="`purpose_mismatch`",
         make=lambda root: root.client(server_only=True),
+        is_verified=False,
     ),
     DevCaller(
         name="stranger",
         title="the right name, signed by another root",
-        ending="ends in the TLS handshake; behind a proxy: `issuer_untrusted`",
+        ending="`issuer_untrusted`",
         make=lambda root: RegionalCA(root.region).client(),
+        is_verified=False,
     ),
 )
 

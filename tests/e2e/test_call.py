@@ -86,7 +86,7 @@ def test_the_handshake_refuses_and_the_reason_is_found_all_the_same(
 
     assert (status, told["answer"], told["in_handshake"]) == (1, None, True)
     assert told["reason"] in reasons
-    assert "handshake" in next(one.ending for one in CALLERS if one.name == caller)
+    assert not next(one.is_verified for one in CALLERS if one.name == caller)
 
 
 def test_a_chunked_get_without_a_body_works(url: str, folder: Path) -> None:
