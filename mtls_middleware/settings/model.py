@@ -20,7 +20,7 @@ from mtls_middleware.settings.keywords import SIGNATURE, VARIABLES, SettingsKeyw
 from mtls_middleware.settings.reader import DEFAULT_PREFIX, Origin, Reader
 from mtls_middleware.settings.secrets import SecretSetting, read_secret
 from mtls_middleware.settings.sources import header_names_of, require_distinct, source_name
-from mtls_middleware.settings.state import read_state
+from mtls_middleware.settings.state import has_owners, read_state
 
 UNIX = "unix"
 
@@ -165,7 +165,7 @@ class Settings:
     @property
     def lacks_state_folder(self) -> bool:
         """Return whether nothing is kept over a restart because ``state`` is not set, and this user has no home."""
-        return self.state is None and "STATE" not in self._origin.values
+        return self.state is None and "STATE" not in self._origin.values and has_owners()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._origin.shown()})"

@@ -1,5 +1,6 @@
 """Where state is kept: a folder, or Valkey or Redis with a folder beside it; and the secrets of the latter."""
 
+import os
 from pathlib import Path
 from re import compile as regex
 from typing import Any
@@ -67,11 +68,18 @@ def _read_place(reader: Reader) -> Path | Engine | None:
 
 
 def _default_folder() -> Path | None:
+    if not has_owners():
+        return None
     try:
         path = user_cache_path("mtls-middleware")
     except RuntimeError:  # no HOME, and no account of this user: a container that runs as any number
         return None
     return path if path.is_absolute() else None  # an older platformdirs leaves the `~` as it is
+
+
+def has_owners() -> bool:
+    """Return whether files have owners, by which the state folder is protected: not on Windows."""
+    return hasattr(os, "geteuid")
 
 
 def _engine(text: str, folder: Path | None) -> Engine:

@@ -54,6 +54,20 @@ def test_calls_are_judged_and_one_warning_says_what_to_set(site: Site, caplog: p
     assert WARNING in guard.status().warnings
 
 
+def test_where_files_have_no_owners_nothing_is_kept_by_default(
+    site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "geteuid")  # as on Windows
+    guard = Guard.from_settings(settings_without_state(site), clock=site.clock)
+    site.guards.append(guard)
+    guard.start()
+    guard.refresh()
+
+    assert guard.settings.state is None
+    assert http(guard, over_tls(good_client())).verdict == "accepted"
+    assert [message for message in caplog.messages if "kept" in message] == []
+
+
 @pytest.mark.usefixtures("homeless")
 @pytest.mark.parametrize("state", ["off", "folder"])
 def test_with_the_setting_nobody_asks_for_a_home(site: Site, caplog: pytest.LogCaptureFixture, state: str) -> None:
