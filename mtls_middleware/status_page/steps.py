@@ -8,8 +8,9 @@ from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
+from mtls_middleware._trust.crl.views import fix_of
 from mtls_middleware.advice import HANDSHAKE_FIX, advice_for
-from mtls_middleware.display import counted, sentence
+from mtls_middleware.display import counted, headed, sentence
 from mtls_middleware.observing.fleet import Extent, Fleet
 from mtls_middleware.observing.history import History, Refusal
 from mtls_middleware.observing.status import Status, TrustState
@@ -57,7 +58,9 @@ class NextStep:
 
 FILE = "Fix the named file. A change is noticed within seconds, without a restart."
 API = "Check the OAuth client's id, secret and permission, and that this machine can reach the API. Known pins stay."
-LIST = "Let this machine reach the address, or fetch the CRL by hand and put it into a folder that MTLS_CRL_URLS names."
+ENGINE = (
+    "Callers are judged as before. mtls-middleware doctor shows whether connecting, login, rights or writing fails."
+)
 STATE = "Give MTLS_STATE a folder with free space into which the application's user may write."
 LEFT_OUT = "Fix or remove what is named. What was left out does not count; all other trust is in force."
 UNAVAILABLE = (
@@ -70,6 +73,7 @@ NOBODY_RUNS = (
     "Start the application, or run this command on its machine, as its user, with its environment: MTLS_STATE, regions "
     "and authorities lead to the folder in which its processes report."
 )
+UNREAD = "First fix what is wrong with the state, below: the application may run, and only its reports be missing here."
 NOTHING_SHARED = "Set MTLS_STATE for the application and for this command, or mount the status page in the application."
 LOST = "See the log of the application and of its server. A process that was replaced is no longer listed."
 DIFFERENCE = (
@@ -99,7 +103,7 @@ def steps_of(found: Combined, fleet: Fleet, decisions: Decisions, now: datetime)
         *_soon(found.status),
         *_warnings(found),
         *(NextStep(urgency=Urgency.WARNING, matter=text, cure=DIFFERENCE) for text in found.differences),
-        *_unread(fleet),
+        *_unread(fleet, found.status),
         *_mode(found.status, decisions),
         *_renewed(found.status, fleet.history),
         *(_refusals(row, found.status) for row in decisions.by_reason if not _is_over(row, found.status, now)),
@@ -114,7 +118,8 @@ def _nobody(found: Combined, fleet: Fleet) -> Iterator[NextStep]:
         matter = "it is not known how calls are judged: MTLS_STATE is off, so processes share nothing"
         yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=NOTHING_SHARED)
     else:
-        yield NextStep(urgency=Urgency.PROBLEM, matter="no running process reports here", cure=NOBODY_RUNS)
+        cure = UNREAD if fleet.problems else NOBODY_RUNS
+        yield NextStep(urgency=Urgency.PROBLEM, matter="no running process reports here", cure=cure)
 
 
 def _failing(status: Status, fleet: Fleet, now: datetime) -> Iterator[NextStep]:
@@ -138,12 +143,23 @@ def _renewed(status: Status, history: History) -> Iterator[NextStep]:
         yield NextStep(urgency=Urgency.REFUSALS, matter=root_perhaps_renewed(region), cure="")
 
 
-def _unread(fleet: Fleet) -> Iterator[NextStep]:
+def _unread(fleet: Fleet, status: Status) -> Iterator[NextStep]:
+    shown = {_about(warning) for warning in status.warnings}
     for text in fleet.problems:
         if text.startswith("state in "):
-            yield NextStep(urgency=Urgency.WARNING, matter=sentence(text), cure=STATE)
+            if _about(text) not in shown:  # the words behind it may differ, or be cut
+                yield NextStep(urgency=Urgency.WARNING, matter=sentence(text), cure=_state_cure(text))
         else:
             yield NextStep(urgency=Urgency.NOTE, matter=sentence(text), cure="Trust is not affected.")
+
+
+def _about(text: str) -> str:
+    return text.partition(": ")[0]
+
+
+def _state_cure(text: str) -> str:
+    """Return what to do about a folder or an engine; what an engine complains of has its own fix in the sentence."""
+    return ENGINE if "://" in _about(text) else STATE
 
 
 def _handshakes(decisions: Decisions) -> Iterator[NextStep]:
@@ -155,14 +171,13 @@ def _handshakes(decisions: Decisions) -> Iterator[NextStep]:
 def _problems(found: Combined, now: datetime) -> Iterator[NextStep]:
     status = found.status
     of_apis = {api.error for api in status.apis if api.error}
-    of_crls = {one.error for one in status.lists if one.error}
+    of_crls = {one.error: fix_of(one.origin, one.error) for one in status.lists if one.error}
     for problem in status.problems:
         if problem in of_apis:
             cure = API
-        elif any(error in problem for error in of_crls):
-            cure = LIST
         else:
-            cure = FILE
+            fixes = (f"{headed(fix)}." for error, fix in of_crls.items() if error in problem)
+            cure = next(fixes, FILE)
         yield NextStep(urgency=Urgency.PROBLEM, matter=sentence(found.matter(problem)), cure=cure)
     if status.life in {TrustState.MISSING, TrustState.EXPIRED} and not status.problems and not status.regions:
         yield NextStep(urgency=Urgency.PROBLEM, matter=headline(found), cure=UNAVAILABLE)
@@ -187,7 +202,7 @@ def _warnings(found: Combined) -> Iterator[NextStep]:
     for warning in found.status.warnings:
         cure = LEFT_OUT
         if warning.startswith("state in "):
-            cure = STATE
+            cure = _state_cure(warning)
         elif warning.startswith("the certificates API of "):
             cure = ""  # it says what to do
         yield NextStep(urgency=Urgency.WARNING, matter=sentence(found.matter(warning)), cure=cure)

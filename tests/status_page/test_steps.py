@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from mtls_middleware import Reason, Status
+from mtls_middleware._trust.crl.known import LOWER_NUMBER
+from mtls_middleware._trust.crl.views import fix_of
 from mtls_middleware.advice import ADVICE, advice_for
+from mtls_middleware.display import headed
 from mtls_middleware.observing.events import Decided
 from mtls_middleware.observing.fleet import Extent, Fleet
-from mtls_middleware.observing.history import Minute, Refusal
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page import steps as texts
 from mtls_middleware.status_page.decisions import decisions_of
 from mtls_middleware.status_page.steps import NextStep, Urgency, steps_of
 from mtls_middleware.status_page.workers import combined
-from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded, with_worker, worker
+from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded, with_worker
 
 
 @pytest.fixture
@@ -87,48 +89,6 @@ def test_calls_do_not_fail_any_more_once_there_is_trust(status: Status, changed:
     assert len([step for step in found if "whoever called" in step.matter]) == number
 
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-TURNS: Mapping[str, tuple[datetime, datetime, datetime | None, datetime | None, str]] = {
-    # name: started, accepted last, refused last, trust changed; since when calls fail
-    "other trust, and only refusals since": (
-        NOW - HOUR, NOW - 6 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, "other roots or pins came into force at 11:55:00",
-    ),
-    "counted at the change": (NOW - HOUR, NOW - 5 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, "came into force"),
-    "accepted just after the change": (NOW - HOUR, NOW - 5 * MINUTE + SECOND, NOW - MINUTE, NOW - 5 * MINUTE, ""),
-    "accepted under the new trust": (NOW - HOUR, NOW - 4 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, ""),
-    "accepted just after the start": (NOW - 12 * SECOND, NOW - 4 * SECOND, NOW - SECOND, None, ""),
-    "refused before the change": (NOW - HOUR, NOW - 7 * MINUTE, NOW - 6 * MINUTE, NOW - 5 * MINUTE, ""),
-    "nothing refused": (NOW - HOUR, NOW - 6 * MINUTE, None, NOW - 5 * MINUTE, ""),
-    "no other trust": (NOW - HOUR, NOW - 6 * MINUTE, NOW - MINUTE, None, ""),
-    "restarted, and only refusals since": (
-        NOW - 5 * MINUTE, NOW - 6 * MINUTE, NOW - MINUTE, None, "the processes started at 11:55:00",
-    ),
-    "restarted since the change": (
-        NOW - 2 * MINUTE, NOW - 6 * MINUTE, NOW - MINUTE, NOW - 5 * MINUTE, "the processes started at 11:58:00",
-    ),
-    "started by a clock that is fast": (NOW + HOUR, NOW - 6 * MINUTE, NOW - MINUTE, None, ""),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("started", "accepted", "refused", "changed", "since"), TURNS.values(), ids=TURNS)
-@pytest.mark.parametrize("where", ["last_refused", "last_handshake"])
-def test_calls_that_were_accepted_before_a_change_hide_no_failure(
-    status: Status, where: str, started: datetime, accepted: datetime, refused: datetime, changed: datetime, since: str
-) -> None:
-    last: dict[str, Any] = {where: Refusal(at=refused, reason="issuer_untrusted", detail="")} if refused else {}
-    minute = int(NOW.timestamp()) // 60
-    fleet = counted(
-        {ACCEPTED: 1},
-        worker(replace(status, changed_at=changed), started_at=started),
-        last_by_reason={"accepted": accepted},
-        trend=(Minute(minute - 6, 1, 0, 0), Minute(minute - 1, 0, 3, 0)),
-        **last,
-    )
-    found = [step for step in steps(status, fleet) if "no call was accepted" in step.matter]
-
-    assert [(step.urgency, since in step.matter) for step in found] == [(Urgency.PROBLEM, True)] * bool(since)
-
-
 def test_other_refusals_are_shown_however_old_they_are(status: Status) -> None:
     fleet = counted({MISSING: 1}, last_by_reason={MISSING.reason: NOW - 50 * HOUR})
     assert len(steps(replace(status, changed_at=NOW - HOUR), fleet)) == 1
@@ -175,7 +135,7 @@ LIST_STATUS = CRLStatus(
     ("problem", "cure"),
     [
         ("the API is silent", texts.API),
-        ("CRL http://crl.example: is no list", texts.LIST),
+        ("CRL http://crl.example: is no list", f"{headed(fix_of('http://crl.example', ''))}."),
         ("MTLS_TRUST a.pem: is broken", texts.FILE),
     ],
     ids=["API", "list", "file"],
@@ -187,14 +147,54 @@ def test_each_problem_has_the_cure_of_its_source(status: Status, problem: str, c
 
 
 @pytest.mark.parametrize(
+    ("origin", "error", "cure"),
+    [
+        ("/etc/a.crl", "/etc/a.crl: its issuer is not trusted", "Put the CA's current CRL there."),
+        ("http://crl.example", "http://crl.example: is silent", "Let this machine reach that address"),
+        ("/etc/a.crl", f"/etc/a.crl: {LOWER_NUMBER}", "If the CA was restored from a backup"),
+    ],
+    ids=["file", "address", "number"],
+)
+def test_a_crl_has_the_cure_of_its_origin(status: Status, origin: str, error: str, cure: str) -> None:
+    lists = (LIST_STATUS, replace(LIST_STATUS, origin=origin, error=error))
+    (step,) = told(replace(status, problems=(f"CRL {error}; none is known from there",), lists=lists))
+
+    assert step.cure.startswith(cure)
+
+
+AWAY = "state in redis://127.0.0.1:1 cannot be used: it cannot be reached"
+
+
+@pytest.mark.parametrize(
     ("warning", "cure"),
-    [("state in /var/x cannot be written: No space left", texts.STATE), ("a.txt: it is ignored", texts.LEFT_OUT)],
-    ids=["state", "file"],
+    [
+        ("state in /var/x cannot be written: No space left", texts.STATE),
+        (AWAY, texts.ENGINE),
+        ("a.txt: it is ignored", texts.LEFT_OUT),
+    ],
+    ids=["folder", "engine", "file"],
 )
 def test_each_warning_has_a_cure(status: Status, warning: str, cure: str) -> None:
     (step,) = told(replace(status, warnings=(warning,)))
 
     assert (step.urgency, step.cure) == (Urgency.WARNING, cure)
+
+
+@pytest.mark.parametrize("others", [(), (AWAY,), (f"{AWAY}, in other words",)], ids=["reader", "both", "words"])
+def test_state_that_does_not_work_is_told_once(status: Status, others: tuple[str, ...]) -> None:
+    (step,) = steps(replace(status, warnings=others), replace(counted(), problems=(AWAY,)))
+
+    assert (step.urgency, step.cure) == (Urgency.WARNING, texts.ENGINE)
+
+
+@pytest.mark.parametrize(("problems", "cure"), [((), texts.NOBODY_RUNS), ((AWAY,), texts.UNREAD)], ids=["none", "away"])
+def test_where_reports_cannot_be_read_nobody_need_start_anything(
+    status: Status, problems: tuple[str, ...], cure: str
+) -> None:
+    fleet = replace(counted(), problems=problems)
+    (step, *_) = steps_of(combined(status, fleet, NOW), fleet, decisions_of(fleet, NOW), NOW)
+
+    assert (step.matter, step.cure) == ("no running process reports here", cure)
 
 
 def test_what_ends_soon_says_what_to_do(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Self
 
 from mtls_middleware._core.crl import CRL
+from mtls_middleware._trust.crl.known import LOWER_NUMBER
 from mtls_middleware._trust.crl.sources import CRLSource, Learned
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.status import CRLStatus
@@ -90,6 +91,19 @@ def problem_of(source: CRLSource) -> str:
     number = "the last" if held.number is None else f"number {held.number}"
     until = "" if held.next_update is None else f" until {held.next_update:%Y-%m-%d %H:%M:%SZ},"
     return f"CRL {source.error}; {number},{until} stays"
+
+
+def fix_of(origin: str, error: str) -> str:
+    """Return what to do about a source of CRLs that failed, or has an expired one."""
+    if LOWER_NUMBER in error:
+        return "if the CA was restored from a backup, run mtls-middleware trust forget-crl with that address or file"
+    if "MTLS_CRL_NETWORKS" in error:
+        return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
+    if "://" not in origin:
+        return "put the CA's current CRL there"
+    return (
+        "let this machine reach that address (HTTP_PROXY, firewall), or keep a copy in a file that MTLS_CRL_URLS names"
+    )
 
 
 def warnings_of(configured: Sequence[CRLSource], unusable: Iterable[Learned], now: datetime) -> Iterator[str]:

@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from mtls_middleware._io.fetch import open_session
 from mtls_middleware._io.http import OpenSession
 from mtls_middleware._trust.asking import Asker
 from mtls_middleware._trust.gathering import GatheredTrust
-from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
+from mtls_middleware.cli.doctor.finding import About, Check, Finding, Grade, Topic
 from mtls_middleware.cli.doctor.network import ANSWER_SECONDS, ReadOnlyStore, ask_clocks, check_api, check_clock
 from mtls_middleware.cli.doctor.processes import check_processes
 from mtls_middleware.cli.doctor.servers import VersionOf, check_servers, installed_version
@@ -64,13 +65,22 @@ def examine(world: World, progress: Progress = lambda _: None) -> tuple[Finding,
     if world.offline and isinstance(settings.state, Engine):
         found.append(About(Topic.PROCESSES).not_checked(Check.PROCESSES_ALIVE, "their reports are in the engine"))
     else:
-        found += check_processes(Guard.silent(settings, clock=world.clock), world.clock())
+        guard = Guard.silent(settings, clock=world.clock)
+        found += check_processes(guard.status(), guard.fleet(), world.clock())
     found += check_recorders(settings, world.environ, world.version_of)
     found += check_regions(settings)
     found += check_servers(settings, world.version_of)
     found += check_proxy(settings, world.environ)
     order = list(Topic)
-    return tuple(sorted(found, key=lambda finding: order.index(finding.topic)))
+    return tuple(sorted(_without_echoes(found, settings.state), key=lambda finding: order.index(finding.topic)))
+
+
+def _without_echoes(found: list[Finding], state: Engine | Path | None) -> list[Finding]:
+    """Leave out what store and reports say of an engine, where the step that fails was found."""
+    has_failed = any(one.severity is Grade.ERROR and one.check in _OF_ENGINE for one in found)
+    if not (has_failed and isinstance(state, Engine)):
+        return found
+    return [one for one in found if not one.seen.startswith(f"state in {state.shown} ")]
 
 
 def _examine_trust(settings: Settings, secrets: Secrets, world: World, progress: Progress) -> list[Finding]:
@@ -127,6 +137,8 @@ def _without_secrets(settings: Settings, world: World) -> list[Finding]:
     found += check_state(settings, None)
     return [*found, *map(_not_looked_at, (Topic.ROOTS, Topic.CLOCK, Topic.REVOCATION, Topic.API))]
 
+
+_OF_ENGINE = {Check.ENGINE_ANSWERS, Check.ENGINE_WRITES}
 
 _FIRST = {
     Topic.FILES: Check.FILES_USABLE,

@@ -80,6 +80,7 @@ class Check(StrEnum):
     ENGINE_WRITES = "engine-writes"
     ENGINE_MEMORY = "engine-memory"
     PROCESSES_ALIVE = "processes-alive"
+    PROCESSES_CALLS = "processes-calls"
     PROCESSES_PROBLEM = "processes-problem"
     PROCESSES_SAME = "processes-same"
     SERVER_LINE = "server-line"
@@ -172,8 +173,12 @@ def conclusion(findings: tuple[Finding, ...]) -> str:
         for severity in (Grade.ERROR, Grade.WARNING, Grade.NOT_CHECKED)
     )
     found = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}, {unchecked} not checked."
-    if errors:
+    if any(finding.severity is Grade.ERROR and finding.topic is not Topic.STATE for finding in findings):
         return f"{found} Mend the errors first: callers are refused, or will be."
+    if any(finding.severity is Grade.WARNING and finding.check is Check.PROCESSES_CALLS for finding in findings):
+        return f"{found} Calls fail now: see what it says about processes."
+    if errors:
+        return f"{found} Mend the errors of the state: no caller is refused for them, but a restart may know less."
     if warnings:
         return f"{found} The application can start; read the warnings."
     return f"{found} Nothing has to be done."

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.display import DOCS, counted, displayed
-from mtls_middleware.guard import Guard
-from mtls_middleware.observing.fleet import Extent
+from mtls_middleware.observing.fleet import Extent, Fleet
+from mtls_middleware.observing.status import Status
+from mtls_middleware.status_page.failing import failures_of
 from mtls_middleware.status_page.workers import combined, lost, trusts_in_force
 
 _ABOUT = About(Topic.PROCESSES)
@@ -15,14 +16,14 @@ _TEXT_LIMIT = 1_000
 """Characters of a sentence that a process reported."""
 
 
-def check_processes(guard: Guard, now: datetime) -> Iterator[Finding]:
+def check_processes(status: Status, fleet: Fleet, now: datetime) -> Iterator[Finding]:
     """Check what the running processes report.
 
     Args:
-        guard: of the same settings; it judges no calls.
+        status: of a guard with the same settings, which judges no calls.
+        fleet: all processes.
         now: aware, UTC.
     """
-    fleet = guard.fleet()
     if fleet.scope is Extent.NOTHING:
         seen = "MTLS_STATE is off, or this is Windows: no process can be seen from here"
         yield _ABOUT.not_checked(Check.PROCESSES_ALIVE, seen)
@@ -40,7 +41,11 @@ def check_processes(guard: Guard, now: datetime) -> Iterator[Finding]:
         yield _warning(Check.PROCESSES_ALIVE, text, "see why in its log, and in that of the server that started it")
     for text in fleet.problems:
         yield _warning(Check.PROCESSES_ALIVE, text, "let the application's user write there, and restart old releases")
-    found = combined(guard.status(), fleet, now)
+    found = combined(status, fleet, now)
+    for failure in failures_of(found.status, fleet, now) if found.is_known else ():
+        last = fleet.history.last_refused
+        shown = f"{failure.matter}; the last refusal: {last.reason}" if last and not failure.reason else failure.matter
+        yield _warning(Check.PROCESSES_CALLS, shown, "run mtls-middleware status: it says more, and what to do")
     for text in found.status.problems if found.is_known else ():
         yield _warning(Check.PROCESSES_PROBLEM, found.matter(text), f"look the sentence up in {DOCS}operations/")
     for text in found.differences:

@@ -11,8 +11,7 @@ from mtls_middleware._core.revocation import RevocationMode
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.private_folder import home_of
 from mtls_middleware._io.store import Entry, Kind
-from mtls_middleware._trust.crl.known import LOWER_NUMBER
-from mtls_middleware._trust.crl.views import CRLView
+from mtls_middleware._trust.crl.views import CRLView, fix_of
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.display import displayed
@@ -179,6 +178,7 @@ def check_revocation(
 
 def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) -> Finding:
     origin = displayed(view.origin, _TEXT_LIMIT)
+    cure = fix_of(view.origin, view.error)
     learned = ", learned from a certificate" if view.is_learned else ""
     finding = _ABOUT_REVOCATION.error if mode is RevocationMode.REQUIRE else _ABOUT_REVOCATION.warning
     held = view.held
@@ -187,7 +187,7 @@ def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) ->
             Check.REVOCATION_LIST, f"{origin}{learned}: {'not asked' if offline else 'no CRL'}"
         )
     if held is None:
-        return finding(Check.REVOCATION_LIST, f"{displayed(view.error, _TEXT_LIMIT)}{learned}", _cure(view))
+        return finding(Check.REVOCATION_LIST, f"{displayed(view.error, _TEXT_LIMIT)}{learned}", cure)
     age = now - held.this_update
     seen = (
         f"{origin}{learned}: {'no number' if held.number is None else f'number {held.number}'}, "
@@ -195,25 +195,13 @@ def _of(view: CRLView, mode: RevocationMode, now: datetime, *, offline: bool) ->
         + ("no nextUpdate" if held.next_update is None else f"until {held.next_update:%Y-%m-%d %H:%M:%SZ}")
     )
     if held.next_update is not None and not held.is_fresh(now):
-        return finding(Check.REVOCATION_LIST, f"{seen}, which is over", _cure(view))
+        return finding(Check.REVOCATION_LIST, f"{seen}, which is over", cure)
     if view.error:
         return _ABOUT_REVOCATION.warning(
             Check.REVOCATION_LIST,
             f"{displayed(view.error, _TEXT_LIMIT)}; the last good CRL stays. {seen}",
-            _cure(view),
+            cure,
         )
     if held.limit or held.next_update is None:
-        return finding(Check.REVOCATION_LIST, f"{seen}: it can revoke, but cannot confirm", _cure(view))
+        return finding(Check.REVOCATION_LIST, f"{seen}: it can revoke, but cannot confirm", cure)
     return _ABOUT_REVOCATION.ok(Check.REVOCATION_LIST, seen)
-
-
-def _cure(view: CRLView) -> str:
-    if LOWER_NUMBER in view.error:
-        return "if the CA was restored from a backup, run mtls-middleware trust forget-crl with that address or file"
-    if "MTLS_CRL_NETWORKS" in view.error:
-        return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
-    if "://" not in view.origin:
-        return "put the CA's current CRL there"
-    return (
-        "let this machine reach that address (HTTP_PROXY, firewall), or keep a copy in a file that MTLS_CRL_URLS names"
-    )

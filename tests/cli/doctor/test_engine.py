@@ -9,7 +9,7 @@ import pytest
 from mtls_middleware import Settings
 from mtls_middleware._io.store import Kind
 from mtls_middleware.cli.doctor.engine import check_engine
-from mtls_middleware.cli.doctor.finding import Check, Finding, Grade
+from mtls_middleware.cli.doctor.finding import Check, Finding, Grade, conclusion
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
 from mtls_middleware.engine import Engine
 from mtls_middleware.guard import utc_now
@@ -185,6 +185,16 @@ def test_doctor_examines_it_unless_it_may_ask_nobody(tmp_path: Path, engine: Run
     assert connections(engine) == before + 1  # the one that counts them
     for check in (Check.ENGINE_ANSWERS, Check.PROCESSES_ALIVE):
         assert those(offline, check, Grade.NOT_CHECKED)
+
+
+def test_one_that_is_away_is_told_once_and_refuses_nobody(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path)
+    deployment.environ |= {"MTLS_STATE": f"redis://127.0.0.1:{free_port()},{tmp_path}", "MTLS_STATE_SECRET": SECRET}
+    found = deployment.examine()
+    (error,) = those(found, Check.ENGINE_ANSWERS, Grade.ERROR)
+
+    assert [one.seen for one in found if "it cannot be reached" in one.seen] == [error.seen]
+    assert "no caller is refused for them" in conclusion(found)
 
 
 def test_what_it_writes_is_gone_after_a_second(tmp_path: Path, engine: Running) -> None:

@@ -66,6 +66,14 @@ def test_the_last_line_tells_what_matters(severities: tuple[Grade, ...], words: 
     assert conclusion(tuple(map(finding, severities))).startswith(words)
 
 
+@pytest.mark.parametrize("others", [(), (Topic.STATE,), (Topic.STATE, Topic.FILES)], ids=str)
+def test_what_is_wrong_with_the_state_alone_refuses_nobody(others: tuple[Topic, ...]) -> None:
+    told = conclusion((finding(Grade.ERROR, Topic.STATE), *(finding(Grade.ERROR, topic) for topic in others)))
+
+    assert ("no caller is refused for them" in told) is (Topic.FILES not in others)
+    assert ("callers are refused, or will be" in told) is (Topic.FILES in others)
+
+
 def test_for_a_script_it_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environ = {**Deployment(folder=tmp_path).environ, "MTLS_TRUST": "/nowhere/us-east-1.pem"}
 

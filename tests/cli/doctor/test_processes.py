@@ -7,18 +7,24 @@ from typing import Any
 
 import pytest
 
-from mtls_middleware import Settings
+from mtls_middleware import Guard, Settings
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind
-from mtls_middleware.cli.doctor.finding import Check, Grade
+from mtls_middleware.cli.doctor.finding import Check, Grade, conclusion
 from mtls_middleware.composition import board_of
 from mtls_middleware.guard import utc_now
+from mtls_middleware.observing.events import Decided, DecisionCounts
 from mtls_middleware.observing.history import History, Recorder
 from mtls_middleware.observing.report import report_of
 from mtls_middleware.observing.reporting import Reporting
+from tests.adapters.cases import http
+from tests.adapters.site import good_client, over_tls
 from tests.cli.doctor.deployment import Deployment, those
 from tests.observing.test_reporting import WORKER
 
+NONE: DecisionCounts = {}
+STRANGER = Decided("issuer_untrusted", "none", "none", "enforce", cached=False)
+ACCEPTED = Decided("accepted", "us-east-1", "genesys", "enforce", cached=False)
 EARLIER = utc_now() - timedelta(minutes=2)
 
 
@@ -27,11 +33,11 @@ def deployment(tmp_path: Path) -> Deployment:
     return Deployment(tmp_path, offline=True)
 
 
-def running(deployment: Deployment, **changed: Any) -> Reporting:
+def running(deployment: Deployment, counted: DecisionCounts = NONE, **changed: Any) -> Reporting:
     """Return a process that has reported."""
     worker = replace(WORKER, built_at=EARLIER, **changed)
     settings = Settings.from_env(deployment.environ)
-    reporting = Reporting(board_of(settings), Recorder(decisions=dict), lambda: worker, clock=utc_now)
+    reporting = Reporting(board_of(settings), Recorder(decisions=lambda: counted), lambda: worker, clock=utc_now)
     reporting.begin()
     reporting.publish(flush=True)
     return reporting
@@ -74,6 +80,31 @@ def test_a_problem_is_told_with_the_processes_that_have_it(deployment: Deploymen
         member.leave()
 
     assert problem == "certificates API of us-east-1: server: … (1 of 2 processes: 5 on web-1)"
+
+
+@pytest.mark.parametrize(
+    ("counted", "fails"), [({STRANGER: 3}, True), ({STRANGER: 3, ACCEPTED: 1}, False), ({}, False)], ids=str
+)
+def test_calls_that_fail_are_told_as_status_tells_them(
+    deployment: Deployment, *, counted: DecisionCounts, fails: bool
+) -> None:
+    member = running(deployment, counted)
+    told = seen(deployment, Check.PROCESSES_CALLS, Grade.WARNING)
+    last = conclusion(deployment.examine())
+    member.leave()
+
+    assert told == ["no call was accepted in the last 15 minutes, and 3 failed"] * fails
+    assert ("Calls fail now" in last) is fails
+
+
+def test_where_calls_fail_the_last_refusal_has_a_reason(deployment: Deployment) -> None:
+    settings = Settings.from_env(deployment.environ)
+    with Guard.from_settings(settings) as guard:
+        assert http(guard, over_tls(good_client())).status == 403
+        guard.fleet()  # it reports
+        (told,) = seen(deployment, Check.PROCESSES_CALLS, Grade.WARNING)
+
+    assert told.endswith("; the last refusal: issuer_untrusted")
 
 
 def test_one_that_was_killed_is_told(deployment: Deployment) -> None:
