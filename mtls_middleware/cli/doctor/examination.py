@@ -62,14 +62,17 @@ def examine(world: World, progress: Progress = lambda _: None) -> tuple[Finding,
         found += _examine_trust(settings, configured.secrets, world, progress)
     else:
         found += _without_secrets(settings, world)
+    programs: frozenset[str] = frozenset()
     if world.offline and isinstance(settings.state, Engine):
         found.append(About(Topic.PROCESSES).not_checked(Check.PROCESSES_ALIVE, "their reports are in the engine"))
     else:
         guard = Guard.silent(settings, clock=world.clock)
-        found += check_processes(guard.status(), guard.fleet(), world.clock())
+        fleet = guard.fleet()
+        programs = frozenset(worker.application.partition(" ")[0] for worker in fleet.alive)
+        found += check_processes(guard.status(), fleet, world.clock())
     found += check_recorders(settings, world.environ, world.version_of)
     found += check_regions(settings)
-    found += check_servers(settings, world.version_of)
+    found += check_servers(settings, programs, world.version_of)
     found += check_proxy(settings, world.environ)
     order = list(Topic)
     return tuple(sorted(_without_echoes(found, settings.state), key=lambda finding: order.index(finding.topic)))

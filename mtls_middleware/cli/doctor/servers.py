@@ -85,6 +85,11 @@ SERVERS = (
     ),
 )
 
+_KEEP_TRAILERS = {"mtls-middleware", "mtls_middleware"}.union(
+    server.package for server in SERVERS if server.package not in {"uvicorn", "gunicorn"}
+)
+"""Programs that do not run uvicorn's own parsers; gunicorn may."""
+
 
 def installed_version(package: str) -> str | None:
     """Return the version of a package in this environment."""
@@ -94,8 +99,16 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def check_servers(settings: Settings, version_of: VersionOf = installed_version) -> Iterator[Finding]:
-    """Check what each installed server needs. Which of them runs the application cannot be seen from here."""
+def check_servers(
+    settings: Settings, programs: frozenset[str] = frozenset(), version_of: VersionOf = installed_version
+) -> Iterator[Finding]:
+    """Check what each installed server needs.
+
+    Args:
+        settings: of the application.
+        programs: that run it now; none where it is not known.
+        version_of: returns the version of an installed package.
+    """
     found = [(server, version) for server in SERVERS if (version := version_of(server.package)) is not None]
     if not found:
         yield _ABOUT.not_checked(
@@ -108,15 +121,22 @@ def check_servers(settings: Settings, version_of: VersionOf = installed_version)
             yield from _long_headers(server, version, settings.source, settings.header_names)
     if settings.header_names is not None:
         yield from _spelling(tuple(found), settings, settings.header_names)
-    if settings.header_names is not None and version_of("uvicorn") and version_of("httptools"):
-        yield _ABOUT.warning(
-            Check.SERVER_TRAILERS,
-            "uvicorn's own httptools protocol makes headers of trailers, so chunked calls are refused on it, and data "
-            "actions send chunked",
-            "start uvicorn with --http mtls_middleware.servers.uvicorn:HttpToolsProtocol, or with --http h11",
-        )
-    elif settings.header_names is not None and version_of("uvicorn"):
-        yield _ABOUT.ok(Check.SERVER_TRAILERS, "uvicorn parses with h11, which keeps trailers apart")
+        if version_of("uvicorn"):
+            yield _trailers(programs, has_httptools=version_of("httptools") is not None)
+
+
+def _trailers(programs: frozenset[str], *, has_httptools: bool) -> Finding:
+    if programs and programs <= _KEEP_TRAILERS:
+        return _ABOUT.ok(Check.SERVER_TRAILERS, f"{', '.join(sorted(programs))}: trailers are kept apart from headers")
+    if not has_httptools:
+        return _ABOUT.ok(Check.SERVER_TRAILERS, "uvicorn parses with h11, which keeps trailers apart")
+    return _ABOUT.warning(
+        Check.SERVER_TRAILERS,
+        "uvicorn with its own httptools parser takes trailers for headers. There every chunked request is refused "
+        "(source_untrusted), and data actions send chunked requests",
+        "run the application with mtls-middleware serve, or start uvicorn with --http "
+        "mtls_middleware.servers.uvicorn:HttpToolsProtocol, or with --http h11",
+    )
 
 
 def _tls(server: KnownServer, version: str) -> Iterator[Finding]:

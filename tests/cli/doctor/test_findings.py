@@ -326,7 +326,7 @@ FINDINGS: list[tuple[str, Break, Check, Grade, str]] = [
         behind("nginx", ("httptools",)),
         Check.SERVER_TRAILERS,
         WARNING,
-        "makes headers of trailers",
+        "takes trailers for headers",
     ),
     ("spelling without marker", behind("envoy"), Check.SERVER_SPELLING, WARNING, "WSGI: uvicorn take"),
     ("spelling on granian", behind("nginx", ("granian",)), Check.SERVER_SPELLING, WARNING, "WSGI: granian take"),

@@ -107,6 +107,31 @@ def test_where_calls_fail_the_last_refusal_has_a_reason(deployment: Deployment) 
     assert told.endswith("; the last refusal: issuer_untrusted")
 
 
+@pytest.mark.parametrize(
+    ("applications", "grade"),
+    [
+        ((), Grade.WARNING),
+        (("mtls-middleware main:app", "mtls_middleware main:app"), Grade.OK),
+        (("daphne main:app",), Grade.OK),
+        (("uvicorn main:app",), Grade.WARNING),
+        (("gunicorn main:app",), Grade.WARNING),
+        (("mtls-middleware main:app", "uvicorn main:app"), Grade.WARNING),
+    ],
+    ids=["unknown", "serve", "daphne", "uvicorn", "gunicorn", "several"],
+)
+def test_uvicorns_parser_is_warned_of_only_where_it_may_run(
+    deployment: Deployment, applications: tuple[str, ...], grade: Grade
+) -> None:
+    deployment.behind("nginx")
+    deployment.packages["httptools"] = "1"
+    members = [running(deployment, pid=pid, application=name) for pid, name in enumerate(applications, 1)]
+    found = deployment.examine()
+    for member in members:
+        member.leave()
+
+    assert [one.severity for one in found if one.check is Check.SERVER_TRAILERS] == [grade]
+
+
 def test_one_that_was_killed_is_told(deployment: Deployment) -> None:
     store = FolderStore(Path(deployment.environ["MTLS_STATE"]), purpose="tallies,us-east-1,/,genesys")
     store.put(Kind.TALLY, "process-03", report_of(History(), WORKER), utc_now())
