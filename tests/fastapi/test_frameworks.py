@@ -48,14 +48,19 @@ class Framework:
         self._app = made.get("app") or made["application"]
         self._is_wsgi = isinstance(getattr(self._app, "wsgi_app", self._app), MTLSWSGIMiddleware)
 
-    def get(
-        self, client: ClientCertificate | None, path: str = LOOKUP, headers: Mapping[str, str] | None = None
+    def call(
+        self,
+        client: ClientCertificate | None,
+        path: str = LOOKUP,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
     ) -> tuple[int, Any]:
         if self._is_wsgi:
             environ = {"SSL_CLIENT_CERT": client.pem, "SSL_CLIENT_VERIFY": "SUCCESS"} if client else {}
-            reply = Client(self._app).get(path, environ_overrides=environ, headers=headers)
+            reply = Client(self._app).open(path, method=method, environ_overrides=environ, headers=headers)
             return reply.status_code, reply.get_json(silent=True)
-        answer = calling(self._app, client).get(path, headers=headers)
+        answer = calling(self._app, client).request(method, path, headers=headers)
         return answer.status_code, answer.json() if "json" in answer.headers["content-type"] else None
 
     async def lifespan(self) -> list[str]:
@@ -94,7 +99,8 @@ def django_urls(block: str) -> Any:
     urls = ModuleType("frameworks_urls")
     vars(urls).update(execute(block, urls.__name__))
     sys.modules[urls.__name__] = urls
-    return override_settings(ROOT_URLCONF=urls.__name__)  # type: ignore[no-untyped-call]  # Django ships no types
+    csrf = ["django.middleware.csrf.CsrfViewMiddleware"]  # as in every new project
+    return override_settings(ROOT_URLCONF=urls.__name__, MIDDLEWARE=csrf)  # type: ignore[no-untyped-call]  # Django ships no types
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,7 @@ def environment(tmp_path: Path, regional_ca: RegionalCA, monkeypatch: pytest.Mon
         "STATE": "off",
     }.items():
         monkeypatch.setenv(f"MTLS_{name}", value)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "mysite.settings")  # the page's code leaves it behind
     monkeypatch.setitem(sys.modules, "frameworks", ModuleType("frameworks"))  # some look for the module of an app
 
 
@@ -126,21 +133,26 @@ def framework(request: pytest.FixtureRequest, stack: ExitStack) -> Framework:
 
 
 def test_a_data_action_comes_in(framework: Framework, regional_ca: RegionalCA) -> None:
-    assert framework.get(regional_ca.client()) == (200, {"region": "us-east-1"})
+    assert framework.call(regional_ca.client()) == (200, {"region": "us-east-1"})
+
+
+@pytest.mark.parametrize("name", ["django-asgi", "django-wsgi"])
+def test_django_takes_the_post_of_a_data_action(name: str, stack: ExitStack, regional_ca: RegionalCA) -> None:
+    assert Framework(name, stack).call(regional_ca.client(), method="POST") == (200, {"region": "us-east-1"})
 
 
 def test_nobody_comes_in_without_a_certificate(framework: Framework) -> None:
-    status, problem = framework.get(None)
+    status, problem = framework.call(None)
 
     assert (status, problem["reason"]) == (403, "certificate_missing")
 
 
 def test_an_expired_certificate_is_refused(framework: Framework, regional_ca: RegionalCA) -> None:
-    assert framework.get(regional_ca.client(expired=True))[1]["reason"] == "certificate_expired"
+    assert framework.call(regional_ca.client(expired=True))[1]["reason"] == "certificate_expired"
 
 
 def test_a_strangers_certificate_is_refused(framework: Framework) -> None:
-    assert framework.get(RegionalCA("us-east-1").client())[1]["reason"] == "issuer_untrusted"
+    assert framework.call(RegionalCA("us-east-1").client())[1]["reason"] == "issuer_untrusted"
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
@@ -149,7 +161,7 @@ def test_report_mode_lets_a_data_action_in(
 ) -> None:
     monkeypatch.setenv("MTLS_MODE", "report")
 
-    assert Framework(name, stack).get(regional_ca.client()) == (200, {"region": "us-east-1"})
+    assert Framework(name, stack).call(regional_ca.client()) == (200, {"region": "us-east-1"})
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
@@ -158,7 +170,7 @@ def test_report_mode_lets_through_who_would_be_refused(
 ) -> None:
     monkeypatch.setenv("MTLS_MODE", "report")
 
-    assert Framework(name, stack).get(None) == (200, {"region": None})
+    assert Framework(name, stack).call(None) == (200, {"region": None})
 
 
 @pytest.mark.parametrize(
@@ -170,7 +182,7 @@ def test_what_asks_for_a_caller_refuses_in_report_mode_too(
 ) -> None:
     monkeypatch.setenv("MTLS_MODE", "report")
 
-    assert Framework(name, stack).get(None, path)[0] == 403
+    assert Framework(name, stack).call(None, path)[0] == 403
 
 
 @pytest.mark.parametrize("name", ["fastapi", "starlette", "litestar", "quart", "falcon-asgi"])
@@ -194,7 +206,7 @@ def test_the_lifespan_is_passed_on(name: str, stack: ExitStack) -> None:
 def test_the_policies_of_fastapi_hold(
     path: str, headers: Mapping[str, str], answer: Any, stack: ExitStack, regional_ca: RegionalCA
 ) -> None:
-    status, body = Framework("fastapi", stack).get(regional_ca.client(), path, headers)
+    status, body = Framework("fastapi", stack).call(regional_ca.client(), path, headers)
 
     assert (status, body.get("reason", body)) == answer
 
@@ -202,18 +214,18 @@ def test_the_policies_of_fastapi_hold(
 def test_an_optional_caller_may_be_missing(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MTLS_EXEMPT", LOOKUP)
 
-    assert Framework("fastapi", stack).get(None) == (200, {"region": None})
+    assert Framework("fastapi", stack).call(None) == (200, {"region": None})
 
 
 def test_the_document_of_fastapi_shows_who_asks_for_a_certificate(stack: ExitStack, regional_ca: RegionalCA) -> None:
-    status, document = Framework("fastapi", stack).get(regional_ca.client(), "/openapi.json")
+    status, document = Framework("fastapi", stack).call(regional_ca.client(), "/openapi.json")
 
     assert status == 200
     assert document["paths"]["/actions/strict"]["get"]["security"] == [{"mutualTLS": []}]
 
 
 def test_a_scope_of_another_region_is_refused_by_starlette(stack: ExitStack, regional_ca: RegionalCA) -> None:
-    assert Framework("starlette", stack).get(regional_ca.client(), "/actions/european")[0] == 403
+    assert Framework("starlette", stack).call(regional_ca.client(), "/actions/european")[0] == 403
 
 
 def test_every_block_of_the_page_is_run() -> None:

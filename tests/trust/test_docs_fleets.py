@@ -10,6 +10,7 @@ import yaml
 from typer.main import get_group
 
 from mtls_middleware import Guard, Settings
+from mtls_middleware._io.redis_client import FIRST_PAUSE, LONGEST_PAUSE
 from mtls_middleware._io.redis_connections import CONNECTIONS
 from mtls_middleware._io.redis_lease import LEASE_SECONDS
 from mtls_middleware._io.store import CLOCKS_DIFFER, MAX_ENTRIES
@@ -44,7 +45,7 @@ def test_the_settings_are_accepted(tmp_path: Path, root: RegionalCA) -> None:
 
     assert isinstance(found.state, Engine)
     assert (found.state.hosts, found.state.tls, found.state.user) == ((("valkey.internal", 6379),), True, "mtls")
-    assert found.state_name == "checkout-production"
+    assert f" ~{found.state_name}:* " in fences("text")[0]
 
 
 def test_the_rights_are_those_that_real_engines_were_given() -> None:
@@ -75,6 +76,16 @@ def test_each_command_is_one_that_there_is() -> None:
 )
 def test_each_number_is_that_of_the_code(sentence: str) -> None:
     assert sentence in TEXT
+
+
+def test_an_engine_that_was_away_is_used_again_when_the_page_says() -> None:
+    assert "up to twice that time later, but about two minutes at most" in TEXT
+    away = 0.0
+    for failures in range(12):
+        longest = 2 * min(LONGEST_PAUSE, FIRST_PAUSE * 2**failures)  # drawn up to twice as long
+        assert longest <= min(2 * away + 2 * FIRST_PAUSE, 120)
+        away += longest / 2
+    assert away > 2 * 120
 
 
 def test_numbers_that_are_words_are_those_of_the_code() -> None:
