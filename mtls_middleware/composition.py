@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Self
 
@@ -32,6 +33,8 @@ from mtls_middleware.fleet_state import engine_board, engine_store
 from mtls_middleware.identity import Authority
 from mtls_middleware.regions import Region, find
 from mtls_middleware.settings import SecretSetting, Settings
+
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,26 @@ def gate_of(settings: Settings, *, proxy_secret: Secret | None, caller_secret: S
         max_chain=settings.max_chain,
         mode=mode,
         revocation=settings.revocation,
+    )
+
+
+def boundary_risk(settings: Settings) -> str:
+    """Return why a boundary may be too weak; empty where it is not, or where only the network can tell.
+
+    A load balancer of a platform can add no secret: of its networks nothing is said.
+    """
+    if settings.header_names is None or settings.proxy_secret is not None:
+        return ""
+    is_local = settings.trusts_unix_socket or any(
+        network.version == local.version and network.overlaps(local)
+        for network in settings.trusted_proxies
+        for local in _LOOPBACK
+    )
+    if not is_local:
+        return ""
+    return (
+        "peers on this machine are trusted without a secret: every process here may speak for any caller, and uvicorn "
+        "rewrites their address"
     )
 
 

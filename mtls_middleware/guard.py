@@ -14,11 +14,11 @@ from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._io.forks import follow_forks
 from mtls_middleware._trust.gathering import GatheredTrust, Gatherer
 from mtls_middleware._trust.service import TrustService
-from mtls_middleware.composition import board_of, closed_gate, genesys_names, load_all, trust_sources
+from mtls_middleware.composition import board_of, boundary_risk, closed_gate, genesys_names, load_all, trust_sources
 from mtls_middleware.observing import telemetry
 from mtls_middleware.observing.announcer import Announcer
 from mtls_middleware.observing.counting import Counters, ProcessCounts
-from mtls_middleware.observing.events import Decided, Hook
+from mtls_middleware.observing.events import Decided, EventName, Hook, Severity
 from mtls_middleware.observing.fleet import Fleet
 from mtls_middleware.observing.guard_view import GuardView
 from mtls_middleware.observing.logging import LimitedLog
@@ -147,6 +147,8 @@ class Guard:
         self._trust.start()
         if self._settings.header_names is not None:
             self._announcer.trailers()
+        if risk := boundary_risk(self._settings):
+            self._announcer.publish_once(EventName.DEPLOYMENT, Severity.WARNING, risk)
 
     def refresh(self) -> Status:
         """Read trust again, and ask every source, now. What fails keeps the last good, and is in the status.

@@ -276,6 +276,28 @@ class TestOurServerAdapter:
         assert call(site.guard(NGINX_PEER), case).verdict == "source_untrusted"
 
 
+@pytest.mark.parametrize(
+    ("given", "warns"),
+    [
+        ({"MTLS_TRUSTED_PROXIES": "127.0.0.1"}, True),
+        ({"MTLS_TRUSTED_PROXIES": "10.0.0.5,::1"}, True),
+        ({"MTLS_TRUSTED_PROXIES": "unix"}, True),
+        ({"MTLS_TRUSTED_PROXIES": "10.0.0.0/24"}, False),  # of a load balancer that can add no secret
+        ({"MTLS_TRUSTED_PROXIES": "127.0.0.1", "MTLS_PROXY_SECRET": SECRET_HEADER[1]}, False),
+        ({"MTLS_TRUSTED_PROXIES": "127.0.0.1", "MTLS_SOURCE": "tls"}, False),
+    ],
+    ids=["loopback", "loopback among others", "unix", "network", "secret", "no headers"],
+)
+def test_a_start_warns_once_where_this_whole_machine_is_believed(
+    site: Site, caplog: pytest.LogCaptureFixture, given: dict[str, str], *, warns: bool
+) -> None:
+    guard = site.guard({"MTLS_SOURCE": "nginx", **given})
+    guard.start()
+    levels = [one.levelname for one in caplog.records if "trusted without a secret" in one.getMessage()]
+
+    assert levels == ["WARNING"] * warns
+
+
 def test_where_nothing_is_configured_nobody_is_believed() -> None:
     """Settings do not come so far; the boundary holds all the same."""
     header_names = PRESETS["nginx"]

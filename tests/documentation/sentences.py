@@ -33,6 +33,7 @@ LISTS = ("warnings", "problems", "errors")
 
 TELLING = {
     "_io/forks.py": ("why_no_thread",),
+    "composition.py": ("boundary_risk",),
     "_core/crl.py": ("Limit",),
     "_trust/crl/views.py": ("problem_of", "shortcoming_of", "_limit", "warnings_of"),
     "_trust/crl/sources.py": ("_why_unusable", "_why_not_asked"),

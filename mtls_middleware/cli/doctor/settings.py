@@ -4,12 +4,12 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
-from mtls_middleware.composition import Secrets
+from mtls_middleware.composition import Secrets, boundary_risk
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.identity import Authority
@@ -35,7 +35,6 @@ WIDEST = {4: 16, 6: 48}
 """Prefix lengths by version of IP: a shorter one holds more than proxies."""
 
 _ABOUT_PROXY = About(Topic.PROXY)
-_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,16 +222,10 @@ def _secret(settings: Settings) -> Iterator[Finding]:
     if settings.proxy_secret is not None:
         yield _ABOUT_PROXY.ok(Check.PROXY_SECRET, f"the proxy must add {displayed(settings.proxy_secret.header)}")
         return
-    is_local = settings.trusts_unix_socket or any(
-        network.version == local.version and network.overlaps(local)
-        for network in settings.trusted_proxies
-        for local in _LOOPBACK
-    )
-    if is_local:
+    if risk := boundary_risk(settings):
         yield _ABOUT_PROXY.warning(
             Check.PROXY_SECRET,
-            "peers on this machine are trusted without a secret: every process here may speak for any caller, and "
-            "uvicorn rewrites their address",
+            risk,
             "let the proxy add MTLS_PROXY_SECRET; mtls-middleware proxy-config prints both sides",
         )
     else:
