@@ -55,6 +55,7 @@ SDIST = (
     "tests/**/*.py",
     "tests/README.md",
     "tests/benchmarks/express.js",
+    "tests/mutants/results.json",
     "tests/vectors/README.md",
     "tests/vectors/cas/*.pem",
     "tests/vectors/crls/*",
