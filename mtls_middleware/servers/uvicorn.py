@@ -22,6 +22,7 @@ from typing import Any
 import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol as _UvicornH11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
 
 from mtls_middleware._core.connection import TRANSPORT_SCOPE_KEY, Transport
 from mtls_middleware.servers.head_deadline import MAX_HEAD_BYTES, HeadDeadline
@@ -63,11 +64,29 @@ def _telling(config: Config, transport: Transport, tls: dict[str, Any] | None) -
     async def with_facts(scope: Any, receive: Any, send: Any) -> Any:  # noqa: ANN401 - uvicorn's types
         # uvicorn makes each scope anew, and its access log reads the one that its proxy headers change: no copy.
         scope.update(connection_facts(scope, transport, tls))
+        if scope["type"] == "websocket":
+            return await _answering_silently(app, scope, receive, send)
         return await app(scope, receive, send)
 
     config = copy.copy(config)
     config.loaded_app = with_facts
     return config
+
+
+async def _answering_silently(app: Any, scope: Any, receive: Any, send: Any) -> Any:  # noqa: ANN401 - uvicorn's types
+    """Run an application on a WebSocket. One that is refused by an HTTP response is no error, as uvicorn logs it."""
+    is_refused = False
+
+    async def noting(message: Any) -> None:  # noqa: ANN401 - as above
+        nonlocal is_refused
+        await send(message)
+        if message["type"] == "websocket.http.response.body":
+            is_refused = not message.get("more_body", False)
+
+    result = await app(scope, receive, noting)
+    if is_refused:
+        raise ClientDisconnected  # uvicorn takes it for the end of a connection that needs no handshake any more
+    return result
 
 
 class H11Protocol(_TellsConnectionFacts, _UvicornH11Protocol):

@@ -198,6 +198,53 @@ def test_one_connection_does_not_change_the_configuration_of_the_next(protocol: 
     assert conversation.config.loaded_app is conversation.loaded_app
 
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+RESPONSE = [
+    {"type": "websocket.http.response.start", "status": 403, "headers": [(b"content-length", b"2")]},
+    {"type": "websocket.http.response.body", "body": b"n", "more_body": True},
+    {"type": "websocket.http.response.body", "body": b"o"},
+]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("ws", "sent", "is_error"),
+    [
+        ("websockets-sansio", RESPONSE, False),
+        ("wsproto", RESPONSE, False),
+        ("websockets-sansio", RESPONSE[:2], True),
+        ("websockets-sansio", [], True),
+        ("wsproto", [], True),
+    ],
+    ids=["websockets", "wsproto", "half", "websockets-none", "wsproto-none"],
+)
+def test_lesson_a_websocket_that_is_refused_is_no_error_in_the_log(
+    protocol: Protocol, ws: str, sent: list[dict[str, Any]], *, is_error: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refusing(Conversation):
+        async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+            await receive()
+            for message in sent:
+                await send(message)
+
+    async def run() -> Wire:
+        refusing = Refusing(protocol, Wire(), ws=ws)
+        await refusing.hear(UPGRADE)
+        refusing.protocol.connection_lost(None)
+        return refusing.wire
+
+    wire = asyncio.run(run())
+
+    assert ("ASGI callable returned without completing handshake." in caplog.messages) is is_error
+    if sent == RESPONSE:
+        assert wire.written.startswith(b"HTTP/1.1 403 ")
+        assert wire.written.endswith(b"\r\n\r\nno")
+        assert wire.closed
+
+
 @BOTH
 def test_the_lifespan_is_left_alone(protocol: Protocol) -> None:
     conversation = converse(protocol, proxy_headers=False)
