@@ -21,9 +21,11 @@ class Offers:
         self._there: dict[Place, datetime] = {}
         self._offered: dict[Place, datetime] = {}
 
-    def begin(self) -> None:
-        """Offer everything anew, because the engine lost everything."""
-        self.refused, self._offered = {}, {}
+    def begin(self) -> bool:
+        """Offer everything anew, because the engine lost everything; return whether anything was offered before."""
+        was_offered = bool(self._offered)
+        self.refused, self._offered, self._there = {}, {}, {}
+        return was_offered
 
     def look(self, headers: Iterable[Header], here: Mapping[Place, Entry]) -> None:
         """Take note of what lies there, and let be what was refused rightly.

@@ -20,7 +20,7 @@ from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import Entry, Kind, Store
 
 RESEED_SECONDS = 30.0
-"""Between two attempts to put back what the engine has lost, where the first did not succeed."""
+"""Between two attempts to put back what the engine has lost, where the first did not succeed, or did not last."""
 
 SHARED = tuple(kind for kind in Kind if kind is not Kind.TALLY)
 """Kinds that the engine has; for reports there is a board."""
@@ -177,7 +177,9 @@ class EngineStore:
             self._wake()
         if seen.epoch != self._epoch:  # a flush, an eviction, or another server
             self._offers.begin()
-            self._epoch, self._offers_from = seen.epoch, float("-inf")
+            self._epoch, self._version, self._offers_from = seen.epoch, b"", float("-inf")
+        elif not seen.epoch and self._offers.begin():  # what was written there since the last look is gone already
+            self._compared, self._offers_from = None, self._seconds() + RESEED_SECONDS
         if seen.version != self._version:
             headers = [header for header in self._state.headers(self._clock()) if header.kind in SHARED]
             self._offers.look(headers, self._here())

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtls_middleware._io import redis_store
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.redis_entries import CONTENT_BYTES, HEADER_BYTES, Header, entry_of, name_of
 from mtls_middleware._io.redis_store import EngineStore
@@ -95,6 +96,20 @@ def test_what_the_engine_loses_is_put_back_by_whoever_has_it(fleet: Fleet, lost:
     assert kept(fleet()) == {A: b"a list", B: LONG}
     assert kept(other) == {A: b"a list", B: LONG}
     assert one.problems == other.problems == ()
+
+
+def test_lesson_what_is_lost_before_anybody_looks_is_put_back_too(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_store, "RESEED_SECONDS", 0.0)
+    store = fleet()
+    for number in range(3):
+        store.put(Kind.CRL, A, b"a list", NOW + timedelta(seconds=number))
+        with fleet.engine.admin() as admin:
+            for _ in range(2):  # what was put, and what was put back
+                admin.delete(key_of(fleet.engine, ":state"))
+                store.view()
+        assert kept(fleet()) == {A: b"a list"}
 
 
 def test_what_could_not_be_written_is_put_there_later(fleet: Fleet) -> None:
