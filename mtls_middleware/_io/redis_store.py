@@ -177,6 +177,7 @@ class EngineStore:
             self._wake()
         if seen.epoch != self._epoch:  # a flush, an eviction, or another server
             self._offers.begin()
+            self._fetched = {}  # what was not whole while it was lost, may be now
             self._epoch, self._version, self._offers_from = seen.epoch, b"", float("-inf")
         elif not seen.epoch and self._offers.begin():  # what was written there since the last look is gone already
             self._compared, self._offers_from = None, self._seconds() + RESEED_SECONDS

@@ -23,6 +23,8 @@ from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import Store
 from mtls_middleware.engine import Engine
 
+LOOK_SECONDS = 30.0
+
 SERVER = shutil.which(os.environ.get("TEST_REDIS_SERVER", "redis-server"))
 
 START_SECONDS = 30.0
@@ -122,6 +124,16 @@ def running(*arguments: str, tls: tuple[Path, Path] | None = None, sentinel: str
         finally:
             with suppress(ProcessLookupError):
                 one.stop()
+
+
+def look(store: EngineStore) -> EngineStore:
+    """View until the engine has told everything: a busy machine may need the second of a view for itself."""
+    end = time.monotonic() + LOOK_SECONDS
+    store.view()
+    while (store._is_blind or (store._epoch and not store._version)) and time.monotonic() < end:
+        time.sleep(0.02)
+        store.view()
+    return store
 
 
 def engine_store(

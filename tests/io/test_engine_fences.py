@@ -9,7 +9,7 @@ import pytest
 from mtls_middleware._io.redis_entries import name_of
 from mtls_middleware._io.redis_store import EngineStore
 from mtls_middleware._io.store import Kind
-from tests.io.engines import Running, engine_store, needs_engine, running
+from tests.io.engines import Running, engine_store, look, needs_engine, running
 
 pytestmark = needs_engine
 
@@ -47,8 +47,7 @@ class Fleet:
     def __call__(self) -> EngineStore:
         one = engine_store(self.engine.engine)
         self.stack.callback(one.close)
-        one.view()
-        return one
+        return look(one)
 
     def state(self) -> str:
         with self.engine.admin() as admin:

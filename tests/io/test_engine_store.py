@@ -112,6 +112,18 @@ def test_lesson_what_is_lost_before_anybody_looks_is_put_back_too(
         assert kept(fleet()) == {A: b"a list"}
 
 
+def test_lesson_what_was_lost_while_it_was_read_is_read_once_it_is_back(fleet: Fleet) -> None:
+    store, other = fleet(), fleet()
+    store.put(Kind.CRL, A, b"a list", NOW)
+    with fleet.engine.admin() as admin:
+        state = key_of(fleet.engine, ":state")
+        assert admin.hdel(state, f"c:{name_of(Kind.CRL, A)}:0")
+        assert (kept(store), kept(other)) == ({A: b"a list"}, {})
+        admin.delete(state)
+
+    assert kept(store) == kept(other) == {A: b"a list"}
+
+
 def test_what_could_not_be_written_is_put_there_later(fleet: Fleet) -> None:
     store = fleet()
     with fleet.engine.admin() as admin:
