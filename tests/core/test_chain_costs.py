@@ -21,7 +21,7 @@ from mtls_middleware._core.sources.presets import HeaderNames
 from mtls_middleware.testing import KeyKind
 from mtls_middleware.testing.signing import PrivateKey, authority_builder, generate, key_identifier, name_of, sign
 from tests.core.certs import DAY, NOW, custom, good_client, outcome, reason, regional_ca
-from tests.core.test_bounds import HOSTILE_TEXTS
+from tests.core.test_bounds import ATTEMPTS, HOSTILE_TEXTS
 
 BOUND = 60
 """Times a plain stranger's refusal; a CA with 440 name constraints cost 4,500 times as much."""
@@ -201,18 +201,28 @@ def _seconds(ders: Ders) -> float:
     return _fastest(refused)
 
 
+def _ratio(dear: Callable[[], float], plain: Callable[[], float], bound: int) -> float:
+    """Compare two costs, and again where a neighbour may have slowed down the first; return the last ratio."""
+    ratio = 0.0
+    for _ in range(ATTEMPTS):
+        ratio = dear() / plain()
+        if ratio < bound:
+            break
+    return ratio
+
+
 @pytest.mark.parametrize("make", SHAPES.values(), ids=SHAPES.keys())
 def test_a_strangers_chain_costs_sixty_times_a_plain_strangers_at_most(make: Callable[[], Ders]) -> None:
     ders = make()
     assert sum(map(len, ders)) <= HEADER_BYTES
-    assert _seconds(ders) < BOUND * _seconds([_leaf()])
+    assert _ratio(lambda: _seconds(ders), lambda: _seconds([_leaf()]), BOUND) < BOUND
 
 
 @pytest.mark.parametrize("make", CONSTRAINTS.values(), ids=CONSTRAINTS.keys())
 def test_the_constraints_of_a_strangers_ca_are_not_looked_at(make: Callable[[], Ders]) -> None:
     """Without them the same chain costs about as much."""
     leaf, *cas = make()
-    assert _seconds([leaf, *cas]) < 5 * _seconds([leaf])
+    assert _ratio(lambda: _seconds([leaf, *cas]), lambda: _seconds([leaf]), 5) < 5
 
 
 @pytest.mark.parametrize(("encoding", "make"), HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS.keys())
@@ -221,8 +231,11 @@ def test_a_hostile_header_costs_sixty_times_as_much_at_most(encoding: Form, make
         name="custom", header_names=HeaderNames(certificate="X-Cert", encoding=encoding, bundled=True)
     )
     text = make(HEADER_BYTES)
-    decode = _fastest(lambda: outcome(lambda: source.decode(Presented(parts=(text,)), 5)))
-    assert decode < BOUND * _seconds([_leaf()])
+
+    def decode() -> float:
+        return _fastest(lambda: outcome(lambda: source.decode(Presented(parts=(text,)), 5)))
+
+    assert _ratio(decode, lambda: _seconds([_leaf()]), BOUND) < BOUND
 
 
 # ---------------------------------------------------------------------------------------------------------- elements
