@@ -16,7 +16,7 @@ from typing import Any
 from report import MISSING_PACKAGE
 from venvs import DISTRIBUTION, Environment
 
-JOBS = 4
+JOBS = 5
 """Runs side by side: half of their time they wait for bounds to pass."""
 SECONDS = 900.0
 """How long one run of the tests may take."""
@@ -27,8 +27,9 @@ LONG = (
     "tests/adapters/test_typing.py",
     "tests/proxy_config/test_platforms.py",
     "tests/trust/genesys/test_sdk.py",
+    "tests/trust/test_two_years.py",
 )
-"""They take long, and what they look at changes with neither: types of users, text of templates, the SDK of others."""
+"""They take long, and what they look at changes with neither: users' types, templates, others' SDK, simulated years."""
 FRAMEWORKS = (
     "django==4.2",
     "djangorestframework==3.15.1",
