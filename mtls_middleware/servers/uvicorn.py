@@ -143,8 +143,6 @@ if find_spec("httptools") is not None:
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._close_overdue()
-            else:
-                self._head_bytes = 0
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Tell the request that is answered."""
@@ -156,6 +154,7 @@ if find_spec("httptools") is not None:
 
         def on_headers_complete(self) -> None:
             """Add the facts; accept no header after them, and no request behind too many."""
+            self._head_bytes = 0
             if len(self.pipeline) >= PIPELINED:
                 self.transport.abort()
                 return

@@ -58,6 +58,11 @@ class Fleet:
         with self.engine.admin() as admin:
             admin.hset(self.state(), field, value)
 
+    def end_lease(self) -> None:
+        with self.engine.admin() as admin:
+            (lease,) = admin.scan_iter("*:lease")
+            admin.delete(lease)
+
     def fence(self) -> int:
         with self.engine.admin() as admin:
             return int(admin.hget(self.state(), "f") or 0)
@@ -119,9 +124,7 @@ def test_a_leader_that_slept_is_refused_rightly_whatever_its_clock_says(fleet: F
     slow, fast = fleet(), fleet()
 
     def sleep() -> None:
-        with fleet.engine.admin() as admin:
-            (lease,) = admin.scan_iter("*:lease")
-            admin.delete(lease)
+        fleet.end_lease()
         lead(fast, b"found later", NOW)
 
     lead(slow, b"found before", NOW + timedelta(seconds=ahead), sleep)
@@ -137,12 +140,25 @@ def test_a_leader_that_looks_after_it_slept_writes_under_its_own_number_all_the_
     slow, fast = fleet(), fleet()
 
     def sleep() -> None:
-        with fleet.engine.admin() as admin:
-            (lease,) = admin.scan_iter("*:lease")
-            admin.delete(lease)
+        fleet.end_lease()
         lead(fast, b"found later", NOW)
         slow.view()
 
     lead(slow, b"found before", NOW + timedelta(seconds=5), sleep)
 
+    assert fleet.kept() == b"found later"
+
+
+def test_an_epoch_that_somebody_changes_at_each_look_takes_nothing_away(fleet: Fleet) -> None:
+    store, other = fleet(), fleet()
+    lead(store, b"found", NOW)
+    for number in range(20):
+        for field in ("e", "v"):
+            fleet.set(field, str(number % 3 or "").encode())
+        look(store)
+        look(other)
+
+    assert [entry.read() for one in (store, other) for entry in one.entries(Kind.CRL)] == [b"found"] * 2
+    assert store.problems == other.problems == ()
+    lead(other, b"found later", NOW + timedelta(seconds=1))
     assert fleet.kept() == b"found later"

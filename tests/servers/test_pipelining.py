@@ -136,3 +136,20 @@ def test_heads_that_are_complete_do_not_add_up() -> None:
         conversation.protocol.connection_lost(None)
 
     asyncio.run(run())
+
+
+def test_lesson_heads_that_are_cut_between_pieces_do_not_add_up() -> None:
+    """Of a caller who pipelines, each piece may end in the middle of a head."""
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Own: %s\r\n\r\n" % (b"x" * 3_000)
+    number = MAX_HEAD_BYTES // len(request) * 2
+    stream = request * number
+
+    async def run() -> None:
+        conversation = Conversation(HttpToolsProtocol, Wire())
+        for begin in range(0, len(stream), step := 10 * len(request) + 7):
+            await conversation.hear(stream[begin : begin + step])
+            assert not conversation.wire.closed
+        assert len(conversation.scopes) == number
+        conversation.protocol.connection_lost(None)
+
+    asyncio.run(run())
