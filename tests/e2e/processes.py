@@ -26,6 +26,9 @@ _LOOK_EVERY = 0.02
 FIRST_PORT, LAST_PORT, PORTS = 10_000, 32_000, 500
 """Of servers, and how many of them a process has to itself."""
 
+REFUSED_BY_BROWSERS = 10_080
+"""The only one of these ports that browsers do not connect to (Fetch standard, port blocking)."""
+
 _KEPT: list[BinaryIO] = []
 """Open until the process ends, and with it its lock."""
 
@@ -106,7 +109,7 @@ def version_of(program: str) -> str:
 
 def free_port() -> int:
     """Return a port on loopback that nobody listens on, and that no other process of tests will be given."""
-    while not _is_free(port := next(_ports())):
+    while (port := next(_ports())) == REFUSED_BY_BROWSERS or not _is_free(port):
         pass
     return port
 
