@@ -16,6 +16,7 @@ on which more than 128 requests wait; h11 has a bound of its own for heads. Both
 
 import asyncio
 import copy
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -124,30 +125,36 @@ if find_spec("httptools") is not None:
         The facts of the connection go right into the scope, which uvicorn makes anew for each request.
         """
 
+        __slots__ = ("_asked", "_head_bytes", "_peer", "_tls")  # as in `HeadDeadline`
+
         scope: Any
         config: Config
         _peer: Transport
         _tls: dict[str, Any] | None
-        _answered: Any = None
-        _head_bytes = 0
+        _asked: Sequence[Any]
+        """Cycles of the request that is answered, and of those behind it."""
+        _head_bytes: int
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             """Note the facts before anything is read."""
             self._peer, self._tls = _facts_of(transport)
+            self._asked, self._head_bytes = (), 0
             super().connection_made(transport)
 
         def data_received(self, data: bytes) -> None:
-            """Bound a head, also one behind a request that is answered."""
-            super().data_received(data)
+            """Bound a head, also one behind a request that is answered, and the bodies of requests that wait."""
+            HeadDeadline.data_received(self, data)
             if type(self.headers) is list:  # nothing more can be added to those of a complete head
                 self._head_bytes += len(data)
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._close_overdue()
+            if self.pipeline and sum(len(cycle.body) for cycle, _ in self.pipeline) > PIPELINED_BYTES:
+                self.transport.abort()
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Tell the request that is answered."""
-            answered = self._answered
-            if answered is not None and not answered.response_complete:
+            answered = next((cycle for cycle in self._asked if not cycle.response_complete), None)
+            if answered is not None:
                 answered.disconnected = True
                 answered.message_event.set()
             super().connection_lost(exc)
@@ -164,18 +171,11 @@ if find_spec("httptools") is not None:
             if tls is not None:
                 scope["extensions"] = {"tls": {**tls}}
             _UvicornHttpToolsProtocol.on_headers_complete(self)
+            # One that changes to a WebSocket has no cycle.
+            waiting = [cycle for cycle in self._asked if not cycle.response_complete] if self.pipeline else ()
+            self._asked = waiting if self.cycle is None else (*waiting, self.cycle)
             # uvicorn reads its list again only for an upgrade; the application has the list itself.
             self.headers = _Complete(self.headers) if self.parser.should_upgrade() else _NO_MORE
-
-        def on_body(self, body: bytes) -> None:
-            """Bound the bodies of requests that wait."""
-            super().on_body(body)
-            if self.pipeline and sum(len(cycle.body) for cycle, _ in self.pipeline) > PIPELINED_BYTES:
-                self.transport.abort()
-
-        def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 - uvicorn's types
-            self._answered = cycle
-            super()._start_asgi_task(cycle, app)
 
         def handle_websocket_upgrade(self) -> None:
             """Let the protocol that takes over tell the same."""
