@@ -75,6 +75,10 @@ def open_session(
         yield session
 
 
+UNREACHED = "cannot be fetched"
+"""Begins the message where no whole answer came."""
+
+
 class OverloadedError(InputError):
     """The host says that it cannot answer anybody now: 429, or a 5xx."""
 
@@ -109,7 +113,7 @@ class Fetcher:
             with self._open_session(seconds=self._seconds, resolve=self._policy.resolve) as session:
                 return self._follow(session, address)
         except http.HTTPFailure as failure:
-            raise InputError(f"cannot be fetched: {displayed(failure.detail)}") from failure
+            raise InputError(f"{UNREACHED}: {displayed(failure.detail)}") from failure
 
     def _follow(self, session: http.Session, address: str) -> bytes:
         endpoint = self._require_allowed(address)

@@ -9,6 +9,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 
 from mtls_middleware._io import forks
+from mtls_middleware._io.fetch import UNREACHED
 from mtls_middleware._io.files import InputError
 from mtls_middleware._io.forks import follow_forks, undisturbed, waiting
 from mtls_middleware._io.http import HTTPFailure, within
@@ -159,6 +160,6 @@ def _step(step: Generator[str, bytes, None], found: object) -> str | None:
     try:
         if isinstance(found, bytes):
             return step.send(found)
-        return step.throw(found if isinstance(found, InputError) else InputError(f"cannot be fetched: {found}"))
+        return step.throw(found if isinstance(found, InputError) else InputError(f"{UNREACHED}: {found}"))
     except StopIteration:
         return None

@@ -150,10 +150,12 @@ def test_each_problem_has_the_cure_of_its_source(status: Status, problem: str, c
     ("origin", "error", "cure"),
     [
         ("/etc/a.crl", "/etc/a.crl: its issuer is not trusted", "Put the CA's current CRL there."),
-        ("http://crl.example", "http://crl.example: is silent", "Let this machine reach that address"),
+        ("http://crl.example", "http://crl.example: cannot be fetched: refused", "Let this machine reach that address"),
+        ("http://crl.example", "http://crl.example: answers with status 404", "See that the CA's current CRL"),
+        ("http://crl.example", "http://crl.example: bears the name of a CA that", "See that the CA's current CRL"),
         ("/etc/a.crl", f"/etc/a.crl: {LOWER_NUMBER}", "If the CA was restored from a backup"),
     ],
-    ids=["file", "address", "number"],
+    ids=["file", "unreached", "no CRL", "another CA", "number"],
 )
 def test_a_crl_has_the_cure_of_its_origin(status: Status, origin: str, error: str, cure: str) -> None:
     lists = (LIST_STATUS, replace(LIST_STATUS, origin=origin, error=error))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Self
 
 from mtls_middleware._core.crl import CRL
+from mtls_middleware._io.fetch import UNREACHED
 from mtls_middleware._trust.crl.known import LOWER_NUMBER
 from mtls_middleware._trust.crl.sources import CRLSource, Learned
 from mtls_middleware.display import displayed
@@ -101,9 +102,11 @@ def fix_of(origin: str, error: str) -> str:
         return "if that host is yours, name its network in MTLS_CRL_NETWORKS"
     if "://" not in origin:
         return "put the CA's current CRL there"
-    return (
-        "let this machine reach that address (HTTP_PROXY, firewall), or keep a copy in a file that MTLS_CRL_URLS names"
-    )
+    if UNREACHED in error:
+        first = "let this machine reach that address (HTTP_PROXY, firewall)"
+    else:
+        first = "see that the CA's current CRL is at that address, and nothing else"
+    return f"{first}, or keep a copy in a file that MTLS_CRL_URLS names"
 
 
 def warnings_of(configured: Sequence[CRLSource], unusable: Iterable[Learned], now: datetime) -> Iterator[str]:
