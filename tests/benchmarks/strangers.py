@@ -30,8 +30,9 @@ _AFTER = """\
 How to read it: the server has one process, so a good call waits for each stranger's request that came before, one for
 each of their connections, and here that is one. The good caller, the stranger and the server are three busy processes:
 on two cores one of them always waits for a core. A handler in a thread also needs CPython's lock, which the loop holds
-while it refuses, and gives away after `sys.getswitchinterval()`, 5 ms, at the latest. As far as the last row is as high
-as the others, it is core and lock that a good call waits for; the last column is what the middleware itself costs.
+while it refuses, and gives away after `sys.getswitchinterval()`, 5 ms, at the latest. The last row is the floor: what a
+good call waits for where a refusal costs next to nothing. Where it is at the goal itself, a handler in a thread cannot
+meet the goal behind any middleware, and what is above the floor is what a refusal costs (the last column).
 
 Where a refusal of one who retries goes on CPython 3.11, in instructions as callgrind counts them, of 563,000:
 
