@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from find_libpython import find_libpython
 
 from tests.e2e.callers import PKI
 from tests.e2e.processes import HOST, ROOT, free_port
@@ -72,9 +73,16 @@ def _gunicorn_tls(pki: PKI, _port: int) -> Argv:
     return [*files, "--cert-reqs", "1"]
 
 
-def _daphne(app: str, port: int) -> Argv:
-    if find_spec("daphne") is None:
+def require(server: str) -> None:
+    """Skip the test where a server cannot run on this Python."""
+    if server == "daphne" and find_spec("daphne") is None:
         pytest.skip("daphne is not installed: its autobahn has no wheel for CPython 3.15")
+    if server == "pyvoy" and find_libpython() is None:
+        pytest.skip("pyvoy needs Python's shared library: on Debian the package libpython3.x")
+
+
+def _daphne(app: str, port: int) -> Argv:
+    require("daphne")
     return [sys.executable, "-m", "mtls_middleware.servers.daphne", app, "--port", str(port), "--bind", HOST]
 
 
@@ -84,6 +92,7 @@ def _daphne_tls(pki: PKI, port: int) -> Argv:
 
 
 def _pyvoy(app: str, port: int) -> Argv:
+    require("pyvoy")
     return [sys.executable, "-m", "mtls_middleware.servers.pyvoy", app, "--address", HOST, "--port", str(port)]
 
 

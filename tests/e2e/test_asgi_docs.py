@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.asgi_servers import ENVIRONMENT
+from tests.e2e.asgi_servers import ENVIRONMENT, require
 from tests.e2e.callers import PKI, get
 from tests.e2e.conftest import Start
 from tests.e2e.processes import HOST, ROOT, free_port
@@ -46,6 +46,7 @@ def as_run(command: str, port: int, pki: PKI) -> list[str]:
 def test_each_command_of_the_page_tells_the_certificate(
     start: Start, pki: PKI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
+    require(named(command))
     monkeypatch.chdir(tmp_path)
     port = free_port()
     settings = {"MTLS_REGIONS": "us-east-1", "MTLS_TRUST": str(pki.trust)}

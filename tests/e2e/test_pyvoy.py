@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware.testing.encodings import xfcc_element
+from tests.e2e.asgi_servers import require
 from tests.e2e.callers import PKI, get, is_refused
 from tests.e2e.conftest import Start
 from tests.e2e.http3 import ask_http3
@@ -21,6 +22,7 @@ FOLDER = Path(__file__).parent
 
 
 def command(port: int, pki: PKI, *options: str, app: str = "apps:echo", plain: int = 0) -> list[str | Path]:
+    require("pyvoy")
     adapter = [sys.executable, "-m", "mtls_middleware.servers.pyvoy", app, "--address", HOST, "--port", str(plain)]
     files = ("--tls-cert", pki.certificate, "--tls-key", pki.key, "--tls-ca-cert", pki.trust)
     return [*adapter, "--tls-port", str(port), *files, "--websockets", *options]
