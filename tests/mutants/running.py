@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 import coverage
@@ -28,7 +28,8 @@ TIMES, EXTRA_SECONDS = 10, 4
 """A test that takes that much longer than usual, of the processor's time, has found the change."""
 
 MOST = 150
-"""Tests that are tried for one mutant: what survives so many, which are about its line first, counts as not found."""
+"""Tests that are tried for one mutant, or more where files bear its module's name: what survives so many, which are
+about its line first, counts as not found."""
 
 STUCK_SECONDS = 120
 """It waits for what does not come."""
@@ -56,7 +57,7 @@ class Coverage:
         self.lines = Counter(test for lines in self.tests.values() for tests in lines.values() for test in tests)
 
     def chosen(self, mutant: Mutant, first: Iterable[str] = ()) -> list[str]:
-        """Return the tests of a line, first those that found its neighbours.
+        """Return the tests of a line: what found its neighbours, files that bear the name of its module, and others.
 
         Where no test is known for the line, those of its function count; for what is in no function, the module's.
         """
@@ -67,7 +68,10 @@ class Coverage:
             known = {test for line, tests in lines.items() if begin <= line <= end for test in tests}
         known.difference_update(self.failed)
         ahead = [test for test in dict.fromkeys(first) if test in known]
-        return [*ahead, *self._ordered(known.difference(ahead))][:MOST]
+        others = self._ordered(known.difference(ahead))
+        name = PurePosixPath(mutant.module).stem
+        named = [test for test in others if name in PurePosixPath(test.partition("::")[0]).stem]
+        return list(dict.fromkeys([*ahead, *named, *others]))[: max(MOST, len(ahead) + len(named))]
 
     def _ordered(self, tests: Iterable[str]) -> list[str]:
         """Return one case of each test function first, then another one of each: equal tests find the same.
