@@ -200,7 +200,7 @@ class Gate:
                 return verified, identity, self._require_unrevoked(verified, snapshot, now)
             except NotGoodError as rejection:
                 first = first or rejection
-                avoidable = rejection.certificates & frozenset(verified.certificates[1:-1])
+                avoidable = rejection.certificates & frozenset(verified.certificates[1:])
                 if avoidable != rejection.certificates:
                     raise first from rejection  # the leaf is in every chain
                 without |= avoidable

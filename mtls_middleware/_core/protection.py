@@ -122,7 +122,7 @@ def _readings(connection: Connection) -> frozenset[str] | None:
         return None
     else:
         paths = frozenset(_variants(path))
-        texts = paths | frozenset(_variants(raw or "/"))
+        texts = paths | frozenset(_variants(raw))
     if root:
         roots = frozenset((root,) if _PLAIN.fullmatch(root) else _variants(root))
         texts = frozenset(reading for root in roots for reading in _mounted(texts, root))
