@@ -95,11 +95,17 @@ def test_a_zone_says_nothing_of_the_address(text: str) -> None:
     assert parse_address(text) == parse_address("fe80::1")
 
 
+AROUND = [(" ", ""), ("", "\t"), ('"', '"'), (' "', '"\t'), ('" ', ' "'), ('\t" ', '\t" '), (' "[', ']:80" ')]
+"""What may stand around an address: blanks outside of the quotes, and inside."""
+
+
 @pytest.mark.parametrize(
     ("host", "entries", "stands"),
     [
         (PROXY, [STRANGER], False),
         (PROXY, [STRANGER, PROXY], True),
+        *((PROXY, [STRANGER, f"{before}{PROXY}{behind}"], True) for before, behind in AROUND),
+        *((PROXY, [f"{mark}{PROXY}{mark}"], False) for mark in "Xx'([.-0"),
         (PROXY, [STRANGER] * FORWARDED_ENTRIES, False),
         (PROXY, [STRANGER] * (FORWARDED_ENTRIES + 1), True),
         ("proxy.example", ["caller.example"], False),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls_middleware._core.connection import Connection, Interface
-from mtls_middleware._core.protection import _MAX_LENGTH, Protection
+from mtls_middleware._core.protection import _MAX_LENGTH, Protection, _mounted
 from tests.core.requests import request
 
 ACTIONS = Protection(protected=("/actions",))
@@ -354,6 +354,15 @@ def test_the_missing_exemption_may_be_the_shorter_one() -> None:
     assert Protection(exempt=("/api/health",)).missing_exemption(connection) == "/health"
 
 
+@pytest.mark.parametrize("raw_path", [b"/health/x", b"/health/x?/health/y", b"/health/%78", b"/health/x/health", b""])
+def test_only_what_was_cut_off_before_the_path_is_a_mount_point(raw_path: bytes) -> None:
+    """Else the exemption that is named would be wider than what the operator meant."""
+    connection = request(path="/health/y", raw_path=raw_path)
+    protection = Protection(exempt=("/health/x/health",))
+    assert protection.covers(connection)
+    assert protection.missing_exemption(connection) is None
+
+
 @pytest.mark.parametrize("exempt", ["/api", "/apiary", "/other/api"])
 def test_a_mount_point_is_no_exemption_by_itself(exempt: str) -> None:
     connection = request(path="/actions", root_path="/api")
@@ -376,6 +385,15 @@ def test_of_any_other_path_no_exemption_is_named(connection: Connection) -> None
     assert HEALTH.covers(connection)
     assert HEALTH.missing_exemption(connection) is None
     assert ACTIONS.missing_exemption(connection) is None
+
+
+@pytest.mark.parametrize(
+    "paths", [("/a", "/b", "/c"), ("/api/a", "/api/b"), ("/api", "/API/a", "/%61pi/b"), ("/api/a", "/b")]
+)
+def test_behind_a_mount_point_each_path_is_read_with_it_and_without_it(paths: tuple[str, ...]) -> None:
+    together = set(_mounted(frozenset(paths), "/api"))
+    assert together == {reading for path in paths for reading in _mounted(frozenset((path,)), "/api")}
+    assert together >= {*paths}
 
 
 @pytest.mark.parametrize("path", ["/apiactions", "/API/actions", "/%61pi/actions", "/%61piactions", "/api;x/actions"])

@@ -67,6 +67,8 @@ CORRELATION = {
     "none": ([], None),
     "one": ([(HEADER, b"9f1c-2D3E")], "9f1c-2D3E"),
     "with blanks around": ([(HEADER, b" abc\t")], "abc"),
+    "letters at both ends": ([(HEADER, b"XtnaXtX")], "XtnaXtX"),
+    "hyphens around": ([(HEADER, b"-a-")], "-a-"),
     "64 characters": ([(HEADER, b"a" * 64)], "a" * 64),
     "65 characters": ([(HEADER, b"a" * 65)], None),
     "empty": ([(HEADER, b"")], None),
