@@ -348,7 +348,10 @@ def test_each_change_alone_is_judged_alike(pairs: dict[str, tuple[Guard, Guard]]
 LEAVES = sorted(name for name in MUTATIONS if name.startswith("leaf "))
 
 
-@pytest.mark.parametrize("chain", ["chain of nothing in a <class 'list'>", "chain None", "client_cert_chain absent"])
+EMPTY = [f"chain of {name} in a {kind}" for kind in (list, tuple) for name in ("nothing", "empty")]
+
+
+@pytest.mark.parametrize("chain", [*EMPTY, "chain None", "client_cert_chain absent"])
 def test_a_leaf_beside_an_empty_chain_is_nobody_elses(pairs: dict[str, tuple[Guard, Guard]], chain: str) -> None:
     for leaf in LEAVES:
         same(pairs["tls"], "tls", good_client(), chain, "leaf good as DER")

@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding as Form
 
+from mtls_middleware._core import chain as chains
 from mtls_middleware._core import gate as gates
 from mtls_middleware._core.boundary import Boundary, Secret
 from mtls_middleware._core.connection import Connection
@@ -59,13 +60,13 @@ def refused(judge: Gate, connection: Connection) -> tuple[Reason, str]:
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[x509.Certificate]:
     """Return the leaf of each chain that is verified."""
     leaves = []
-    verify = gates.chains.verify
+    verify = chains.verify
 
     def noting(chain: Any, *others: Any) -> Any:
         leaves.append(chain.leaf)
         return verify(chain, *others)
 
-    monkeypatch.setattr(gates.chains, "verify", noting)
+    monkeypatch.setattr(chains, "verify", noting)
     return leaves
 
 

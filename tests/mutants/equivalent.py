@@ -52,6 +52,7 @@ EQUIVALENT: Mapping[str, str] = MappingProxyType(
             "boundary.py Boundary._refuse_joined: self.secret and secret and (b',' in secret) and "
             "(not self.secret.matches(secret)) -> secret and b',' in secret and (not self.secret.matches(secret))"
         ): "`secret` is None where `self.secret` is; this tells the type checker",
+        "boundary.py _stands_in_forwarded: return False -> return None": _SAME,
         "boundary.py Secret.matches: found = False -> found = None": _SAME,
         "boundary.py Boundary._require_known_spellings: believed = False -> believed = None": _SAME,
         "sources/headers.py HeaderSource.one: 1 -> 2": _MORE,
@@ -59,6 +60,17 @@ EQUIVALENT: Mapping[str, str] = MappingProxyType(
         "replay.py Replay._slot: tls is None or not self._is_tls -> not self._is_tls": (
             "where it is None, nothing was accepted; what raises goes the full way"
         ),
+        "replay.py Replay._tls: tls is None and (not self._is_tls) -> tls is None": (
+            "where it is None, nothing was accepted; what raises goes the full way"
+        ),
+        "replay.py Replay.find: layout is None or layout.names != names -> layout.names != names": (
+            "it is None until something was accepted; what raises goes the full way"
+        ),
+        "replay.py Replay.find: path != self._path and path not in self._paths -> path not in self._paths": _SPEED,
+        (
+            "replay.py Replay.keep: self._layout, self._last, self._path = (layout, acceptance, path) -> "
+            "self._layout, self._last, self._path = None"
+        ): "what is kept was kept before; `find` looks it up, and remembers it",
         "gate.py Gate._identify: if without: -> if True: #1": _SPEED,
         "sources/headers.py module: b'' -> b'X'": "what is empty is none in either case",
         "sources/xfcc.py _split: start = 0 -> start = None": "a slice from None begins at 0",
