@@ -62,7 +62,10 @@ class Running:
         end = time.monotonic() + START_SECONDS
         while True:
             try:
-                with socket.create_connection((self.host, self.port), 1):
+                with socket.create_connection((self.host, self.port), 1) as connection:
+                    if self.tls is None:  # it answers once it listens everywhere, also on a Unix socket
+                        connection.sendall(b"PING\r\n")
+                        connection.recv(1)
                     return
             except OSError:
                 assert self.process.poll() is None, log.read_text()
