@@ -127,6 +127,36 @@ def test_who_was_forwarded_matters_where_the_peer_does(
         assert is_replayed(guard, new) is not compares
 
 
+@pytest.mark.parametrize("trusted", ["unix", "unix,192.0.2.9"])
+def test_who_comes_over_tcp_is_nobody_from_the_unix_socket(site: Site, trusted: str) -> None:
+    guard = site.guard({**NGINX_PEER, "MTLS_TRUSTED_PROXIES": trusted})
+    for scope in (of_peer(None), of_peer(None, Transport(peer=None))):
+        assert outcome(guard, scope)[1] is not None
+        assert is_replayed(guard, scope)
+    for scope in (of_peer(("10.0.0.5", 80)), of_peer(None, Transport(peer=("10.0.0.5", 80)))):
+        assert not is_replayed(guard, scope)
+
+
+@pytest.mark.parametrize(("settings", "scope"), [(TLS, tls()), (NGINX, beside(PEMS)), (NGINX, beside(None))])
+def test_the_application_gets_what_nobody_else_has(site: Site, settings: Mapping[str, str], scope: Scope) -> None:
+    guard = site.guard(settings)
+    assert outcome(guard, scope)[1] is not None
+    seen = guard.replay(scope)
+    assert seen is not None
+    for ours, theirs in ((seen, scope), (seen["extensions"], scope["extensions"])):
+        assert ours is not theirs
+    assert seen["headers"] is not scope["headers"]
+    assert seen["extensions"]["tls"] == scope["extensions"]["tls"]
+    assert seen["extensions"]["tls"] is not scope["extensions"]["tls"]
+
+
+def test_on_a_path_that_is_open_nothing_is_repeated(site: Site) -> None:
+    guard, scope = site.guard(PATHS), http_scope(replace(OVER_TLS, path="/health"))
+    assert outcome(guard, scope)[1] is not None
+    assert not is_replayed(guard, scope)
+    assert not guard._replay._acceptances
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_over_tls_any_number_of_headers_is_repeated(site: Site, count: int) -> None:
     guard, scope = site.guard(TLS), {**http_scope(OVER_TLS), "headers": [(b"x-%d" % at, b"") for at in range(count)]}
