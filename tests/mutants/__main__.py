@@ -3,6 +3,7 @@
     python -m tests.mutants                       # all modules: an hour and more; goes on where it was stopped
     python -m tests.mutants chain.py sources/xfcc.py
     python -m tests.mutants --list chain.py       # what would be changed
+    python -m tests.mutants --survivors           # once there are tests for them
 
 Survivors, and what was found before a function changed or by tests that are gone, are tried again each time; remove
 build/mutants to begin anew. The results go into tests/mutants/results.json.
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Mutation testing of `_core`.")
     parser.add_argument("modules", nargs="*", help="files below _core; all without")
     parser.add_argument("--list", action="store_true", help="print the changes, and run nothing")
+    parser.add_argument("--survivors", action="store_true", help="try only what survived before")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop then, and write down what is known")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     options = parser.parse_args(arguments)
@@ -71,13 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = Results(BUILD / "results.jsonl", {mutant.key: _around(mutant) for mutant in mutants})
     results.begin(measured.seconds.keys())
     _say(f"{len(mutants)} mutants, {len(results.pending(mutants))} to be run")
-    sampled = () if options.modules else [one for one in results.pending(mutants) if one.key not in results.survived]
+    untried = [one for one in results.pending(mutants) if one.key not in results.survived]
+    sampled = None if options.survivors else () if options.modules else untried
+    tried = [one for one in mutants if not options.survivors or one.key in results.survived]
     one = _Run(trees=trees, results=results, measured=measured, jobs=options.jobs)
     one.end = time.monotonic() + 60 * options.minutes / 2
-    _in_pytest(lambda session: one.swap_each(session, mutants), TESTS)
+    _in_pytest(lambda session: one.swap_each(session, tried), TESTS)
     results.read()
     one.end += 60 * options.minutes / 2
-    _in_pytest(lambda session: one.fresh_each(session, mutants), TESTS[:1], collects=False)
+    _in_pytest(lambda session: one.fresh_each(session, tried), TESTS[:1], collects=False)
     results.read()
     results.write(mutants, sampled)
     return 0

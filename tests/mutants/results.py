@@ -75,14 +75,15 @@ class Results:
             file.write(json.dumps([mutant.key, outcome, self.digests[mutant.key]]) + "\n")
         return test
 
-    def write(self, mutants: Sequence[Mutant], sampled: Sequence[Mutant] = ()) -> None:
+    def write(self, mutants: Sequence[Mutant], sampled: Sequence[Mutant] | None = ()) -> None:
         """Write down the results of these mutants' modules; those of others stay as they are.
 
         Args:
             mutants: of whole modules.
-            sampled: those of which nothing was known when a run of all modules began.
+            sampled: those of which nothing was known when a run of all modules began; what is stored of them without.
         """
-        stored = json.loads(STORED.read_text(encoding="utf-8"))["modules"] if STORED.exists() else {}
+        before = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {"modules": {}, "samples": {}}
+        stored = before["modules"]
         by_module: defaultdict[str, list[Mutant]] = defaultdict(list)
         for mutant in mutants:
             by_module[mutant.module].append(mutant)
@@ -93,10 +94,12 @@ class Results:
                 "survivors": [mutant.key for mutant in found if self.outcomes.get(mutant.key) == ""],
                 "not_run": len(self.pending(found)),
             }
-        samples = {
-            "inside of functions": self._sample([mutant for mutant in sampled if mutant.function]),
-            "at import": self._sample([mutant for mutant in sampled if not mutant.function]),
-        }
+        samples = before["samples"]
+        if sampled is not None:
+            samples = {
+                "inside of functions": self._sample([mutant for mutant in sampled if mutant.function]),
+                "at import": self._sample([mutant for mutant in sampled if not mutant.function]),
+            }
         written = {"modules": dict(sorted(stored.items())), "samples": samples}
         STORED.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
