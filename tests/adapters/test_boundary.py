@@ -162,7 +162,7 @@ class TestRewrittenPeers:
         assert call(site.guard(NGINX_PEER), case).verdict == "source_untrusted"
         assert call(site.guard(NGINX_BOTH), case.with_headers(SECRET_HEADER)).verdict == "accepted"
 
-    @pytest.mark.parametrize("entry", ["::1", "[::1]", "[::1]:4711", "0:0:0:0:0:0:0:1", '"[::1]:4711"'])
+    @pytest.mark.parametrize("entry", ["::1", "[::1]", "[::1]:4711", "[::1]]", "0:0:0:0:0:0:0:1", '"[::1]:4711"'])
     @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded"])
     def test_lesson_20_ipv6(self, site: Site, name: str, entry: str) -> None:
         case = replace(FROM_NGINX, client=("::1", 4711)).with_headers(

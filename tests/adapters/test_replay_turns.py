@@ -222,3 +222,21 @@ def test_an_address_with_an_endless_zone_is_not_kept(site: Site, size: int, *, k
         guard = site.guard(PROXIES)
         assert outcome(guard, scope)[1] is not None
         assert is_replayed(guard, scope) is kept
+
+
+@pytest.mark.parametrize(("size", "kept"), [(10, True), (EVIDENCE_BYTES // 2, True), (EVIDENCE_BYTES, False)])
+def test_a_long_chain_beside_a_header_is_not_kept(site: Site, size: int, *, kept: bool) -> None:
+    guard = site.guard(NGINX)
+    scope = beside(("x" * size,))
+    assert outcome(guard, scope)[1] is not None
+    assert is_replayed(guard, scope) is kept
+
+
+def test_a_proxy_secret_that_nobody_asks_for_is_hidden_each_time(site: Site) -> None:
+    guard = site.guard({**TLS, "MTLS_PROXY_SECRET": "s" * 32})
+    scope = tls()
+    scope["headers"] = [*scope["headers"], (b"x-mtls-proxy-secret", b"s" * 32)]
+    assert outcome(guard, scope)[1] is not None
+    seen = guard.replay(scope)
+    assert seen is not None
+    assert [name for name, _ in seen["headers"] if b"secret" in name] == []

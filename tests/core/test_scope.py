@@ -15,6 +15,7 @@ from mtls_middleware._core.connection import (
     may_make_headers_of_trailers,
 )
 from mtls_middleware._core.scope import connection_of, known_path
+from mtls_middleware.identity import IDENTITY_KEY
 
 OURS = Transport(peer=("10.0.0.5", 1))
 DEAF = Transport(peer=None, asks=False)
@@ -117,3 +118,9 @@ def test_a_path_of_usual_types_is_known() -> None:
 def test_a_path_of_an_unusual_type_is_unknown(name: str, odd: object) -> None:
     with pytest.raises(TypeError):
         known_path({**USUAL, name: odd})
+
+
+@pytest.mark.parametrize("identity", [None, "somebody"])
+def test_a_call_that_was_judged_is_known_as_one(identity: object) -> None:
+    assert connection_of({IDENTITY_KEY: identity}).was_judged
+    assert not connection_of({}).was_judged

