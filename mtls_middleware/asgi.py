@@ -86,8 +86,7 @@ class MTLSMiddleware:
                     try:
                         await self.app(accepted, receive, MethodType(_send_not_stored, send))
                     finally:
-                        if "route" in accepted or "endpoint" in accepted:
-                            _hand_back(accepted, scope)
+                        _hand_back(accepted, scope)
                 else:
                     await self._judge(scope, receive, send)
             case "lifespan":
@@ -132,8 +131,7 @@ class MTLSMiddleware:
         try:
             await self.app(seen, receive, send)
         finally:
-            if "route" in seen or "endpoint" in seen:
-                _hand_back(seen, outer)
+            _hand_back(seen, outer)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._guard is not None and self._error is None:
@@ -164,9 +162,10 @@ class MTLSMiddleware:
 
 def _hand_back(seen: Scope, scope: Scope) -> None:
     """Return to whoever stands outside, such as telemetry, what the application's router wrote into its copy."""
-    for key in _ROUTED:
-        if key in seen:
-            scope[key] = seen[key]
+    if "route" in seen or "endpoint" in seen:
+        for key in _ROUTED:
+            if key in seen:
+                scope[key] = seen[key]
 
 
 def _guard_of(settings: "Settings | None") -> "Guard":
