@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as UvicornsOwn
 
 from mtls_middleware.servers.head_deadline import MAX_HEAD_BYTES
 from mtls_middleware.servers.uvicorn import PIPELINED_BYTES, H11Protocol, HttpToolsProtocol
@@ -70,6 +71,52 @@ def test_it_is_the_request_that_is_answered_that_learns_it() -> None:
 
     assert len(conversation.scopes) == len(conversation.late_headers) == 2
     assert conversation.wire.written.count(b"HTTP/1.1 200 OK") == 1
+
+
+class WaitingBehind(Waiting):
+    """One that answers the first request at once, and waits from the second one on."""
+
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/first":
+            await super()._app(scope, receive, send)
+            return
+        self.scopes.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("behind", [0, 1, 3])
+def test_one_that_waited_learns_it_too_once_it_is_answered(behind: int, pieces: int) -> None:
+    heads = [GET % (b"first", b"1"), GET % (b"second", b"2"), GET % (b"behind", b"3") * behind]
+
+    async def run() -> Waiting:
+        conversation = WaitingBehind(HttpToolsProtocol, Wire())
+        await conversation.hear(*(heads if pieces > 1 else [b"".join(heads)]))
+        conversation.protocol.connection_lost(None)
+        await conversation.settle()
+        return conversation
+
+    conversation = asyncio.run(run())
+
+    assert [scope["path"] for scope in conversation.scopes] == ["/first", "/second"]
+    assert conversation.received[-1] == {"type": "http.disconnect"}
+    assert conversation.wire.written.count(b"HTTP/1.1 200 OK") == 1
+
+
+def test_our_connection_has_the_attributes_of_uvicorns_own() -> None:
+    """With more than 30 of them CPython reads each one more slowly."""
+
+    async def run() -> None:
+        classes: tuple[Any, ...] = (HttpToolsProtocol, UvicornsOwn)
+        ours, theirs = (Conversation(one, Wire()) for one in classes)
+        for conversation in (ours, theirs):
+            await conversation.hear(GET % (b"first", b"1"))
+        assert vars(ours.protocol).keys() == vars(theirs.protocol).keys()
+        for conversation in (ours, theirs):
+            conversation.protocol.connection_lost(None)
+
+    asyncio.run(run())
 
 
 @BOTH
