@@ -161,8 +161,9 @@ def _lost(one: ReportedWorker) -> str:
     return f"{name} ended without closing: it was killed, or crashed; {last}"
 
 
-def _identity(worker: Worker) -> tuple[str, int]:
-    return worker.host, worker.pid
+def _identity(worker: Worker) -> tuple[str, int, datetime]:
+    """Return what two processes never share: containers of one host name may each have number 1."""
+    return worker.host, worker.pid, worker.started_at
 
 
 def _name(worker: Worker) -> str:

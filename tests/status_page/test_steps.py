@@ -14,13 +14,24 @@ from mtls_middleware._trust.crl.views import fix_of
 from mtls_middleware.advice import ADVICE, advice_for
 from mtls_middleware.display import headed
 from mtls_middleware.observing.events import Decided
-from mtls_middleware.observing.fleet import Extent, Fleet
+from mtls_middleware.observing.fleet import Extent, Fleet, Liveness
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
 from mtls_middleware.status_page import steps as texts
 from mtls_middleware.status_page.decisions import decisions_of
 from mtls_middleware.status_page.steps import NextStep, Urgency, steps_of
-from mtls_middleware.status_page.workers import combined
-from tests.status_page.scenes import ACCEPTED, MISSING, NOW, STRANGER, ca, counted, loaded, with_worker
+from mtls_middleware.status_page.workers import combined, process_count
+from tests.status_page.scenes import (
+    ACCEPTED,
+    MISSING,
+    NOW,
+    STRANGER,
+    ca,
+    counted,
+    loaded,
+    reported,
+    with_worker,
+    worker,
+)
 
 
 @pytest.fixture
@@ -227,6 +238,16 @@ def test_counts_that_cannot_be_read_are_told(status: Status) -> None:
     (step,) = steps(status, replace(counted(), problems=("counts are damaged",)))
 
     assert (step.urgency, step.matter) == (Urgency.NOTE, "counts are damaged")
+
+
+def test_containers_of_one_host_name_are_told_apart_where_each_has_number_1(status: Status) -> None:
+    first = worker(status, host="app", pid=1, started_at=NOW - timedelta(hours=1))
+    second = replace(first, started_at=NOW - timedelta(minutes=30))
+    hanging = replace(counted(None, first), workers=(reported(first), reported(second, Liveness.SILENT)))
+
+    assert process_count([first, second]) == 2
+    assert process_count([first, replace(first, source="envoy")]) == 1
+    assert [step.matter.partition(" runs")[0] for step in steps(status, hanging)] == ["process 1 on app"]
 
 
 @pytest.mark.parametrize(
