@@ -1,7 +1,7 @@
 """Every test claims something: it compares, expects an exception, or says that running through is the claim."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -31,21 +31,29 @@ def trees() -> Mapping[str, ast.Module]:
     return {file.relative_to(ROOT).as_posix(): ast.parse(file.read_text(encoding="utf-8")) for file in files}
 
 
-def functions(tree: ast.AST) -> Iterator[Function]:
-    return (node for node in ast.walk(tree) if isinstance(node, Function))
+@cache
+def functions(tree: ast.AST) -> tuple[Function, ...]:
+    return tuple(node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+@cache
+def parts(function: Function) -> tuple[bool, frozenset[str]]:
+    """Return whether a function claims something itself, and the names of what it calls."""
+    itself, called = False, set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            itself = True
+        elif isinstance(node, ast.Raise) and node.exc is not None:
+            itself |= "AssertionError" in ast.unparse(node.exc)
+        elif isinstance(node, ast.Call):
+            itself |= any(_is_check(keyword) for keyword in node.keywords)
+            called.add(node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", ""))
+    return itself or not called.isdisjoint(CLAIMS), frozenset(called)
 
 
 def claims(function: Function, helpers: frozenset[str]) -> bool:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assert):
-            return True
-        if isinstance(node, ast.Raise) and node.exc is not None and "AssertionError" in ast.unparse(node.exc):
-            return True
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in CLAIMS or name in helpers or any(_is_check(keyword) for keyword in node.keywords):
-                return True
-    return False
+    itself, called = parts(function)
+    return itself or not called.isdisjoint(helpers)
 
 
 def _is_check(keyword: ast.keyword) -> bool:

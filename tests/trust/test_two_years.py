@@ -374,7 +374,7 @@ def test_each_pin_and_root_is_warned_of_anew(make: Make) -> None:
     world.api_weather.spells.clear()
     deployment.start()
     while world.clock.now < day(YEARS):
-        world.clock.advance(DAY)
+        world.clock.advance(4 * DAY)  # within the life of a CRL, and within that of each warning
         world.publish()
         world.tell()
         if world.clock.now == day(380):
