@@ -119,7 +119,7 @@ def _examine_trust(settings: Settings, secrets: Secrets, world: World, progress:
         found += check_revocation(gatherer.crl_views, settings.revocation, now, offline=world.offline)
     else:
         found += [_not_looked_at(Topic.ROOTS), _not_looked_at(Topic.REVOCATION)]
-    found += check_api(settings, gatherer.apis, offline=world.offline)
+    found += check_api(settings, gatherer.apis, trust, now, offline=world.offline)
     found += check_state(settings, store)
     if isinstance(settings.state, Engine):
         found += _examine_engine(settings, settings.state, store, world)

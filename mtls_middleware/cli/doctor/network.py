@@ -8,12 +8,13 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlsplit
 
+from mtls_middleware._core.pin import Pin
 from mtls_middleware._io.fetch import open_session
 from mtls_middleware._io.http import OpenSession
 from mtls_middleware._io.store import Entry, Kind, Store
 from mtls_middleware._trust.asking import Asker, Question
+from mtls_middleware._trust.gathering import GatheredTrust
 from mtls_middleware._trust.genesys.client import APIResponse
-from mtls_middleware._trust.genesys.failure import GenesysFailure
 from mtls_middleware._trust.genesys.source import APISource
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.composition import address_policy
@@ -75,8 +76,18 @@ class ReadOnlyStore:
         self.store.close()
 
 
-def check_api(settings: Settings, apis: Sequence[APISource], *, offline: bool) -> Iterator[Finding]:
-    """Return what each region's API answered."""
+def check_api(
+    settings: Settings, apis: Sequence[APISource], trust: GatheredTrust | None, now: datetime, *, offline: bool
+) -> Iterator[Finding]:
+    """Return what each region's API answered, and whether calls go on where it did not.
+
+    Args:
+        settings: they say whether callers need it.
+        apis: they were asked.
+        trust: what is trusted since; None where that is not known.
+        now: aware, UTC.
+        offline: whether they were not asked.
+    """
     if not apis:
         yield _without_client(settings)
     for api in apis:
@@ -84,7 +95,11 @@ def check_api(settings: Settings, apis: Sequence[APISource], *, offline: bool) -
             yield _ABOUT_API.not_checked(Check.API_ANSWERS, f"{api.region}: not asked")
             continue
         if api.failure is not None:
-            yield _failed(api.region, api.failure)
+            seen = displayed(f"{api.region}: {api.failure.reason}: {api.failure.text}", _TEXT_LIMIT)
+            if trust is not None and Authority.DIGICERT in settings.authorities:
+                pins = (pin for one in trust.trusts for pin in one.pins.values() if pin.region == api.region)
+                seen += f". {_until_it_answers([pin for pin in pins if pin.can_pass(now)])}"
+            yield _ABOUT_API.error(Check.API_ANSWERS, seen, api.failure.next_step)
         if api.answer is not None:
             yield from _answered(api.region, api.answer)
         since = api.known.no_digicert_since
@@ -103,10 +118,14 @@ def _without_client(settings: Settings) -> Finding:
     return _ABOUT_API.ok(Check.API_ANSWERS, "no OAuth client is configured, so the API is not used")
 
 
-def _failed(region: str, failure: GenesysFailure) -> Finding:
-    return _ABOUT_API.error(
-        Check.API_ANSWERS, displayed(f"{region}: {failure.reason}: {failure.text}", _TEXT_LIMIT), failure.next_step
-    )
+def _until_it_answers(pins: Sequence[Pin]) -> str:
+    """Return what becomes of DigiCert's callers of a region while its API does not answer."""
+    if not pins:
+        return "No pin is in force, so callers with a certificate of DigiCert are refused"
+    ends = [pin.ends for pin in pins if pin.ends is not None]
+    until = f" until {max(ends):%Y-%m-%d}" if len(ends) == len(pins) else ""
+    stay = "The pin that is known stays" if len(pins) == 1 else f"The {len(pins)} pins that are known stay"
+    return f"{stay} in force{until}; the next certificate is refused until it is listed"
 
 
 def _answered(region: str, answer: APIResponse) -> Iterator[Finding]:

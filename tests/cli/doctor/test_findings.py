@@ -434,6 +434,35 @@ def test_a_missing_permission_is_told_with_its_name(deployment: Deployment) -> N
     assert PERMISSION in found.cure
 
 
+@pytest.mark.parametrize(
+    ("pins", "words"),
+    [
+        pytest.param([], ". No pin is in force, so callers with a certificate of DigiCert are refused", id="none"),
+        pytest.param(["ab" * 32], ". The pin that is known stays in force; the next", id="fingerprint"),
+        pytest.param([-1], ". No pin is in force", id="expired"),
+        pytest.param([-1, 40], ". The pin that is known stays in force until {last}; the next", id="one"),
+        pytest.param([9, 40], ". The 2 pins that are known stay in force until {last}; the next", id="two"),
+    ],
+)
+def test_an_api_that_fails_tells_whether_calls_go_on(
+    deployment: Deployment, pins: list[str | float], words: str
+) -> None:
+    now, named = datetime.now(UTC), []
+    digicert_listing()(deployment)
+    answering(*[APIAnswer(status=503)] * 6)(deployment)
+    for pin in pins:
+        if isinstance(pin, str):
+            named.append(pin)
+            continue
+        client = deployment.region.client(not_before=now - 100 * DAY, not_after=now + pin * DAY)
+        named.append(str(client.write(deployment.folder, f"pin-{pin}")[0]))
+    deployment.environ |= {"MTLS_PINS": ",".join(named)} if named else {}
+
+    (found,) = those(deployment.examine(), Check.API_ANSWERS, ERROR)
+
+    assert words.format(last=f"{now + 40 * DAY:%Y-%m-%d}") in found.seen
+
+
 def test_an_api_that_answers_is_told(deployment: Deployment) -> None:
     listed_by_api(deployment, deployment.region)
 
