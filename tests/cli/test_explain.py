@@ -369,8 +369,9 @@ def test_a_certificate_that_cannot_be_read_is_malformed(region: Region) -> None:
 def test_roots_are_those_of_now_at_a_later_time(region: Region, at: int, reason: str | None) -> None:
     ca = RegionalCA("us-east-1", not_before=NOW - timedelta(days=3), not_after=NOW + timedelta(days=8))
     ca.write(Path(region.environ["MTLS_TRUST"]))
+    client = ca.client(not_before=NOW - timedelta(days=3))  # the next day may begin before this line
     moment = f"{NOW + timedelta(days=at):%Y-%m-%d}"
-    told = json.loads(region.run("explain", region.pem(ca.client()), "--json", "--at", moment).stdout)
+    told = json.loads(region.run("explain", region.pem(client), "--json", "--at", moment).stdout)
 
     assert told["reason"] == reason
 

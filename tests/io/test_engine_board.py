@@ -18,6 +18,8 @@ from mtls_middleware._io.redis_client import AwayError, Doing, EngineClient
 from mtls_middleware._io.sealing import Seal
 from tests.io.engines import Running, needs_engine, running
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 SECRET = b"a-secret-of-the-state"
 NOW = datetime.now(UTC).replace(microsecond=0)
 

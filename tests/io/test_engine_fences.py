@@ -11,7 +11,7 @@ from mtls_middleware._io.redis_store import EngineStore
 from mtls_middleware._io.store import Kind
 from tests.io.engines import Running, engine_store, look, needs_engine, running
 
-pytestmark = needs_engine
+pytestmark = [needs_engine, pytest.mark.usefixtures("patient")]
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 A = "http://crl.example/a.crl"

@@ -22,7 +22,7 @@ from mtls_middleware._io.sealing import Seal
 from mtls_middleware._io.store import Kind
 from tests.io.engines import Running, engine_store, needs_engine, running
 
-pytestmark = needs_engine
+pytestmark = [needs_engine, pytest.mark.usefixtures("patient")]
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 A, B = "http://crl.example/a.crl", "http://crl.example/b.crl"
