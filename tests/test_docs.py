@@ -86,7 +86,7 @@ def test_the_test_in_the_readme_passes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_readme.py"]
 
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100, env=_without_pytest()
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240, env=_without_pytest()
     )
 
     assert "1 passed" in done.stdout, done.stdout
