@@ -13,4 +13,4 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give an engine more time than a call has: a busy machine may need that second for itself."""
     for module in (redis_client, redis_connections, redis_state, redis_store):
         monkeypatch.setattr(module, "CALL_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setitem(EngineClient.call.__kwdefaults__, "seconds", PATIENCE_SECONDS)
+    monkeypatch.setattr(EngineClient.call, "__kwdefaults__", {"seconds": PATIENCE_SECONDS})
