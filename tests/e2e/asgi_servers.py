@@ -54,8 +54,8 @@ def _uvicorn_tls(pki: PKI, _port: int) -> Argv:
 
 
 def _hypercorn(loop: str) -> Callable[[str, int], Argv]:
-    adapter = [sys.executable, "-m", "mtls_middleware.servers.hypercorn"]
-    return lambda app, port: [*adapter, app, "--bind", f"{HOST}:{port}", "--worker-class", loop]
+    adapter, keep_alive = [sys.executable, "-m", "mtls_middleware.servers.hypercorn"], ["--keep-alive", "75"]
+    return lambda app, port: [*adapter, app, "--bind", f"{HOST}:{port}", "--worker-class", loop, *keep_alive]
 
 
 def _hypercorn_tls(pki: PKI, _port: int) -> Argv:
@@ -64,8 +64,9 @@ def _hypercorn_tls(pki: PKI, _port: int) -> Argv:
 
 
 def _gunicorn(worker: str, *options: str) -> Callable[[str, int], Argv]:
-    gunicorn = [sys.executable, "-m", "gunicorn", "--worker-class", f"mtls_middleware.servers.gunicorn.{worker}"]
-    return lambda app, port: [*gunicorn, app, "--bind", f"{HOST}:{port}", *options]
+    """Let it wait for a caller as docs/timeouts.md says: of itself it gives one two seconds."""
+    run = [sys.executable, "-m", "gunicorn", "--worker-class", f"mtls_middleware.servers.gunicorn.{worker}"]
+    return lambda app, port: [*run, app, "--bind", f"{HOST}:{port}", "--keep-alive", "75", *options]
 
 
 def _gunicorn_tls(pki: PKI, _port: int) -> Argv:

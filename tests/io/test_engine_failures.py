@@ -208,6 +208,7 @@ def test_a_child_does_not_wait_for_the_calls_of_its_parent() -> None:
 
 
 @needs_engine
+@pytest.mark.usefixtures("patient")
 class TestReal:
     def test_a_plain_one(self) -> None:
         with running() as one:
@@ -311,6 +312,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Pat
 
 
 @needs_engine
+@pytest.mark.usefixtures("patient")
 class TestTLS:
     @pytest.fixture
     def engine(self, tls: tuple[Running, Path]) -> Callable[..., Engine]:
