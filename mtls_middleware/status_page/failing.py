@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mtls_middleware._core.decision import Reason
+from mtls_middleware._core.gate import Mode
 from mtls_middleware.observing.complaints import OWN_FAULTS
 from mtls_middleware.observing.fleet import Fleet
 from mtls_middleware.observing.history import History
@@ -42,8 +43,9 @@ def failures_of(status: Status, fleet: Fleet, now: datetime) -> Iterator[Failing
     """
     history = fleet.history
     own = list(_own_faults(status, history, now))
+    were = "would have been" if status.mode == Mode.REPORT else "were"
     for reason in own:
-        matter = f"calls were refused in the last {RECENT_MINUTES} minutes, whoever called: {reason}"
+        matter = f"calls {were} refused in the last {RECENT_MINUTES} minutes, whoever called: {reason}"
         yield FailingCalls(matter=matter, reason=reason)
     recent = history.within(RECENT_MINUTES, now)
     failed = recent.refused + recent.handshakes

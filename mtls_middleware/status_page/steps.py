@@ -254,11 +254,12 @@ def headline(found: Combined) -> str:
 
 
 def _headline(status: Status) -> str:
+    is_let_through = status.mode == Mode.REPORT
+    refused = "would be refused, and MTLS_MODE=report lets it through" if is_let_through else "is refused"
     match status.life:
         case TrustState.MISSING:
-            return "No trust is loaded yet: every call to a protected path is refused."
+            return f"No trust is loaded yet: every call to a protected path {refused}."
         case TrustState.EXPIRED:
-            refused = "would be refused" if status.mode == Mode.REPORT else "is refused"
             return f"No root or pin is valid now: every call to a protected path {refused}."
         case TrustState.STALE:
             return "The last refresh failed. Callers are judged by the last good trust, which is still valid."

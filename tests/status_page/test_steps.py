@@ -275,6 +275,17 @@ def test_before_trust_is_loaded_report_mode_is_not_spoken_of(status: Status) -> 
     assert urgencies == [Urgency.PROBLEM]
 
 
+@pytest.mark.parametrize(
+    ("mode", "words"), [("enforce", "calls were refused"), ("report", "calls would have been refused")]
+)
+def test_in_report_mode_nobody_was_refused(status: Status, mode: str, words: str) -> None:
+    fleet = counted(last_by_reason={str(Reason.TRUST_UNAVAILABLE): NOW})
+
+    told = [step.matter for step in steps(replace(status, mode=mode), fleet)]
+
+    assert f"{words} in the last 15 minutes, whoever called: trust_unavailable" in told
+
+
 def test_the_most_urgent_comes_first(status: Status) -> None:
     everything = replace(status, mode="report", problems=("p",), warnings=("w",))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtls_middleware import Guard, Reason, Settings
+from mtls_middleware import Guard, Mode, Reason, Settings
 from mtls_middleware.errors import TrustError
 from mtls_middleware.observing.fleet import Extent
 from mtls_middleware.observing.status import APIStatus, CRLStatus, TrustState
@@ -86,15 +86,19 @@ def test_ended_trust_is_expired(tmp_path: Path, mode: str, words: str) -> None:
     assert words in seen.headline
 
 
-def test_trust_that_was_never_loaded_is_missing(tmp_path: Path) -> None:
-    guard = Guard.silent(Settings(regions="us-east-1", trust=tmp_path / "none.pem", state="off"), clock=Clock())
+@pytest.mark.parametrize(("mode", "words"), [("enforce", "path is refused."), ("report", "report lets it through.")])
+def test_trust_that_was_never_loaded_is_missing(tmp_path: Path, mode: Mode, words: str) -> None:
+    settings = Settings(regions="us-east-1", trust=tmp_path / "none.pem", state="off", mode=mode)
+    guard = Guard.silent(settings, clock=Clock())
     with pytest.raises(TrustError):
         guard.load()
     guard.refresh()
 
     seen = view(guard)
 
-    assert (seen.life, seen.built_at, seen.regions) == (TrustState.MISSING, None, ())
+    assert (seen.life, seen.built_at) == (TrustState.MISSING, None)
+    assert [region for region in seen.regions if region.available] == []
+    assert seen.headline.endswith(words)
     assert seen.steps[0].urgency == "problem"
 
 
