@@ -131,7 +131,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     )
     assert answer.returncode == 1, answer.stdout + answer.stderr
     *lines, last = answer.stdout.splitlines()
-    assert last.endswith("in 1 file (checked 2 source files)")
+    assert last.endswith("in 1 file (checked 2 source files)"), answer.stdout
     return tuple(lines)
 
 

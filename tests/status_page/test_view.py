@@ -86,8 +86,13 @@ def test_ended_trust_is_expired(tmp_path: Path, mode: str, words: str) -> None:
     assert words in seen.headline
 
 
-@pytest.mark.parametrize(("mode", "words"), [("enforce", "path is refused."), ("report", "report lets it through.")])
-def test_trust_that_was_never_loaded_is_missing(tmp_path: Path, mode: Mode, words: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "words", "regions"),
+    [("enforce", "path is refused.", []), ("report", "report lets it through.", [("us-east-1", False)])],
+)
+def test_trust_that_was_never_loaded_is_missing(
+    tmp_path: Path, mode: Mode, words: str, regions: list[tuple[str, bool]]
+) -> None:
     settings = Settings(regions="us-east-1", trust=tmp_path / "none.pem", state="off", mode=mode)
     guard = Guard.silent(settings, clock=Clock())
     with pytest.raises(TrustError):
@@ -97,7 +102,7 @@ def test_trust_that_was_never_loaded_is_missing(tmp_path: Path, mode: Mode, word
     seen = view(guard)
 
     assert (seen.life, seen.built_at) == (TrustState.MISSING, None)
-    assert [region for region in seen.regions if region.available] == []
+    assert [(region.name, region.available) for region in seen.regions] == regions
     assert seen.headline.endswith(words)
     assert seen.steps[0].urgency == "problem"
 
