@@ -7,12 +7,11 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from mtls_middleware.cli.ending import INTERRUPTED, WRONG, OutputError, abandon_output, extra, open_streams
+from mtls_middleware.cli.ending import WRONG, Commands, OutputError, abandon_output, extra, open_streams
 from mtls_middleware.cli.options import (
     CallOptions,
     DoctorOptions,
@@ -23,18 +22,6 @@ from mtls_middleware.cli.options import (
 )
 from mtls_middleware.cli.trust import commands as trust
 from mtls_middleware.errors import MTLSError
-
-
-class Commands(TyperGroup):
-    """All commands; an interrupt ends each of them without a traceback."""
-
-    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - its class depends on the version of typer
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
-
 
 app = typer.Typer(
     cls=Commands,

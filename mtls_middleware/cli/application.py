@@ -16,6 +16,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 
+from mtls_middleware.cli.environment import is_elsewhere
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError, MTLSError
 from mtls_middleware.observing.events import EventName
@@ -128,7 +129,7 @@ def settings_of(name: str | None) -> Settings:
         try:
             return Settings.from_env()
         except ConfigurationError as error:
-            if any(variable.startswith("MTLS_") for variable in os.environ):
+            if not is_elsewhere(os.environ):
                 raise
             raise ConfigurationError([*error.problems, "settings made in code: name them with --settings"]) from error
     found = imported("--settings", name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from mtls_middleware.display import displayed
-from mtls_middleware.errors import ConfigurationError, MTLSError
+from mtls_middleware.errors import MTLSError
 from mtls_middleware.regions import find, nearest
 from mtls_middleware.testing import ClientCertificate, RegionalCA
 
@@ -84,13 +84,13 @@ def write(folder: Path, items: tuple[Item, ...], *, force: bool) -> None:
     """Write files, each new: what is there is never written into, so that no link leads elsewhere.
 
     Raises:
-        ConfigurationError: something is there already, and nothing was written.
+        MTLSError: something is there already, and nothing was written.
         OSError: the system refused.
     """
     there = [item.name for item in items if os.path.lexists(folder / item.name)]
     if there and not force:
-        raise ConfigurationError(
-            [f"{displayed(str(folder))} holds {', '.join(there)} already: choose another folder, or give --force"]
+        raise MTLSError(
+            f"{displayed(str(folder))} holds {', '.join(there)} already: choose another folder, or give --force"
         )
     folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
     for item in items:

@@ -1,4 +1,4 @@
-"""How a command ends: exit statuses, a missing extra, a closed pipe."""
+"""How a command ends: exit statuses, settings that cannot be used, a missing extra, a closed pipe."""
 
 import codecs
 import io
@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from typer.core import TyperGroup
+
+from mtls_middleware.errors import ConfigurationError, MTLSError
 from mtls_middleware.installation import install_command
 
 if TYPE_CHECKING:
@@ -84,6 +87,30 @@ WRONG = 2
 
 INTERRUPTED = 130
 """Exit status of shells for an interrupt: 128 and the signal's number."""
+
+_STARTS = "serve"
+"""The command that starts an application: in the words of the error, that cannot start."""
+
+
+class Commands(TyperGroup):
+    """A group of commands. Each tells in its own name what it cannot use; an interrupt ends it without a traceback."""
+
+    def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - its class depends on the version of typer
+        """Run a command.
+
+        Raises:
+            MTLSError: what an operator can fix.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except ConfigurationError as error:
+            if ctx.invoked_subcommand == _STARTS:
+                raise
+            command = f"{ctx.command_path} {ctx.invoked_subcommand}"
+            found = "".join(f"\n  - {problem}" for problem in error.problems)
+            raise MTLSError(f"{command}: these settings cannot be used:{found}") from error
 
 
 @contextmanager

@@ -9,14 +9,13 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
+from mtls_middleware.cli.environment import settings_here, status_here
 from mtls_middleware.cli.page import console_for, heading, line, table, wrapped
 from mtls_middleware.display import counted, displayed, moment, number, when
-from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
 from mtls_middleware.observing.fleet import Extent, Fleet, Liveness
 from mtls_middleware.observing.history import Refusal
 from mtls_middleware.observing.status import TrustState
-from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.decisions import Decisions
 from mtls_middleware.status_page.document import as_json as as_json_text
 from mtls_middleware.status_page.steps import Urgency
@@ -36,12 +35,8 @@ def run_status(*, as_json: bool) -> int:
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    guard = Guard.silent(Settings.from_env())
-    try:
-        guard.load()
-    except ConfigurationError:
-        guard.refresh()  # it fails in the same way, asks nobody, and keeps why
-    view = view_of(guard.status(), guard.fleet(), datetime.now(UTC))
+    guard = Guard.silent(settings_here())
+    view = view_of(status_here(guard), guard.fleet(), datetime.now(UTC))
     if as_json:
         sys.stdout.write(as_json_text(view))
     else:
@@ -55,7 +50,7 @@ def run_ready() -> int:
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    verdict, text = readiness(Guard.silent(Settings.from_env()).fleet())
+    verdict, text = readiness(Guard.silent(settings_here()).fleet())
     line(console_for(), text)
     return verdict.exit_status
 

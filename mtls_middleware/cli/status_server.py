@@ -8,10 +8,10 @@ from ipaddress import ip_address
 import uvicorn
 from starlette.requests import Request
 
+from mtls_middleware.cli.environment import settings_here
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
 from mtls_middleware.guard import Guard
-from mtls_middleware.settings import Settings
 from mtls_middleware.status_page import StatusPage
 
 LOCALHOST = "localhost"
@@ -64,7 +64,7 @@ def run_page(listen: str) -> None:
         ConfigurationError: the address or a setting is wrong; nothing listens then.
     """
     address = Address.parse(listen)
-    guard = Guard.silent(Settings.from_env())
+    guard = Guard.silent(settings_here())
     try:
         guard.start()
     except ConfigurationError:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtls_middleware.installation import install_command
+from mtls_middleware.testing import RegionalCA
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +60,27 @@ def test_a_wrong_configuration_is_told_without_a_traceback() -> None:
     assert ended.returncode == 2
     assert "did you mean 'us-east-1'?" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [
+        (["explain", "{ca}"], "mtls-middleware explain: these settings cannot be used:"),
+        (["trust", "refresh"], "mtls-middleware trust refresh: these settings cannot be used:"),
+        (["serve", "app:app", "--host", "127.0.0.1"], "mtls-middleware cannot start:"),
+    ],
+)
+def test_only_a_command_that_starts_an_application_says_that_it_cannot_start(
+    arguments: list[str], title: str, tmp_path: Path
+) -> None:
+    ca = RegionalCA("us-east-1").write(tmp_path / "ca.pem")
+    junk = tmp_path / "junk.pem"
+    junk.write_text("junk", encoding="ascii")
+    given = [argument.format(ca=ca) for argument in arguments]
+    ended = run(*given, MTLS_REGIONS="us-east-1", MTLS_TRUST=str(junk), MTLS_SOURCE="tls", MTLS_STATE="off")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"{title}\n  - ")
 
 
 def test_serve_asks_for_its_own_certificate_where_it_ends_tls(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from mtls_middleware import ConfigurationError, Guard, Settings
+from mtls_middleware import ConfigurationError, Guard, MTLSError, Settings
 from mtls_middleware._core.connection import Connection, Interface
 from mtls_middleware.cli.app import app
 from mtls_middleware.cli.status import show
@@ -197,7 +197,7 @@ def test_who_reads_only_its_beginning_gets_its_exit_status(environment: dict[str
 def test_wrong_settings_end_it(environment: dict[str, str]) -> None:
     ended = run({**environment, "MTLS_REGIONS": "us-east-11"})
 
-    assert isinstance(ended.exception, ConfigurationError)
+    assert isinstance(ended.exception, MTLSError)
 
 
 def test_on_a_terminal_it_is_coloured_and_a_hostile_name_stays_text(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from typer.testing import CliRunner
 
 from mtls_middleware._core.certificate import fingerprint
+from mtls_middleware.cli.app import app
 from mtls_middleware.guard import Guard
 from mtls_middleware.settings import Settings
 from mtls_middleware.testing import RegionalCA
@@ -54,6 +56,24 @@ def test_a_process_that_has_other_trust_is_told_of(region: Region) -> None:
     assert (shown["processes"]["running"], len(shown["processes"]["others"])) == (1, 1)
 
 
+@pytest.mark.parametrize("have_noticed", [True, False])
+def test_a_file_that_cannot_be_used_hides_no_trust_of_the_processes(region: Region, have_noticed: bool) -> None:
+    root = fingerprint(region.ca.der)[:16]
+    with running(region) as guard:
+        Path(region.environ["MTLS_TRUST"]).write_text("junk", encoding="ascii")
+        if have_noticed:
+            guard.refresh()
+        ended = region.run("trust", "show")
+        shown = json.loads(region.run("trust", "show", "--json").stdout)
+
+    assert ended.exit_code == 1
+    assert ended.stdout.startswith("stale: the last refresh" if have_noticed else "fresh: trust is in force")
+    assert f"trust, as the processes report it\n  name of us-east-1: {region.ca.cert_name}\n" in ended.stdout
+    assert f"  root of us-east-1: {root}\n" in ended.stdout
+    assert f"root of us-east-1: {root}" in shown["processes"]["trust"]
+    assert ended.stdout.count("holds no certificate") == len(shown["problems"]) == 1
+
+
 def test_what_is_in_force_is_shown(region: Region) -> None:
     region.revoke(region.ca.client())
     with running(region):
@@ -92,7 +112,10 @@ def test_a_root_that_ended_is_told_as_at_a_start(region: Region) -> None:
     old = RegionalCA("us-east-1", not_before=NOW - timedelta(days=9), not_after=NOW - timedelta(days=1))
     old.write(Path(region.environ["MTLS_TRUST"]))
 
-    assert "us-east-1 has no anchor that is valid now" in problem(region.run("trust", "show"))
+    ended = region.run("trust", "show")
+
+    assert ended.exit_code == 2
+    assert "problems\n  us-east-1 has no anchor that is valid now" in ended.stdout
 
 
 def test_pins_are_shown_with_what_is_known_of_them(region: Region) -> None:
@@ -197,7 +220,7 @@ def test_a_region_that_is_not_served_is_told(region: Region) -> None:
 
 
 def test_wrong_settings_are_told(region: Region) -> None:
-    assert "MTLS_TRUST" in problem(region.run("trust", "show", MTLS_TRUST="/nowhere"))
+    assert "MTLS_REGIONS: 'us-east-11'" in problem(region.run("trust", "show", MTLS_REGIONS="us-east-11"))
 
 
 @pytest.mark.parametrize("form", ["pem", "nginx", "aws-alb"])
@@ -399,3 +422,22 @@ def test_a_state_that_cannot_be_used_is_told(region: Region) -> None:
 
     assert ended.exit_code == 1
     assert "cannot be" in ended.stderr
+
+
+HINT = "\n  - no variable of the application is set here: run this command where the application runs"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["status", "status --ready", "trust show", "trust refresh", "trust export", "explain {}"],
+)
+def test_without_the_environment_of_the_application_each_command_says_where_to_run_it(
+    region: Region, command: str
+) -> None:
+    given = command.format(region.pem(region.ca.client())).split()
+    with only({}):
+        told = problem(CliRunner().invoke(app, given))
+        assert told.count(HINT) == 1
+        assert told.endswith("`set -a; . ./app.env; set +a`")
+
+    assert HINT not in problem(region.run(*given, MTLS_REGIONS="us-east-11"))

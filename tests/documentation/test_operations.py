@@ -8,6 +8,7 @@ from mtls_middleware import Reason, Status
 from mtls_middleware._core.response import refusal
 from mtls_middleware._trust import service
 from mtls_middleware.advice import ADVICE
+from mtls_middleware.cli.environment import WHERE
 from mtls_middleware.observing import announcer, handshakes, logging
 from mtls_middleware.observing.expiry import WARNING_DAYS
 from mtls_middleware.servers import context
@@ -135,6 +136,14 @@ def test_the_time_to_wait_is_told_where_there_is_one(reason: Reason) -> None:
 )
 def test_every_number_is_that_of_the_code(title: str, promise: str) -> None:
     assert promise in " ".join(ENTRIES[title].split())
+
+
+def test_the_commands_are_those_that_tell_enough() -> None:
+    commands = PAGE.text.partition("**Commands for the diagnosis.**")[2].partition("```\n\n")[0]
+
+    assert commands.partition("```console\n$ ")[2].startswith("set -a; . ./app.env; set +a\n")
+    assert WHERE.endswith("`set -a; . ./app.env; set +a`")
+    assert [line for line in commands.splitlines() if "--url" in line and "--client-certificate" not in line] == []
 
 
 def test_every_verify_code_has_its_row() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mtls_middleware._core.gate import Mode
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
+from mtls_middleware.cli.environment import ELSEWHERE, WHERE, is_elsewhere
 from mtls_middleware.composition import Secrets, boundary_risk
 from mtls_middleware.display import displayed
 from mtls_middleware.errors import ConfigurationError
@@ -25,11 +26,6 @@ MUCH = 4
 _ABOUT_SETTINGS = About(Topic.SETTINGS)
 
 _OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP
-
-_WHERE = (
-    "doctor reads the environment that it runs in. Run it where the application runs, as its user: docker exec, "
-    "kubectl exec, or after `set -a; . ./app.env; set +a`"
-)
 
 WIDEST = {4: 16, 6: 48}
 """Prefix lengths by version of IP: a shorter one holds more than proxies."""
@@ -55,12 +51,9 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Configured, list[Finding]
     try:
         settings = Settings.from_env(environ)
     except ConfigurationError as error:
-        is_elsewhere = not any(name.startswith(DEFAULT_PREFIX) for name in environ)
         found = [_ABOUT_SETTINGS.error(Check.SETTINGS_VALID, problem) for problem in error.problems]
-        if is_elsewhere:
-            found.append(
-                _ABOUT_SETTINGS.warning(Check.SETTINGS_USER, "no variable of the application is set here", _WHERE)
-            )
+        if is_elsewhere(environ):
+            found.append(_ABOUT_SETTINGS.warning(Check.SETTINGS_USER, ELSEWHERE, WHERE))
         return Configured(settings=None, secrets=None), found
     names = sorted(name for name in environ if name.startswith(DEFAULT_PREFIX))
     found = [_ABOUT_SETTINGS.ok(Check.SETTINGS_VALID, f"{len(names)} variables: {displayed(', '.join(names))}")]

@@ -18,6 +18,7 @@ from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware._io.files import InputError, NotACertificateError
 from mtls_middleware._trust.files import content
 from mtls_middleware._trust.files.content import parse_certificates
+from mtls_middleware.cli.environment import settings_here
 from mtls_middleware.errors import TrustError
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import Status
@@ -155,7 +156,7 @@ def _settings(given: Given, environ: Mapping[str, str]) -> Settings:
     ours = {f"MTLS_{name}": environ[f"MTLS_{name}"] for name in _ABOUT_CERTIFICATES if f"MTLS_{name}" in environ}
     if given.header is not None:
         ours |= {**given.settings, "MTLS_PROXY_SECRET": _BOUNDARY}
-    return Settings.from_env(ours)
+    return settings_here(environ, used=ours)
 
 
 def _load(guard: Guard, clock: _Clock, at: datetime | None) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from mtls_middleware.cli.ending import extra
+from mtls_middleware.cli.ending import Commands, extra
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     help="Show, refresh and export roots, pins and CRLs. Settings come from the environment.",
 )
@@ -18,9 +19,10 @@ app = typer.Typer(
 def show(*, json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
     """Show roots, pins, CRLs and upcoming expiries of the running processes, without using the network.
 
-    Roots and pins are those of files and the state folder; it says so where a process has others. The exit status is 1
-    if trust is not fresh, if processes differ, or if callers of some region cannot be accepted now, and 2 if no process
-    reports.
+    Roots and pins are those of files and the state folder; it says so where a process has others. Where a file cannot
+    be used, they are shown as the processes report them, and the file is a problem. The exit status is 1 if there is a
+    problem, if processes differ, or if callers of some region cannot be accepted now, and 2 if no process reports or a
+    setting is wrong.
     """
     with extra("cli"):
         from mtls_middleware.cli.trust.show import run_show  # noqa: PLC0415 - an optional extra

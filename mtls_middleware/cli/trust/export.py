@@ -20,6 +20,7 @@ from mtls_middleware._io.files import InputError
 from mtls_middleware._io.store import Kind
 from mtls_middleware._trust.crl.der import content_of
 from mtls_middleware.cli.ending import WRONG
+from mtls_middleware.cli.environment import settings_here
 from mtls_middleware.cli.trust.show import FAILED
 from mtls_middleware.composition import Secrets, store_of
 from mtls_middleware.display import displayed
@@ -61,7 +62,7 @@ def run_export(form: Format, output: Path | None, crl: Path | None, *, force: bo
         crl: a file for the CRLs; None for none.
         force: also replace a file that holds something else.
     """
-    settings = Settings.from_env()
+    settings = settings_here()
     guard = Guard.silent(settings)
     guard.load()
     snapshot, now = guard.snapshot, utc_now()

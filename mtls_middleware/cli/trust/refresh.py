@@ -7,20 +7,20 @@ from rich.console import Console
 
 from mtls_middleware._trust.crl.known import CRLStore
 from mtls_middleware.cli.ending import WRONG
+from mtls_middleware.cli.environment import settings_here
 from mtls_middleware.cli.page import console_for, print_json, waiting
 from mtls_middleware.cli.trust.show import FAILED, SHORT, exit_status, facts, section, show_life, title_of
 from mtls_middleware.composition import Secrets, store_of
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import RegionStatus, Status
-from mtls_middleware.settings import Settings
 
 _NOT_KEPT = "there is no state folder: what came is forgotten with this process; running workers ask for themselves"
 
 
 def run_refresh(*, as_json: bool, console: Console | None = None) -> int:
     """Ask every source once, keep what came in the state, print what changed, and return the exit status."""
-    settings = Settings.from_env()
+    settings = settings_here()
     guard = Guard.silent(settings)
     guard.load()
     before = guard.status()
@@ -96,7 +96,7 @@ def _of_apis(before: Status, after: Status) -> Iterator[str]:
 
 def run_forget_crl(origin: str) -> int:
     """Forget what is kept of the CRL from an address or file, and return the exit status."""
-    settings = Settings.from_env()
+    settings = settings_here()
     if settings.state is None:
         sys.stderr.write("There is no state folder, so nothing is kept: restart the application's workers instead.\n")
         return WRONG

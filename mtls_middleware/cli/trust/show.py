@@ -1,19 +1,20 @@
 """The command ``trust show``: the trust in force in the running processes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 
 from mtls_middleware._core.pin import Pin
-from mtls_middleware._core.trust import Anchor
+from mtls_middleware._core.trust import Anchor, TrustSnapshot
+from mtls_middleware.cli.environment import settings_here, status_here
 from mtls_middleware.cli.page import console_for, heading, line, print_json
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
 from mtls_middleware.observing.worker import fingerprint_of, lines_of
-from mtls_middleware.settings import Settings
 from mtls_middleware.status_page.workers import Combined, combined, lost, process_count
 
 FAILED = 1
@@ -40,30 +41,42 @@ SHORT = 16
 
 
 def run_show(*, as_json: bool, console: Console | None = None) -> int:
-    """Print what the running processes trust, and return the exit status. Roots and pins are read here, as they do."""
-    guard = Guard.silent(Settings.from_env())
-    guard.load()
-    now, fleet = utc_now(), guard.fleet()
-    found = combined(guard.status(), fleet, now)
+    """Print what the running processes trust, and return the exit status.
+
+    Roots and pins are read here, as they do; where that fails, there is only what they report of theirs.
+    """
+    guard = Guard.silent(settings_here())
+    own, now, fleet = status_here(guard), utc_now(), guard.fleet()
+    found = combined(own, fleet, now)
+    found = replace(found, status=replace(found.status, problems=_problems(found.status.problems, own.problems)))
+    reported = tuple(dict.fromkeys(text for one in fleet.alive for text in one.trust))
+    here = guard.snapshot
     fingerprints = tuple(dict.fromkeys(one.trust_fingerprint for one in fleet.alive))
     running = process_count(fleet.alive)
-    others = (*lost(fleet), *found.differences, *_unlike_here(fingerprints, fingerprint_of(lines_of(guard.snapshot))))
+    others = (*lost(fleet), *found.differences, *_unlike_here(fingerprints, here))
     if as_json:
         processes = {
             "running": process_count(fleet.alive),
             "trust_fingerprints": list(fingerprints),
+            "trust": list(reported),
             "others": list(others),
         }
         print_json(facts(found.status, now) | {"life": str(found.status.life), "processes": processes})
     else:
-        show(found, others, now, console_for(console), running=running)
+        show(found, others, now, console_for(console), running=running, reported=() if here else reported)
     if not found.is_known:
         return UNKNOWN
-    return FAILED if others else exit_status(found.status)
+    return FAILED if others or found.status.problems else exit_status(found.status)
 
 
-def _unlike_here(fingerprints: tuple[str, ...], here: str) -> Iterator[str]:
-    if fingerprints and here not in fingerprints:
+def _problems(reported: tuple[str, ...], here: tuple[str, ...]) -> tuple[str, ...]:
+    """Return each problem once; a report has the beginning of a long one."""
+    known = tuple(text.removesuffix("…") for text in reported)
+    return (*reported, *(text for text in here if not text.startswith(known)))
+
+
+def _unlike_here(fingerprints: tuple[str, ...], here: TrustSnapshot | None) -> Iterator[str]:
+    if fingerprints and here is not None and fingerprint_of(lines_of(here)) not in fingerprints:
         yield (
             "what the files and the state folder give here is not what the running processes trust: they have not read "
             "it yet, or this command has another environment"
@@ -76,7 +89,15 @@ def exit_status(status: Status) -> int:
     return 0 if is_right else FAILED
 
 
-def show(found: Combined, others: tuple[str, ...], now: datetime, console: Console, *, running: int) -> None:
+def show(
+    found: Combined,
+    others: tuple[str, ...],
+    now: datetime,
+    console: Console,
+    *,
+    running: int,
+    reported: tuple[str, ...] = (),
+) -> None:
     """Print regions with what they are judged by, CRLs, certificates APIs, and what will expire.
 
     Args:
@@ -85,6 +106,7 @@ def show(found: Combined, others: tuple[str, ...], now: datetime, console: Conso
         now: aware, UTC.
         console: where to.
         running: number of processes.
+        reported: what they trust, where roots and pins cannot be read here.
     """
     status = found.status
     if found.is_known:
@@ -96,6 +118,7 @@ def show(found: Combined, others: tuple[str, ...], now: datetime, console: Conso
         )
     for region in status.regions:
         section(console, title_of(region), _lines_of_region(region, now), warns=not region.available)
+    section(console, "trust, as the processes report it", reported)
     section(console, "CRLs", map(_list, status.lists))
     section(console, "certificates API", map(_api, status.apis))
     section(console, "upcoming expiries", (ending.text for ending in status.coming))
