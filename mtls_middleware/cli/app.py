@@ -223,7 +223,7 @@ def status(
         str | None, typer.Option(metavar="ADDR", help="Serve the page at this address: 127.0.0.1:9443 or [::1]:9443.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-    ready: Annotated[bool, typer.Option("--ready", help="Print one line: do good calls get through?")] = False,
+    ready: Annotated[bool, typer.Option("--ready", help="Print one line: does trust let good calls through?")] = False,
 ) -> None:
     """Show the running processes: their trust, upcoming expiries, refusals by reason, and what to do next.
 
@@ -233,8 +233,9 @@ def status(
 
     `mtls-middleware status`
 
-    `--ready` is for readiness probes: 0 if good calls get through in every running process, also with stale trust and
-    in report mode, else 1, or 2 if none reports. Refused callers do not change it.
+    `--ready` is for readiness probes: 0 if no running process refuses good calls for lack of trust, also with stale
+    trust and in report mode, else 1, or 2 if none reports. It knows nothing of the proxy and the callers, and refused
+    ones do not change it.
 
     `mtls-middleware status --ready`
 

@@ -25,6 +25,12 @@ _LIFE_STYLES = {TrustState.FRESH: "bold green", TrustState.STALE: "bold yellow"}
 _STEP_STYLES = {Urgency.PROBLEM: "bold red", Urgency.SOON: "bold yellow", Urgency.WARNING: "bold yellow"}
 _WORST = "bold red"
 
+READY = (
+    "ready: no running process refuses good calls for lack of trust; whether the proxy and the callers are right, "
+    "mtls-middleware status says"
+)
+"""Also in report mode, which lets calls through without any trust."""
+
 SHOWN_HOSTS = 8
 """By name; the table has all."""
 
@@ -45,7 +51,7 @@ def run_status(*, as_json: bool) -> int:
 
 
 def run_ready() -> int:
-    """Print one line, and return 0 where each process of this machine lets good calls through. No caller changes that.
+    """Print one line, and return 0 where no process of this machine lacks trust for good calls. No caller changes that.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -56,7 +62,7 @@ def run_ready() -> int:
 
 
 def readiness(fleet: Fleet) -> tuple[Conclusion, str]:
-    """Return whether each running process of this machine lets good calls through, and a sentence about it."""
+    """Return whether no running process of this machine lacks trust for good calls, and a sentence about it."""
     here = displayed(socket.gethostname())
     alive = [worker for worker in fleet.alive if worker.host == here]
     unable = [worker for worker in alive if not worker.is_ready]
@@ -64,7 +70,7 @@ def readiness(fleet: Fleet) -> tuple[Conclusion, str]:
         return Conclusion.UNKNOWN, "not ready: no running process reports here"
     if unable:
         return Conclusion.ATTENTION, f"not ready: trust is {unable[0].life} in process {unable[0].pid}"
-    return Conclusion.GOOD, "ready: good calls get through in each running process"
+    return Conclusion.GOOD, READY
 
 
 def show(view: View, console: Console | None = None) -> None:

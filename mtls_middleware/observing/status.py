@@ -135,7 +135,7 @@ class Status:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether a good call gets through now, for readiness probes; callers cannot change it.
+        """Return whether trust lets a good call through now, for readiness probes; callers cannot change it.
 
         Stale trust accepts good calls, and report mode lets every call through.
         """

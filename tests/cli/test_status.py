@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from mtls_middleware import ConfigurationError, Guard, MTLSError, Settings
 from mtls_middleware._core.connection import Connection, Interface
 from mtls_middleware.cli.app import app
-from mtls_middleware.cli.status import show
+from mtls_middleware.cli.status import READY, show
 from mtls_middleware.cli.status_server import Address, page
 from mtls_middleware.installation import install_command
 from mtls_middleware.status_page import StatusPage
@@ -135,6 +135,19 @@ def test_what_a_worker_knows_is_told_and_not_what_the_command_knows(environment:
     assert "- problem: MTLS_TRUST" in ended.stdout
 
 
+def test_ready_is_said_of_trust_and_not_of_proxy_and_callers(environment: dict[str, str]) -> None:
+    with Guard.from_settings(Settings.from_env({**environment, "MTLS_MODE": "enforce"})) as guard:
+        guard.decide(CALL)
+        guard.refresh()
+        ready, ended = run(environment, "--ready"), run(environment)
+
+    assert (ready.exit_code, ended.exit_code) == (0, 1)
+    assert ready.stdout == (
+        "ready: no running process refuses good calls for lack of trust; whether the proxy and the callers are right, "
+        "mtls-middleware status says\n"
+    )
+
+
 def test_files_that_only_the_command_cannot_load_change_nothing(environment: dict[str, str]) -> None:
     environment["MTLS_MODE"] = "enforce"
     with Guard.from_settings(Settings.from_env(environment)) as guard:
@@ -150,7 +163,7 @@ def test_files_that_only_the_command_cannot_load_change_nothing(environment: dic
     [
         pytest.param("enforce", 1, f"not ready: trust is missing in process {os.getpid()}", id="enforce"),
         # The emergency exit has to work on the day on which the root has expired: probes must not close it.
-        pytest.param("report", 0, "ready: good calls get through in each running process", id="report"),
+        pytest.param("report", 0, READY, id="report"),
     ],
 )
 def test_a_process_without_trust_is_ready_only_if_it_lets_calls_through(
