@@ -217,6 +217,46 @@ class TestMeaning:
         assert meaning.reason is None
         assert meaning.explanation == ("", "")
 
+    @pytest.mark.parametrize(
+        ("status", "body", "happened", "cure"),
+        [
+            (
+                400,
+                b"<h1>400</h1><center>The SSL certificate error</center>",
+                "refused the cert",
+                "ssl_client_certificate",
+            ),
+            (
+                400,
+                b"<center>No required SSL certificate was sent</center>",
+                "demands a client cert",
+                "--cert and --key",
+            ),
+            (400, b"bad request", "", ""),
+            (403, b"The SSL certificate error", "", ""),
+            (502, b"<center>nginx</center>", "no answer from the application", "whether the application runs"),
+            (503, b"", "no answer from the application", "whether the application runs"),
+            (504, b"", "no answer from the application", "error log of the proxy"),
+            (500, b"", "", ""),
+        ],
+    )
+    def test_what_a_proxy_answers_by_itself_is_explained(
+        self, status: int, body: bytes, happened: str, cure: str
+    ) -> None:
+        meaning = meaning_of(Exchange(answer=answered(status, body, "text/html")), own())
+
+        assert (meaning.reason, meaning.text) == (None, f"answered {status} P, which is not the middleware's refusal")
+        for text, words in zip(meaning.explanation, (happened, cure), strict=True):
+            assert words in text
+            assert bool(words) == bool(text)
+
+    def test_what_nginx_dislikes_about_a_certificate_is_said_where_it_can_be_seen(self) -> None:
+        ended = own(not_after=datetime.now(UTC) - timedelta(days=1))
+        meaning = meaning_of(Exchange(answer=answered(400, b"The SSL certificate error", "text/html")), ended)
+
+        assert meaning.reason is Reason.CERTIFICATE_EXPIRED
+        assert meaning.text.startswith("nginx refused the certificate with 400 P: it ended at ")
+
     @given(body=st.binary())
     def test_any_body_has_a_reason_or_none(self, body: bytes) -> None:
         assert answered(403, body, "application/problem+json").reason is None

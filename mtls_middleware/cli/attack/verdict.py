@@ -13,9 +13,6 @@ from mtls_middleware._core.decision import Reason
 from mtls_middleware.cli.attack.attacks import Attack, Weakness
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
 
-_NGINX_DEMANDS = b"No required SSL certificate was sent"
-_NGINX_DISLIKES = b"The SSL certificate error"
-
 _TURNED_AWAY = frozenset({400, 401, 403, 406, 407, 408, 411, 412, 413, 414, 417, 421, 426, 431, 451, 501, 505})
 """Statuses by which proxies, servers and firewalls refuse a request that they do not like."""
 
@@ -119,12 +116,11 @@ def hear(answer: Answer | NoAnswer) -> Heard:
     if isinstance(answer, NoAnswer):
         demands = answer.failure is Failure.DEMANDED
         return Heard(failure=answer.failure, detail=answer.detail, demands=demands, asked=demands or answer.asked)
-    is_bad = answer.status == HTTPStatus.BAD_REQUEST
     return Heard(
         status=answer.status,
         reason=answer.reason,
-        demands=is_bad and _NGINX_DEMANDS in answer.body,
-        is_disliked=is_bad and _NGINX_DISLIKES in answer.body,
+        demands=answer.demands,
+        is_disliked=answer.is_disliked,
         asked=answer.asked,
     )
 

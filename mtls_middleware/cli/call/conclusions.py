@@ -6,10 +6,11 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from ipaddress import ip_address
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware.advice import ADVICE
+from mtls_middleware.advice import ADVICE, Advice
 from mtls_middleware.cli.call.request import Credentials
 from mtls_middleware.cli.wire.answer import NoAnswerError
 from mtls_middleware.cli.wire.exchange import Exchange
@@ -23,6 +24,31 @@ SOON = timedelta(days=30)
 
 _SUCCESS = 2
 
+_OF_PROXIES = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""Statuses by which they say that they reach nobody."""
+
+_DISLIKED = Advice(
+    happened="nginx, in front of the application, refused the certificate. The application has not seen the call.",
+    fix=(
+        "Compare the file of its ssl_client_certificate with MTLS_TRUST: it needs the root that signed your callers. "
+        "The reason is in its log, where its log_format has $ssl_client_verify."
+    ),
+)
+_DEMANDED = Advice(
+    happened="nginx, in front of the application, demands a client certificate. The application has not seen the call.",
+    fix=(
+        "Show one, with --cert and --key or --dev-ca. With ssl_verify_client optional, calls without one reach the "
+        "application, which refuses them with a reason."
+    ),
+)
+_UNREACHED = Advice(
+    happened="As a rule this comes from a proxy, which gets no answer from the application.",
+    fix=(
+        "See whether the application runs and listens where the proxy sends calls (mtls-middleware status, on its "
+        "machine), and what the error log of the proxy says."
+    ),
+)
+
 _HUNG_UP = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 
 
@@ -35,17 +61,19 @@ class Meaning:
         text: one sentence.
         reason: of a refusal; None where it is none of ours.
         in_handshake: the refusal came from the TLS layer, which gives no words.
+        advice: about it, where there is no reason.
     """
 
     is_success: bool
     text: str
     reason: Reason | None = None
     in_handshake: bool = False
+    advice: Advice | None = None
 
     @property
     def explanation(self) -> tuple[str, str]:
-        """Return what the reason means, and what to do about it; two empty texts without one."""
-        entry = ADVICE.get(self.reason) if self.reason is not None else None
+        """Return what it means, and what to do about it; two empty texts where nothing more is known."""
+        entry = self.advice if self.reason is None else ADVICE.get(self.reason)
         return (entry.happened, entry.fix) if entry is not None else ("", "")
 
 
@@ -61,7 +89,18 @@ def meaning_of(seen: Exchange, own: Described | None = None) -> Meaning:
         return Meaning(is_success=True, text=f"answered {words}")
     if answer.reason is not None:
         return Meaning(is_success=False, text=f"refused with {words}: {answer.reason}", reason=answer.reason)
-    return Meaning(is_success=False, text=f"answered {words}, which is not the middleware's refusal")
+    advice = None
+    if answer.is_disliked:
+        flaw = _flaw_of(own) if own is not None else None
+        if flaw is not None:
+            reason, why = flaw
+            return Meaning(is_success=False, text=f"nginx refused the certificate with {words}: {why}", reason=reason)
+        advice = _DISLIKED
+    elif answer.demands:
+        advice = _DEMANDED
+    elif answer.status in _OF_PROXIES:
+        advice = _UNREACHED
+    return Meaning(is_success=False, text=f"answered {words}, which is not the middleware's refusal", advice=advice)
 
 
 def warnings_of(target: Target, credentials: Credentials, seen: Exchange) -> Iterator[str]:

@@ -25,6 +25,10 @@ HEADERS_KEPT = ("alt-svc", "content-type", "location", "retry-after", "server", 
 
 PROBLEM = "application/problem+json"
 
+_NGINX_DEMANDS = b"No required SSL certificate was sent"
+_NGINX_DISLIKES = b"The SSL certificate error"
+"""In pages of nginx, with status 400."""
+
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
@@ -91,6 +95,16 @@ class Answer:
             return Reason(problem["reason"]) if problem["status"] == self.status else None
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
+
+    @property
+    def demands(self) -> bool:
+        """Return whether nginx answers, which does not ask the application without a client certificate."""
+        return self.status == http.HTTPStatus.BAD_REQUEST and _NGINX_DEMANDS in self.body
+
+    @property
+    def is_disliked(self) -> bool:
+        """Return whether nginx answers, which refuses the certificate."""
+        return self.status == http.HTTPStatus.BAD_REQUEST and _NGINX_DISLIKES in self.body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
