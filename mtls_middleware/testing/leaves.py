@@ -1,7 +1,7 @@
 """Certificates below a CA: of clients, good and bad, and of TLS servers; each with its chain and key."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from ipaddress import ip_address
@@ -50,11 +50,13 @@ class ClientCertificate:
         certificate: the leaf.
         private_key: belongs to it.
         chain: intermediates, the one that signed the leaf first; without the root.
+        file_name: of its files, without the suffix, where `write` gets none: ``server`` for one of `RegionalCA.server`.
     """
 
     certificate: x509.Certificate
     private_key: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
+    file_name: str = "client"
 
     @property
     def der(self) -> bytes:
@@ -86,11 +88,16 @@ class ClientCertificate:
         """Return the SHA-256 of the DER in lower-case hex."""
         return fingerprint(self.der)
 
-    def write(self, directory: Path, name: str = "client") -> tuple[Path, Path]:
+    def write(self, directory: Path, name: str | None = None) -> tuple[Path, Path]:
         """Write leaf and chain to one file of a folder and the key to another, and return their paths.
 
         Only the owner may read the key, also where the file was there before.
+
+        Args:
+            directory: the folder; files of that name in it are replaced.
+            name: of both files, without the suffix; `file_name` where it is None.
         """
+        name = name or self.file_name
         certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
         certificate.write_text(self.chain_pem, encoding="ascii")
         key.touch(mode=0o600)
@@ -202,13 +209,14 @@ class LeafSigner:
         """
         hosts = self._names(names)
         addresses = [address for address in map(_address, hosts) if address is not None]
-        return self.client(
+        signed = self.client(
             names=[host for host in hosts if _address(host) is None],
             common_names=hosts[:1],
             other_sans=addresses,
             key=key,
             server_only=True,
         )
+        return replace(signed, file_name="server")
 
     def _names(self, names: str | Sequence[str] | Unchanged) -> Sequence[str]:
         if names is AS_USUAL:

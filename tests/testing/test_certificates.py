@@ -49,6 +49,13 @@ def test_its_files_can_be_named(client: ClientCertificate, tmp_path: Path) -> No
     assert client.write(tmp_path, "server") == (tmp_path / "server.pem", tmp_path / "server.key")
 
 
+def test_a_servers_files_do_not_replace_those_of_a_client(client: ClientCertificate, tmp_path: Path) -> None:
+    client.write(tmp_path)
+
+    assert RegionalCA().server("localhost").write(tmp_path) == (tmp_path / "server.pem", tmp_path / "server.key")
+    assert (tmp_path / "client.pem").read_text(encoding="ascii") == client.chain_pem
+
+
 def test_only_the_owner_may_read_the_key(client: ClientCertificate, tmp_path: Path) -> None:
     _, key = client.write(tmp_path)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
