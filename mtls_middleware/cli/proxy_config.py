@@ -92,6 +92,8 @@ def _what_belongs_to_it(name: str, chosen: Chosen, notes: Iterable[str], environ
         "Then attack it, with a path that needs a certificate, and with a client certificate that your root signed:",
         "",
         f"  {check(name, chosen)}",
+        "",
+        "Add --server-ca FILE if a private CA, such as that of dev-ca, signed the server's certificate.",
     ]
 
 

@@ -55,6 +55,7 @@ def test_it_ends_with_the_command_that_checks_it(port: str, shown: str) -> None:
         f"mtls-middleware doctor --url https://calls.example.org{shown}/actions/lookup --source gcp "
         "--client-certificate client.pem --client-key client.key"
     )
+    assert "--server-ca FILE if a private CA" in ended.stderr
 
 
 def test_of_two_files_one_comes_with_the_environment() -> None:

@@ -177,7 +177,7 @@ def _attack_directly(campaign: Campaign, direct: Target, forgeries: list[Forgery
         campaign.notes.append(NOT_REACHABLE)
         return
     if bare.reason is None:
-        meaning = f"the answer is {bare.words}, and no refusal: is it the same application?"
+        meaning = f"the answer is {bare.words}, and no refusal: is it the same application, with MTLS_MODE=enforce?"
         judgement = Judgement(verdict=AttackResult.UNCLEAR, meaning=meaning)
         campaign.rows.append(Row(name="direct-bare", title="past the proxy: nothing", heard=bare, judgement=judgement))
         return

@@ -37,8 +37,9 @@ NOT_SEEN = "This Python cannot see whether the server asks for a client certific
 BROAD = "The headers of every source were tried, in few ways. Name yours with --source for all attacks."
 
 LET_IN = (
-    "a request without a certificate is not refused. Is this path protected (MTLS_PROTECT, MTLS_EXEMPT), is "
-    "MTLS_MODE=enforce, and is the middleware added?"
+    "a request without a certificate is not refused. With MTLS_MODE=report that is so for every call, attacks too, and "
+    "the log has what enforce would refuse: set MTLS_MODE=enforce, and attack again. Else this path is not protected "
+    "(MTLS_PROTECT, MTLS_EXEMPT), or the middleware is not added"
 )
 
 TOO_LONG = (

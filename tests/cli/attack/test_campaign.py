@@ -1,5 +1,6 @@
 """The attacks as a whole: against our own guard, behind proxies right and wrong."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,6 +26,7 @@ from mtls_middleware.cli.attack.findings import (
     UNTOLD,
 )
 from mtls_middleware.cli.attack.forgery import known_sources
+from mtls_middleware.cli.attack.page import conclusion
 from mtls_middleware.cli.attack.verdict import AttackResult
 from mtls_middleware.cli.ending import INTERRUPTED
 from mtls_middleware.cli.wire.answer import Answer, Failure, NoAnswer
@@ -194,7 +196,8 @@ def test_nothing_can_be_told_where_nobody_is_refused(tmp_path: Path, region: Reg
 
     assert (report.status, report.attacks, len(line.seen)) == (UNTOLD, (), 1)
     assert report.untold is not None
-    assert "MTLS_MODE=enforce" in report.untold
+    assert "With MTLS_MODE=report that is so for every call" in report.untold
+    assert re.findall(r"\W+$", conclusion(report)) == ["."]
 
 
 UNTELLABLE: dict[str, tuple[Answer | NoAnswer, str]] = {
