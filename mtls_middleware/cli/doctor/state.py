@@ -14,6 +14,7 @@ from mtls_middleware._io.store import Entry, Kind
 from mtls_middleware._trust.crl.views import CRLView, fix_of
 from mtls_middleware.cli.doctor.finding import About, Check, Finding, Topic
 from mtls_middleware.cli.doctor.network import ReadOnlyStore
+from mtls_middleware.cli.doctor.settings import ROOT
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import Authority
 from mtls_middleware.settings import Settings
@@ -71,11 +72,14 @@ def check_state(settings: Settings, store: ReadOnlyStore | None) -> Iterator[Fin
     problem, cure = _problem(folder, state)
     if problem:
         yield _ABOUT_STATE.error(Check.STATE_FOLDER, f"{shown} {problem}: nothing is kept for a restart", cure)
+    elif state.st_uid != os.geteuid():
+        seen = f"{shown} belongs to user {state.st_uid}: right, if that is the application's user"
+        yield _ABOUT_STATE.not_checked(Check.STATE_FOLDER, seen)
     else:
         mode = stat.S_IMODE(state.st_mode)
         yield _ABOUT_STATE.ok(Check.STATE_FOLDER, f"{shown}, of user {state.st_uid}, mode {mode:04o}, writable")
     yield from _space(folder)
-    if store is not None and not problem:
+    if store is not None and not problem and state.st_uid == os.geteuid():
         yield from _entries(store)
 
 
@@ -94,8 +98,11 @@ def _problem(folder: Path, state: os.stat_result) -> tuple[str, str]:
     """Return why the application would not use a folder, and what to do; two empty texts where it would."""
     if not stat.S_ISDIR(state.st_mode):
         return "is not a folder, or only a link to one", "name the folder itself"
-    if state.st_uid != os.geteuid():
-        return f"belongs to user {state.st_uid}, not to {os.geteuid()}", f"chown {os.geteuid()} it, or name another"
+    if os.geteuid() not in {state.st_uid, ROOT}:  # the application's folder is not root's
+        return (
+            f"belongs to user {state.st_uid}, not to {os.geteuid()}",
+            f"run doctor as the application's user; if this is it, chown {os.geteuid()} the folder, or name another",
+        )
     if state.st_mode & stat.S_IWOTH:
         return "may be written by everybody", "chmod 700 it"
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -1,5 +1,6 @@
 """Each finding of ``doctor``: what provokes it, and that a sound deployment has it not."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -564,6 +565,24 @@ def test_a_folder_of_somebody_else_is_not_used(deployment: Deployment, monkeypat
     (found,) = those(deployment.examine(), Check.STATE_FOLDER, ERROR)
 
     assert "not to 4711" in found.seen
+
+
+def test_root_is_not_told_to_take_the_folder_from_the_application(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.lstat
+
+    def of_the_application(path: Path) -> os.stat_result:
+        mode, inode, device, links, _, *rest = real(path)
+        return os.stat_result((mode, inode, device, links, 65534, *rest))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(Path, "lstat", of_the_application)
+    findings = deployment.examine()
+
+    (found,) = those(findings, Check.STATE_FOLDER, NOT_CHECKED)
+    assert found.seen.endswith(" belongs to user 65534: right, if that is the application's user")
+    assert [one for one in findings if "chown" in one.cure] == []
 
 
 def test_a_folder_that_may_not_be_written_is_told(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
