@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -194,6 +195,21 @@ def test_trust_that_cannot_be_loaded_is_told_with_its_problem(environment: dict[
     assert ended.exit_code == 2
     assert "- problem: MTLS_TRUST" in ended.stdout
     assert "no trust" in ended.stdout
+
+
+@pytest.mark.parametrize("mode", ["enforce", "report"])
+def test_it_asks_nobody_where_trust_cannot_be_loaded(environment: dict[str, str], mode: str) -> None:
+    Path(environment["MTLS_TRUST"]).write_text("broken")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        crl = f"http://127.0.0.1:{listener.getsockname()[1]}/list.crl"
+        run(
+            environment
+            | {"MTLS_MODE": mode, "MTLS_REVOCATION": "check", "MTLS_CRL_URLS": crl, "MTLS_CRL_NETWORKS": "127.0.0.1"}
+        )
+
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 @pytest.mark.slow
