@@ -112,8 +112,8 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         Reason.REVOCATION_UNKNOWN: Advice(
             happened="MTLS_REVOCATION=require, and no fresh CRL covers the certificate.",
             fix=(
-                "The detail in the log says which CRL is missing or expired. Let this machine reach its address, or "
-                f"name a copy in MTLS_CRL_URLS: see {DOCS}revocation/"
+                "The detail in the log names the CA; mtls-middleware trust show lists the CRLs, and why one did not "
+                f"come. Let this machine reach its address, or name a copy in MTLS_CRL_URLS: see {DOCS}revocation/"
             ),
         ),
         Reason.ORGANIZATION_MISMATCH: Advice(

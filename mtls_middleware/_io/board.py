@@ -3,12 +3,13 @@
 A board keeps bytes, and vouches for none of them.
 """
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from shutil import disk_usage
 from typing import Protocol
 from weakref import finalize
 
@@ -169,9 +170,9 @@ class FolderBoard:
     @property
     def problems(self) -> tuple[str, ...]:
         """Return what could not be read or written since the last time that somebody published."""
-        free = _free_bytes(self._store.root)
-        full = f"state in {displayed(str(self._store.root))} cannot be written: its disk is full"
-        return (*self._store.problems, *((full,) if free is not None and free < FULL_BYTES else ()))
+        why = _why_unwritable(self._store.root)
+        here = (f"state in {displayed(str(self._store.root))} cannot be written: {why}",) if why else ()
+        return tuple(dict.fromkeys((*self._store.problems, *here)))
 
     def join(self) -> bytes | None:
         """Take the first slot that no process has; who is refused asks again later."""
@@ -233,8 +234,16 @@ class FolderBoard:
         return kept
 
 
-def _free_bytes(folder: Path) -> int | None:
+def _why_unwritable(folder: Path) -> str:
+    """Return why nothing can be written into a folder, which may still have to be made; empty where it can be."""
     try:
-        return disk_usage(folder).free
-    except OSError:  # there is no such folder yet
-        return None
+        found = os.statvfs(folder)
+    except FileNotFoundError:
+        return _why_unwritable(folder.parent) if folder.parent != folder else ""
+    except OSError as error:
+        return error.strerror or str(error)
+    if found.f_flag & os.ST_RDONLY:
+        return os.strerror(errno.EROFS)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return os.strerror(errno.EACCES)
+    return "its disk is full" if found.f_bavail * found.f_frsize < FULL_BYTES else ""

@@ -118,6 +118,9 @@ def _facts(view: View) -> Iterator[str]:
         more = f" and {len(view.hosts) - SHOWN_HOSTS:,} more hosts" if len(view.hosts) > SHOWN_HOSTS else ""
         processes = counted(view.decisions.processes, "process", "processes")
         yield f"{view.service} on {', '.join(view.hosts[:SHOWN_HOSTS])}{more}: {processes}."
+    if view.life is None:
+        yield f"Set here: mode {view.mode}, source {view.source}; mtls-middleware {view.software}."
+        return
     in_force = f"trust since {moment(view.built_at)}" if view.built_at else "no trust"
     yield f"Mode {view.mode}, source {view.source}, {in_force}, mtls-middleware {view.software}."
 
@@ -148,7 +151,10 @@ def _calls(found: Decisions) -> str:
     if found.scope is Extent.NOTHING:
         return "Not known here: MTLS_STATE is off, so this process cannot read the counts of the application."
     if found.since is None:
-        return "No process that shares the state has written its counts yet. Running ones do within seconds."
+        return (
+            "No process that shares the state has written its counts yet. Running ones do within seconds, where they "
+            "can write into it."
+        )
     return (
         f"{number(found.accepted)} accepted, {number(found.refused)} refused, "
         f"{number(found.would_be_refused)} would have been refused, to protected paths, since "

@@ -26,6 +26,19 @@ class TrustState(StrEnum):
     """Nothing that is valid now is left: every protected call is refused."""
 
 
+class Lack(StrEnum):
+    """What is missing where callers of a region cannot be accepted."""
+
+    ROOT = "root"
+    """No root is valid now."""
+    PIN = "pin"
+    """No client certificate is pinned."""
+    VALID_PIN = "valid pin"
+    """No pinned client certificate can pass now."""
+    CRL = "crl"
+    """No CRL is fresh, and MTLS_REVOCATION=require."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionStatus:
     """The trust in callers of one region, or of ``custom``.
@@ -36,7 +49,7 @@ class RegionStatus:
         names: allowed certificate names.
         anchors: CA certificates, in and out of their lives.
         pins: trusted client certificates.
-        available: whether its callers can be accepted now; with MTLS_REVOCATION=require that takes a fresh CRL too.
+        lack: why its callers cannot be accepted now; None where they can.
     """
 
     name: str
@@ -44,7 +57,17 @@ class RegionStatus:
     names: tuple[str, ...]
     anchors: tuple[Anchor, ...]
     pins: tuple[Pin, ...]
-    available: bool
+    lack: Lack | None
+
+    @property
+    def available(self) -> bool:
+        """Return whether its callers can be accepted now."""
+        return self.lack is None
+
+    @property
+    def label(self) -> str:
+        """Return the region, with the authority where another one may vouch for the same region."""
+        return f"{self.name} ({self.authority})" if self.authority == Authority.DIGICERT else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +170,11 @@ def is_ready(life: TrustState, mode: str) -> bool:
     return mode == Mode.REPORT or life in {TrustState.FRESH, TrustState.STALE}
 
 
+def lacks_of(status: Status) -> dict[str, Lack]:
+    """Return what is missing for callers of a region, by its label; nothing for those that can be accepted now."""
+    return {region.label: region.lack for region in status.regions if region.lack is not None}
+
+
 class TrustFacts(TypedDict):
     """What a guard knows about the sources of its trust."""
 
@@ -209,10 +237,18 @@ def _regions(trust: AuthorityTrust, crls: CRLSet | None, now: datetime) -> Itera
             names=tuple(sorted(trust.names.get(binding, ()))),
             anchors=anchors,
             pins=pins,
-            available=any(anchor.is_valid(now) for anchor in anchors)
-            and (not shared or any(pin.can_pass(now) for pin in pins))
-            and (crls is None or _has_fresh_crl(trust, anchors, crls, now)),
+            lack=_lack(trust, anchors, pins, crls, now),
         )
+
+
+def _lack(
+    trust: AuthorityTrust, anchors: tuple[Anchor, ...], pins: tuple[Pin, ...], crls: CRLSet | None, now: datetime
+) -> Lack | None:
+    if trust.authority is Authority.DIGICERT and not any(pin.can_pass(now) for pin in pins):
+        return Lack.VALID_PIN if pins else Lack.PIN
+    if not any(anchor.is_valid(now) for anchor in anchors):
+        return Lack.ROOT
+    return None if crls is None or _has_fresh_crl(trust, anchors, crls, now) else Lack.CRL
 
 
 def _has_fresh_crl(trust: AuthorityTrust, anchors: tuple[Anchor, ...], crls: CRLSet, now: datetime) -> bool:

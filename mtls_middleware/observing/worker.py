@@ -5,9 +5,10 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +16,7 @@ from mtls_middleware._core.crl import CRL
 from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware.display import displayed
 from mtls_middleware.observing.expiry import Expiry
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Status, TrustState, is_ready
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Lack, Status, TrustState, is_ready, lacks_of
 
 TEXTS = 8
 """Problems, and warnings, of a process."""
@@ -54,7 +55,7 @@ class Worker:
         last_refresh: when trust was last read, successfully or not, UTC.
         problems: why the last refresh failed.
         warnings: what was left out of its trust, and what could not be kept.
-        unavailable: regions whose callers cannot be accepted now.
+        lacks: `lacks_of` its trust, at most 64.
         lists: where its CRLs come from.
         apis: what the certificates API of each region returned.
         coming: what will expire, soonest first.
@@ -76,7 +77,7 @@ class Worker:
     last_refresh: datetime | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    unavailable: tuple[str, ...]
+    lacks: Mapping[str, Lack]
     lists: tuple[CRLStatus, ...]
     apis: tuple[APIStatus, ...]
     coming: tuple[Expiry, ...]
@@ -106,7 +107,7 @@ class Worker:
             last_refresh=status.last_refresh,
             problems=_bounded(status.problems),
             warnings=_bounded(status.warnings),
-            unavailable=tuple(region.name for region in status.regions if not region.available)[:LINES],
+            lacks=dict(islice(lacks_of(status).items(), LINES)),
             lists=tuple(replace(one, error=_cut(one.error)) for one in status.lists[:SOURCES]),
             apis=tuple(replace(one, error=_cut(one.error)) for one in status.apis[:SOURCES]),
             coming=status.coming[:LINES],
@@ -115,7 +116,7 @@ class Worker:
     @property
     def condition(self) -> tuple[object, ...]:
         """Return what others should know at once when it changes."""
-        return self.life, self.trust_fingerprint, self.unavailable, self.problems
+        return self.life, self.trust_fingerprint, self.lacks, self.problems
 
     @property
     def is_ready(self) -> bool:

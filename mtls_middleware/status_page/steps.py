@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
 
 from mtls_middleware._core.decision import Reason
 from mtls_middleware._core.gate import Mode
@@ -17,6 +16,7 @@ from mtls_middleware.observing.status import Status, TrustState
 from mtls_middleware.renewals import root_perhaps_renewed
 from mtls_middleware.status_page.decisions import Decisions, Refusals
 from mtls_middleware.status_page.failing import ENDED_BY_TRUST, failures_of
+from mtls_middleware.status_page.headline import cure_of, headline, lacking
 from mtls_middleware.status_page.workers import Combined, lost
 
 SOON_DAYS = 90
@@ -62,13 +62,8 @@ ENGINE = (
     "Callers are judged as before. mtls-middleware doctor shows whether connecting, login, rights or writing fails."
 )
 STATE = "Give MTLS_STATE a folder with free space into which the application's user may write."
+UNLOADED = "See the messages of the start in the log: they say what is loaded, and what could not be."
 LEFT_OUT = "Fix or remove what is named. What was left out does not count; all other trust is in force."
-UNAVAILABLE = (
-    "Check the clock (date -u) and the expiries below, and add the next root or pin, keeping the old one. With "
-    "MTLS_REVOCATION=require a fresh CRL is needed, too."
-)
-
-
 NOBODY_RUNS = (
     "Start the application, or run this command on its machine, as its user, with its environment: MTLS_STATE, regions "
     "and authorities lead to the folder in which its processes report."
@@ -179,17 +174,11 @@ def _problems(found: Combined, now: datetime) -> Iterator[NextStep]:
             fixes = (f"{headed(fix)}." for error, fix in of_crls.items() if error in problem)
             cure = next(fixes, FILE)
         yield NextStep(urgency=Urgency.PROBLEM, matter=sentence(found.matter(problem)), cure=cure)
-    if status.life in {TrustState.MISSING, TrustState.EXPIRED} and not status.problems and not status.regions:
-        yield NextStep(urgency=Urgency.PROBLEM, matter=headline(found), cure=UNAVAILABLE)
-    for region in status.regions:
-        if not region.available:
-            who = f" ({found.who[region.name]})" if region.name in found.who else ""
-            ended = [one for one in status.lists if one.next_update is not None and one.next_update <= now]
-            crls = "".join(
-                f"; the CRL of {one.origin} expired at {one.next_update:%Y-%m-%d %H:%M} UTC" for one in ended
-            )
-            matter = sentence(f"no caller of {region.name} can be accepted now{who}{crls}")
-            yield NextStep(urgency=Urgency.PROBLEM, matter=matter, cure=UNAVAILABLE)
+    for label, lack in found.lacks.items():
+        matter = found.matter(lacking(label, lack, status, now), label)
+        yield NextStep(urgency=Urgency.PROBLEM, matter=sentence(matter), cure=cure_of(lack, status))
+    if status.life in {TrustState.MISSING, TrustState.EXPIRED} and not status.problems and not found.lacks:
+        yield NextStep(urgency=Urgency.PROBLEM, matter=headline(found), cure=UNLOADED)
 
 
 def _soon(status: Status) -> Iterator[NextStep]:
@@ -243,40 +232,3 @@ def _refusals(row: Refusals, status: Status) -> NextStep:
     if row.would_be_refused:
         parts.append(f"{counted(row.would_be_refused, 'call', 'calls')} would have been refused")
     return NextStep(urgency=Urgency.REFUSALS, matter=f"{row.reason}: {', '.join(parts)}", cure=_fix(row.reason, status))
-
-
-def headline(found: Combined) -> str:
-    """Return what the state of trust means to callers."""
-    if not found.is_known:
-        return "No running process reports, so it is not known how calls are judged."
-    who = found.who.get(str(found.status.life))
-    return f"{who}. {_headline(found.status)}" if who else _headline(found.status)
-
-
-def _headline(status: Status) -> str:
-    is_let_through = status.mode == Mode.REPORT
-    refused = "would be refused, and MTLS_MODE=report lets it through" if is_let_through else "is refused"
-    match status.life:
-        case TrustState.MISSING:
-            return f"No trust is loaded yet: every call to a protected path {refused}."
-        case TrustState.EXPIRED:
-            return f"No root or pin is valid now: every call to a protected path {refused}."
-        case TrustState.STALE:
-            return "The last refresh failed. Callers are judged by the last good trust, which is still valid."
-        case TrustState.FRESH:
-            return _of_regions(status)
-        case unknown:
-            assert_never(unknown)
-
-
-def _of_regions(status: Status) -> str:
-    names = [region.name for region in status.regions]
-    out = [region.name for region in status.regions if not region.available]
-    if out:
-        return f"Trust is up to date, but no caller of {_listed(out)} can be accepted now."
-    whose = f"Callers of {_listed(names)}" if names else "Callers"  # the files may be broken for who reads alone
-    return f"Trust is up to date. {whose} can be accepted."
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

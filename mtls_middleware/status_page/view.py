@@ -15,9 +15,10 @@ from mtls_middleware._core.trust import Anchor
 from mtls_middleware.display import displayed, sentence
 from mtls_middleware.observing.expiry import ExpiryKind
 from mtls_middleware.observing.fleet import Fleet, ReportedWorker
-from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Lack, RegionStatus, Status, TrustState
 from mtls_middleware.status_page.decisions import Decisions, decisions_of
-from mtls_middleware.status_page.steps import SOON_DAYS, NextStep, headline, steps_of
+from mtls_middleware.status_page.headline import headline
+from mtls_middleware.status_page.steps import SOON_DAYS, NextStep, steps_of
 from mtls_middleware.status_page.workers import ShownWorker, TrustInForce, combined, trusts_in_force
 
 
@@ -62,6 +63,7 @@ class RegionView:
     title: str
     authority: str
     available: bool
+    lack: Lack | None
     names: tuple[str, ...]
     anchors: tuple[Certificate, ...]
     pins: tuple[Certificate, ...]
@@ -110,9 +112,9 @@ class View:
         hosts: where it runs.
         life: of trust as a whole, the worst of all processes; None where none is known.
         headline: one sentence: what that means.
-        mode: ``enforce`` or ``report``.
-        source: where client certificates are read from.
-        built_at: when trust changed last, UTC; None where there is none.
+        mode: ``enforce`` or ``report``; where no process is known, as it is set here.
+        source: where client certificates are read from; where no process is known, as it is set here.
+        built_at: when trust changed last, UTC; None where there is none, or no process is known.
         last_refresh: when trust was last read by all processes, successfully or not, UTC.
         steps: what to do next, the most urgent first.
         workers: the processes, one by one.
@@ -168,8 +170,8 @@ def view_of(own: Status, fleet: Fleet, now: datetime) -> View:
         headline=headline(found),
         mode=status.mode,
         source=status.source,
-        built_at=None if status.life is TrustState.MISSING else status.built_at,
-        last_refresh=status.last_refresh,
+        built_at=status.built_at if found.is_known and status.life is not TrustState.MISSING else None,
+        last_refresh=status.last_refresh if found.is_known else None,
         steps=steps,
         workers=tuple(_worker(one) for one in fleet.workers),
         trusts=trusts_in_force(fleet.alive),
@@ -227,6 +229,7 @@ def _region(region: RegionStatus, now: datetime) -> RegionView:
         title=known.name if known is not None else "",
         authority=region.authority,
         available=region.available,
+        lack=region.lack,
         names=tuple(map(displayed, region.names)),
         anchors=tuple(
             _certificate(anchor, now, subject=anchor.certificate.subject.rfc4514_string()) for anchor in region.anchors

@@ -8,7 +8,7 @@ from typing import TypeVar
 from mtls_middleware.display import counted
 from mtls_middleware.observing.expiry import Expiry
 from mtls_middleware.observing.fleet import Fleet, Liveness, ReportedWorker
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Status, TrustState
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Lack, Status, TrustState, lacks_of
 from mtls_middleware.observing.worker import Worker
 
 SETTLES = timedelta(seconds=30)
@@ -73,18 +73,21 @@ class Combined:
     Attributes:
         status: what they say; where none runs, what this process itself has loaded.
         is_known: whether any process runs.
+        lacks: what is missing for the callers of a region, by its label.
         who: for a problem, warning or region that not all processes have: which do.
         differences: what differs between them, one sentence each.
     """
 
     status: Status
     is_known: bool
+    lacks: Mapping[str, Lack]
     who: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[str, ...] = ()
 
-    def matter(self, text: str) -> str:
-        """Return a sentence, and which processes say it where not all do."""
-        return f"{text} ({self.who[text]})" if text in self.who else text
+    def matter(self, text: str, key: str = "") -> str:
+        """Return a sentence, and which processes say it where not all do; `key` is of `who`, by default the text."""
+        who = self.who.get(key or text)
+        return f"{text} ({who})" if who else text
 
 
 def combined(own: Status, fleet: Fleet, now: datetime) -> Combined:
@@ -97,8 +100,8 @@ def combined(own: Status, fleet: Fleet, now: datetime) -> Combined:
     """
     alive = fleet.alive
     if not alive:
-        return Combined(status=own, is_known=False)
-    unavailable = {name for worker in alive for name in worker.unavailable}
+        return Combined(status=own, is_known=False, lacks=lacks_of(own))
+    lacks = {label: lack for worker in alive for label, lack in worker.lacks.items()}
     life = min((worker.life for worker in alive), key=_WORST.index)
     status = replace(
         own,
@@ -110,7 +113,7 @@ def combined(own: Status, fleet: Fleet, now: datetime) -> Combined:
         last_refresh=min((worker.last_refresh for worker in alive if worker.last_refresh), default=None),
         problems=_all(alive, lambda worker: worker.problems),
         warnings=_all(alive, lambda worker: worker.warnings),
-        regions=tuple(replace(region, available=region.name not in unavailable) for region in own.regions),
+        regions=tuple(replace(region, lack=lacks.get(region.label)) for region in own.regions),
         lists=_worst((one for worker in alive for one in worker.lists), lambda one: one.origin),
         apis=_worst((one for worker in alive for one in worker.apis), lambda one: one.region),
         coming=_soonest(one for worker in alive for one in worker.coming),
@@ -118,13 +121,14 @@ def combined(own: Status, fleet: Fleet, now: datetime) -> Combined:
     said = [
         *((text, [worker for worker in alive if text in worker.problems]) for text in status.problems),
         *((text, [worker for worker in alive if text in worker.warnings]) for text in status.warnings),
-        *((name, [worker for worker in alive if name in worker.unavailable]) for name in unavailable),
+        *((label, [worker for worker in alive if label in worker.lacks]) for label in lacks),
         (str(life), [worker for worker in alive if worker.life is life]),
     ]
     who = {text: _processes(some, alive) for text, some in said}
     return Combined(
         status=status,
         is_known=True,
+        lacks=lacks,
         who={text: processes for text, processes in who.items() if processes},
         differences=(*_other_trust(alive, now), *_other_settings(alive)),
     )

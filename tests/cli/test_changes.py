@@ -8,7 +8,7 @@ import pytest
 
 from mtls_middleware.cli.trust.refresh import changes
 from mtls_middleware.guard import Guard
-from mtls_middleware.observing.status import APIStatus, CRLStatus, Status
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Lack, Status
 from mtls_middleware.settings import Settings
 from tests.cli.trusting import Region
 
@@ -66,10 +66,10 @@ def test_what_the_api_tells_is_told(status: Status) -> None:
     )
 
 
-@pytest.mark.parametrize(("available", "said"), [(True, "can"), (False, "cannot")])
-def test_a_region_that_comes_or_goes_is_told(status: Status, *, available: bool, said: str) -> None:
+@pytest.mark.parametrize(("then", "now", "said"), [(Lack.CRL, None, "can"), (None, Lack.CRL, "cannot")])
+def test_a_region_that_comes_or_goes_is_told(status: Status, then: Lack | None, now: Lack | None, said: str) -> None:
     (region,) = status.regions
-    before = replace(status, regions=(replace(region, available=not available),))
-    after = replace(status, regions=(replace(region, available=available),))
+    before = replace(status, regions=(replace(region, lack=then),))
+    after = replace(status, regions=(replace(region, lack=now),))
 
     assert changes(before, after) == (f"us-east-1: its callers {said} be accepted now",)

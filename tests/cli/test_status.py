@@ -194,7 +194,7 @@ def test_trust_that_cannot_be_loaded_is_told_with_its_problem(environment: dict[
 
     assert ended.exit_code == 2
     assert "- problem: MTLS_TRUST" in ended.stdout
-    assert "no trust" in ended.stdout
+    assert "Set here: mode enforce, source tls;" in ended.stdout
 
 
 @pytest.mark.parametrize("mode", ["enforce", "report"])

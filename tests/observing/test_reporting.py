@@ -12,13 +12,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtls_middleware._core.decision import Reason
-from mtls_middleware._io import board
 from mtls_middleware._io.board import FolderBoard, Posted
 from mtls_middleware._io.folder import FolderStore
 from mtls_middleware._io.store import Kind
@@ -56,7 +56,7 @@ WORKER = Worker(
     last_refresh=NOW,
     problems=(),
     warnings=(),
-    unavailable=(),
+    lacks={},
     lists=(),
     apis=(),
     coming=(),
@@ -309,7 +309,7 @@ def test_without_a_folder_only_a_guard_that_judges_knows(writes: bool, scope: Ex
 
 
 def test_who_finds_no_free_place_shares_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board, "SLOTS", ("process-00",))
+    monkeypatch.setattr("mtls_middleware._io.board.SLOTS", ("process-00",))
     one, other = Process(tmp_path), Process(tmp_path)
     one.count(MISSING, 1)
     other.count(MISSING, 2)
@@ -556,11 +556,39 @@ def full(_folder: int, _name: str, _content: bytes) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_a_full_disk_is_told_by_who_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Process(tmp_path).share()
-    monkeypatch.setattr(board, "_free_bytes", lambda _folder: 0)
+UNWRITABLE = {
+    "its disk is full": {"f_bavail": 0},
+    "Read-only file system": {"f_flag": os.ST_RDONLY},
+    "Permission denied": {},
+}
 
-    assert fleet(tmp_path).problems == (f"state in {tmp_path / 'state'} cannot be written: its disk is full",)
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["there", "to be made"])
+@pytest.mark.parametrize(("why", "changes"), UNWRITABLE.items(), ids=UNWRITABLE)
+def test_a_folder_that_cannot_be_written_is_told_by_who_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, changes: dict[str, int], *, is_there: bool
+) -> None:
+    if is_there:
+        Process(tmp_path).share()
+    real = os.statvfs
+
+    def statvfs(folder: Path) -> SimpleNamespace:
+        found = real(folder)  # it fails where nothing is
+        fields = {name: getattr(found, name) for name in ("f_bavail", "f_frsize", "f_flag")}
+        return SimpleNamespace(**{**fields, **changes})
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    if not changes:
+        monkeypatch.setattr(os, "access", lambda *_given: False)
+
+    assert fleet(tmp_path).problems == (f"state in {tmp_path / 'state'} cannot be written: {why}",)
+
+
+def test_a_folder_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+
+    assert fleet(tmp_path / "state" / "below").problems != ()
+    assert fleet(tmp_path).problems != ()
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -215,23 +214,6 @@ def test_what_ends_soon_says_what_to_do(tmp_path: Path) -> None:
 
     assert step.urgency is Urgency.SOON
     assert "download US-East-1.zip" in step.matter
-
-
-def test_a_region_without_callers_is_a_problem(status: Status) -> None:
-    (region,) = status.regions
-    (step,) = told(replace(status, regions=(replace(region, available=False),)))
-
-    assert step.matter == "no caller of us-east-1 can be accepted now"
-
-
-def test_a_region_without_callers_names_the_crls_that_expired(status: Status) -> None:
-    (region,) = status.regions
-    ages: dict[str, Any] = {"this_update": NOW - HOUR, "next_update": NOW, "last_success": NOW}
-    crl = CRLStatus(origin="a.crl", number=1, entries=0, error="", is_learned=False, **ages)
-    lists = (crl, replace(crl, origin="b.crl", next_update=NOW + HOUR), replace(crl, origin="c.crl", next_update=None))
-    (step,) = told(replace(status, regions=(replace(region, available=False),), lists=lists))
-
-    assert step.matter == "no caller of us-east-1 can be accepted now; the CRL of a.crl expired at 2026-11-23 12:00 UTC"
 
 
 def test_counts_that_cannot_be_read_are_told(status: Status) -> None:

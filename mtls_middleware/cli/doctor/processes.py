@@ -27,6 +27,8 @@ def check_processes(status: Status, fleet: Fleet, now: datetime) -> Iterator[Fin
     if fleet.scope is Extent.NOTHING:
         seen = "MTLS_STATE is off, or this is Windows: no process can be seen from here"
         yield _ABOUT.not_checked(Check.PROCESSES_ALIVE, seen)
+    elif not fleet.alive and fleet.problems:
+        yield _ABOUT.not_checked(Check.PROCESSES_ALIVE, "no process that runs can be seen: see the next line")
     elif not fleet.alive:
         yield _ABOUT.ok(Check.PROCESSES_ALIVE, "no running process reports here: the application is not started yet")
     else:

@@ -221,6 +221,7 @@ def _region(region: RegionStatus, now: datetime) -> dict[str, Any]:
         "name": region.name,
         "authority": region.authority,
         "available": region.available,
+        "lack": region.lack,
         "certificate_names": list(region.names),
         "anchors": [_anchor(anchor, now) for anchor in region.anchors],
         "pins": [_pin(pin, now) for pin in region.pins],

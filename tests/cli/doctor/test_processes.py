@@ -1,5 +1,6 @@
 """What doctor says of the running processes."""
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -59,6 +60,18 @@ def test_where_none_reports_that_is_no_fault(
     (found,) = seen(deployment, Check.PROCESSES_ALIVE, grade)
 
     assert told in found
+
+
+def test_where_none_can_report_that_is_not_said_to_be_right(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_given: False)
+
+    (found,) = seen(deployment, Check.PROCESSES_ALIVE, Grade.NOT_CHECKED)
+    (why,) = seen(deployment, Check.PROCESSES_ALIVE, Grade.WARNING)
+
+    assert found == "no process that runs can be seen: see the next line"
+    assert why.endswith("cannot be written: Permission denied")
 
 
 def test_they_are_shown_by_their_trust(deployment: Deployment) -> None:
