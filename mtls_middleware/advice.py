@@ -70,9 +70,9 @@ ADVICE: Mapping[Reason, Advice] = MappingProxyType(
         Reason.ISSUER_UNTRUSTED: Advice(
             happened="No certificate chain leads to a configured root, or a key or hash is weak.",
             fix=(
-                "For a stranger, nothing. If data actions are refused, Genesys may have renewed the root: compare the "
-                "issuer in the log with your roots, download the region's root again and add it to MTLS_TRUST, keeping "
-                "the old one."
+                "For a stranger, nothing. If data actions are refused, Genesys may have renewed the root, or yours may "
+                "be the wrong one: compare the issuer in the log with your roots, download the region's root again and "
+                "add it to MTLS_TRUST, keeping the old one if it was right."
             ),
         ),
         Reason.CERTIFICATE_EXPIRED: Advice(

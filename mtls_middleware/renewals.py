@@ -102,6 +102,6 @@ def root_perhaps_renewed(region: str) -> str:
     """Return what to log if a caller has the name of a region, but no root signed its certificate."""
     return (
         f"a refused caller bears the name of {region}, and no root in MTLS_TRUST signed its certificate. If data "
-        f"actions fail, Genesys renewed the root: {new_root(region)}. If they do not, somebody tries a certificate of "
-        "their own"
+        f"actions fail, Genesys renewed the root, or it is the wrong one: {new_root(region)}. If they do not, somebody "
+        "tries a certificate of their own"
     )

@@ -1,21 +1,19 @@
 """What is published, and how often: every hook gets each event, and a notice is logged once."""
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 
-from mtls_middleware._core.boundary import TRAILERS_ARE_HEADERS
 from mtls_middleware._core.connection import Connection
 from mtls_middleware._core.decision import Accepted, Decision, Reason, Rejected
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.response import correlation_id
-from mtls_middleware._core.sources.presets import TLS
 from mtls_middleware._core.trust import TrustSnapshot
 from mtls_middleware.display import displayed
 from mtls_middleware.identity import ClientIdentity
 from mtls_middleware.observing.complaints import AcceptedAgain, Complaints
+from mtls_middleware.observing.deployment import fault_of, trailers_as_headers
 from mtls_middleware.observing.events import (
     CallAccepted,
     CallRejected,
@@ -30,6 +28,7 @@ from mtls_middleware.observing.events import (
 )
 from mtls_middleware.observing.expiry import Expiry, ExpiryKind
 from mtls_middleware.observing.handshake_counts import HANDSHAKES
+from mtls_middleware.observing.history import Refusal
 from mtls_middleware.observing.logging import LOGGER, named
 from mtls_middleware.regions import of_certificate_names
 from mtls_middleware.renewals import (
@@ -43,23 +42,9 @@ from mtls_middleware.renewals import (
 REPORT_EVERY = timedelta(minutes=1)
 """How often report mode says that it lets refusals through."""
 
-_SERVER_HIDES = (
-    "this server does not hand over client certificates: no TLS extension in the scope, and no key of a WSGI server. "
-    "Start it with `mtls-middleware serve`, or with the protocol classes of mtls_middleware.servers; behind a proxy "
-    "that ends TLS, set MTLS_SOURCE"
-)
-_SERVER_ASKS_NOBODY = (
-    "this server asks callers for no certificate, so no call can have one. Start it with its CA file and the option "
-    "that asks: uvicorn --ssl-cert-reqs 1, gunicorn --cert-reqs 1, hypercorn --verify-mode CERT_OPTIONAL, "
-    "daphne --client-ca"
-)
-_JUDGED_TWICE = "one of our middlewares stands behind another, which removes the headers that it needs: leave out one"
 _REPORT_MODE = "MTLS_MODE=report lets calls through that enforce would refuse: no call is refused"
 
 _REPORT_WITHOUT_TRUST = "MTLS_MODE=report serves without trust: enforce would not start, and refuse every call"
-
-_UVICORN_HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
-_OUR_UVICORN = "mtls_middleware.servers.uvicorn"
 
 
 class Announcer:
@@ -93,6 +78,7 @@ class Announcer:
         self._not_kept: dict[str, tuple[str, ...]] = {}
         self._calls = AcceptedAgain()
         self._last_report: datetime | None = None
+        self._last_handshake: datetime | None = None
         self._last_rejected: CallRejected | None = None
 
     def publish(self, event: Event) -> None:
@@ -173,6 +159,16 @@ class Announcer:
         for about in ended:
             self.notify(EventName.STATE, Severity.WARNING, f"{about.replace(' cannot ', ' can ')} again")
 
+    def handshakes(self, last: Refusal | None) -> None:
+        """Publish what the last refused handshake tells of roots; somebody asks from time to time.
+
+        Where TLS ends here, a caller that no root vouches for is refused there, and no call of it arrives.
+        """
+        if last is not None and last.at != self._last_handshake:
+            self._last_handshake = last.at
+            if last.reason == Reason.ISSUER_UNTRUSTED:
+                self._issuer_untrusted(last.names)
+
     def accepted_again(self, decisions: DecisionCounts, now: datetime) -> None:
         """Publish whose calls are accepted again after they seemed to fail; somebody asks from time to time."""
         handshakes = (number for reason, number in HANDSHAKES.totals().items() if reason in frozenset(Reason))
@@ -230,10 +226,8 @@ class Announcer:
 
     def trailers(self) -> None:
         """Publish at start-up what to do where a server turns trailers into headers, before a caller is refused."""
-        if _UVICORN_HTTPTOOLS in sys.modules and _OUR_UVICORN not in sys.modules:
-            self.publish_once(
-                EventName.DEPLOYMENT, Severity.WARNING, f"if this server is uvicorn: {TRAILERS_ARE_HEADERS}"
-            )
+        if text := trailers_as_headers():
+            self.publish_once(EventName.DEPLOYMENT, Severity.WARNING, text)
 
     def last_rejected(self) -> CallRejected | None:
         """Return the last rejected call to a protected path."""
@@ -264,16 +258,13 @@ class Announcer:
             forwarded_for=partial(_read, self._forwarded_for, connection),
         )
         self.publish(event)
-        if rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and connection.tls is None:
-            self.publish_once(EventName.DEPLOYMENT, Severity.ERROR, _SERVER_HIDES)
-        elif rejected.reason is Reason.CERTIFICATE_MISSING and self._source == TLS and not connection.asks:
-            self.publish_once(EventName.DEPLOYMENT, Severity.ERROR, _SERVER_ASKS_NOBODY)
-        elif rejected.reason is Reason.CERTIFICATE_MISSING and self._source != TLS and connection.was_judged:
-            self.publish_once(EventName.DEPLOYMENT, Severity.ERROR, _JUDGED_TWICE)
+        if rejected.reason is Reason.CERTIFICATE_MISSING and (fault := fault_of(connection, self._source)):
+            self.publish_once(EventName.DEPLOYMENT, Severity.ERROR, fault)
         if rejected.reason is Reason.ISSUER_UNTRUSTED and rejected.evidence is not None:
-            self._issuer_untrusted(set(map(str.lower, rejected.evidence.dns_names)))
+            self._issuer_untrusted(rejected.evidence.dns_names)
 
-    def _issuer_untrusted(self, names: set[str]) -> None:
+    def _issuer_untrusted(self, bears: Iterable[str]) -> None:
+        names = set(map(str.lower, bears))
         for name in sorted(names & self._genesys_names.keys()):
             region = self._genesys_names[name]
             self._calls.complained.add(region)

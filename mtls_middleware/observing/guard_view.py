@@ -109,9 +109,10 @@ class GuardView:
         return self.reporting.fleet()
 
     def publish(self) -> None:
-        """Publish what is due: the report, why there is none, and that calls are accepted again."""
+        """Publish what is due: the report or why there is none, whose root is missing, whose calls are accepted."""
         self.reporting.publish()
         self._announcer.not_kept("reports", self.reporting.problems)
+        self._announcer.handshakes(HANDSHAKES.last_refused())
         self._announcer.accepted_again(self._decisions.totals(), self._wall_clock())
 
     def _worker(self) -> Worker:

@@ -63,7 +63,7 @@ ENGINE = (
 )
 STATE = "Give MTLS_STATE a folder with free space into which the application's user may write."
 UNLOADED = "See the messages of the start in the log: they say what is loaded, and what could not be."
-LEFT_OUT = "Fix or remove what is named. What was left out does not count; all other trust is in force."
+LEFT_OUT = "Fix or replace what is named. What was left out does not count; all other trust is in force."
 NOBODY_RUNS = (
     "Start the application, or run this command on its machine, as its user, with its environment: MTLS_STATE, regions "
     "and authorities lead to the folder in which its processes report."
@@ -192,7 +192,7 @@ def _warnings(found: Combined) -> Iterator[NextStep]:
         cure = LEFT_OUT
         if warning.startswith("state in "):
             cure = _state_cure(warning)
-        elif warning.startswith("the certificates API of "):
+        elif warning.startswith("the certificates API of ") or " and it vouches for " in warning:
             cure = ""  # it says what to do
         yield NextStep(urgency=Urgency.WARNING, matter=sentence(found.matter(warning)), cure=cure)
 

@@ -43,6 +43,7 @@ TELLING = {
     "_trust/judging.py": ("flaws_of", "_flaw"),
     "_trust/genesys/failure.py": ("_no_answer",),
     "_trust/genesys/source.py": ("_problem",),
+    "observing/deployment.py": ("trailers_as_headers", "fault_of"),
 }
 """Functions and classes elsewhere than where their text is told."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def test_a_wrong_root_with_serve_is_seen_with_the_name_of_the_caller(
     start: Start, pki: PKI, environment: dict[str, str]
 ) -> None:
     operator, port = Operator(environment), free_port()
-    start(serving(pki, port), env={**environment, "MTLS_MODE": "enforce"}, port=port)
+    server = start(serving(pki, port), env={**environment, "MTLS_MODE": "enforce"}, port=port)
     renewed = RegionalCA("us-east-1").client()
     with pytest.raises(OSError, match=r".*"):
         call(port, pki, renewed)
@@ -121,3 +122,4 @@ def test_a_wrong_root_with_serve_is_seen_with_the_name_of_the_caller(
     assert "1 of them in the TLS handshake" in matters(told)
     assert "a refused caller bears the name of us-east-1" in matters(told)
     assert told["decisions"]["last_handshake"]["fingerprint"] == renewed.fingerprint_sha256
+    assert re.search("^ERROR.* a refused caller bears the name of us-east-1", server.log, re.MULTILINE)

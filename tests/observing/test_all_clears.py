@@ -19,9 +19,10 @@ from mtls_middleware.observing.complaints import QUIET, AcceptedAgain, Complaint
 from mtls_middleware.observing.ecs import ECSFormatter
 from mtls_middleware.observing.events import Decided, Event, EventName, Hook, Notice, Severity
 from mtls_middleware.observing.expiry import Expiry, ExpiryKind
+from mtls_middleware.observing.handshakes import HandshakeLog, HandshakeRefusal
 from mtls_middleware.observing.logging import FallbackHandler, log
 from mtls_middleware.settings import Settings
-from mtls_middleware.testing import RegionalCA
+from mtls_middleware.testing import ClientCertificate, RegionalCA
 from tests.adapters.cases import http
 from tests.adapters.site import good_client, over_tls, regional_ca, stranger_ca
 from tests.observing.conftest import Watched
@@ -206,6 +207,30 @@ def test_a_renewed_root_that_was_added_is_told(watched: Watched, caplog: pytest.
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
     assert [text[:26] for text in errors] == ["a refused caller bears the", "calls of us-east-1 are acc"] * 2
+
+
+def test_a_renewed_root_is_told_where_tls_ends_here(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    """No call of such a caller arrives: its handshake is refused."""
+    guard, log_handshake = watched.guard(), HandshakeLog()
+    for name in ("stranger.example", RegionalCA("eu-west-1").cert_name):
+        log_handshake(_refused(stranger_ca().client(names=name)))
+        guard._tick()
+    for _ in range(2):
+        for _ in range(2):
+            log_handshake(_refused(stranger_ca().client(names=regional_ca().cert_name)))
+            guard._tick()
+        http(guard, over_tls(good_client()))
+        guard._tick()
+    told = [record.getMessage() for record in caplog.records if record.name == "mtls_middleware"]
+
+    assert [text[:40] for text in told if not text.startswith("trust version")] == [
+        "a refused caller bears the name of eu-we",
+        *["a refused caller bears the name of us-ea", "calls of us-east-1 are accepted again"] * 2,
+    ]
+
+
+def _refused(client: ClientCertificate) -> HandshakeRefusal:
+    return HandshakeRefusal(reason="issuer_untrusted", detail="no CA", verify_code=20, certificate=client.der)
 
 
 # --- how lines look -----------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def _add(found: Found, file: _File, anchors: Anchors, report: Problems) -> None:
     else:
         anchors.add(found, binding)
         if others := other_regions(names, binding):
-            report.warnings.append(f"{found.origin}: its name says {others}, and it vouches for {binding}")
+            _tell_of_other_name(f"{found.origin}: its name", others, binding, report)
 
 
 def _tell_of_left_out(anchors: Anchors, report: Problems) -> None:
@@ -187,10 +187,16 @@ def _tell_of_left_out(anchors: Anchors, report: Problems) -> None:
 def _tell_of_subject(anchor: Anchor, report: Problems) -> None:
     """Warn of a root whose subject names another region; what the real ones say is not known, so it is kept."""
     if others := other_regions((anchor.certificate.subject.rfc4514_string(),), anchor.binding):
-        report.warnings.append(
-            f"{anchor.origin}: the subject of {subject_of(anchor.certificate)} names {others}, and it vouches for "
-            f"{anchor.binding}"
-        )
+        what = f"{anchor.origin}: the subject of {subject_of(anchor.certificate)}"
+        _tell_of_other_name(what, others, anchor.binding, report)
+
+
+def _tell_of_other_name(what: str, others: str, binding: Binding, report: Problems) -> None:
+    """Warn of a root with the name of another region. It is in force, so the warning says what would be right."""
+    report.warnings.append(
+        f"{what} says {others}, and it vouches for {binding}. If callers of {binding} are refused, put the root of "
+        f"{binding} in its place"
+    )
 
 
 def _not_a_ca(found: Found) -> str:

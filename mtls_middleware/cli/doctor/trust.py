@@ -27,6 +27,8 @@ _CLOCK = About(Topic.CLOCK)
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
+_REPLACE = "replace it, or give it the right prefix; remove it if nothing needs it"
+
 
 def check_files(settings: Settings, now: datetime, problems: tuple[str, ...], warnings: Sequence[str]) -> list[Finding]:
     """Check what each file of MTLS_TRUST is taken for.
@@ -43,7 +45,7 @@ def check_files(settings: Settings, now: datetime, problems: tuple[str, ...], wa
     found = [_FILES.error(Check.FILES_USABLE, problem) for problem in problems]
     found += list(_taken(anchors))
     found += [
-        _FILES.warning(Check.FILES_LEFT_OUT, warning, "replace or remove it, or give it another prefix")
+        _FILES.warning(Check.FILES_LEFT_OUT, warning, _REPLACE)
         for warning in (dict.fromkeys(report.warnings) if problems else warnings)
     ]
     found += _permissions(settings)

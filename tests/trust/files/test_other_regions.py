@@ -118,7 +118,7 @@ def test_a_subject_of_another_region_is_kept_and_warned_of(
 
     assert found.bound == {(name, US)}
     assert found.problems == ""
-    assert f"the subject of CN={name} names eu-west-1, and it vouches for us-east-1" in found.warnings
+    assert f"the subject of CN={name} says eu-west-1, and it vouches for us-east-1" in found.warnings
 
 
 @pytest.mark.parametrize(
