@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 from hypothesis import Phase, settings
@@ -46,6 +48,23 @@ def no_handshake_was_refused() -> None:
     counts = sys.modules.get("mtls_middleware.observing.handshake_counts")
     if counts is not None:
         counts.HANDSHAKES.after_fork()
+
+
+@pytest.fixture(autouse=True)
+def no_guard_goes_on() -> Iterator[None]:
+    """End the threads of guards that a test started and left: they would log into the tests that follow."""
+    before = WeakSet(_running())
+    yield
+    for refresher in _running():
+        if refresher not in before:
+            refresher.close()
+
+
+def _running() -> list[Any]:
+    forks, trust = (sys.modules.get(f"{OURS}.{name}") for name in ("_io.forks", "_trust.refresher"))
+    if forks is None or trust is None:
+        return []
+    return [one for one in tuple(forks._followers) if isinstance(one, trust.Refresher) and one.is_running]
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """What the state of trust means to callers, and what is missing where none of a region can be accepted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
@@ -37,43 +37,48 @@ def headline(found: Combined) -> str:
     if not found.is_known:
         return "No running process reports, so it is not known how calls are judged."
     who = found.who.get(str(found.status.life))
-    return f"{who}. {meaning(found)}" if who else meaning(found)
+    text = meaning(found.status, found.lacks)
+    return f"{who}. {text}" if who else text
 
 
-def meaning(found: Combined) -> str:
+def meaning(status: Status, lacks: Mapping[str, Lack]) -> str:
     """Return what trust in that state means to callers, whoever reports it."""
-    status = found.status
     is_let_through = status.mode == Mode.REPORT
     refused = "would be refused, and MTLS_MODE=report lets it through" if is_let_through else "is refused"
     match status.life:
         case TrustState.MISSING:
             return f"No trust is loaded yet: every call to a protected path {refused}."
         case TrustState.EXPIRED:
-            return f"{headed(_missing(found.lacks.values()))}: every call to a protected path {refused}."
+            return f"{headed(missing(lacks.values()))}: every call to a protected path {refused}."
         case TrustState.STALE:
             return "The last refresh failed. Callers are judged by the last good trust, which is still valid."
         case TrustState.FRESH:
-            return _of_regions(status, tuple(found.lacks))
+            return _of_regions(status, tuple(lacks))
         case unknown:
             assert_never(unknown)
+
+
+def lack_text(lack: Lack) -> str:
+    """Return what is missing, without a capital and a stop."""
+    return _LACKS[lack]
+
+
+def missing(lacks: Iterable[Lack]) -> str:
+    """Return what is missing everywhere, or that it differs; that of each region is among the problems."""
+    kinds = set(lacks)
+    return lack_text(kinds.pop()) if len(kinds) == 1 else "nothing that is trusted can accept a caller now"
 
 
 def lacking(label: str, lack: Lack, status: Status, now: datetime) -> str:
     """Return that callers of a region cannot be accepted, and why."""
     ended = [one for one in status.lists if lack is Lack.CRL and one.next_update and one.next_update <= now]
     crls = "".join(f"; the CRL of {one.origin} expired at {one.next_update:%Y-%m-%d %H:%M} UTC" for one in ended)
-    return f"no caller of {label} can be accepted now: {_LACKS[lack]}{crls}"
+    return f"no caller of {label} can be accepted now: {lack_text(lack)}{crls}"
 
 
 def cure_of(lack: Lack, status: Status) -> str:
     """Return what to do about it."""
     return _ASKED if lack is Lack.PIN and status.apis else _CURES[lack]
-
-
-def _missing(lacks: Iterable[Lack]) -> str:
-    """Return what is missing everywhere; that of each region is among the problems."""
-    kinds = set(lacks)
-    return _LACKS[kinds.pop()] if len(kinds) == 1 else "nothing that is trusted can accept a caller now"
 
 
 def _of_regions(status: Status, out: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from mtls_middleware.cli.trust.show import FAILED, SHORT, exit_status, facts, se
 from mtls_middleware.composition import Secrets, store_of
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
-from mtls_middleware.observing.status import RegionStatus, Status
+from mtls_middleware.observing.status import RegionStatus, Status, lacks_of
 
 _NOT_KEPT = "there is no state folder: what came is forgotten with this process; running workers ask for themselves"
 
@@ -36,7 +36,7 @@ def run_refresh(*, as_json: bool, console: Console | None = None) -> int:
 
 def show_refresh(status: Status, changed: Sequence[str], *, keeps: bool, console: Console) -> None:
     """Print what a refresh brought, what failed, and whether trust is in force."""
-    show_life(status, console)
+    show_life(status, lacks_of(status), console)
     section(console, "what changed", tuple(changed) or ("nothing",))
     section(console, "what failed", status.problems, warns=True)
     unavailable = (region for region in status.regions if not region.available)

@@ -1,6 +1,6 @@
 """The command ``trust show``: the trust in force in the running processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,12 @@ from rich.console import Console
 from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware.cli.environment import settings_here, status_here
-from mtls_middleware.cli.page import console_for, heading, line, print_json
+from mtls_middleware.cli.page import console_for, heading, line, print_json, wrapped
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.guard import Guard, utc_now
-from mtls_middleware.observing.status import APIStatus, CRLStatus, RegionStatus, Status, TrustState
+from mtls_middleware.observing.status import APIStatus, CRLStatus, Lack, RegionStatus, Status, TrustState
 from mtls_middleware.observing.worker import fingerprint_of, lines_of
+from mtls_middleware.status_page.headline import lack_text, meaning
 from mtls_middleware.status_page.workers import Combined, combined, lost, process_count
 
 FAILED = 1
@@ -28,12 +29,6 @@ _STYLES = {
     TrustState.STALE: "bold yellow",
     TrustState.EXPIRED: "bold red",
     TrustState.MISSING: "bold red",
-}
-_MEANINGS = {
-    TrustState.FRESH: "trust is in force",
-    TrustState.STALE: "the last refresh failed; the last good trust stays in use",
-    TrustState.EXPIRED: "nothing that is valid now is left: every protected call is refused",
-    TrustState.MISSING: "nothing could be loaded: every protected call is refused",
 }
 
 SHORT = 16
@@ -110,7 +105,7 @@ def show(
     """
     status = found.status
     if found.is_known:
-        show_life(status, console)
+        show_life(status, found.lacks, console)
         line(console, f"in {counted(running, 'running process', 'running processes')}")
     else:
         line(
@@ -127,9 +122,9 @@ def show(
     section(console, "problems", tuple(map(found.matter, status.problems)), warns=True)
 
 
-def show_life(status: Status, console: Console) -> None:
-    """Print the state of trust."""
-    line(console, f"{status.life}: {_MEANINGS[status.life]}", _STYLES[status.life])
+def show_life(status: Status, lacks: Mapping[str, Lack], console: Console) -> None:
+    """Print the state of trust, and what it means; `lacks` is what is missing for callers of a region, by its label."""
+    wrapped(console, f"{status.life}: {meaning(status, lacks)}", _STYLES[status.life])
 
 
 def section(console: Console, title: str, lines: Iterator[str] | tuple[str, ...], *, warns: bool = False) -> None:
@@ -143,7 +138,8 @@ def section(console: Console, title: str, lines: Iterator[str] | tuple[str, ...]
 
 def title_of(region: RegionStatus) -> str:
     """Return a region with its authority, and whether its callers can be accepted."""
-    return f"{region.name} ({region.authority})" + ("" if region.available else ": its callers cannot be accepted now")
+    lack = "" if region.lack is None else f": its callers cannot be accepted now, because {lack_text(region.lack)}"
+    return f"{region.name} ({region.authority}){lack}"
 
 
 def _lines_of_region(region: RegionStatus, now: datetime) -> Iterator[str]:
