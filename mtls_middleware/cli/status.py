@@ -18,6 +18,7 @@ from mtls_middleware.observing.history import Refusal
 from mtls_middleware.observing.status import TrustState
 from mtls_middleware.status_page.decisions import Decisions
 from mtls_middleware.status_page.document import as_json as as_json_text
+from mtls_middleware.status_page.headline import missing
 from mtls_middleware.status_page.steps import Urgency
 from mtls_middleware.status_page.view import Conclusion, View, view_of
 
@@ -69,7 +70,9 @@ def readiness(fleet: Fleet) -> tuple[Conclusion, str]:
     if not alive:
         return Conclusion.UNKNOWN, "not ready: no running process reports here"
     if unable:
-        return Conclusion.ATTENTION, f"not ready: trust is {unable[0].life} in process {unable[0].pid}"
+        first = unable[0]
+        why = f": {missing(first.lacks.values())}" if first.lacks else ""
+        return Conclusion.ATTENTION, f"not ready: trust is {first.life} in process {first.pid}{why}"
     return Conclusion.GOOD, READY
 
 

@@ -187,6 +187,18 @@ def test_a_process_without_trust_is_ready_only_if_it_lets_calls_through(
     assert "not ready: no running process reports here" in alone.stdout
 
 
+def test_who_is_not_ready_says_what_is_missing(environment: dict[str, str]) -> None:
+    environment |= {"MTLS_MODE": "enforce", "MTLS_REVOCATION": "require"}
+    with Guard.from_settings(Settings.from_env(environment)) as guard:
+        guard.refresh()
+        ended = run(environment, "--ready")
+
+    assert ended.exit_code == 1
+    assert " ".join(ended.stdout.split()) == (
+        f"not ready: trust is expired in process {os.getpid()}: no CRL is fresh, and MTLS_REVOCATION=require"
+    )
+
+
 def test_trust_that_cannot_be_loaded_is_told_with_its_problem(environment: dict[str, str]) -> None:
     Path(environment["MTLS_TRUST"]).write_text("broken")
 

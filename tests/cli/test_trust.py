@@ -21,6 +21,7 @@ from mtls_middleware.testing import RegionalCA
 from tests.cli.trusting import Region, only, problem
 
 NOW = datetime.now(UTC)
+UP_TO_DATE = "Trust is up to date. Callers of us-east-1 can be accepted."
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_file_that_cannot_be_used_hides_no_trust_of_the_processes(region: Regi
         shown = json.loads(region.run("trust", "show", "--json").stdout)
 
     assert ended.exit_code == 1
-    assert ended.stdout.startswith("stale: the last refresh" if have_noticed else "fresh: trust is in force")
+    assert ended.stdout.startswith("stale: The last refresh" if have_noticed else "fresh: Trust is up to date")
     assert f"trust, as the processes report it\n  name of us-east-1: {region.ca.cert_name}\n" in ended.stdout
     assert f"  root of us-east-1: {root}\n" in ended.stdout
     assert f"root of us-east-1: {root}" in shown["processes"]["trust"]
@@ -80,7 +81,7 @@ def test_what_is_in_force_is_shown(region: Region) -> None:
         ended = region.run("trust", "show")
 
     assert ended.exit_code == 0
-    assert ended.stdout.startswith("fresh: trust is in force\nin 1 running process\n\nus-east-1 (genesys)\n")
+    assert ended.stdout.startswith(f"fresh: {UP_TO_DATE}\nin 1 running process\n\nus-east-1 (genesys)\n")
     for shown in (
         "dataactions.prod.us-east-1",
         "CN=Genesys Cloud us-east-1 Root CA",
@@ -105,7 +106,7 @@ def test_callers_that_cannot_be_accepted_are_told_by_the_exit_status(region: Reg
         ended = region.run("trust", "show")
 
     assert ended.exit_code == 1
-    assert "us-east-1 (genesys): its callers cannot be accepted now" in ended.stdout
+    assert "us-east-1 (genesys): its callers cannot be accepted now, because no " in ended.stdout
 
 
 def test_a_root_that_ended_is_told_as_at_a_start(region: Region) -> None:
@@ -174,7 +175,9 @@ def test_a_source_that_fails_is_told_by_the_exit_status(region: Region) -> None:
     ended = region.run("trust", "refresh")
 
     assert ended.exit_code == 1
-    assert ended.stdout.startswith("stale: the last refresh failed; the last good trust stays in use")
+    assert ended.stdout.startswith(
+        "stale: The last refresh failed. Callers are judged by the last good trust, which is still valid."
+    )
     assert "what failed\n  CRL http://127.0.0.1:9/none.crl: cannot be fetched" in ended.stdout
 
 
@@ -182,7 +185,7 @@ def test_a_refresh_that_brings_nothing_says_so(region: Region) -> None:
     region.revoke()
     ended = region.run("trust", "refresh", MTLS_STATE=str(region.folder / "state"))
 
-    assert (ended.exit_code, ended.stdout) == (0, "fresh: trust is in force\n\nwhat changed\n  nothing\n")
+    assert (ended.exit_code, ended.stdout) == (0, f"fresh: {UP_TO_DATE}\n\nwhat changed\n  nothing\n")
 
 
 def test_a_refresh_says_what_it_brought(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +219,7 @@ def test_a_region_that_is_not_served_is_told(region: Region) -> None:
     ended = region.run("trust", "refresh", MTLS_REVOCATION="require")
 
     assert ended.exit_code == 1
-    assert "not served\n  us-east-1 (genesys): its callers cannot be accepted now" in ended.stdout
+    assert "not served\n  us-east-1 (genesys): its callers cannot be accepted now, because no " in ended.stdout
 
 
 def test_wrong_settings_are_told(region: Region) -> None:
