@@ -124,15 +124,18 @@ class Guard:
         count = self._decisions.of(Decided.accepted(accepted.identity, Mode.ENFORCE, cached=True))
         self._replay.keep(scope, accepted, additions, self._announcer.counting(count, accepted.identity))
 
-    def load(self) -> None:
+    def load(self, *, serving: bool = False) -> None:
         """Load secrets, trust and state, and do nothing more: no thread is started, and the network is not asked.
 
         For callers that only want to look. A guard that serves calls is started.
 
+        Args:
+            serving: find out whether `start` would succeed: in report mode it does without trust, too.
+
         Raises:
             ConfigurationError: as `start`.
         """
-        self._trust.load()
+        self._trust.load(serving=serving)
 
     def start(self) -> None:
         """Load secrets, trust and state, then keep trust current on a thread of its own.

@@ -121,14 +121,17 @@ class TrustService:
 
     # --- start and end --------------------------------------------------------------------------------------------
 
-    def load(self) -> None:
+    def load(self, *, serving: bool = False) -> None:
         """Load, and do nothing more: no thread is started, and the network is not asked.
+
+        Args:
+            serving: as for calls that are to be judged by it; else somebody only wants to look.
 
         Raises:
             ConfigurationError: a secret or a file of trust cannot be used; every problem at once.
         """
         with self._lock:
-            self._load(serving=False)
+            self._load(serving=serving)
 
     def start(self) -> None:
         """Load, then keep trust current on a thread of its own. A start that fails is tried again there.

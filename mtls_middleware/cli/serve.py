@@ -161,16 +161,20 @@ def _tls(options: ServeOptions) -> ServerTLS | None:
 
 
 def _try(settings: Settings, tls: ServerTLS | None) -> None:
-    """Do once what each process will do, so that nothing listens where it fails."""
+    """Do once what each process will do, so that nothing listens where it fails; but ask nobody over the network.
+
+    A host that does not answer would delay the start, and its failure, which others follow, the first line about it.
+    """
     if settings.header_names is None and tls is None:
         problem = (
             f"MTLS_SOURCE is {settings.source}, so this server ends TLS itself: give --ssl-certfile and --ssl-keyfile; "
             "behind a proxy that ends TLS, set MTLS_SOURCE to its name"
         )
         raise ConfigurationError([problem])
-    with Guard.silent(settings) as guard:
-        if tls is not None:
-            tls.context(guard)
+    guard = Guard.silent(settings)
+    guard.load(serving=True)
+    if tls is not None:
+        tls.context(guard)
 
 
 def _config(options: ServeOptions, tls: ServerTLS | None) -> ServeConfig:

@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 
 from mtls_middleware import ConfigurationError
 from mtls_middleware.__main__ import main
+from mtls_middleware._trust.refresher import Refresher
 from mtls_middleware.cli.app import app, run
 from mtls_middleware.cli.application import STARTUP_FAILURE, Application, starting
 from mtls_middleware.cli.options import ServeOptions
@@ -83,6 +84,23 @@ def test_the_command_line_starts_uvicorn_with_our_protocol_and_context(
     assert how.ssl_context_factory == server_tls
     assert how.proxy_headers is False
     assert how.timeout_keep_alive == CALLER_KEEP_ALIVE
+
+
+@pytest.mark.parametrize("mode", ["enforce", "report"])
+def test_before_it_listens_it_asks_nobody_over_the_network(
+    started: list[uvicorn.Config], trust: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """A host that does not answer would delay the start, and the first line about it."""
+    asked: list[object] = []
+    monkeypatch.setattr(Refresher, "start", asked.append)
+    for name, value in {"SOURCE": "nginx", "PROXY_SECRET": "a-secret-of-the-proxy", "MODE": mode}.items():
+        monkeypatch.setenv(f"MTLS_{name}", value)
+    if mode == "report":
+        trust.unlink()  # it serves all the same
+
+    run_server(options())
+
+    assert (len(started), asked) == (1, [])
 
 
 @pytest.mark.usefixtures("trust")
