@@ -20,6 +20,8 @@ settings.register_profile("once", settings.get_profile("short"), phases=[Phase.e
 """For who only asks whether a test fails, as the mutants do: nothing is made smaller."""
 settings.load_profile("repeatable")
 
+PATIENCE_SECONDS = 30.0
+
 OURS = "mtls_middleware"
 """The logger of the package, and the beginning of the names of those below it."""
 
@@ -48,6 +50,14 @@ def no_handshake_was_refused() -> None:
     counts = sys.modules.get("mtls_middleware.observing.handshake_counts")
     if counts is not None:
         counts.HANDSHAKES.after_fork()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a real engine more time than a call has: a busy machine may need that second for itself."""
+    for module in ("client", "connections", "state", "store", "troubles"):
+        monkeypatch.setattr(f"{OURS}._io.redis_{module}.CALL_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(f"{OURS}._io.redis_client.EngineClient.call.__kwdefaults__", {"seconds": PATIENCE_SECONDS})
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,7 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_refresh_takes_and_gives_back_the_lease_and_leaves_no_connection(
     frozen: list[object], settings: Settings
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_refresh_takes_and_gives_back_the_lease_and_leaves_no_connection(
     assert frozen == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_connection_that_died_in_the_freeze_is_not_missed(frozen: list[object], settings: Settings) -> None:
     dead: set[socket.socket] = set()
     alive: set[socket.socket] = set()

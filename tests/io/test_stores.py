@@ -41,6 +41,8 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Return what opens the store once more, as another process does; memory is no other's."""
     opened: list[Store] = []
     memory, name = MemoryStore(), uuid.uuid4().hex
+    if "engine" in request.param:
+        request.getfixturevalue("patient")
 
     def another() -> Store:
         folder = tmp_path / ("state" if "each" not in request.param else str(len(opened)))

@@ -40,6 +40,7 @@ def test_ten_processes_ask_no_more_than_one_while_a_source_fails(tmp_path: Path,
 
 
 @needs_engine
+@pytest.mark.usefixtures("patient")
 def test_through_an_engine_they_share_failures_and_answers_alike(tmp_path: Path) -> None:
     world = World(status=503)
     with running() as engine:

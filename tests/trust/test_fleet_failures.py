@@ -54,6 +54,7 @@ def run_until(world: World, pods: list[Pod], holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.usefixtures("patient")
 @mostly_slow("newest", ["near", "far"], kept=["far"])
 def test_both_sides_of_a_partition_go_on_and_agree_when_it_heals(pod: Start, engine: Running, newest: str) -> None:
     world = World(crl=INTERMEDIATE.crl(number=1))

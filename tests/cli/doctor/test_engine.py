@@ -59,6 +59,7 @@ def grades(found: dict[Check, Finding]) -> dict[Check, Grade]:
     return {check: one.severity for check, one in found.items()}
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_sound_one_is_good(tmp_path: Path, engine: Running) -> None:
     found = findings(tmp_path, engine.url)
 
@@ -67,6 +68,7 @@ def test_a_sound_one_is_good(tmp_path: Path, engine: Running) -> None:
     )
 
 
+@pytest.mark.usefixtures("patient")
 def test_with_the_least_rights_only_its_memory_is_not_known(tmp_path: Path, engine: Running) -> None:
     address = f"redis://mtls@127.0.0.1:{engine.port}"
     found = findings(tmp_path, address, state_password=PASSWORD)
