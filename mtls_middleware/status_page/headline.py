@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from mtls_middleware._core.gate import Mode
-from mtls_middleware.display import DOCS, headed
+from mtls_middleware.display import DOCS, displayed, headed
 from mtls_middleware.observing.status import Lack, Status, TrustState
 from mtls_middleware.status_page.workers import Combined
 
@@ -90,4 +90,5 @@ def _of_regions(status: Status, out: tuple[str, ...]) -> str:
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    shown = tuple(map(displayed, dict.fromkeys(names)))  # as processes reported them
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))

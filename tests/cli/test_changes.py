@@ -73,3 +73,13 @@ def test_a_region_that_comes_or_goes_is_told(status: Status, then: Lack | None, 
     after = replace(status, regions=(replace(region, lack=now),))
 
     assert changes(before, after) == (f"us-east-1: its callers {said} be accepted now",)
+
+
+def test_two_authorities_of_one_region_are_no_change(status: Status) -> None:
+    (region,) = status.regions
+    both = replace(status, regions=(region, replace(region, authority="digicert", anchors=(), lack=Lack.PIN)))
+
+    assert changes(both, both) == ()
+    assert changes(both, replace(both, regions=(region, replace(both.regions[1], lack=None)))) == (
+        "us-east-1 (digicert): its callers can be accepted now",
+    )

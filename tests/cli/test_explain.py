@@ -431,3 +431,9 @@ def test_advice_sends_for_no_root_of_a_region_that_is_not_used(region: Region, a
     assert told["reason"] == "trust_unavailable"
     assert said in told["cure"]
     assert "download" not in told["cure"]
+
+
+def test_a_root_that_is_valid_is_not_blamed_for_a_missing_crl(region: Region) -> None:
+    shown = region.run("explain", region.pem(without_list(region))).stdout
+
+    assert "us-east-1 (genesys): 1 root, but no CRL is fresh, and MTLS_REVOCATION=require" in shown

@@ -1,5 +1,6 @@
 """What is missing where no caller of a region can be accepted: each by its name, and with a cure of its own."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,8 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from rich.console import Console
 
 from mtls_middleware import Guard
+from mtls_middleware.cli.trust.show import show
 from mtls_middleware.display import headed
 from mtls_middleware.observing.history import History
 from mtls_middleware.observing.report import read_report, report_of
@@ -17,7 +20,7 @@ from mtls_middleware.status_page.headline import headline
 from mtls_middleware.status_page.view import View, view_of
 from mtls_middleware.status_page.workers import combined
 from mtls_middleware.testing import RegionalCA
-from tests.status_page.scenes import NOW, Clock, ca, counted, document, later, loaded, view, worker
+from tests.status_page.scenes import HOSTILE, NOW, Clock, ca, counted, document, later, loaded, view, worker
 
 SECRET = "a secret of an OAuth client"
 
@@ -176,3 +179,15 @@ def test_what_is_set_here_is_not_told_as_what_runs(tmp_path: Path) -> None:
     assert (seen.life, seen.built_at, seen.last_refresh) == (None, None, None)
     assert "Mode, as set here" in document(seen).text
     assert "at the start" not in document(seen).text
+
+
+def test_what_processes_report_is_made_safe_to_look_at(tmp_path: Path) -> None:
+    status = loaded(tmp_path).status()
+    fleet = counted(None, worker(status, lacks={HOSTILE: Lack.CRL}, problems=(HOSTILE,), trust=(HOSTILE,)))
+    seen = view_of(status, fleet, NOW)
+    output = io.StringIO()
+    show(combined(status, fleet, NOW), (HOSTILE,), NOW, Console(file=output), running=1, reported=(HOSTILE,))
+
+    told = [seen.headline, *(step.matter for step in seen.steps), *output.getvalue().splitlines()]
+    assert [text for text in told if not text.isprintable()] == []
+    assert sum("script" in text for text in told) >= 5

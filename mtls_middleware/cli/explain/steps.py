@@ -19,6 +19,7 @@ from mtls_middleware.cli.explain.evaluate import Evaluation
 from mtls_middleware.display import counted, displayed
 from mtls_middleware.identity import Authority, ClientIdentity
 from mtls_middleware.regions import of_certificate_names
+from mtls_middleware.status_page.headline import lack_text
 
 MAX_SHOWN = 24
 """Lines of one kind; the next one counts the others."""
@@ -86,7 +87,7 @@ def trust(evaluation: Evaluation, chain: PresentedChain) -> Sequence[str]:  # no
         [
             f"{region.name} ({region.authority}): {counted(len(region.anchors), 'root')}"
             + (f", {counted(len(region.pins), 'pin')}" if region.pins else "")
-            + ("" if region.available else ", none of which is valid now")
+            + ("" if region.lack is None else f", but {lack_text(region.lack)}")
             for region in evaluation.status.regions
         ]
     )

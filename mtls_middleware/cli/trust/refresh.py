@@ -52,18 +52,18 @@ def changes(before: Status, after: Status) -> tuple[str, ...]:
 
 
 def _of_regions(before: Status, after: Status) -> Iterator[str]:
-    known = {region.name: _holdings(region) for region in before.regions}
-    served = {region.name: region.available for region in before.regions}
+    known = {region.label: _holdings(region) for region in before.regions}
+    served = {region.label: region.available for region in before.regions}
     for region in after.regions:
-        old, new = known.get(region.name, {}), _holdings(region)
+        old, new = known.get(region.label, {}), _holdings(region)
         for digest, what in new.items():
             if digest not in old:
-                yield f"{region.name}: new {what} {digest[:SHORT]}"
+                yield f"{region.label}: new {what} {digest[:SHORT]}"
         for digest, what in old.items():
             if digest not in new:
-                yield f"{region.name}: gone is {what} {digest[:SHORT]}"
-        if served.get(region.name, region.available) != region.available:
-            yield f"{region.name}: its callers can{'' if region.available else 'not'} be accepted now"
+                yield f"{region.label}: gone is {what} {digest[:SHORT]}"
+        if served.get(region.label, region.available) != region.available:
+            yield f"{region.label}: its callers can{'' if region.available else 'not'} be accepted now"
 
 
 def _holdings(region: RegionStatus) -> dict[str, str]:

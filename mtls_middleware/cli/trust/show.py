@@ -11,7 +11,7 @@ from mtls_middleware._core.pin import Pin
 from mtls_middleware._core.trust import Anchor, TrustSnapshot
 from mtls_middleware.cli.environment import settings_here, status_here
 from mtls_middleware.cli.page import console_for, heading, line, print_json, wrapped
-from mtls_middleware.display import counted, displayed
+from mtls_middleware.display import counted, displayed, sentence
 from mtls_middleware.guard import Guard, utc_now
 from mtls_middleware.observing.status import APIStatus, CRLStatus, Lack, RegionStatus, Status, TrustState
 from mtls_middleware.observing.worker import fingerprint_of, lines_of
@@ -128,12 +128,12 @@ def show_life(status: Status, lacks: Mapping[str, Lack], console: Console) -> No
 
 
 def section(console: Console, title: str, lines: Iterator[str] | tuple[str, ...], *, warns: bool = False) -> None:
-    """Print lines below a title, if there are any."""
+    """Print lines below a title, if there are any; what processes reported is made safe to look at."""
     found = tuple(lines)
     if found:
         heading(console, title, "bold yellow" if warns else "bold")
     for entry in found:
-        line(console, f"  {entry}")
+        line(console, f"  {sentence(entry)}")
 
 
 def title_of(region: RegionStatus) -> str:
